@@ -1,0 +1,57 @@
+"""A feature store for people who train on Spark and serve without it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
+    from palette.online import Snapshot
+    from palette.pipeline import MLPipeline, MLPipelineModel
+    from palette.session import spark_session
+    from palette.store import FeatureStore
+    from palette.transformer import PaletteTransformer
+
+__all__ = [
+    "BatchSource",
+    "Entity",
+    "Feature",
+    "FeatureGroup",
+    "FeatureStore",
+    "MLPipeline",
+    "MLPipelineModel",
+    "PaletteTransformer",
+    "RPCSource",
+    "Snapshot",
+    "StreamSource",
+    "spark_session",
+]
+
+_HOMES = {
+    "BatchSource": "palette.definitions",
+    "Entity": "palette.definitions",
+    "Feature": "palette.definitions",
+    "FeatureGroup": "palette.definitions",
+    "FeatureStore": "palette.store",
+    "MLPipeline": "palette.pipeline",
+    "MLPipelineModel": "palette.pipeline",
+    "PaletteTransformer": "palette.transformer",
+    "RPCSource": "palette.definitions",
+    "Snapshot": "palette.online",
+    "StreamSource": "palette.definitions",
+    "spark_session": "palette.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: importing palette must pull in neither Spark nor pandas.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'palette' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

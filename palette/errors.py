@@ -1,0 +1,68 @@
+"""Errors of palette.
+
+Each error is a :class:`PaletteError` and also the builtin that a caller would catch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "DefinitionError",
+    "FeatureNotFoundError",
+    "PaletteError",
+    "PlanError",
+    "SchemaError",
+    "SnapshotError",
+    "nearest",
+]
+
+
+class PaletteError(Exception):
+    """Root of all errors that palette raises on purpose."""
+
+    def __str__(self) -> str:
+        # KeyError prints the repr of its argument; a message for people is wanted.
+        return str(self.args[0]) if self.args else ""
+
+
+class DefinitionError(PaletteError, ValueError):
+    """An entity, feature or feature group is declared wrongly."""
+
+
+class FeatureNotFoundError(PaletteError, KeyError):
+    """A name is not in the catalog."""
+
+
+class SchemaError(PaletteError, TypeError):
+    """A column is missing, exists already, or has another type than declared."""
+
+
+class DataError(PaletteError, ValueError):
+    """Values that cannot be taken: bad rows, or nothing written yet."""
+
+
+class PlanError(PaletteError, ValueError):
+    """Stages that cannot be ordered: a cycle, or a join key that nothing provides."""
+
+
+class SnapshotError(PaletteError, LookupError):
+    """A snapshot lacks what was asked of it, or is asked about a time before it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known name closest to ``name``, or an empty string.
+
+    Examples
+    --------
+    >>> nearest("prep_tme", ["prep_time", "n_meal"])
+    "; did you mean 'prep_time'?"
+    >>> nearest("zzz", ["prep_time"])
+    ''
+    """
+    found = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    if not found:
+        return ""
+    return "; did you mean " + " or ".join(repr(match) for match in found) + "?"
