@@ -1,0 +1,1 @@
+"""The expression language of features: one definition, for Spark columns and for single rows."""

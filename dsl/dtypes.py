@@ -1,0 +1,141 @@
+"""The types of the expression language, and the Spark types that each of them reads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "ANY",
+    "BOOL",
+    "INT",
+    "NUM",
+    "NUMERIC",
+    "ORDERED",
+    "READERS",
+    "STR",
+    "TS",
+    "VEC",
+    "DType",
+    "Var",
+    "reads",
+    "unify",
+]
+
+
+class DType(StrEnum):
+    """Type of an expression.
+
+    ``NULL`` is the type of a bare ``null``; ``STRINGS`` (list of text) and ``WEIGHTS`` (text to number) are the types
+    of constants only.
+
+    Examples
+    --------
+    >>> DType.NUMBER.spark
+    'double'
+    """
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    VECTOR = "vector"
+    NULL = "null"
+    STRINGS = "strings"
+    WEIGHTS = "weights"
+
+    @property
+    def spark(self) -> str:
+        """The type's name in Spark's simple form."""
+        return _SPARK_NAMES[self]
+
+    @property
+    def only_constant(self) -> bool:
+        """Whether only constants have this type."""
+        return self in (DType.STRINGS, DType.WEIGHTS)
+
+
+_SPARK_NAMES = {
+    DType.NUMBER: "double",
+    DType.INTEGER: "bigint",
+    DType.STRING: "string",
+    DType.BOOLEAN: "boolean",
+    DType.TIMESTAMP: "timestamp",
+    DType.VECTOR: "array<double>",
+    DType.NULL: "void",
+    DType.STRINGS: "array<string>",
+    DType.WEIGHTS: "map<string,double>",
+}
+
+NUM = DType.NUMBER
+INT = DType.INTEGER
+STR = DType.STRING
+BOOL = DType.BOOLEAN
+TS = DType.TIMESTAMP
+VEC = DType.VECTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A type variable: arguments that share one take the same type, out of those allowed.
+
+    Examples
+    --------
+    >>> DType.STRING in NUMERIC.allowed
+    False
+    """
+
+    name: str
+    allowed: frozenset[DType]
+
+
+ANY = Var("T", frozenset({NUM, INT, STR, BOOL, TS, VEC}))
+NUMERIC = Var("N", frozenset({NUM, INT}))
+ORDERED = Var("O", ANY.allowed - {VEC})
+
+READERS = {"nVal": NUM, "iVal": INT, "sVal": STR, "bVal": BOOL, "tVal": TS, "vVal": VEC}
+"""The functions that read a feature, and the type they read it as."""
+
+
+def unify(one: DType, other: DType) -> DType | None:
+    """Return the type that both can take, or None when there is none.
+
+    Examples
+    --------
+    >>> unify(DType.INTEGER, DType.NUMBER)
+    <DType.NUMBER: 'number'>
+    >>> unify(DType.NULL, DType.STRING)
+    <DType.STRING: 'string'>
+    >>> unify(DType.BOOLEAN, DType.STRING) is None
+    True
+    """
+    if one is other or other is DType.NULL:
+        return one
+    if one is DType.NULL:
+        return other
+    return NUM if {one, other} == {NUM, INT} else None
+
+
+_INTEGRAL = "tinyint|smallint|int|bigint"
+_NUMERIC = rf"{_INTEGRAL}|float|double|decimal\(\d+,\d+\)"
+_SOURCES = {
+    NUM: _NUMERIC,
+    INT: _INTEGRAL,
+    STR: "string",
+    BOOL: "boolean",
+    TS: "timestamp|timestamp_ntz|date",
+    VEC: rf"array<(?:{_NUMERIC})>",
+}
+
+
+def reads(dtype: DType, source_type: str) -> bool:
+    """Tell whether a column of Spark type `source_type` can be read as `dtype`.
+
+    Examples
+    --------
+    >>> reads(NUM, "decimal(10,2)"), reads(INT, "double"), reads(VEC, "array<float>")
+    (True, False, True)
+    """
+    return re.fullmatch(_SOURCES[dtype], source_type) is not None
