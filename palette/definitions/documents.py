@@ -95,13 +95,11 @@ def from_plain(plain: dict[str, Any], section: str) -> Entity | FeatureGroup:
 
 
 def _lists(value: Any) -> Any:
-    import decimal
-
     if isinstance(value, dict):
         return {key: _lists(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_lists(inner) for inner in value]
-    return str(value) if isinstance(value, decimal.Decimal) else value
+    return value
 
 
 def _parse(text: str, where: str) -> list[Entity | FeatureGroup]:

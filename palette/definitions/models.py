@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import math
 import re
 from datetime import timedelta
 from typing import Any
@@ -205,11 +207,20 @@ class Feature(_Definition):
             default = dt.datetime.fromisoformat(default)
         elif isinstance(default, str) and dtype == "date":
             default = dt.date.fromisoformat(default)
+        elif isinstance(default, str) and dtype.startswith("decimal"):
+            default = decimal.Decimal(default)
+        elif default in ("NaN", "Infinity", "-Infinity") and dtype in ("float", "double"):
+            default = float(default)
         return {**data, "default": check_value(default, dtype, "default")}
 
     @field_serializer("default")
     def _plain_default(self, default: Any) -> Any:
-        return default.isoformat() if isinstance(default, dt.date) else default
+        # JSON has no words for these; _default reads the strings back.
+        if isinstance(default, dt.date):
+            return default.isoformat()
+        if isinstance(default, float) and not math.isfinite(default):
+            return "NaN" if math.isnan(default) else "Infinity" if default > 0 else "-Infinity"
+        return str(default) if isinstance(default, decimal.Decimal) else default
 
 
 class FeatureGroup(_Definition):

@@ -1,0 +1,183 @@
+"""A frozen copy of the newest rows, to score from without Spark."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palette.definitions import Entity, FeatureGroup, arrow_type
+from palette.definitions.documents import from_plain, to_plain
+from palette.errors import PaletteError, SnapshotError, nearest
+from palette.online.reader import OnlineReader
+from palette.online.table import GroupTable, micros, moment
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Snapshot"]
+
+FORMAT = 1
+EVENT, CREATED = "__event", "__created"
+
+
+class Snapshot(OnlineReader):
+    """Per group and key the row that the point-in-time rule picks for one moment, before ttl.
+
+    Made by :meth:`palette.FeatureStore.snapshot`; used by ``score_instance`` and
+    :class:`palette.serving.LocalPipeline`; needs no Spark.
+
+    Parameters
+    ----------
+    tables : iterable of GroupTable
+        One a feature group.
+    at : datetime
+        The moment; naive is UTC. Reads at an earlier ``now`` are errors.
+    """
+
+    def __init__(self, tables: Iterable[GroupTable], at: dt.datetime) -> None:
+        self._tables = {table.group.full_name: table for table in tables}
+        self.at = micros(at)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {len(table):,}" for name, table in self._tables.items())
+        return f"Snapshot(at={self.time.isoformat()}Z, {sizes})"
+
+    @property
+    def time(self) -> dt.datetime:
+        """The moment of the snapshot, naive UTC."""
+        assert self.at is not None
+        return moment(self.at)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Full names of the feature groups in it."""
+        return tuple(self._tables)
+
+    def table(self, group: str) -> GroupTable:
+        """Return the table of a feature group.
+
+        Raises
+        ------
+        SnapshotError
+            If the snapshot was taken without it.
+        """
+        try:
+            return self._tables[group]
+        except KeyError:
+            known = sorted(self._tables)
+            raise SnapshotError(
+                f"the snapshot has no group {group!r}{nearest(group, known)} (it has {', '.join(known) or 'none'}); "
+                f"take it with store.snapshot(groups=[..., {group!r}])"
+            ) from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the snapshot as a directory of Arrow files and one JSON file; an older one there is replaced.
+
+        Raises
+        ------
+        SnapshotError
+            If something that is no snapshot stands at ``path``.
+        """
+        import pyarrow as pa
+
+        path = Path(path)
+        if path.exists() and not (path / "snapshot.json").is_file():
+            raise SnapshotError(f"{str(path)!r} exists and is no snapshot; it is left alone")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved at the end: a killed save leaves the old snapshot whole.
+        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            entries = []
+            for number, table in enumerate(self._tables.values()):
+                file = f"{number:04d}.arrow"
+                with pa.OSFile(str(fresh / file), "wb") as sink, pa.ipc.new_file(sink, _schema(table)) as writer:
+                    writer.write_table(_to_arrow(table))
+                entity, group = to_plain(table.entity), to_plain(table.group)
+                entries.append({"entity": entity, "group": group, "file": file, "rows": len(table)})
+            meta = {"format": FORMAT, "at": self.time.isoformat(), "groups": entries}
+            (fresh / "snapshot.json").write_text(json.dumps(meta, indent=1), "utf-8")
+            fresh.chmod(0o755)
+            if path.exists():
+                shutil.rmtree(path)
+            fresh.rename(path)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | Path) -> Snapshot:
+        """Read a saved snapshot.
+
+        Raises
+        ------
+        SnapshotError
+            If there is none, it is damaged, or a newer release wrote it.
+        """
+        import pyarrow as pa
+
+        path = Path(path)
+        try:
+            meta = json.loads((path / "snapshot.json").read_text("utf-8"))
+            if meta["format"] != FORMAT:
+                raise SnapshotError(f"{str(path)!r} has format {meta['format']}; this release reads {FORMAT}")
+            tables = []
+            for entry in meta["groups"]:
+                entity, group = from_plain(entry["entity"], "entities"), from_plain(entry["group"], "feature_groups")
+                assert isinstance(entity, Entity)
+                assert isinstance(group, FeatureGroup)
+                with pa.memory_map(str(path / Path(entry["file"]).name)) as source:
+                    tables.append(from_arrow(entity, group, pa.ipc.open_file(source).read_all()))
+                if len(tables[-1]) != entry["rows"]:
+                    raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: rows are missing")
+            return cls(tables, dt.datetime.fromisoformat(meta["at"]))
+        except PaletteError:
+            raise
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
+
+
+def from_arrow(entity: Entity, group: FeatureGroup, rows: pa.Table) -> GroupTable:
+    """Return a table from Arrow columns: keys, ``__event`` and ``__created`` in microseconds, features."""
+    table = GroupTable(entity, group)
+    names = [*entity.keys, EVENT, CREATED, *(feature.name for feature in group.features)]
+    columns = [_plain(rows.column(name)) for name in names]
+    width = len(entity.keys)
+    keys = columns[0] if width == 1 else list(zip(*columns[:width], strict=True))
+    table.put(zip(keys, zip(*columns[width:], strict=True), strict=True))
+    return table
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """Return plain Python values: timestamps as naive UTC datetimes."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        # Arrow's own conversion attaches a zone, and costs more.
+        return [None if value is None else moment(value) for value in column.cast(pa.int64()).to_pylist()]
+    return list(column.to_pylist())
+
+
+def _schema(table: GroupTable) -> pa.Schema:
+    import pyarrow as pa
+
+    fields = [(name, arrow_type(dtype)) for name, dtype in table.entity.keys.items()]
+    fields += [(EVENT, pa.int64()), (CREATED, pa.int64())]
+    fields += [(feature.name, arrow_type(feature.dtype)) for feature in table.group.features]
+    return pa.schema(fields)
+
+
+def _to_arrow(table: GroupTable) -> pa.Table:
+    import pyarrow as pa
+
+    items = list(table)
+    composite = len(table.entity.keys) > 1
+    rows = [((*key, *row) if composite else (key, *row)) for key, row in items]
+    schema = _schema(table)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    arrays = [pa.array(list(values), field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)

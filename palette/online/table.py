@@ -1,0 +1,169 @@
+"""The newest row of every key of one feature group, in memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from palette.definitions import Entity, FeatureGroup, check_value
+from palette.errors import DataError, nearest
+
+__all__ = ["STATIC", "GroupTable", "micros", "moment"]
+
+EPOCH = dt.datetime(1970, 1, 1)
+MICROSECOND = dt.timedelta(microseconds=1)
+# The event time of a static row: after every moment, so that no ttl ever reaches it.
+STATIC = 1 << 62
+
+
+def micros(time: dt.datetime) -> int:
+    """Return microseconds since 1970 UTC; a naive datetime is UTC.
+
+    Examples
+    --------
+    >>> micros(dt.datetime(1970, 1, 2))
+    86400000000
+    """
+    if time.tzinfo is not None:
+        time = time.astimezone(dt.UTC).replace(tzinfo=None)
+    return (time - EPOCH) // MICROSECOND
+
+
+def moment(microseconds: int) -> dt.datetime:
+    """Return the naive UTC datetime of microseconds since 1970.
+
+    Examples
+    --------
+    >>> moment(86400000000)
+    datetime.datetime(1970, 1, 2, 0, 0)
+    """
+    return EPOCH + dt.timedelta(microseconds=microseconds)
+
+
+class GroupTable:
+    """Rows of one feature group, one a key.
+
+    A row is a tuple ``(event, created, *features)``: times in microseconds (``STATIC`` and ``None`` where there is
+    none), features in the group's order. A key is the key value, or a tuple of them for a composite entity.
+
+    Parameters
+    ----------
+    entity : Entity
+        Says the key columns.
+    group : FeatureGroup
+        Says the features, their types and the ttl.
+    """
+
+    def __init__(self, entity: Entity, group: FeatureGroup) -> None:
+        self.entity = entity
+        self.group = group
+        self.rows: dict[Any, tuple[Any, ...]] = {}
+        self._lock = threading.Lock()
+        self._features = [(feature.name, feature.dtype) for feature in group.features]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def key(self, key: Any) -> Any:
+        """Return a key as the table holds it, from a value, a sequence or a mapping of key columns.
+
+        Raises
+        ------
+        DataError
+            If a part is of another type than the entity declares.
+        """
+        columns = self.entity.keys
+        if isinstance(key, Mapping):
+            parts: Sequence[Any] = [key.get(column) for column in columns]
+        elif len(columns) == 1:
+            parts = [key]
+        else:
+            parts = list(key) if isinstance(key, (tuple, list)) else [key]
+        if len(parts) != len(columns):
+            raise DataError(f"{self.group.full_name}: a key has the parts {', '.join(columns)}, found {key!r}")
+        checked = tuple(
+            check_value(part, dtype, f"{self.group.full_name}: key {column!r}")
+            for part, (column, dtype) in zip(parts, columns.items(), strict=True)
+        )
+        return checked[0] if len(columns) == 1 else checked
+
+    def pack(self, row: Mapping[str, Any], stamp: int) -> tuple[Any, tuple[Any, ...]]:
+        """Return ``(key, packed row)`` of a row given by column names; ``stamp`` is created where it is absent."""
+        name, group = self.group.full_name, self.group
+        known = {*self.entity.keys, *group.readable}
+        for column in row:
+            if column not in known:
+                raise DataError(f"{name}: no column {column!r}{nearest(column, known)}")
+        key = self.key(row)
+        if any(part is None for part in (key if isinstance(key, tuple) else (key,))):
+            raise DataError(f"{name}: a row without key: {dict(row)!r:.200}")
+        event, created = STATIC, None
+        if group.timestamp is not None:
+            time = check_value(row.get(group.timestamp), "timestamp", f"{name}: {group.timestamp!r}")
+            if time is None:
+                raise DataError(f"{name}: a row without event time {group.timestamp!r}: {dict(row)!r:.200}")
+            event = micros(time)
+        if group.created is not None:
+            if group.created not in row:
+                created = stamp
+            else:
+                time = check_value(row[group.created], "timestamp", f"{name}: {group.created!r}")
+                created = None if time is None else micros(time)
+        values = (check_value(row.get(feature), dtype, f"{name}: {feature!r}") for feature, dtype in self._features)
+        return key, (event, created, *values)
+
+    def put(self, packed: Iterable[tuple[Any, tuple[Any, ...]]]) -> int:
+        """Put packed rows, never an older one over a newer one; return how many took their place."""
+        taken = 0
+        with self._lock:
+            rows = self.rows
+            for key, row in packed:
+                old = rows.get(key)
+                if old is None or _newer(row, old):
+                    rows[key] = row
+                    taken += 1
+        return taken
+
+    def unpack(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """Return a packed row as columns: the features, then the timestamp and created columns."""
+        values = dict(zip((feature for feature, _ in self._features), row[2:], strict=True))
+        if self.group.timestamp is not None:
+            values[self.group.timestamp] = moment(row[0])
+        if self.group.created is not None:
+            values[self.group.created] = None if row[1] is None else moment(row[1])
+        return values
+
+    def read(self, key: Any, now: int, *, status: bool = False) -> dict[str, Any]:
+        """Return the values of one key at ``now`` (microseconds); all ``None`` where missing or expired."""
+        row = self.rows.get(self.key(key))
+        expired = row is not None and self.group.ttl is not None and row[0] < now - self.group.ttl // MICROSECOND
+        values = dict.fromkeys(self.group.readable) if row is None or expired else self.unpack(row)
+        if not status:
+            return values
+        absent = "missing" if row is None else "expired" if expired else "null"
+        statuses = {f"{name}__status": absent if value is None else "present" for name, value in values.items()}
+        return values | statuses
+
+    def __iter__(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        return iter(list(self.rows.items()))
+
+
+def _newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
+    """Tell whether ``row`` wins over ``old``: later event, then later created, then the greater values."""
+    if row[0] != old[0]:
+        return bool(row[0] > old[0])
+    return _order(row[1:]) > _order(old[1:])
+
+
+def _order(value: Any) -> tuple[Any, ...]:
+    """Return a key that sorts as Spark does: null first, NaN last and equal to itself, lists element by element."""
+    if value is None:
+        return (0,)
+    if isinstance(value, float):
+        return (1, 1, 0.0) if math.isnan(value) else (1, 0, value)
+    if isinstance(value, (list, tuple)):
+        return (1, 0, tuple(_order(element) for element in value))
+    return (1, 0, value)

@@ -1,0 +1,424 @@
+"""FeatureStore: the one door."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsl.refs import BasisRef, FeatureRef, parse_ref
+from palette.catalog import FileCatalog
+from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
+from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError, nearest
+from palette.online import GroupTable, MemoryStore, Snapshot, from_arrow, micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from palette.offline import DeltaTables, Lookup
+
+__all__ = ["FeatureStore"]
+
+CONFIG = ("path", "tables")
+
+
+class FeatureStore:
+    """Declare, write and read features.
+
+    Parameters
+    ----------
+    path : str or Path
+        A directory, made at the first change: the catalog, and the Delta tables under it.
+    tables : str, optional
+        Where the Delta tables are instead: any path that Spark can write (``s3a://...``), or
+        ``catalog.schema`` of a metastore.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = FeatureStore(tempfile.mkdtemp())
+    >>> store.apply(Entity("restaurant", keys={"restaurant_uuid": "string"}),
+    ...             FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint", default=0)]))
+    >>> store.feature("restaurant:menu:dishes:r_id").default
+    0
+    """
+
+    def __init__(self, path: str | Path, *, tables: str | None = None) -> None:
+        self.uri = os.path.abspath(path)
+        self._tables_uri = tables
+        self.catalog = FileCatalog(Path(self.uri) / "catalog.json")
+        self.online = MemoryStore(self._definitions)
+
+    def __repr__(self) -> str:
+        return f"FeatureStore({self.uri!r})"
+
+    @classmethod
+    def from_config(cls, path: str | Path) -> FeatureStore:
+        """Open the store that a YAML file describes: ``path`` and optionally ``tables``; relative to the file.
+
+        Raises
+        ------
+        DefinitionError
+            If the file is missing, is no YAML mapping, or has an unknown word.
+        """
+        import yaml
+
+        path = Path(path)
+        try:
+            config = yaml.safe_load(path.read_text("utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise DefinitionError(f"cannot read the configuration {str(path)!r}: {error}") from error
+        if not isinstance(config, dict) or "path" not in config:
+            raise DefinitionError(f"{str(path)!r}: expected 'path: DIRECTORY'")
+        for word in config:
+            if word not in CONFIG:
+                raise DefinitionError(f"{str(path)!r}: unknown word {word!r}{nearest(str(word), CONFIG)}")
+        return cls(path.parent / config["path"], tables=config.get("tables"))
+
+    # Definitions
+
+    def apply(
+        self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any], allow_breaking: bool = False
+    ) -> None:
+        """Add or change definitions, all or none; applying the same again changes nothing.
+
+        Parameters
+        ----------
+        *definitions : Entity, FeatureGroup, list of them, or path
+            A path is a YAML file or a folder of them.
+        allow_breaking : bool
+            Lets features disappear and types change; tables already written may then not be readable.
+
+        Raises
+        ------
+        DefinitionError
+            If names clash, an entity is unknown, or a change breaks what is there.
+        """
+        flat: list[Entity | FeatureGroup] = []
+        for definition in definitions:
+            if isinstance(definition, (str, Path)):
+                flat.extend(load_definitions(definition))
+            elif isinstance(definition, (Entity, FeatureGroup)):
+                flat.append(definition)
+            elif isinstance(definition, Iterable) and not isinstance(definition, Feature):
+                flat.extend(definition)
+            else:
+                raise DefinitionError(f"expected Entity or FeatureGroup, found {type(definition).__name__}")
+        self.catalog.apply(flat, allow_breaking=allow_breaking)
+
+    def group(self, name: str | FeatureGroup) -> FeatureGroup:
+        """Return a feature group by its full name ``entity:group``.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is none; near names are offered.
+        """
+        return self.catalog.group(name.full_name if isinstance(name, FeatureGroup) else name)
+
+    def entity(self, name: str) -> Entity:
+        """Return an entity, or raise :class:`FeatureNotFoundError` with near names."""
+        return self.catalog.entity(name)
+
+    def feature(self, name: str) -> Feature:
+        """Return the feature that an expression names.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If the entity, the group or the feature is not in the catalog; near names are offered.
+        SchemaError
+            If the number of join keys is not the entity's number of keys.
+        """
+        return self._resolve(name)[3]
+
+    def _definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        found = self.group(group)
+        return self.entity(found.entity), found
+
+    def _resolve(self, name: str | FeatureRef | BasisRef) -> tuple[FeatureRef, Entity, FeatureGroup, Feature]:
+        ref = parse_ref(name) if isinstance(name, str) else name
+        if isinstance(ref, BasisRef):
+            raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
+        try:
+            entity, group = self._definitions(f"{ref.entity}:{ref.group}")
+            feature = group.feature(ref.feature)
+        except FeatureNotFoundError as error:
+            raise FeatureNotFoundError(f"{ref.name!r}: {error}") from error
+        if len(ref.join_keys) != len(entity.keys):
+            raise SchemaError(
+                f"{ref.name!r}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
+                f"{len(entity.keys)} join keys with commas between, found {len(ref.join_keys)}"
+            )
+        return ref, entity, group, feature
+
+    # Offline
+
+    @property
+    def tables(self) -> DeltaTables:
+        """The Delta tables."""
+        from palette.offline import DeltaTables
+
+        return DeltaTables(self._tables_uri or os.path.join(self.uri, "tables"))
+
+    def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "append") -> int:
+        """Write rows of a feature group to its Delta table.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        rows : DataFrame
+            Key columns, event time, features; an absent created column is stamped with the time of writing.
+        mode : {"append", "merge"}
+            ``merge`` is idempotent: a row with the same key and times is replaced, not written twice.
+
+        Returns
+        -------
+        int
+            The version of the table.
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing, unknown, or of another type than declared.
+        DataError
+            If rows lack a key or the event time; their number and a sample are told, and nothing is written.
+        """
+        found = self.group(group)
+        return self.tables.write(self.entity(found.entity), found, rows, mode=mode)
+
+    def training_set(
+        self,
+        basis: DataFrame,
+        features: Mapping[str, str] | Sequence[str],
+        *,
+        timestamp: str | None = None,
+        point_in_time: str = "event",
+        version: Mapping[str, int] | None = None,
+        hint: str | None = None,
+        status: bool = False,
+    ) -> DataFrame:
+        """Return the basis plus one column a feature: the value that was known at each row's time.
+
+        Parameters
+        ----------
+        basis : DataFrame
+            The rows that ask, with the join key columns; every row comes out exactly once, unchanged.
+        features : mapping of str to str, or sequence of str
+            Output column to expression ``entity:group:feature:join_key``; of a sequence the columns are called
+            like the features.
+        timestamp : str, optional
+            Column of the basis with each row's time (TIMESTAMP; TIMESTAMP_NTZ and DATE are read as UTC). Without it
+            the latest values are taken.
+        point_in_time : {"event", "created"}
+            ``created`` counts only rows that were written by the time asked for, too.
+        version : mapping of str to int, optional
+            Group to table version, as :meth:`pins` returns it; other groups are read as they are now.
+        hint : {"travel", "shuffle"}, optional
+            Forces a join plan.
+        status : bool
+            Adds ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.
+
+        Returns
+        -------
+        DataFrame
+            Lazy; the basis is not executed here.
+
+        Raises
+        ------
+        FeatureNotFoundError, SchemaError, DataError
+            If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
+        """
+        from palette.offline import point_in_time_join
+
+        lookups = self._lookups(features)
+        return point_in_time_join(
+            self.tables,
+            basis,
+            lookups,
+            timestamp=timestamp,
+            point_in_time=point_in_time,
+            versions=version,
+            hint=hint,
+            status=status,
+        )
+
+    def explain(
+        self,
+        basis: DataFrame,
+        features: Mapping[str, str] | Sequence[str],
+        *,
+        timestamp: str | None = None,
+        point_in_time: str = "event",
+        version: Mapping[str, int] | None = None,
+        hint: str | None = None,
+    ) -> str:
+        """Tell which join plan :meth:`training_set` takes for these arguments, and why."""
+        from palette.offline import explain
+
+        return explain(
+            self.tables,
+            basis,
+            self._lookups(features),
+            timestamp=timestamp,
+            point_in_time=point_in_time,
+            versions=version,
+            hint=hint,
+        )
+
+    def _lookups(self, features: Mapping[str, str] | Sequence[str]) -> list[Lookup]:
+        """Return one look-up for each feature group and join key, with the columns it fills."""
+        from palette.offline import Lookup
+
+        found: dict[tuple[str, tuple[str, ...]], tuple[Entity, FeatureGroup, dict[str, str]]] = {}
+        for column, name in named_columns(features).items():
+            ref, entity, group, feature = self._resolve(name)
+            wanted = found.setdefault((group.full_name, ref.join_keys), (entity, group, {}))
+            wanted[2][column] = feature.name
+        return [Lookup(entity, group, keys, columns) for (_, keys), (entity, group, columns) in found.items()]
+
+    def pins(self, training_set: DataFrame) -> dict[str, int]:
+        """Return the table versions that a training set was read from, as ``version=`` takes them.
+
+        Raises
+        ------
+        DataError
+            If no column carries its origin (metadata is lost in unions and in files).
+        """
+        pins: dict[str, int] = {}
+        for field in training_set.schema.fields:
+            feature = (field.metadata or {}).get("feature", {})
+            if "version" in feature:
+                ref = parse_ref(feature["ref"])
+                assert isinstance(ref, FeatureRef)
+                pins[f"{ref.entity}:{ref.group}"] = feature["version"]
+        if not pins:
+            raise DataError(
+                "no column of this DataFrame came from training_set(); take the pins before unions and files"
+            )
+        return pins
+
+    def keep(self, name: str, versions: Mapping[str, int]) -> None:
+        """Keep table versions from :meth:`vacuum`, under a name; :meth:`release` drops them."""
+        for group in versions:
+            self.group(group)
+        self.catalog.keep(name, versions)
+
+    def release(self, name: str) -> None:
+        """Let vacuum remove what :meth:`keep` kept under this name."""
+        self.catalog.release(name)
+
+    def optimize(self, group: str | FeatureGroup) -> None:
+        """Compact the small files of a group's table."""
+        found = self.group(group)
+        self.tables.optimize(self.entity(found.entity), found)
+
+    def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
+        """Remove files that no version younger than ``hours`` needs, except those of kept versions."""
+        found = self.group(group)
+        kept = [pins[found.full_name] for pins in self.catalog.pins().values() if found.full_name in pins]
+        self.tables.vacuum(self.entity(found.entity), found, hours=hours, keep=kept)
+
+    def latest(
+        self,
+        group: str | FeatureGroup,
+        *,
+        at: dt.datetime | None = None,
+        point_in_time: str = "event",
+        version: int | None = None,
+    ) -> DataFrame:
+        """Return one row per key: the one that the point-in-time rule picks for ``at`` (default now), before ttl."""
+        found = self.group(group)
+        return self.tables.latest(
+            self.entity(found.entity),
+            found,
+            at=at or dt.datetime.now(dt.UTC),
+            point_in_time=point_in_time,
+            version=version,
+        )
+
+    # Online
+
+    def snapshot(
+        self,
+        at: dt.datetime | None = None,
+        groups: Iterable[str | FeatureGroup] | None = None,
+        point_in_time: str = "event",
+    ) -> Snapshot:
+        """Take the newest rows of one moment into memory, to score from without Spark.
+
+        Parameters
+        ----------
+        at : datetime, optional
+            The moment; naive is UTC; default now.
+        groups : iterable of str or FeatureGroup, optional
+            Default: all that have a table.
+        point_in_time : {"event", "created"}
+            ``created`` counts only rows that were written by then, too; groups without a created column are read
+            by event time only when they are not asked for by name.
+
+        Returns
+        -------
+        Snapshot
+            ``save(path)`` it for a service; it needs no Spark.
+        """
+        at = at or dt.datetime.now(dt.UTC)
+        tables = self.tables
+        if groups is None:
+            known = [group for group in self.catalog.groups().values() if tables.version(group) is not None]
+        else:
+            known = [self.group(group) for group in groups]
+        return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
+
+    def materialize(self, group: str | FeatureGroup, to: dt.datetime | None = None) -> int:
+        """Put the newest offline rows up to ``to`` (default now) into the online store.
+
+        An older row never replaces a newer one.
+
+        Returns
+        -------
+        int
+            How many rows took their place.
+        """
+        found = self.group(group)
+        newest = self._newest(found, to or dt.datetime.now(dt.UTC), "event")
+        return self.online.table(found.full_name).put(newest)
+
+    def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
+        from palette.offline import latest_arrow
+
+        entity = self.entity(group.entity)
+        rows = latest_arrow(self.tables, entity, group, at=micros(at), point_in_time=point_in_time)
+        return from_arrow(entity, group, rows)
+
+
+def named_columns(features: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """Return output column to expression; columns of a plain sequence are called like the features.
+
+    Raises
+    ------
+    SchemaError
+        If two of them would be called the same.
+
+    Examples
+    --------
+    >>> named_columns(["restaurant:menu:dishes:r_id"])
+    {'dishes': 'restaurant:menu:dishes:r_id'}
+    """
+    if isinstance(features, str):
+        raise SchemaError(f"features: expected a mapping or a list of names, found the text {features!r}")
+    if isinstance(features, Mapping):
+        return dict(features)
+    named: dict[str, str] = {}
+    for name in features:
+        ref = parse_ref(name)
+        column = ref.feature if isinstance(ref, FeatureRef) else ref.column
+        if column in named:
+            raise SchemaError(
+                f"{named[column]!r} and {name!r} would both fill column {column!r}; pass a mapping of column to name"
+            )
+        named[column] = name
+    return named
