@@ -1,0 +1,9 @@
+"""The offline store: histories in Delta tables, and the point-in-time join over them."""
+
+from __future__ import annotations
+
+from palette.offline.basis import Lookup
+from palette.offline.join import point_in_time_join
+from palette.offline.tables import DeltaTables
+
+__all__ = ["DeltaTables", "Lookup", "point_in_time_join"]

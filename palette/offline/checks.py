@@ -1,0 +1,101 @@
+"""What may be written into a feature group: columns and types first, then rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from palette.definitions import widens
+from palette.errors import DataError, SchemaError, nearest
+from palette.offline.times import is_time, micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import types as T
+
+    from palette.definitions import Entity, FeatureGroup
+
+__all__ = ["conform", "raise_bad_rows", "stored_types"]
+
+SAMPLE = 5
+
+
+def stored_types(entity: Entity, group: FeatureGroup) -> dict[str, str]:
+    """Return the columns of a group's table with their types, keys and times first.
+
+    Delta keeps statistics of the first columns only, and those are what a merge or a look-up skips files by.
+    """
+    times = {column: "timestamp" for column in (group.timestamp, group.created) if column is not None}
+    return {**entity.keys, **times, **{feature.name: feature.dtype for feature in group.features}}
+
+
+def conform(df: DataFrame, entity: Entity, group: FeatureGroup, now: int) -> DataFrame:
+    """Return ``df`` with the table's columns and types; a null key or event time fails when it is executed.
+
+    Raises
+    ------
+    SchemaError
+        If a column is missing, unknown, or of a type that does not widen to the declared one.
+    """
+    wanted = stored_types(entity, group)
+    found: dict[str, T.StructField] = {}
+    for field in df.schema:
+        name = next((name for name in wanted if name.lower() == field.name.lower()), None)
+        if name is None:
+            raise SchemaError(
+                f"{group.full_name}: column {field.name!r} is not declared{nearest(field.name, wanted)} "
+                f"(declare it as a feature, or select only {', '.join(wanted)})"
+            )
+        if name in found:
+            raise SchemaError(f"{group.full_name}: two columns are called {name!r}; drop or rename one")
+        found[name] = field
+    if missing := [name for name in wanted if name not in found and name != group.created]:
+        near = nearest(missing[0], [field.name for field in df.schema])
+        raise SchemaError(
+            f"{group.full_name}: column {missing[0]!r} ({wanted[missing[0]]}) is missing{near} "
+            f"(where it is not known, write it as null)"
+        )
+    required = [*entity.keys, *([group.timestamp] if group.timestamp else [])]
+    columns = []
+    for name, dtype in wanted.items():
+        if name not in found:
+            column = F.timestamp_micros(F.lit(now))
+        else:
+            column = _converted(quoted(found[name].name), found[name].dataType, dtype, f"{group.full_name}: {name!r}")
+        if name in required:
+            column = F.coalesce(column, F.raise_error(F.lit(f"{group.full_name}: null in {name!r}")))
+        columns.append(column.alias(name))
+    return df.select(*columns)
+
+
+def raise_bad_rows(df: DataFrame, entity: Entity, group: FeatureGroup, cause: Exception) -> None:
+    """Raise :class:`DataError` with count and sample if rows of ``df`` lack a key or event time."""
+    required = [*entity.keys, *([group.timestamp] if group.timestamp else [])]
+    bad = F.lit(False)
+    for name in required:
+        bad |= quoted(name).isNull()
+    rows = df.filter(bad)
+    count = rows.count()
+    if count:
+        sample = "; ".join(str(row.asDict()) for row in rows.limit(SAMPLE).collect())
+        raise DataError(
+            f"{group.full_name}: {count} rows have a null in {', '.join(required)}, nothing was written "
+            f"(filter them out, or fill them): {sample}"
+        ) from cause
+
+
+def quoted(name: str) -> Column:
+    """Return the column of exactly this name, dots and colons included."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def _converted(column: Column, found: T.DataType, wanted: str, what: str) -> Column:
+    name = found.simpleString()
+    if name == wanted or name == "void":
+        return column.cast(wanted)
+    if not widens(name, wanted):
+        raise SchemaError(f"{what} is declared {wanted}, found {name}: cast the column, or change the declaration")
+    if wanted == "timestamp" and is_time(found):
+        return F.timestamp_micros(micros(column, found))
+    return column.cast(wanted)

@@ -1,0 +1,55 @@
+"""Points in time as whole microseconds since 1970, UTC, whatever the zone of the session."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["is_time", "micros", "now_micros", "to_micros"]
+
+DAY = 86_400_000_000
+EPOCH = dt.datetime(1970, 1, 1)
+MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def is_time(dtype: T.DataType) -> bool:
+    """Tell whether values of this type are points in time: TIMESTAMP, TIMESTAMP_NTZ or DATE."""
+    return isinstance(dtype, (T.TimestampType, T.TimestampNTZType, T.DateType))
+
+
+def micros(column: Column, dtype: T.DataType) -> Column:
+    """Return a time column as microseconds UTC; TIMESTAMP_NTZ and DATE are read as UTC.
+
+    Casting them to TIMESTAMP would read them in the session's zone, so they are taken apart instead.
+    """
+    if isinstance(dtype, T.TimestampType):
+        return F.unix_micros(column)
+    days = F.unix_date(column.cast("date")).cast("bigint") * F.lit(DAY)
+    if isinstance(dtype, T.DateType):
+        return days
+    minutes = (F.hour(column) * 60 + F.minute(column)).cast("bigint") * F.lit(60_000_000)
+    return days + minutes + (F.date_part(F.lit("SECOND"), column) * 1_000_000).cast("bigint")
+
+
+def to_micros(value: dt.datetime) -> int:
+    """Return a datetime as microseconds; a naive one is UTC.
+
+    Examples
+    --------
+    >>> to_micros(dt.datetime(1970, 1, 1, 0, 0, 1))
+    1000000
+    """
+    if value.tzinfo is not None:
+        value = value.astimezone(dt.UTC).replace(tzinfo=None)
+    return (value - EPOCH) // MICROSECOND
+
+
+def now_micros() -> int:
+    """Return the present time."""
+    return to_micros(dt.datetime.now(dt.UTC))
