@@ -1,1 +1,112 @@
-"""The expression language of features: one definition, for Spark columns and for single rows."""
+"""The expression language of features: one definition, for Spark columns and for single rows.
+
+Every function of the language is an attribute of this package (``dsl.nFill``, ``dsl.regionId``); those whose names are
+Python keywords end in an underscore (``if_``, ``and_``, ``or_``, ``not_``). Importing the package loads neither Spark
+nor pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+import keyword
+from typing import Any
+
+__all__ = [
+    "REGISTRY",
+    "Arg",
+    "BasisRef",
+    "Binding",
+    "DSLEstimator",
+    "DSLModel",
+    "DType",
+    "DslError",
+    "DslSyntaxError",
+    "DslTypeError",
+    "FeatureRef",
+    "Node",
+    "Nulls",
+    "RefError",
+    "RegistrationError",
+    "UnknownFunctionError",
+    "UnknownReferenceError",
+    "Var",
+    "compile_columns",
+    "compile_row",
+    "has_function",
+    "literal",
+    "parse",
+    "parse_ref",
+]
+
+_HOMES = {
+    "dsl.bind": ("Binding",),
+    "dsl.build": ("literal",),
+    "dsl.column": ("compile_columns",),
+    "dsl.dtypes": ("DType", "Var"),
+    "dsl.errors": (
+        "DslError",
+        "DslSyntaxError",
+        "DslTypeError",
+        "RefError",
+        "RegistrationError",
+        "UnknownFunctionError",
+        "UnknownReferenceError",
+    ),
+    "dsl.estimator": ("DSLEstimator", "DSLModel"),
+    "dsl.nodes": ("Node",),
+    "dsl.parser": ("parse",),
+    "dsl.refs": ("BasisRef", "FeatureRef", "parse_ref"),
+    "dsl.registry": ("REGISTRY", "Arg", "Nulls"),
+    "dsl.row": ("compile_row",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def has_function(name: str) -> bool:
+    """Tell whether expressions can call `name`.
+
+    Examples
+    --------
+    >>> has_function("nFill"), has_function("nope")
+    (True, False)
+    """
+    from dsl.registry import REGISTRY
+
+    return REGISTRY.has_function(name)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    elif name.startswith("__"):
+        raise AttributeError(f"module 'dsl' has no attribute {name!r}")
+    else:
+        value = _builder(name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    from dsl.registry import REGISTRY
+
+    return sorted([*__all__, *(f"{name}_" if keyword.iskeyword(name) else name for name in REGISTRY.names)])
+
+
+def _builder(attribute: str) -> Any:
+    """Make the Python function that builds calls of a registered function."""
+    from dsl.build import call
+    from dsl.registry import REGISTRY
+
+    name = attribute.removesuffix("_") if keyword.iskeyword(attribute.removesuffix("_")) else attribute
+    if not REGISTRY.has_function(name):
+        from dsl.errors import nearest
+
+        raise AttributeError(f"module 'dsl' has no attribute {attribute!r}{nearest(attribute, __dir__())}")
+
+    def build(*args: Any, **named: Any) -> Any:
+        return call(name, *args, **named)
+
+    build.__name__ = build.__qualname__ = attribute
+    build.__module__ = "dsl"
+    build.__doc__ = REGISTRY.describe(name)
+    return build

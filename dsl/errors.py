@@ -79,7 +79,7 @@ class DslError(Exception):
     """
 
     def __init__(self, message: str, position: Position | None = None) -> None:
-        super().__init__(message, position)
+        Exception.__init__(self, message, position)  # not super(): SyntaxError takes other arguments
         self.message = message
         self.position = position
 

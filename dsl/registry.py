@@ -1,8 +1,8 @@
 """The registry: one record per function, with both bodies, its types, its null rule and its examples.
 
 A function of the language is a class with a docstring and two static methods: ``column(F, ...)`` builds a Spark Column,
-``row(...)`` computes the same from plain Python values. Constant arguments reach both as plain Python values (a list for
-``STRINGS``, a dict for ``WEIGHTS``); the others are Columns, or Python values: ``float``, ``int`` within 64 bits,
+``row(...)`` computes the same from plain Python values. Constant arguments reach both as plain Python values (a list
+for ``STRINGS``, a dict for ``WEIGHTS``); the others are Columns, or Python values: ``float``, ``int`` within 64 bits,
 ``str``, ``bool``, naive UTC ``datetime``, ``list`` of ``float`` without nulls. Neither body may raise on data.
 """
 
@@ -22,7 +22,7 @@ from dsl.errors import DslTypeError, RegistrationError, UnknownFunctionError, ne
 
 __all__ = ["DECLARED", "REGISTRY", "REQUIRED", "Arg", "Function", "Macro", "Nulls", "Registry", "Statistic"]
 
-_NAME = re.compile(r"[a-z][A-Za-z0-9]*")
+_NAME = re.compile(r"[a-z][A-Za-z0-9_]*")
 _Body = TypeVar("_Body", bound=type)
 
 
@@ -258,9 +258,9 @@ class Registry:
         edges : mapping of str to sequence, optional
             Values worth trying, by parameter name, instead of the usual ones of its type.
         inline : str or mapping of DType to str, optional
-            A Python expression, such as ``"({x} + {y})"``, equal to `row` and used in its place by the row compiler. The
-            placeholders are names or constants, so that they may stand several times; builtins cannot be used. A mapping
-            gives one expression for each type of the function's variable.
+            A Python expression, such as ``"({x} + {y})"``, equal to `row` and used in its place by the row compiler.
+            The placeholders are names or constants, so that they may stand several times; builtins cannot be used. A
+            mapping gives one expression for each type of the function's variable.
 
         Returns
         -------
@@ -340,6 +340,22 @@ class Registry:
         self._load()
         return name in self._entries or name in READERS
 
+    def describe(self, name: str) -> str:
+        """Return how a function is called and what it does.
+
+        Examples
+        --------
+        >>> print(REGISTRY.describe("sVal"))
+        sVal('entity:group:feature:key')
+        <BLANKLINE>
+        Read a feature, or a basis column ('basis:column'), as a string.
+        """
+        if name in READERS:
+            what = f"Read a feature, or a basis column ('basis:column'), as a {READERS[name]}."
+            return f"{name}('entity:group:feature:key')\n\n{what}"
+        entry = self.get(name)
+        return f"{entry.usage}\n\n{entry.doc}"
+
     @property
     def names(self) -> list[str]:
         """Every name that an expression can call, sorted."""
@@ -368,8 +384,8 @@ class Registry:
 
     def _load(self) -> None:
         if not self._loaded:
-            self._loaded = True
             importlib.import_module("dsl.functions")
+            self._loaded = True
 
     def _add(self, entry: Function | Statistic | Macro) -> None:
         if entry.name in self._entries or entry.name in READERS:
@@ -379,8 +395,10 @@ class Registry:
     def _common(
         self, name: str, args: tuple[Arg, ...], returns: DType | Var, examples: Sequence[Any], body: type, *bodies: str
     ) -> dict[str, Any]:
+        if not body.__module__.startswith("dsl.functions."):
+            self._load()  # a clash with the functions that come with the language is the newcomer's mistake
         if not _NAME.fullmatch(name):
-            raise RegistrationError(f"{name!r}: a function name is a small letter, then letters and digits")
+            raise RegistrationError(f"{name!r}: a function name is a small letter, then letters, digits, underscores")
         for method in bodies:
             if not callable(getattr(body, method, None)):
                 raise RegistrationError(f"{name}: {body.__name__} needs a static method {method!r}")

@@ -1,0 +1,126 @@
+"""The column compiler: a bound expression becomes one Spark Column, classic or Connect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dsl.bind import Binding
+from dsl.dtypes import INT, TS, VEC
+from dsl.nodes import Call, Literal, Node, Read, Widen
+from dsl.registry import Function, Nulls, Statistic
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["compile_aggregate", "compile_columns", "constant_arguments", "source_column"]
+
+_EPOCH = datetime(1970, 1, 1)
+
+
+def compile_columns(bound: Mapping[str, Node], bindings: Mapping[str, Binding], F: Any) -> dict[str, Column]:
+    """Compile bound expressions to Columns.
+
+    Parameters
+    ----------
+    bound : mapping of str to Node
+        What `dsl.bind.bind` returned.
+    bindings : mapping of str to Binding
+        The same that were given to it.
+    F : module
+        ``pyspark.sql.functions``; its functions serve both kinds of session.
+
+    Returns
+    -------
+    dict of str to Column
+        One Column for each output, in order.
+    """
+    compiler = _Compiler(bindings, F)
+    return {output: compiler.column(node) for output, node in bound.items()}
+
+
+class _Compiler:
+    """Builds the Column of each distinct node once."""
+
+    def __init__(self, bindings: Mapping[str, Binding], F: Any) -> None:
+        self._bindings = bindings
+        self._F = F
+        self._columns: dict[Node, Column] = {}
+
+    def column(self, node: Node) -> Column:
+        if node not in self._columns:
+            self._columns[node] = self._fresh(node)
+        return self._columns[node]
+
+    def arguments(self, node: Call) -> list[Any]:
+        """Return a call's arguments as bodies take them: Columns, and plain values for constant parameters."""
+        parameters = node.function.parameters(len(node.args))
+        return [
+            arg.plain if parameter.constant and isinstance(arg, Literal) else self.column(arg)
+            for parameter, arg in zip(parameters, node.args, strict=True)
+        ]
+
+    def _fresh(self, node: Node) -> Column:
+        match node:
+            case Literal():
+                return _literal(node, self._F)
+            case Read():
+                return source_column(node, self._bindings[str(node.ref)], self._F)
+            case Widen(arg):
+                return self.column(arg).cast("double")
+        assert isinstance(node, Call)
+        assert isinstance(node.function, Function)
+        arguments = self.arguments(node)
+        if node.function.nulls is Nulls.PROPAGATE and any(argument is None for argument in arguments):
+            return self._F.lit(None).cast(node.dtype.spark)
+        return node.function.column(self._F, *arguments)
+
+
+def compile_aggregate(statistic: Call, bindings: Mapping[str, Binding], F: Any) -> Column:
+    """Compile a statistic, whose arguments are bound, to its aggregate Column."""
+    function = statistic.function
+    assert isinstance(function, Statistic)
+    values = _Compiler(bindings, F).arguments(statistic)
+    positional = [value for arg, value in zip(function.args, values, strict=True) if not arg.constant]
+    return function.aggregate(F, *positional, **constant_arguments(statistic))
+
+
+def constant_arguments(statistic: Call) -> dict[str, Any]:
+    """Return the constant arguments of a statistic by name, as `aggregate` and `finish` take them."""
+    pairs = zip(statistic.function.args, statistic.args, strict=True)
+    return {arg.name: value.plain for arg, value in pairs if arg.constant and isinstance(value, Literal)}
+
+
+def source_column(read: Read, binding: Binding, F: Any) -> Column:
+    """Read a source column as the type that the expression asks for, whatever the session's time zone."""
+    quoted = binding.column.replace("`", "``")
+    column = F.col(f"`{quoted}`")
+    if binding.type == read.dtype.spark and read.dtype is not VEC:
+        return column
+    if read.dtype is TS:
+        return _utc(column, binding.type, F)
+    if read.dtype is VEC:
+        # A vector has no missing elements: one that has is missing itself.
+        column = F.when(~F.exists(column, F.isnull), column)
+    return column.cast(read.dtype.spark)
+
+
+def _literal(node: Literal, F: Any) -> Column:
+    value = node.value
+    if value is None:
+        return F.lit(None).cast(node.dtype.spark)
+    if node.dtype is TS:  # F.lit would read a naive time in the zone of this process
+        return F.timestamp_micros(F.lit((value - _EPOCH) // timedelta(microseconds=1)).cast("bigint"))
+    if node.dtype is VEC:
+        return F.array(*(F.lit(item) for item in value)).cast(node.dtype.spark)
+    return F.lit(value).cast("bigint") if node.dtype is INT else F.lit(value)
+
+
+def _utc(column: Column, source_type: str, F: Any) -> Column:
+    """Read a date or a time without zone as UTC; a cast would use the session's zone, and its gaps."""
+    if source_type == "date":
+        return F.timestamp_seconds(F.unix_date(column).cast("bigint") * 86_400)
+    date = (F.year(column), F.month(column), F.dayofmonth(column))
+    second = F.date_part(F.lit("SECOND"), column)
+    return F.make_timestamp(*date, F.hour(column), F.minute(column), second, F.lit("UTC"))

@@ -1,0 +1,166 @@
+"""Python values on their way into a row function: what a request or a store gives, made into what is computed on.
+
+The value that comes out is the one that a Spark column of the source type would have given the column compiler.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from dsl.dtypes import BOOL, INT, NUM, STR, TS, DType
+from dsl.errors import DslTypeError
+
+__all__ = ["naive_utc", "needs_reading", "reader"]
+
+_LOW, _HIGH = -(2**63), 2**63
+_FLOAT32 = struct.Struct("f")
+_INTEGRAL = ("tinyint", "smallint", "int", "bigint")
+
+
+def reader(dtype: DType, source_type: str, name: str = "value") -> Callable[[Any], Any]:
+    """Return the conversion of one incoming value.
+
+    Parameters
+    ----------
+    dtype : DType
+        The type that the expression reads.
+    source_type : str
+        The Spark type of the feature or column.
+    name : str, default "value"
+        What to call it in messages.
+
+    Returns
+    -------
+    callable
+        None gives None, numpy values count as Python ones, and a value of the wrong type raises DslTypeError.
+
+    Examples
+    --------
+    >>> from dsl.dtypes import NUM
+    >>> reader(NUM, "double")(3), reader(NUM, "float")(0.1)
+    (3.0, 0.10000000149011612)
+    >>> reader(NUM, "double", "basis:order_size")("three")
+    Traceback (most recent call last):
+    dsl.errors.DslTypeError: basis:order_size: expected number (double), found 'three' of type str
+    """
+    convert = _conversion(dtype, source_type)
+
+    def read(value: Any) -> Any:
+        if type(value).__module__ == "numpy":
+            value = value.tolist()
+        if value is None:
+            return None
+        converted = convert(value)
+        if converted is NotImplemented:
+            raise DslTypeError(
+                f"{name}: expected {dtype} ({source_type}), found {value!r} of type {type(value).__name__}"
+            )
+        return converted
+
+    return read
+
+
+def naive_utc(time: datetime) -> datetime:
+    """Return a plain datetime in UTC without zone; one that has no zone is UTC already.
+
+    Examples
+    --------
+    >>> from datetime import timezone, timedelta
+    >>> naive_utc(datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
+    datetime.datetime(2024, 1, 1, 0, 0)
+    """
+    utc = time.astimezone(UTC) if time.tzinfo is not None else time
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond)
+
+
+def needs_reading(dtype: DType, source_type: str) -> tuple[str, tuple[object, ...]]:
+    """Return a Python test, with ``{v}`` for the value, that only values to convert pass, and its constants.
+
+    It spares generated code a call for the values that mostly come: those that are of the right class already.
+
+    Examples
+    --------
+    >>> needs_reading(DType.NUMBER, "double")
+    ('{v}.__class__ is not {0} and {v} is not None', (<class 'float'>,))
+    """
+    if dtype is INT:
+        return "({v}.__class__ is not {0} or not {1} <= {v} < {2}) and {v} is not None", (int, _LOW, _HIGH)
+    if dtype is TS:
+        return "({v}.__class__ is not {0} or {v}.tzinfo is not None) and {v} is not None", (datetime,)
+    exact = {STR: str, BOOL: bool}.get(dtype) or (float if dtype is NUM and source_type == "double" else None)
+    if exact is None:
+        return "{v} is not None", ()
+    return "{v}.__class__ is not {0} and {v} is not None", (exact,)
+
+
+def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
+    """Return the conversion of values that are neither None nor numpy's; it gives NotImplemented for a wrong one."""
+    if dtype is NUM:
+        if source_type in _INTEGRAL:
+            return _float_of_integer
+        return _float32 if source_type == "float" else _float
+    if dtype is INT:
+        return _integer
+    if dtype is TS:
+        return _utc
+    if dtype is STR:
+        return lambda value: str.__str__(value) if isinstance(value, str) else NotImplemented
+    if dtype is BOOL:
+        return lambda value: value if isinstance(value, bool) else NotImplemented
+    element = re.fullmatch(r"array<(.+)>", source_type)
+    return _vector_of(_conversion(NUM, element[1] if element else "double"))
+
+
+def _float(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return NotImplemented
+    try:
+        return float(value)
+    except OverflowError:
+        return NotImplemented
+
+
+def _float32(value: Any) -> Any:
+    wide = _float(value)
+    if wide is NotImplemented:
+        return wide
+    try:
+        return _FLOAT32.unpack(_FLOAT32.pack(wide))[0]
+    except OverflowError:
+        return math.copysign(math.inf, wide)
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int) or not _LOW <= value < _HIGH:
+        return NotImplemented
+    return int(value)
+
+
+def _float_of_integer(value: Any) -> Any:
+    whole = _integer(value)
+    return whole if whole is NotImplemented else float(whole)
+
+
+def _utc(value: Any) -> Any:
+    if isinstance(value, datetime):
+        missing = value != value  # pandas' NaT
+        return None if missing else naive_utc(value)
+    return datetime(value.year, value.month, value.day) if isinstance(value, date) else NotImplemented
+
+
+def _vector_of(element: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def vector(value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return NotImplemented
+        if None in value:  # a vector has no missing elements: one that has is missing itself
+            return None
+        converted = [item if item.__class__ is float and element is _float else element(item) for item in value]
+        return NotImplemented if NotImplemented in converted else converted
+
+    return vector
