@@ -13,7 +13,7 @@ from palette.errors import PaletteError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["DELTA_PACKAGE", "spark_session"]
+__all__ = ["DELTA_PACKAGE", "active_session", "spark_session"]
 
 # delta-spark 4.4.1 has no jar on Maven Central; the pip package and the jar must be of one version.
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
@@ -87,6 +87,13 @@ def spark_session(**conf: object) -> SparkSession:
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def active_session() -> SparkSession:
+    """Return the session that runs, classic or Connect; without one, start one with the usual settings."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() or spark_session()
 
 
 def _setting(name: str) -> str:

@@ -12,10 +12,10 @@ from dsl.refs import BasisRef, FeatureRef, parse_ref
 from palette.catalog import FileCatalog
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError, nearest
-from palette.online import GroupTable, MemoryStore, Snapshot, from_arrow, micros
+from palette.online import GroupTable, MemoryStore, Snapshot, from_arrow
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from palette.offline import DeltaTables, Lookup
 
@@ -31,9 +31,6 @@ class FeatureStore:
     ----------
     path : str or Path
         A directory, made at the first change: the catalog, and the Delta tables under it.
-    tables : str, optional
-        Where the Delta tables are instead: any path that Spark can write (``s3a://...``), or
-        ``catalog.schema`` of a metastore.
 
     Examples
     --------
@@ -45,10 +42,12 @@ class FeatureStore:
     0
     """
 
-    def __init__(self, path: str | Path, *, tables: str | None = None) -> None:
-        self.uri = os.path.abspath(path)
-        self._tables_uri = tables
-        self.catalog = FileCatalog(Path(self.uri) / "catalog.json")
+    def __init__(self, path: str | Path) -> None:
+        directory = os.path.abspath(path)
+        # What opens this store again, in another process.
+        self.uri = directory
+        self._tables_root = os.path.join(directory, "tables")
+        self.catalog = FileCatalog(Path(directory) / "catalog.json")
         self.online = MemoryStore(self._definitions)
 
     def __repr__(self) -> str:
@@ -56,7 +55,14 @@ class FeatureStore:
 
     @classmethod
     def from_config(cls, path: str | Path) -> FeatureStore:
-        """Open the store that a YAML file describes: ``path`` and optionally ``tables``; relative to the file.
+        """Open the store that a YAML file describes.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file with the words ``path``, the directory of the catalog, relative to the file; and optionally
+            ``tables``, where the Delta tables are instead of under it: any path that Spark can write
+            (``s3a://...``), or ``catalog.schema`` of a metastore.
 
         Raises
         ------
@@ -75,7 +81,15 @@ class FeatureStore:
         for word in config:
             if word not in CONFIG:
                 raise DefinitionError(f"{str(path)!r}: unknown word {word!r}{nearest(str(word), CONFIG)}")
-        return cls(path.parent / config["path"], tables=config.get("tables"))
+        store = cls(path.parent / config["path"])
+        store.uri = os.path.abspath(path)
+        store._tables_root = config.get("tables", store._tables_root)
+        return store
+
+    @classmethod
+    def open(cls, uri: str | Path) -> FeatureStore:
+        """Open a store by what its ``uri`` says: a directory, or a YAML file for :meth:`from_config`."""
+        return cls.from_config(uri) if str(uri).endswith((".yaml", ".yml")) else cls(uri)
 
     # Definitions
 
@@ -161,7 +175,7 @@ class FeatureStore:
         """The Delta tables."""
         from palette.offline import DeltaTables
 
-        return DeltaTables(self._tables_uri or os.path.join(self.uri, "tables"))
+        return DeltaTables(self._tables_root)
 
     def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "append") -> int:
         """Write rows of a feature group to its Delta table.
@@ -233,18 +247,23 @@ class FeatureStore:
             If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
         """
         from palette.offline import point_in_time_join
+        from palette.offline.checks import quoted
 
-        lookups = self._lookups(features)
-        return point_in_time_join(
+        joined = point_in_time_join(
             self.tables,
             basis,
-            lookups,
+            self.lookups(features),
             timestamp=timestamp,
             point_in_time=point_in_time,
             versions=version,
             hint=hint,
             status=status,
         )
+        columns = list(named_columns(features))
+        ordered = [name for column in columns for name in ([column, f"{column}__status"] if status else [column])]
+        if joined.columns[len(basis.columns) :] == ordered:
+            return joined
+        return joined.select(*(quoted(name) for name in [*basis.columns, *ordered]))
 
     def explain(
         self,
@@ -262,14 +281,14 @@ class FeatureStore:
         return explain(
             self.tables,
             basis,
-            self._lookups(features),
+            self.lookups(features),
             timestamp=timestamp,
             point_in_time=point_in_time,
             versions=version,
             hint=hint,
         )
 
-    def _lookups(self, features: Mapping[str, str] | Sequence[str]) -> list[Lookup]:
+    def lookups(self, features: Mapping[str, str] | Sequence[str]) -> list[Lookup]:
         """Return one look-up for each feature group and join key, with the columns it fills."""
         from palette.offline import Lookup
 
@@ -314,13 +333,13 @@ class FeatureStore:
     def optimize(self, group: str | FeatureGroup) -> None:
         """Compact the small files of a group's table."""
         found = self.group(group)
-        self.tables.optimize(self.entity(found.entity), found)
+        self.tables.optimize(_spark(), self.entity(found.entity), found)
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
         """Remove files that no version younger than ``hours`` needs, except those of kept versions."""
         found = self.group(group)
         kept = [pins[found.full_name] for pins in self.catalog.pins().values() if found.full_name in pins]
-        self.tables.vacuum(self.entity(found.entity), found, hours=hours, keep=kept)
+        self.tables.vacuum(_spark(), found, retain_pins=kept, hours=hours)
 
     def latest(
         self,
@@ -368,7 +387,8 @@ class FeatureStore:
         at = at or dt.datetime.now(dt.UTC)
         tables = self.tables
         if groups is None:
-            known = [group for group in self.catalog.groups().values() if tables.version(group) is not None]
+            spark = _spark()
+            known = [group for group in self.catalog.groups().values() if tables.version(spark, group) is not None]
         else:
             known = [self.group(group) for group in groups]
         return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
@@ -388,11 +408,17 @@ class FeatureStore:
         return self.online.table(found.full_name).put(newest)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
-        from palette.offline import latest_arrow
+        from palette.offline.newest import arrow_rows
 
         entity = self.entity(group.entity)
-        rows = latest_arrow(self.tables, entity, group, at=micros(at), point_in_time=point_in_time)
-        return from_arrow(entity, group, rows)
+        rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
+        return from_arrow(entity, group, arrow_rows(rows, entity, group))
+
+
+def _spark() -> SparkSession:
+    from palette.session import active_session
+
+    return active_session()
 
 
 def named_columns(features: Mapping[str, str] | Sequence[str]) -> dict[str, str]:

@@ -13,8 +13,6 @@ from palette.offline.history import check_point_in_time
 from palette.offline.times import is_time
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["Lookup", "check_basis"]
@@ -59,9 +57,9 @@ class Lookup:
 
 
 def check_basis(
-    basis: DataFrame, lookups: Sequence[Lookup], timestamp: str | None, point_in_time: str, *, status: bool
+    basis: T.StructType, lookups: Sequence[Lookup], timestamp: str | None, point_in_time: str, *, status: bool
 ) -> None:
-    """Refuse what cannot be answered.
+    """Refuse what cannot be answered for a basis of this schema.
 
     Raises
     ------
@@ -79,7 +77,7 @@ def check_basis(
                 f"timestamp column {timestamp!r} is {dtype.simpleString()}: cast it to timestamp "
                 f"(F.timestamp_seconds for seconds since 1970)"
             )
-    taken = {name.lower(): "the basis has a column" for name in basis.columns}
+    taken = {name.lower(): "the basis has a column" for name in basis.names}
     for lookup in lookups:
         check_point_in_time(lookup.group, point_in_time)
         _check_keys(basis, lookup)
@@ -91,7 +89,7 @@ def check_basis(
                 taken[name.lower()] = "the features asked for make a column"
 
 
-def _check_keys(basis: DataFrame, lookup: Lookup) -> None:
+def _check_keys(basis: T.StructType, lookup: Lookup) -> None:
     entity, declared = lookup.entity, list(lookup.entity.keys.items())
     if len(lookup.join_keys) != len(declared):
         raise DefinitionError(
@@ -108,13 +106,13 @@ def _check_keys(basis: DataFrame, lookup: Lookup) -> None:
             )
 
 
-def _column(basis: DataFrame, name: str, what: str) -> T.DataType:
-    same = [field for field in basis.schema if field.name.lower() == name.lower()]
+def _column(basis: T.StructType, name: str, what: str) -> T.DataType:
+    same = [field for field in basis if field.name.lower() == name.lower()]
     if len(same) > 1:
         raise SchemaError(f"{what} {name!r}: the basis has {len(same)} columns of that name; drop or rename one")
     if not same or same[0].name != name:
         raise SchemaError(
-            f"{what} {name!r}: the basis has no such column{nearest(name, basis.columns)} "
-            f"(it has {', '.join(basis.columns)})"
+            f"{what} {name!r}: the basis has no such column{nearest(name, basis.names)} "
+            f"(it has {', '.join(basis.names)})"
         )
     return same[0].dataType

@@ -66,7 +66,7 @@ def point_in_time_join(
     """
     if hint not in (None, "travel", "shuffle"):
         raise DefinitionError(f"hint must be 'travel' or 'shuffle', found {hint!r}")
-    check_basis(basis, lookups, timestamp, point_in_time, status=status)
+    check_basis(basis.schema, lookups, timestamp, point_in_time, status=status)
     spark = basis.sparkSession
     pins = {
         lookup.group.full_name: tables.resolve(spark, lookup.group, (versions or {}).get(lookup.group.full_name))

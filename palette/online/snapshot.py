@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.definitions import Entity, FeatureGroup, arrow_type
 from palette.definitions.documents import from_plain, to_plain
+from palette.directories import replaced_directory
 from palette.errors import PaletteError, SnapshotError, nearest
 from palette.online.reader import OnlineReader
 from palette.online.table import GroupTable, micros, moment
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot"]
 
 FORMAT = 1
+META = "snapshot.json"
 EVENT, CREATED = "__event", "__created"
 
 
@@ -80,18 +80,12 @@ class Snapshot(OnlineReader):
 
         Raises
         ------
-        SnapshotError
+        DataError
             If something that is no snapshot stands at ``path``.
         """
         import pyarrow as pa
 
-        path = Path(path)
-        if path.exists() and not (path / "snapshot.json").is_file():
-            raise SnapshotError(f"{str(path)!r} exists and is no snapshot; it is left alone")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved at the end: a killed save leaves the old snapshot whole.
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
+        with replaced_directory(path, META) as fresh:
             entries = []
             for number, table in enumerate(self._tables.values()):
                 file = f"{number:04d}.arrow"
@@ -100,14 +94,7 @@ class Snapshot(OnlineReader):
                 entity, group = to_plain(table.entity), to_plain(table.group)
                 entries.append({"entity": entity, "group": group, "file": file, "rows": len(table)})
             meta = {"format": FORMAT, "at": self.time.isoformat(), "groups": entries}
-            (fresh / "snapshot.json").write_text(json.dumps(meta, indent=1), "utf-8")
-            fresh.chmod(0o755)
-            if path.exists():
-                shutil.rmtree(path)
-            fresh.rename(path)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise
+            (fresh / META).write_text(json.dumps(meta, indent=1, allow_nan=False), "utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Snapshot:
@@ -122,7 +109,7 @@ class Snapshot(OnlineReader):
 
         path = Path(path)
         try:
-            meta = json.loads((path / "snapshot.json").read_text("utf-8"))
+            meta = json.loads((path / META).read_text("utf-8"))
             if meta["format"] != FORMAT:
                 raise SnapshotError(f"{str(path)!r} has format {meta['format']}; this release reads {FORMAT}")
             tables = []

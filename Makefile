@@ -1,0 +1,70 @@
+# Everything runs in .venv, which the first target that needs it creates.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help venv java demo examples test parity doctest lint types fmt docs bench bench-quick proof wheel clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+venv: $(READY)  ## Create the environment
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[spark,test,lint]' --constraint constraints.txt
+	@touch $@
+
+java:
+	@command -v java >/dev/null || test -x "$$JAVA_HOME/bin/java" || \
+		{ echo "Spark needs Java 17. Install it (Debian: apt-get install openjdk-17-jre-headless), or set JAVA_HOME."; exit 1; }
+
+demo: $(READY) java  ## Train on 336,776 real flights, score them, print what it is worth
+	$(BIN)/python examples/flight_eta.py
+
+examples: $(READY) java  ## Run every example
+	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
+
+test: $(READY) java  ## Run all tests and doctests
+	$(BIN)/python -m pytest tests dsl palette --doctest-modules
+
+parity: $(READY) java  ## Prove every DSL function equal in both compilers
+	$(BIN)/python -m pytest tests/dsl
+
+doctest: $(READY) java  ## Run the examples in docstrings and in the README
+	$(BIN)/python -m pytest dsl palette tests/test_readme.py --doctest-modules
+
+lint: $(READY)  ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+types: $(READY)  ## Check types
+	$(BIN)/mypy
+
+fmt: $(READY)  ## Format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)  ## Write docs/functions.md from the registry
+	$(BIN)/python docs/functions.py
+
+bench: $(READY) java  ## Measure against the alternatives (takes about half an hour)
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(READY) java  ## Run every benchmark once, on little data
+	$(BIN)/python -m benchmarks --quick
+
+proof: $(READY) java  ## The long proofs: a month of flights replayed, every row compared
+	$(BIN)/python -m pytest tests -m proof --override-ini addopts="--import-mode=importlib -ra"
+
+wheel: $(READY)  ## Build the wheel
+	rm -rf build dist
+	$(BIN)/python -m build --wheel
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,36 @@
+"""The newest rows as Arrow columns, for a snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from palette.offline.checks import quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from palette.definitions import Entity, FeatureGroup
+
+__all__ = ["arrow_rows"]
+
+# What palette.online.table takes for the event time of a static row.
+STATIC = 1 << 62
+
+
+def arrow_rows(rows: DataFrame, entity: Entity, group: FeatureGroup) -> pa.Table:
+    """Return the keys, ``__event`` and ``__created`` in microseconds, and the features of a group's rows.
+
+    Features that the table does not have yet are null.
+    """
+    event = F.lit(STATIC) if group.timestamp is None else F.unix_micros(quoted(group.timestamp))
+    created = F.lit(None).cast("bigint") if group.created is None else F.unix_micros(quoted(group.created))
+    present = set(rows.columns)
+    features = [
+        quoted(feature.name) if feature.name in present else F.lit(None).cast(feature.dtype).alias(feature.name)
+        for feature in group.features
+    ]
+    keys = [quoted(column) for column in entity.keys]
+    return rows.select(*keys, event.alias("__event"), created.alias("__created"), *features).toArrow()

@@ -1,0 +1,85 @@
+"""From fitted stages to the plan that scores one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dsl.estimator import DSLModel
+
+from palette.errors import SchemaError
+from palette.serving.stages import LocalStage, local_form
+from palette.serving.steps import DslStep, Plan, Step
+from palette.transformer import PaletteTransformer
+
+if TYPE_CHECKING:
+    from palette.pipeline.model import MLPipelineModel
+
+__all__ = ["local_plan", "spark_step"]
+
+# Output column Param to the method that computes it for one vector.
+ANSWERS = {"rawPredictionCol": "predictRaw", "probabilityCol": "predictProbability", "predictionCol": "predict"}
+
+
+def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -> Plan:
+    """Return the plan of a fitted pipeline.
+
+    Parameters
+    ----------
+    model : MLPipelineModel
+        The model.
+    otherwise : callable
+        Takes a stage that has no local form and returns one, or raises.
+    """
+    steps: list[Step] = []
+    outputs: list[str] = []
+    for stage in model.stages:
+        if isinstance(stage, PaletteTransformer):
+            bound = stage if stage.isDefined(stage.storeUri) else stage.copy().setStore(model.store)
+            steps.extend(bound.lookup_steps())
+            outputs.extend(stage.getFeatures())
+        elif isinstance(stage, DSLModel):
+            steps.append(DslStep(stage.getLambdas(), stage.bindings_by_name(), stage.statistics_by_text()))
+            outputs.extend(stage.getLambdas())
+        else:
+            step = local_form(stage) or otherwise(stage)
+            steps.append(step)
+            outputs.extend(step.outputs)
+    dropped = set() if model.getKeepFeatures() else set(model.looked_up)
+    kept = dict.fromkeys(column for column in outputs if column not in dropped)
+    return Plan(tuple(steps), tuple(kept), model.getInputTypes())
+
+
+class SparkStage(LocalStage):
+    """A fitted Spark model, asked through its own ``predict`` for one vector: it needs the JVM."""
+
+    def __init__(self, model: Any) -> None:
+        answers = {
+            model.getOrDefault(param): getattr(model, method)
+            for param, method in ANSWERS.items()
+            if hasattr(model, method) and model.hasParam(param) and model.getOrDefault(param)
+        }
+        self.inputs = (model.getFeaturesCol(),)
+        self.outputs = tuple(answers)
+        self._calls = tuple(answers.values())
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return one value for each output column."""
+        from pyspark.ml.linalg import Vectors
+
+        vector = Vectors.dense(values[0])
+        answers = (call(vector) for call in self._calls)
+        return tuple(answer.toArray().tolist() if hasattr(answer, "toArray") else answer for answer in answers)
+
+
+def spark_step(stage: Any) -> LocalStage:
+    """Return a Spark model as a step; only models that predict from one vector can be.
+
+    Raises
+    ------
+    SchemaError
+        If the stage is another one; it is named.
+    """
+    if not (hasattr(stage, "predict") and hasattr(stage, "getFeaturesCol")):
+        raise SchemaError(f"stage {stage.uid} ({type(stage).__name__}) cannot score single rows")
+    return SparkStage(stage)

@@ -1,0 +1,118 @@
+"""LocalPipeline: scores rows without Spark."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from palette.errors import DataError
+from palette.online import GroupTable, OnlineReader, now_micros
+from palette.serving.bundle import read_bundle, write_bundle
+from palette.serving.plan import compile_plan
+from palette.serving.steps import Plan
+
+if TYPE_CHECKING:
+    from palette.store import FeatureStore
+
+__all__ = ["LocalPipeline"]
+
+Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
+
+
+class LocalPipeline:
+    """A fitted pipeline as one prepared Python function.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to compute.
+    store : Snapshot, online store or FeatureStore, optional
+        Where features are read; only plans with look-ups need one. Of a FeatureStore its online store is used.
+
+    Raises
+    ------
+    SnapshotError
+        If the store lacks a group or feature of the plan.
+    """
+
+    def __init__(self, plan: Plan, store: OnlineReader | FeatureStore | None = None) -> None:
+        self.plan = plan
+        # One tuple, exchanged whole: threads may score against different stores.
+        self._ready: tuple[Any, OnlineReader | None, Score] | None = None
+        if store is not None or not plan.groups:
+            self._prepare(store)
+
+    @classmethod
+    def load(cls, path: str | Path, store: OnlineReader | FeatureStore | None = None) -> LocalPipeline:
+        """Read a bundle.
+
+        Raises
+        ------
+        DataError
+            If there is no whole bundle, or a newer release wrote it.
+        """
+        return cls(read_bundle(path), store)
+
+    def save(self, path: str | Path) -> None:
+        """Write the bundle: a directory of JSON; an older bundle there is replaced."""
+        write_bundle(self.plan, path)
+
+    def score_instance(
+        self,
+        row: Mapping[str, Any],
+        now: dt.datetime | None = None,
+        *,
+        store: OnlineReader | FeatureStore | None = None,
+    ) -> dict[str, Any]:
+        """Return the columns that ``transform`` adds, for one row.
+
+        Parameters
+        ----------
+        row : mapping
+            The columns of the basis; a missing one is null.
+        now : datetime, optional
+            The moment at which ttl counts; naive is UTC; default this moment.
+        store : Snapshot or online store, optional
+            Takes the place of the one given before.
+
+        Raises
+        ------
+        DataError
+            If the row is no mapping, or there is no store and one is needed; or a value has the wrong type.
+        SnapshotError
+            If ``now`` is before the snapshot's time.
+        RowRejectedError
+            If Spark's ``handleInvalid="skip"`` would drop the row.
+        """
+        if row.__class__ is not dict and not isinstance(row, Mapping):
+            raise DataError(f"a row is a mapping of column to value, found {type(row).__name__}")
+        ready = self._ready
+        if ready is None or (store is not None and store is not ready[0]):
+            ready = self._prepare(store)
+        at = now_micros(now)
+        if ready[1] is not None:
+            ready[1].check_now(at)
+        return ready[2](row, at)
+
+    scoreInstance = score_instance
+
+    def score_instances(
+        self, rows: Iterable[Mapping[str, Any]], now: dt.datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """Score rows, all at one moment; as :meth:`score_instance` does."""
+        now = now if now is not None else dt.datetime.now(dt.UTC)
+        return [self.score_instance(row, now) for row in rows]
+
+    def _prepare(self, store: OnlineReader | FeatureStore | None) -> tuple[Any, OnlineReader | None, Score]:
+        reader: Any = store if store is None or isinstance(store, OnlineReader) else store.online
+
+        def table(group: str) -> GroupTable:
+            if reader is None:
+                raise DataError("this pipeline reads features: pass store=, a snapshot or an online store")
+            found: GroupTable = reader.table(group)
+            return found
+
+        self._ready = (store, reader, compile_plan(self.plan, table))
+        return self._ready

@@ -1,0 +1,215 @@
+"""The generator of the scoring function: a whole plan becomes one Python function of a row and a moment.
+
+No DataFrame, no dictionary between steps: a column is a local variable. What comes from the plan (names, times,
+tables) is bound in a table of constants, so that the source holds generated identifiers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from dsl.bind import Binding, bind
+from dsl.dtypes import READERS, reads
+from dsl.incoming import needs_reading
+from dsl.nodes import Node, Read
+from dsl.parser import parse
+from dsl.row import define, generate, reader, reads_of
+from palette.definitions import FeatureGroup, check_value
+from palette.errors import SchemaError, SnapshotError
+from palette.online import GroupTable, moment
+from palette.serving.stages import LocalStage
+from palette.serving.steps import DslStep, LookupStep, Plan
+
+__all__ = ["compile_plan"]
+
+MICROSECOND = timedelta(microseconds=1)
+# Python classes of key values that need no check.
+KEY_CLASSES = {"string": str, "boolean": bool}
+
+
+def compile_plan(plan: Plan, table: Callable[[str], GroupTable]) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
+    """Compile a plan to one function of a row and the moment in microseconds.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to compute.
+    table : callable
+        Returns the rows of a feature group; they are read at each call, so a live table may change.
+
+    Returns
+    -------
+    callable
+        ``score(row, now)`` returns the plan's outputs; a key missing in the row is null.
+
+    Raises
+    ------
+    SnapshotError
+        If a table lacks a feature, or holds it with another type.
+    """
+    code = _PlanCode(plan)
+    for step in plan.steps:
+        if isinstance(step, LookupStep):
+            code.look_up(step, table(step.group.full_name))
+        elif isinstance(step, DslStep):
+            code.compute(step)
+        else:
+            code.apply(step)
+    return code.function()
+
+
+class _PlanCode:
+    """Lines, constants, and the local variable and Spark type of each column."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._lines = ["get = row.get"]
+        self._constants: dict[str, Any] = {}
+        self._names: dict[Hashable, str] = {}
+        self._columns: dict[str, tuple[str, str]] = {}
+        self._raw: dict[Hashable, str] = {}
+        self._horizons: dict[int, str] = {}
+        self._locals = 0
+
+    def look_up(self, step: LookupStep, table: GroupTable) -> None:
+        """Read the columns of one group; expired and missing rows are null."""
+        positions = _positions(step, table)
+        keys = [
+            self._key(column, dtype, key)
+            for column, (key, dtype) in zip(step.join_keys, step.entity.keys.items(), strict=True)
+        ]
+        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        row = self._local()
+        self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
+        absent = f"{row} is None"
+        if table.group.ttl is not None:
+            absent += f" or {row}[0] < {self._horizon(table.group.ttl)}"
+        found: dict[str, str] = {}
+        for column, feature in step.columns.items():
+            if feature not in found:
+                found[feature] = self._local()
+            self._columns[column] = (found[feature], step.group.feature(feature).dtype)
+        self._lines.append(f"if {absent}:")
+        self._lines.append(f"    {' = '.join(found.values())} = None")
+        self._lines.append("else:")
+        for feature, local in found.items():
+            self._lines.append(f"    {local} = {self._value(row, feature, positions[feature], table.group)}")
+
+    def _value(self, row: str, feature: str, position: int, group: FeatureGroup) -> str:
+        if feature == group.timestamp:
+            return f"{self._constant(moment, 'moment')}({row}[0])"
+        if feature == group.created:
+            return f"None if {row}[1] is None else {self._constant(moment, 'moment')}({row}[1])"
+        return f"{row}[{position}]"
+
+    def _horizon(self, ttl: timedelta) -> str:
+        age = ttl // MICROSECOND
+        if age not in self._horizons:
+            self._horizons[age] = self._local()
+            self._lines.append(f"{self._horizons[age]} = now - {self._constant(age, ('age', age))}")
+        return self._horizons[age]
+
+    def _key(self, column: str, dtype: str, key: str) -> str:
+        if column in self._columns:
+            return self._columns[column][0]
+        known = ("key", column, dtype)
+        if known not in self._raw:
+            local = self._raw[known] = self._local()
+            name = f"join key {column!r} (key {key!r})"
+            convert = self._constant(lambda value: check_value(value, dtype, name), known)
+            guard = "{0} is not None"
+            if dtype in KEY_CLASSES:
+                guard += f" and {{0}}.__class__ is not {self._constant(KEY_CLASSES[dtype], dtype)}"
+            self._lines.append(f"{local} = get({self._constant(column, column)})")
+            self._lines.append(f"if {guard.format(local)}: {local} = {convert}({local})")
+        return self._raw[known]
+
+    def compute(self, step: DslStep) -> None:
+        """Compute expressions; all of a step see the columns as they were before it."""
+        bindings = {name: Binding(*binding) for name, binding in step.bindings.items()}
+        nodes: dict[str, Node] = {column: parse(text) for column, text in step.lambdas.items()}
+        bound = bind(nodes, bindings, step.statistics)
+        inputs = {read: self._read(read, bindings[str(read.ref)]) for read in reads_of(bound)}
+        program = generate(bound, inputs, prefix=f"s{self._plan.steps.index(step)}_")
+        self._lines += program.lines
+        self._constants |= program.constants
+        for column, node in bound.items():
+            self._columns[column] = (program.outputs[column], node.dtype.spark)
+
+    def _read(self, read: Read, binding: Binding) -> str:
+        """Return the variable that holds a read; values of stores and of earlier steps need no check."""
+        known = ("read", read.dtype, binding.column, binding.type)
+        if binding.column in self._columns:
+            atom, source = self._columns[binding.column]
+            if source == read.dtype.spark:
+                return atom
+            known = (*known, atom)
+        else:
+            atom, source = f"get({self._constant(binding.column, binding.column)})", binding.type
+        if known not in self._raw:
+            local = self._raw[known] = self._local()
+            guard, classes = needs_reading(read.dtype, source)
+            guard = guard.format(*(self._constant(value, value) for value in classes), v=local)
+            convert = self._constant(reader(read.dtype, source, str(read.ref)), known)
+            self._lines.append(f"{local} = {atom}")
+            self._lines.append(f"if {guard}: {local} = {convert}({local})")
+        return self._raw[known]
+
+    def apply(self, stage: LocalStage) -> None:
+        """Apply a stage to the variables of its input columns."""
+        values = ", ".join(self._input(column) for column in stage.inputs)
+        locals_ = [self._local() for _ in stage.outputs]
+        self._lines.append(f"{', '.join(locals_)}, = {self._constant(stage.compute, id(stage))}({values})")
+        for column, local in zip(stage.outputs, locals_, strict=True):
+            self._columns[column] = (local, "")
+
+    def _input(self, column: str) -> str:
+        if column in self._columns:
+            return self._columns[column][0]
+        source = self._plan.inputs.get(column)
+        dtype = next((dtype for dtype in READERS.values() if source and reads(dtype, source)), None)
+        if source is None or dtype is None:
+            raise SchemaError(f"column {column!r} ({source or 'unknown'}) cannot be read from a row")
+        known = ("read", dtype, column, source)
+        if known not in self._raw:
+            local = self._raw[known] = self._local()
+            convert = self._constant(reader(dtype, source, f"column {column!r}"), known)
+            self._lines.append(f"{local} = {convert}(get({self._constant(column, column)}))")
+        return self._raw[known]
+
+    def function(self) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
+        """Return the generated function."""
+        pairs = (f"{self._constant(column, column)}: {self._columns[column][0]}" for column in self._plan.outputs)
+        return define("score", ["row", "now"], [*self._lines, f"return {{{', '.join(pairs)}}}"], self._constants)
+
+    def _constant(self, value: object, key: Hashable) -> str:
+        if key not in self._names:
+            self._names[key] = f"c{len(self._names)}"
+            self._constants[self._names[key]] = value
+        return self._names[key]
+
+    def _local(self) -> str:
+        self._locals += 1
+        return f"x{self._locals - 1}"
+
+
+def _positions(step: LookupStep, table: GroupTable) -> dict[str, int]:
+    """Return where a row of the table holds each feature, after checking that it is the feature of the plan."""
+    name = step.group.full_name
+    if list(table.entity.keys.values()) != list(step.entity.keys.values()):
+        raise SnapshotError(f"{name}: the store has keys {table.entity.keys}, the model {step.entity.keys}")
+    held = {feature.name: (2 + at, feature.dtype) for at, feature in enumerate(table.group.features)}
+    for position, column in enumerate((table.group.timestamp, table.group.created)):
+        if column is not None:
+            held[column] = (position, "timestamp")
+    positions = {}
+    for feature in step.columns.values():
+        wanted = step.group.feature(feature).dtype
+        found = held.get(feature)
+        if found is None or found[1] != wanted:
+            has = "lacks it" if found is None else f"has it as {found[1]}"
+            raise SnapshotError(f"{name}: the model reads {feature!r} ({wanted}), the store {has}; take a new snapshot")
+        positions[feature] = found[0]
+    return positions

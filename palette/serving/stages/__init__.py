@@ -1,0 +1,25 @@
+"""Local forms of Spark ML stages."""
+
+from __future__ import annotations
+
+from palette.serving.stages import assembler
+from palette.serving.stages.base import (
+    LocalStage,
+    RowRejectedError,
+    SavedStage,
+    local_form,
+    register,
+    stage_from_json,
+    stage_to_json,
+)
+
+__all__ = [
+    "LocalStage",
+    "RowRejectedError",
+    "SavedStage",
+    "assembler",
+    "local_form",
+    "register",
+    "stage_from_json",
+    "stage_to_json",
+]
