@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any, TypeGuard
 
 from dsl.build import call, coerce, literal
+from dsl.constants import decode
 from dsl.dtypes import READERS, TS, DType, reads
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.refs import BasisRef, FeatureRef
 from dsl.registry import DECLARED, Macro, Statistic
 
-__all__ = ["Binding", "bind", "expand", "frozen", "references", "statistic_calls"]
+__all__ = ["Binding", "bind", "bound_statistic", "expand", "frozen", "references", "statistic_calls"]
 
 MAX_ENTRIES = 10_000
 """Entries of a statistic that is a list or a map."""
@@ -139,14 +140,18 @@ def statistic_calls(exprs: Iterable[Node]) -> list[Call]:
     return list(found)
 
 
+def bound_statistic(statistic: Call, bindings: Mapping[str, Binding]) -> Call:
+    """Settle the arguments of a statistic, to compute it."""
+    bound = _rebuild(statistic, _Binder(bindings, {}).settle)
+    assert isinstance(bound, Call)
+    return bound
+
+
 def frozen(call: Call, value: Any) -> Literal:
-    """Make the literal of a statistic's value, as collected or as read from JSON."""
-    dtype = call.dtype
-    if dtype is TS and isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    constant = coerce(literal(value), dtype)
+    """Make the literal of a statistic's value, plain or encoded for JSON."""
+    constant = coerce(literal(decode(value)), call.dtype)
     if not isinstance(constant, Literal):
-        raise DslTypeError(f"statistic {call} gave {value!r}, which is not {dtype}", call.position)
+        raise DslTypeError(f"statistic {call} gave {value!r}, which is not {call.dtype}", call.position)
     if isinstance(constant.value, tuple) and len(constant.value) > MAX_ENTRIES:
         raise DslError(
             f"statistic {call} has {len(constant.value)} entries, more than {MAX_ENTRIES}; use hashBucket for features "
@@ -199,7 +204,7 @@ class _Binder:
                 f"{node.name}({read}, value)",
                 node.position,
             )
-        return datetime.fromisoformat(default) if node.dtype is TS and isinstance(default, str) else default
+        return datetime.fromisoformat(default) if node.dtype is TS and isinstance(default, str) else decode(default)
 
     def _binding(self, node: Read) -> Binding:
         name = str(node.ref)

@@ -1,0 +1,358 @@
+"""The Spark ML stages of the language: DSLEstimator computes the statistics of expressions, DSLModel applies them.
+
+Both keep all their state in JSON Params and touch the DataFrame API only, so that they work, save and load on classic
+Spark and on Spark Connect, alone and inside a plain ``pyspark.ml`` Pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any, Self
+
+from pyspark import keyword_only
+from pyspark.ml import Estimator, Model
+from pyspark.ml.param import Param, Params
+from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable, DefaultParamsWriter
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    DoubleType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+from pyspark.sql.utils import is_remote
+
+from dsl.bind import Binding, bind, bound_statistic, frozen, references, statistic_calls
+from dsl.column import compile_aggregate, compile_columns, constant_arguments
+from dsl.constants import encode
+from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
+from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
+from dsl.nodes import Call, Node
+from dsl.parser import parse
+from dsl.refs import BasisRef, FeatureRef
+from dsl.registry import Statistic
+from dsl.row import compile_row
+
+__all__ = ["DSLEstimator", "DSLModel"]
+
+_SPARK_TYPES: dict[DType, DataType] = {
+    NUM: DoubleType(),
+    INT: LongType(),
+    STR: StringType(),
+    BOOL: BooleanType(),
+    TS: TimestampType(),
+    VEC: ArrayType(DoubleType()),
+}
+
+
+def _texts(lambdas: Any) -> dict[str, str]:
+    """Return expressions as canonical texts, checked."""
+    if not isinstance(lambdas, Mapping) or not all(isinstance(output, str) for output in lambdas):
+        raise DslTypeError(f"lambdas: expected a dict of output column to expression, found {lambdas!r}")
+    texts: dict[str, str] = {}
+    for output, expr in lambdas.items():
+        try:
+            node = parse(expr) if isinstance(expr, str) else expr
+        except DslError as error:
+            raise type(error)(f"lambdas[{output!r}]: {error.message}", error.position) from None
+        if not isinstance(node, Node):
+            raise DslTypeError(f"lambdas[{output!r}]: expected an expression, found {expr!r}")
+        texts[output] = str(node)
+    folded = [output.casefold() for output in texts]
+    twice = sorted(output for output in texts if folded.count(output.casefold()) > 1)
+    if twice:
+        raise DslTypeError(f"lambdas: output columns {twice} differ by case only; Spark takes them for one")
+    return texts
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected a dict, found {value!r}")
+    return dict(value)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Node:
+    return parse(text)
+
+
+class _StageWriter(DefaultParamsWriter):
+    """Saves Params; Spark's own writer overwrites through the JVM, which Spark Connect has not."""
+
+    def _handleOverwrite(self, path: str) -> None:
+        if not is_remote():
+            super()._handleOverwrite(path)
+
+    def saveImpl(self, path: str) -> None:
+        """Write the metadata file."""
+        metadata = self._get_metadata_to_save(self.instance, self.sparkSession)
+        mode = "overwrite" if self.shouldOverwrite else "error"
+        frame = self.sparkSession.createDataFrame([(metadata,)], schema="value string")
+        frame.coalesce(1).write.mode(mode).text(f"{path}/metadata")
+
+
+class _Expressions(Params, DefaultParamsReadable, DefaultParamsWritable):
+    """What both stages share: the expressions, and what they do to a schema."""
+
+    lambdas: Param[dict[str, str]] = Param(
+        Params._dummy(), "lambdas", "canonical text of the expression of each output column", typeConverter=_texts
+    )
+    formatVersion: Param[int] = Param(Params._dummy(), "formatVersion", "version of the saved form", typeConverter=int)
+
+    def getLambdas(self) -> dict[str, str]:
+        """Return the canonical text of each output column's expression."""
+        return dict(self.getOrDefault(self.lambdas))
+
+    def nodes(self) -> dict[str, Node]:
+        """Return the expression of each output column."""
+        return {output: _parsed(text) for output, text in self.getLambdas().items()}
+
+    def write(self) -> _StageWriter:
+        """Return a writer, for ``write().overwrite().save(path)``."""
+        return _StageWriter(self)
+
+    def _with_outputs(self, schema: StructType) -> StructType:
+        """Return the schema with the output columns; one that exists already is replaced only by itself."""
+        nodes = self.nodes()
+        existing = {name.casefold(): name for name in schema.names}
+        for output, node in nodes.items():
+            present = existing.get(output.casefold())
+            if present is not None and BasisRef(present) not in _basis_refs(node):
+                raise DslError(
+                    f"output column {output!r} exists already; choose another name, or let its expression read "
+                    f"'basis:{present}' to replace it"
+                )
+        added = {output: StructField(output, _SPARK_TYPES[node.dtype]) for output, node in nodes.items()}
+        replaced = {output.casefold(): field for output, field in added.items()}
+        kept = [replaced.pop(field.name.casefold(), field) for field in schema.fields]
+        return StructType([*kept, *replaced.values()])
+
+
+class DSLEstimator(Estimator["DSLModel"], _Expressions):
+    """Compute expressions over features and basis columns.
+
+    Parameters
+    ----------
+    lambdas : dict of str to Node or str
+        The expression of each output column.
+
+    Examples
+    --------
+    >>> from dsl import nFill, nVal
+    >>> estimator = DSLEstimator(lambdas={"size": nFill(nVal("basis:order_size"), 1), "city": "sVal('basis:city')"})
+    >>> estimator.getLambdas()
+    {'size': "nFill(nVal('basis:order_size'), 1.0)", 'city': "sVal('basis:city')"}
+    """
+
+    _input_kwargs: dict[str, Any]
+
+    @keyword_only
+    def __init__(self, *, lambdas: Mapping[str, Node | str] | None = None) -> None:
+        kwargs = self._input_kwargs
+        super().__init__()
+        self._setDefault(formatVersion=1)
+        self.setParams(**kwargs)
+
+    @keyword_only
+    def setParams(self, *, lambdas: Mapping[str, Node | str] | None = None) -> Self:
+        """Set Params by keyword; None leaves one as it is."""
+        return self if lambdas is None else self.setLambdas(lambdas)
+
+    def setLambdas(self, value: Mapping[str, Node | str]) -> Self:
+        """Set the expression of each output column."""
+        return self._set(lambdas=_texts(value))
+
+    def transformSchema(self, schema: StructType) -> StructType:
+        """Return the schema that the model's `transform` gives for `schema`.
+
+        Raises
+        ------
+        DslError
+            An input is missing or of a type that cannot be read, or an output exists already.
+        """
+        nodes = self.nodes()
+        _settled(nodes, _find_bindings(nodes, schema))
+        return self._with_outputs(schema)
+
+    def fit_bound(self, dataset: DataFrame, bindings: Mapping[str, Binding]) -> DSLModel:
+        """Fit for callers that know where each reference's values are, whatever the columns' metadata says.
+
+        Parameters
+        ----------
+        dataset : DataFrame
+            Read once, and only if the expressions have statistics.
+        bindings : mapping of str to Binding
+            By canonical name of the reference; others than those needed may be there.
+        """
+        nodes = self.nodes()
+        self._with_outputs(dataset.schema)
+        calls = _settled(nodes, bindings)
+        values = _aggregated(dataset, list(calls.values()), bindings)
+        statistics = {
+            text: encode(frozen(call, _finished(call, value)).plain)
+            for (text, call), value in zip(calls.items(), values, strict=True)
+        }
+        needed = {str(ref): asdict(bindings[str(ref)]) for ref in references(nodes.values(), for_scoring=True)}
+        model = DSLModel(lambdas=self.getLambdas(), bindings=needed, statistics=statistics)
+        return self._copyValues(model)._resetUid(self.uid)
+
+    def _fit(self, dataset: DataFrame) -> DSLModel:
+        return self.fit_bound(dataset, _find_bindings(self.nodes(), dataset.schema))
+
+
+class DSLModel(Model, _Expressions):
+    """Expressions with their columns and statistics settled; made by `DSLEstimator.fit`.
+
+    Parameters
+    ----------
+    lambdas : dict of str to str
+        The expression of each output column.
+    bindings : dict of str to dict
+        Column, type and default of each reference.
+    statistics : dict of str to JSON value
+        The fitted constants.
+    """
+
+    bindings: Param[dict[str, Any]] = Param(
+        Params._dummy(), "bindings", "column, type and default of each reference", typeConverter=_mapping
+    )
+    statistics: Param[dict[str, Any]] = Param(
+        Params._dummy(), "statistics", "fitted constants by canonical text", typeConverter=_mapping
+    )
+    _input_kwargs: dict[str, Any]
+    _scorer: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        lambdas: Mapping[str, Node | str] | None = None,
+        bindings: Mapping[str, Any] | None = None,
+        statistics: Mapping[str, Any] | None = None,
+    ) -> None:
+        kwargs = self._input_kwargs
+        super().__init__()
+        self._setDefault(formatVersion=1)
+        self._set(**{name: value for name, value in kwargs.items() if value is not None})
+
+    def getBindings(self) -> dict[str, Binding]:
+        """Return where each reference finds its value."""
+        return {ref: Binding(**binding) for ref, binding in self.getOrDefault(self.bindings).items()}
+
+    def getStatistics(self) -> dict[str, Any]:
+        """Return the fitted constants by canonical text, encoded for JSON."""
+        return dict(self.getOrDefault(self.statistics))
+
+    def transformSchema(self, schema: StructType) -> StructType:
+        """Return the schema that `transform` gives for `schema`.
+
+        Raises
+        ------
+        DslError
+            An input is missing or of a type that cannot be read, or an output exists already.
+        """
+        self._bound(schema)
+        return self._with_outputs(schema)
+
+    def score_instance(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Compute the output columns of one row in plain Python.
+
+        Parameters
+        ----------
+        row : mapping of str to value
+            The input columns; a missing one is null.
+
+        Returns
+        -------
+        dict of str to value
+            What `transform` adds: None, float, int, str, bool, naive UTC datetime or list of float.
+        """
+        if self._scorer is None:
+            self._scorer = compile_row(self.nodes(), self.getBindings(), self.getStatistics())
+        return self._scorer(row)
+
+    scoreInstance = score_instance
+
+    def copy(self, extra: Mapping[Param[Any], Any] | None = None) -> Self:
+        """Return a copy with the same uid and some Params changed."""
+        that = super().copy(dict(extra or {}))
+        that._scorer = None
+        return that
+
+    def _set(self, **kwargs: Any) -> Self:
+        self._scorer = None
+        return super()._set(**kwargs)
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        self._with_outputs(dataset.schema)
+        bound, bindings = self._bound(dataset.schema)
+        return dataset.withColumns(compile_columns(bound, bindings, F))
+
+    def _bound(self, schema: StructType) -> tuple[dict[str, Node], dict[str, Binding]]:
+        """Bind the expressions to the frozen columns, with the types that they have in this schema."""
+        bindings = {}
+        for ref, binding in self.getBindings().items():
+            if binding.column not in schema.names:
+                raise UnknownReferenceError(
+                    f"column {binding.column!r}, which {ref!r} was fitted on, is missing"
+                    f"{nearest(binding.column, schema.names)}"
+                )
+            bindings[ref] = replace(binding, type=schema[binding.column].dataType.simpleString())
+        return bind(self.nodes(), bindings, self.getStatistics()), bindings
+
+
+def _find_bindings(nodes: Mapping[str, Node], schema: StructType) -> dict[str, Binding]:
+    """Find the columns of references: a basis column by its name, a feature by its column's metadata."""
+    features: dict[str, Binding] = {}
+    for field in schema.fields:
+        feature = (field.metadata or {}).get("feature", {})
+        if "ref" in feature:
+            binding = Binding(field.name, field.dataType.simpleString(), feature.get("default"))
+            features.setdefault(feature["ref"], binding)  # a renamed copy keeps the metadata; either one will do
+    return {str(ref): _find(ref, features, schema) for ref in references(nodes.values())}
+
+
+def _find(ref: FeatureRef | BasisRef, features: Mapping[str, Binding], schema: StructType) -> Binding:
+    if isinstance(ref, BasisRef):
+        if ref.column not in schema.names:
+            raise UnknownReferenceError(f"column {ref.column!r} is missing{nearest(ref.column, schema.names)}")
+        return Binding(ref.column, schema[ref.column].dataType.simpleString())
+    if str(ref) not in features:
+        raise UnknownReferenceError(
+            f"no column holds feature {str(ref)!r}{nearest(str(ref), features)}; put a PaletteTransformer with it "
+            "before this stage, or use MLPipeline"
+        )
+    return features[str(ref)]
+
+
+def _settled(nodes: Mapping[str, Node], bindings: Mapping[str, Binding]) -> dict[str, Call]:
+    """Check expressions against their columns; return their statistics, bound, by canonical text."""
+    calls = {str(call): bound_statistic(call, bindings) for call in statistic_calls(nodes.values())}
+    bind(nodes, bindings, dict.fromkeys(calls))
+    return calls
+
+
+def _aggregated(dataset: DataFrame, calls: list[Call], bindings: Mapping[str, Binding]) -> list[Any]:
+    """Compute statistics in one pass over the data."""
+    if not calls:
+        return []
+    columns = [compile_aggregate(call, bindings, F).alias(f"statistic{i}") for i, call in enumerate(calls)]
+    return list(dataset.agg(*columns).collect()[0])
+
+
+def _finished(statistic: Call, value: Any) -> Any:
+    function = statistic.function
+    assert isinstance(function, Statistic)
+    return function.finish(value, **constant_arguments(statistic))
+
+
+def _basis_refs(node: Node) -> list[FeatureRef | BasisRef]:
+    return references([node], for_scoring=True)
