@@ -376,8 +376,8 @@ class FeatureStore:
         groups : iterable of str or FeatureGroup, optional
             Default: all that have a table.
         point_in_time : {"event", "created"}
-            ``created`` counts only rows that were written by then, too; groups without a created column are read
-            by event time only when they are not asked for by name.
+            ``created`` counts only rows that were written by then, too; a group without a created column is then
+            an error.
 
         Returns
         -------

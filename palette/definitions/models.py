@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, field_validator, model_validator
 
+from dsl.constants import encode
 from palette.definitions.sources import Source
-from palette.definitions.types import KEY_TYPES, canonical_type, check_value
+from palette.definitions.types import KEY_TYPES, canonical_type, check_value, utc
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 
 __all__ = ["Entity", "Feature", "FeatureGroup", "duration"]
@@ -78,10 +79,10 @@ def _checked_name(name: str, what: str = "name") -> str:
 def _unique(names: list[str], what: str) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+        if (other := seen.get(name.lower())) is not None:
             same = f"{name!r} stands twice" if other == name else f"{other!r} and {name!r} differ only by case"
             raise ValueError(f"{what} {same}")
+        seen[name.lower()] = name
 
 
 class Entity(_Definition):
@@ -221,6 +222,14 @@ class Feature(_Definition):
         if isinstance(default, float) and not math.isfinite(default):
             return "NaN" if math.isnan(default) else "Infinity" if default > 0 else "-Infinity"
         return str(default) if isinstance(default, decimal.Decimal) else default
+
+    @property
+    def constant(self) -> Any:
+        """The default as JSON holds it and the DSL takes it: a decimal is a number, a date its midnight UTC."""
+        default = self.default
+        if isinstance(default, decimal.Decimal):
+            return float(default)
+        return encode(utc(default) if isinstance(default, dt.date) else default)
 
 
 class FeatureGroup(_Definition):

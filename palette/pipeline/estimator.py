@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dsl.estimator import DSLEstimator, DSLModel
 from pyspark import StorageLevel, keyword_only
 from pyspark.ml import Estimator, Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.util import MLReadable, MLWritable
 
 from dsl.bind import Binding, references, statistic_calls
+from dsl.estimator import DSLEstimator, DSLModel
 from dsl.refs import BasisRef, FeatureRef
-from palette.errors import PlanError
+from palette.errors import PlanError, SchemaError, nearest
 from palette.pipeline.columns import input_columns, output_columns
 from palette.pipeline.model import MLPipelineModel, is_planned
 from palette.pipeline.order import StageNeeds, place_lookups
@@ -24,6 +24,7 @@ from palette.transformer import HasStore, PaletteTransformer
 if TYPE_CHECKING:
     from pyspark.ml.param import ParamMap
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
     from palette.store import FeatureStore
 
@@ -154,7 +155,7 @@ class MLPipeline(Estimator, HasStore, MLReadable, MLWritable):
                 provided |= set(stage.getFeatures().values())
                 needs.append(StageNeeds(label, outputs=tuple(stage.getFeatures())))
             elif isinstance(stage, (DSLEstimator, DSLModel)):
-                refs = references(stage.expressions().values())
+                refs = references(stage.nodes().values())
                 wanted = tuple(ref for ref in refs if isinstance(ref, FeatureRef) and ref.name not in provided)
                 columns = tuple(ref.column for ref in refs if isinstance(ref, BasisRef))
                 needs.append(StageNeeds(label, wanted, columns, tuple(stage.getLambdas())))
@@ -197,16 +198,23 @@ class MLPipeline(Estimator, HasStore, MLReadable, MLWritable):
 
     def _fit_stage(self, stage: Any, dataset: DataFrame, columns: dict[str, str]) -> Any:
         if isinstance(stage, DSLEstimator):
-            bindings = self._bindings(stage, dataset, columns)
-            return stage.fit_bound(dataset, bindings)
+            return stage.fit_bound(dataset, self._bindings(stage, dataset.schema, columns))
         return stage.fit(dataset) if isinstance(stage, Estimator) else stage
 
-    def _bindings(self, stage: DSLEstimator, dataset: DataFrame, columns: dict[str, str]) -> dict[str, Binding]:
-        bindings = stage.basis_bindings(dataset.schema)
-        for ref in references(stage.expressions().values()):
+    def _bindings(self, stage: DSLEstimator, schema: StructType, columns: dict[str, str]) -> dict[str, Binding]:
+        """Say where a DSL stage finds its references: metadata is not asked, unions lose it."""
+        bindings = {}
+        for ref in references(stage.nodes().values()):
             if isinstance(ref, FeatureRef):
                 feature = self.store.feature(ref.name)
-                bindings[ref.name] = Binding(columns[ref.name], feature.dtype, feature.default)
+                bindings[ref.name] = Binding(columns[ref.name], feature.dtype, feature.constant)
+            elif ref.column in schema.names:
+                bindings[ref.name] = Binding(ref.column, schema[ref.column].dataType.simpleString())
+            else:
+                raise SchemaError(
+                    f"{stage.uid}: no column {ref.column!r} for {ref.name!r}{nearest(ref.column, schema.names)} "
+                    f"(there are {', '.join(schema.names)})"
+                )
         return bindings
 
     def _lookup(self, features: dict[str, str]) -> PaletteTransformer:
@@ -241,7 +249,7 @@ def _without_labels(fitted: list[Any]) -> list[Any]:
         ref.name
         for stage in fitted
         if isinstance(stage, DSLModel)
-        for ref in references(stage.expressions().values(), for_scoring=True)
+        for ref in references(stage.nodes().values(), for_scoring=True)
     }
     kept = []
     for stage in fitted:
@@ -257,7 +265,7 @@ def _without_labels(fitted: list[Any]) -> list[Any]:
 def _executes(stage: Any) -> bool:
     """Tell whether fitting this stage runs the data."""
     if isinstance(stage, DSLEstimator):
-        return bool(statistic_calls(stage.expressions().values()))
+        return bool(statistic_calls(stage.nodes().values()))
     return isinstance(stage, Estimator)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dsl.estimator import DSLModel
-
 from palette.errors import SchemaError
 from palette.serving.stages import LocalStage, local_form
 from palette.serving.steps import DslStep, Plan, Step
@@ -39,7 +38,7 @@ def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -
             steps.extend(bound.lookup_steps())
             outputs.extend(stage.getFeatures())
         elif isinstance(stage, DSLModel):
-            steps.append(DslStep(stage.getLambdas(), stage.bindings_by_name(), stage.statistics_by_text()))
+            steps.append(DslStep(stage.getLambdas(), stage.getOrDefault(stage.bindings), stage.getStatistics()))
             outputs.extend(stage.getLambdas())
         else:
             step = local_form(stage) or otherwise(stage)

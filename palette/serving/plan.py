@@ -128,7 +128,7 @@ class _PlanCode:
 
     def compute(self, step: DslStep) -> None:
         """Compute expressions; all of a step see the columns as they were before it."""
-        bindings = {name: Binding(*binding) for name, binding in step.bindings.items()}
+        bindings = {name: Binding(**binding) for name, binding in step.bindings.items()}
         nodes: dict[str, Node] = {column: parse(text) for column, text in step.lambdas.items()}
         bound = bind(nodes, bindings, step.statistics)
         inputs = {read: self._read(read, bindings[str(read.ref)]) for read in reads_of(bound)}

@@ -59,7 +59,7 @@ class DslStep:
     ----------
     lambdas : dict of str to str
         Column to canonical text.
-    bindings : dict of str to list
+    bindings : dict of str to dict
         Reference to column, type and default, as :class:`dsl.DSLModel` keeps them.
     statistics : dict of str to JSON value
         Canonical text to fitted constant, non-finite floats tagged.

@@ -1,0 +1,83 @@
+"""YAML and Python say the same."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from palette.definitions import (
+    BatchSource,
+    Entity,
+    Feature,
+    FeatureGroup,
+    RPCSource,
+    StreamSource,
+    dump_definitions,
+    load_definitions,
+)
+from palette.errors import DefinitionError
+
+DEFINITIONS = [
+    Entity("route", keys={"origin": "string", "dest": "string"}, description="a pair of airports", tags=["air"]),
+    FeatureGroup(
+        "delays",
+        entity="route",
+        timestamp="hour",
+        created="written",
+        ttl=timedelta(hours=36),
+        source=BatchSource(sql="SELECT 1", schedule="0 * * * *", lookback=timedelta(days=2)),
+        features=[Feature("mean", "double", default=0.0), Feature("first", "timestamp", default="2026-01-01T00:00:00")],
+    ),
+    FeatureGroup(
+        "live",
+        entity="route",
+        source=StreamSource(topic="t", schema={"a": "int"}, sql="SELECT 1", watermark=timedelta(minutes=1)),
+        features=[Feature("v", "array<double>", default=[1.0])],
+    ),
+    FeatureGroup(
+        "called",
+        entity="route",
+        source=RPCSource(url="http://localhost/{origin}", mapping={"lat": "pos.lat"}),
+        features=[Feature("lat", "decimal(9,6)", default="1.5")],
+    ),
+]
+
+
+def test_dump_then_load_is_identity():
+    assert load_definitions(dump_definitions(DEFINITIONS)) == DEFINITIONS
+
+
+def test_folder_of_files_loads_entities_first(tmp_path):
+    (tmp_path / "a.yaml").write_text(dump_definitions(DEFINITIONS[1:]))
+    (tmp_path / "b.yml").write_text(dump_definitions(DEFINITIONS[:1]))
+    assert load_definitions(tmp_path) == DEFINITIONS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("entities: [\n", "not YAML", id="syntax"),
+        pytest.param("entitys:\n- {name: a}\n", "did you mean 'entities'", id="section"),
+        pytest.param("entities:\n- {name: a}\n", "keys missing", id="missing"),
+        pytest.param("entities:\n- just text\n", "keys missing", id="no-mapping"),
+        pytest.param("entities: 3\n\n", "expected lists", id="no-list"),
+        pytest.param("entities:\n- {name: a, keys: {k: int}, keys: {j: int}}\n", "stands twice", id="double-key"),
+        pytest.param("entities: &a\n- {name: a, keys: {k: int}}\nfeature_groups: *a\n", "anchors", id="anchor"),
+        pytest.param("entities:\n- {name: !!python/name:os.system x, keys: {k: int}}\n", "not YAML", id="python-tag"),
+    ],
+)
+def test_wrong_yaml_is_refused(text, message):
+    with pytest.raises(DefinitionError, match=message):
+        load_definitions(text)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DefinitionError, match=r"absent\.yaml"):
+        load_definitions(tmp_path / "absent.yaml")
+
+
+def test_error_names_the_file(tmp_path):
+    (tmp_path / "bad.yaml").write_text("entities: [{name: basis, keys: {a: int}}]")
+    with pytest.raises(DefinitionError, match=r"bad\.yaml.*reserved"):
+        load_definitions(tmp_path)
