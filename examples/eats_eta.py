@@ -72,45 +72,40 @@ def generate(spark: SparkSession, store: FeatureStore) -> pd.DataFrame:
     region = [region_of(*place) for place in zip(lat, long, strict=True)]
     cells = sorted(set(region))
 
-    times = [START + timedelta(hours=hour) for hour in range(HOURS)]
-    rush = np.array([0.5 + 0.5 * np.sin((time.hour - 6) / 24 * 2 * np.pi) for time in times])
+    hours = pd.date_range(START, periods=HOURS, freq="h")
+    days = pd.date_range(START, periods=HOURS // 24, freq="D")
+    rush = 0.5 + 0.5 * np.sin((hours.hour.to_numpy() - 6) / 24 * 2 * np.pi)
     meals = rng.poisson(rush[:, None] * rng.uniform(2, 12, RESTAURANTS))
     busy = np.clip(rush[:, None] * rng.uniform(0.4, 1.0, len(cells)) + rng.normal(0, 0.1, (HOURS, len(cells))), 0, 1)
 
-    days = [START + timedelta(days=day) for day in range(HOURS // 24)]
-    prep = [(name, day, s + rng.normal(0, 1)) for name, s in zip(names, speed, strict=True) for day in days]
-    kitchens = [
-        (names[r], times[h], int(meals[h, r]), float(lat[r]), float(long[r]))
-        for h in range(HOURS)
-        for r in range(RESTAURANTS)
-    ]
-    traffic = [(cell, times[h], float(busy[h, c])) for h in range(HOURS) for c, cell in enumerate(cells)]
-    store.write(
-        "restaurant:batch_fg", spark.createDataFrame(prep, "restaurant_uuid string, day timestamp, prep_time double")
+    prep = table(restaurant_uuid=names, day=days).assign(
+        prep_time=np.repeat(speed, len(days)) + rng.normal(0, 1, RESTAURANTS * len(days))
     )
-    store.write(
-        "restaurant:realtime_fg",
-        spark.createDataFrame(
-            kitchens, "restaurant_uuid string, hour timestamp, n_meal bigint, lat double, long double"
-        ),
+    kitchens = table(restaurant_uuid=names, hour=hours).assign(
+        n_meal=meals.T.ravel(), lat=np.repeat(lat, HOURS), long=np.repeat(long, HOURS)
     )
-    store.write("region:service_fg", spark.createDataFrame(traffic, "h3_cell string, hour timestamp, n_busy double"))
+    traffic = table(h3_cell=cells, hour=hours).assign(n_busy=busy.T.ravel())
+    store.write("restaurant:batch_fg", spark.createDataFrame(prep))
+    store.write("restaurant:realtime_fg", spark.createDataFrame(kitchens))
+    store.write("region:service_fg", spark.createDataFrame(traffic))
 
     who, minute = rng.integers(0, RESTAURANTS, ORDERS), rng.integers(60, HOURS * 60, ORDERS)
-    size = rng.integers(1, 9, ORDERS)
-    hour = minute // 60
-    where = np.array([cells.index(cell) for cell in region])
-    took = (
-        speed[who] * (1 + 0.05 * meals[hour, who]) + 1.5 * size + 20 * busy[hour, where[who]] + rng.normal(0, 2, ORDERS)
-    )
+    size, hour = rng.integers(1, 9, ORDERS), minute // 60
+    where = np.array([cells.index(cell) for cell in region])[who]
+    kitchen = speed[who] * (1 + 0.05 * meals[hour, who])
     return pd.DataFrame(
         {
-            "r_id": [names[r] for r in who],
-            "ordered_at": [START + timedelta(minutes=int(m)) for m in minute],
+            "r_id": np.array(names)[who],
+            "ordered_at": START + pd.to_timedelta(minute, unit="m"),
             "order_size": size,
-            "minutes": took,
+            "minutes": kitchen + 1.5 * size + 20 * busy[hour, where] + rng.normal(0, 2, ORDERS),
         }
     )
+
+
+def table(**columns: Any) -> pd.DataFrame:
+    """Return all combinations of the values of two columns."""
+    return pd.MultiIndex.from_product(columns.values(), names=columns.keys()).to_frame(index=False)
 
 
 def region_of(lat: float, long: float) -> str:
