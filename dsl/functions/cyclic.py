@@ -1,0 +1,116 @@
+"""Cyclical encodings: a clock or calendar position as a point on a circle, so that 23 h and 0 h are neighbours.
+
+The few values there are come from one table, made in Python, for both bodies: they are equal to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dsl.dtypes import NUM, TS
+from dsl.functions.instants import MOMENTS, ZONE
+from dsl.functions.time import DayOfWeek, Hour, Month
+from dsl.registry import REGISTRY, Arg
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["DayOfWeekCos", "DayOfWeekSin", "HourCos", "HourSin", "MonthCos", "MonthSin"]
+
+_MOMENT = Arg("moment", TS)
+_SUNRISE = datetime(2024, 4, 7, 6)  # a Sunday in April
+
+
+def _table(wave: Any, steps: int) -> list[float]:
+    # Rounded so that the quarter points are exact: sin(pi) is not zero in doubles.
+    return [round(wave(2 * math.pi * step / steps), 15) + 0.0 for step in range(steps)]
+
+
+_HOUR_SIN, _HOUR_COS = _table(math.sin, 24), _table(math.cos, 24)
+_WEEK_SIN, _WEEK_COS = _table(math.sin, 7), _table(math.cos, 7)
+_YEAR_SIN, _YEAR_COS = _table(math.sin, 12), _table(math.cos, 12)
+
+
+def _look_up(F: Any, table: Sequence[float], index: Column) -> Column:
+    return F.get(F.array(*map(F.lit, table)), index)
+
+
+@REGISTRY.register("hourSin", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 1.0)])
+class HourSin:
+    """Sine of the hour on a circle of 24. Null when `moment` is null."""
+
+    @staticmethod
+    def column(F: Any, moment: Column, zone: str) -> Column:
+        return _look_up(F, _HOUR_SIN, Hour.column(F, moment, zone))
+
+    @staticmethod
+    def row(moment: datetime, zone: str) -> float:
+        return _HOUR_SIN[Hour.row(moment, zone)]
+
+
+@REGISTRY.register("hourCos", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 0.0)])
+class HourCos:
+    """Cosine of the hour on a circle of 24. Null when `moment` is null."""
+
+    @staticmethod
+    def column(F: Any, moment: Column, zone: str) -> Column:
+        return _look_up(F, _HOUR_COS, Hour.column(F, moment, zone))
+
+    @staticmethod
+    def row(moment: datetime, zone: str) -> float:
+        return _HOUR_COS[Hour.row(moment, zone)]
+
+
+@REGISTRY.register("dayOfWeekSin", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 0.0)])
+class DayOfWeekSin:
+    """Sine of the day on a circle of seven that begins with Sunday. Null when `moment` is null."""
+
+    @staticmethod
+    def column(F: Any, moment: Column, zone: str) -> Column:
+        return _look_up(F, _WEEK_SIN, DayOfWeek.column(F, moment, zone) - 1)
+
+    @staticmethod
+    def row(moment: datetime, zone: str) -> float:
+        return _WEEK_SIN[DayOfWeek.row(moment, zone) - 1]
+
+
+@REGISTRY.register("dayOfWeekCos", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 1.0)])
+class DayOfWeekCos:
+    """Cosine of the day on a circle of seven that begins with Sunday. Null when `moment` is null."""
+
+    @staticmethod
+    def column(F: Any, moment: Column, zone: str) -> Column:
+        return _look_up(F, _WEEK_COS, DayOfWeek.column(F, moment, zone) - 1)
+
+    @staticmethod
+    def row(moment: datetime, zone: str) -> float:
+        return _WEEK_COS[DayOfWeek.row(moment, zone) - 1]
+
+
+@REGISTRY.register("monthSin", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 1.0)])
+class MonthSin:
+    """Sine of the month on a circle of twelve that begins with January. Null when `moment` is null."""
+
+    @staticmethod
+    def column(F: Any, moment: Column, zone: str) -> Column:
+        return _look_up(F, _YEAR_SIN, Month.column(F, moment, zone) - 1)
+
+    @staticmethod
+    def row(moment: datetime, zone: str) -> float:
+        return _YEAR_SIN[Month.row(moment, zone) - 1]
+
+
+@REGISTRY.register("monthCos", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 0.0)])
+class MonthCos:
+    """Cosine of the month on a circle of twelve that begins with January. Null when `moment` is null."""
+
+    @staticmethod
+    def column(F: Any, moment: Column, zone: str) -> Column:
+        return _look_up(F, _YEAR_COS, Month.column(F, moment, zone) - 1)
+
+    @staticmethod
+    def row(moment: datetime, zone: str) -> float:
+        return _YEAR_COS[Month.row(moment, zone) - 1]

@@ -1,0 +1,97 @@
+"""Scaling: numbers measured by the training data."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from dsl.build import call
+from dsl.dtypes import INT, NUM, VEC
+from dsl.nodes import Node
+from dsl.registry import REGISTRY, Arg
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["Bucket", "Bucketize", "MinMax", "RobustScale", "ZScore"]
+
+_X = Arg("x", NUM)
+
+
+def _check_splits(splits: Sequence[float]) -> None:
+    if any(math.isnan(split) for split in splits) or any(low >= high for low, high in pairwise(splits)):
+        raise ValueError(f"must be ascending numbers, found {splits}")
+
+
+@REGISTRY.register(
+    "bucket",
+    _X,
+    Arg("splits", VEC, constant=True, check=_check_splits),
+    returns=INT,
+    examples=[((0.5, [1.0, 2.0]), 0), ((1.0, [1.0, 2.0]), 1), ((9.0, [1.0, 2.0]), 2), ((math.nan, [1.0]), None)],
+    edges={"splits": [[], [0.0], [-1.0, 0.5, 2.5], [-math.inf, math.inf]]},
+)
+class Bucket:
+    """How many of the splits the number reaches: 0 below the first. Null for NaN."""
+
+    @staticmethod
+    def column(F: Any, x: Column, splits: Sequence[float]) -> Column:
+        points = F.array(*map(F.lit, splits)).cast("array<double>")
+        reached = F.array_size(F.filter(points, lambda point: point <= x))
+        return F.when(x.isNotNull() & ~F.isnan(x), reached.cast("bigint"))
+
+    @staticmethod
+    def row(x: float, splits: Sequence[float]) -> int | None:
+        return None if math.isnan(x) else bisect_right(splits, x)
+
+
+@REGISTRY.macro(
+    "bucketize",
+    _X,
+    Arg("parts", INT, constant=True),
+    returns=INT,
+    examples=[(([4.0, 3.0, 2.0, 1.0, None], 2), [1, 1, 1, 0, None])],
+)
+class Bucketize:
+    """Which of `parts` shares of the training data, equal as far as values allow, the number is in, from 0.
+
+    Null for NaN, or when there were no numbers.
+    """
+
+    @staticmethod
+    def expand(x: Node, parts: int) -> Node:
+        return call("bucket", x, call("quantiles", x, parts))
+
+
+@REGISTRY.macro("zScore", _X, returns=NUM, examples=[(([1.0, 3.0, 5.0, None],), [-1.0, 0.0, 1.0, None])])
+class ZScore:
+    """How many standard deviations the number is above the mean. Null when all numbers were equal."""
+
+    @staticmethod
+    def expand(x: Node) -> Node:
+        return (x - call("mean", x)) / call("stddev", x)
+
+
+@REGISTRY.macro("minMax", _X, returns=NUM, examples=[(([1.0, 3.0, 5.0, None],), [0.0, 0.5, 1.0, None])])
+class MinMax:
+    """The number on a scale from 0 at the least to 1 at the greatest one. Null when all numbers were equal."""
+
+    @staticmethod
+    def expand(x: Node) -> Node:
+        least = call("minimum", x)
+        return (x - least) / (call("maximum", x) - least)
+
+
+@REGISTRY.macro(
+    "robustScale", _X, returns=NUM, examples=[(([1.0, 2.0, 3.0, 4.0, 90.0],), [-1.0, -0.5, 0.0, 0.5, 43.5])]
+)
+class RobustScale:
+    """The distance from the median, by that between the quartiles. Null when the quartiles were equal."""
+
+    @staticmethod
+    def expand(x: Node) -> Node:
+        spread = call("quantile", x, 0.75) - call("quantile", x, 0.25)
+        return (x - call("median", x)) / spread

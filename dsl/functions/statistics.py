@@ -1,0 +1,142 @@
+"""Figures of the training data, frozen at fit. They skip null and NaN, and are null where nothing is left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dsl.dtypes import BOOL, INT, NUM, STR, VEC, Var
+from dsl.registry import REGISTRY, Arg
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["Count", "Maximum", "Mean", "Median", "Minimum", "Mode", "Quantile", "Quantiles", "Stddev"]
+
+_DISCRETE = Var("D", frozenset({STR, INT, BOOL}))
+_ACCURACY = 100_000
+"""Quantiles are exact up to about so many rows; beyond, ranks are off by at most one in so many."""
+
+
+def present(F: Any, x: Column) -> Column:
+    """Return the numbers with NaN made null, which aggregates skip."""
+    return F.nanvl(x, F.lit(None))
+
+
+def _check_share(q: float) -> None:
+    if not 0 <= q <= 1:
+        raise ValueError(f"must be between 0 and 1, found {q}")
+
+
+def _check_parts(parts: int) -> None:
+    if not 2 <= parts <= 1000:
+        raise ValueError(f"must be between 2 and 1000, found {parts}")
+
+
+@REGISTRY.statistic("count", Arg("x", NUM), returns=INT, examples=[(([1.0, None, float("nan")],), 1), (([None],), 0)])
+class Count:
+    """How many numbers there are, neither null nor NaN. Never null."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        return F.count(present(F, x))
+
+
+@REGISTRY.statistic("mean", Arg("x", NUM), returns=NUM, examples=[(([1.0, None, 3.0],), 2.0), (([None],), None)])
+class Mean:
+    """Arithmetic mean. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        return F.avg(present(F, x))
+
+
+@REGISTRY.statistic("stddev", Arg("x", NUM), returns=NUM, examples=[(([1.0, 3.0, 5.0],), 2.0), (([1.0],), None)])
+class Stddev:
+    """Standard deviation of a sample. Null of fewer than two numbers."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        return F.stddev_samp(present(F, x))
+
+
+@REGISTRY.statistic("minimum", Arg("x", NUM), returns=NUM, examples=[(([2.0, None, 1.0, float("nan")],), 1.0)])
+class Minimum:
+    """The least number. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        return F.min(present(F, x))
+
+
+@REGISTRY.statistic("maximum", Arg("x", NUM), returns=NUM, examples=[(([2.0, None, 1.0, float("nan")],), 2.0)])
+class Maximum:
+    """The greatest number. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        return F.max(present(F, x))
+
+
+@REGISTRY.statistic(
+    "median", Arg("x", NUM), returns=NUM, examples=[(([5.0, 1.0, 2.0],), 2.0), (([1.0, 2.0, 4.0, 9.0],), 3.0)]
+)
+class Median:
+    """The middle number, or the mean of the two middle ones; beyond 100,000 rows nearly so. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        # percentile_approx takes the lower of two middle numbers; of the numbers turned round, that is the upper one.
+        numbers = present(F, x)
+        lower, upper = (
+            F.percentile_approx(sign * numbers, F.lit(0.5), _ACCURACY) for sign in (F.lit(1.0), F.lit(-1.0))
+        )
+        return (lower - upper) / 2.0
+
+
+@REGISTRY.statistic(
+    "quantile",
+    Arg("x", NUM),
+    Arg("q", NUM, constant=True, check=_check_share),
+    returns=NUM,
+    examples=[(([4.0, 3.0, 2.0, 1.0, None], 0.25), 1.0), (([1.0, 2.0], 1.0), 2.0), (([None], 0.5), None)],
+)
+class Quantile:
+    """The least of the numbers that a share `q` does not exceed; beyond 100,000 rows nearly so. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column, q: float) -> Column:
+        return F.percentile_approx(present(F, x), F.lit(q), _ACCURACY)
+
+
+@REGISTRY.statistic(
+    "quantiles",
+    Arg("x", NUM),
+    Arg("parts", INT, constant=True, check=_check_parts),
+    returns=VEC,
+    examples=[(([4.0, 3.0, 2.0, 1.0], 4), [1.0, 2.0, 3.0]), (([1.0, 1.0], 4), [1.0]), (([None], 4), None)],
+)
+class Quantiles:
+    """The quantiles that part the numbers into so many equal shares, each once, ascending. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column, parts: int) -> Column:
+        shares = F.array(*(F.lit(part / parts) for part in range(1, parts)))
+        return F.percentile_approx(present(F, x), shares, _ACCURACY)
+
+    @staticmethod
+    def finish(value: list[float] | None, parts: int) -> list[float] | None:
+        return None if value is None else sorted(set(value))
+
+
+@REGISTRY.statistic(
+    "mode",
+    Arg("x", _DISCRETE),
+    returns=_DISCRETE,
+    examples=[((["b", "a", "b", None],), "b"), (([2, 1],), 1), (([None],), None)],
+)
+class Mode:
+    """The most frequent value, of several the least. Null of nothing."""
+
+    @staticmethod
+    def aggregate(F: Any, x: Column) -> Column:
+        return F.mode(x, True)

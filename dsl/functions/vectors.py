@@ -1,0 +1,160 @@
+"""Vectors of doubles. Sums run from the first element to the last, so that both bodies round alike."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from dsl.dtypes import INT, NUM, VEC
+from dsl.registry import REGISTRY, Arg
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["Cosine", "Distance", "Dot", "Element", "Norm", "Size", "Vector"]
+
+
+def _check_index(index: int) -> None:
+    if not 0 <= index < 2**31:
+        raise ValueError(f"must be counted from 0, found {index}")
+
+
+def _sum(F: Any, terms: Column) -> Column:
+    """Add the elements; a null among them makes the sum null."""
+    return F.aggregate(terms, F.lit(0.0), lambda total, term: total + term)
+
+
+@REGISTRY.register(
+    "vector", Arg("x", NUM, repeated=True), returns=VEC, examples=[((1.0, 2.0), [1.0, 2.0]), ((1.0, None), None)]
+)
+class Vector:
+    """The numbers as a vector. Null when one of them is null."""
+
+    @staticmethod
+    def column(F: Any, *xs: Column) -> Column:
+        complete = xs[0].isNotNull()
+        for x in xs[1:]:
+            complete = complete & x.isNotNull()
+        return F.when(complete, F.array(*xs))
+
+    @staticmethod
+    def row(*xs: float) -> list[float]:
+        return list(xs)
+
+
+@REGISTRY.register("size", Arg("vector", VEC), returns=INT, examples=[(([1.0, 2.0],), 2), (([],), 0)])
+class Size:
+    """How many elements the vector has. Null when `vector` is null."""
+
+    @staticmethod
+    def column(F: Any, vector: Column) -> Column:
+        return F.array_size(vector).cast("bigint")
+
+    @staticmethod
+    def row(vector: list[float]) -> int:
+        return len(vector)
+
+
+@REGISTRY.register(
+    "element",
+    Arg("vector", VEC),
+    Arg("index", INT, constant=True, check=_check_index),
+    returns=NUM,
+    examples=[(([1.0, 2.0], 0), 1.0), (([1.0, 2.0], 2), None)],
+    edges={"index": [0, 1, 2, 2**31 - 1]},
+)
+class Element:
+    """The element at a place counted from 0. Null beyond the last one."""
+
+    @staticmethod
+    def column(F: Any, vector: Column, index: int) -> Column:
+        return F.get(vector, F.lit(index))
+
+    @staticmethod
+    def row(vector: list[float], index: int) -> float | None:
+        return vector[index] if index < len(vector) else None
+
+
+@REGISTRY.register(
+    "dot",
+    Arg("a", VEC),
+    Arg("b", VEC),
+    returns=NUM,
+    examples=[(([1.0, 2.0], [3.0, 4.0]), 11.0), (([1.0], [1.0, 2.0]), None), (([], []), 0.0)],
+)
+class Dot:
+    """Sum of the products of the elements. Null when the vectors differ in size."""
+
+    @staticmethod
+    def column(F: Any, a: Column, b: Column) -> Column:
+        return _sum(F, F.zip_with(a, b, lambda x, y: x * y))  # the shorter one is filled with nulls
+
+    @staticmethod
+    def row(a: list[float], b: list[float]) -> float | None:
+        if len(a) != len(b):
+            return None
+        total = 0.0  # sum() rounds otherwise from Python 3.12 on
+        for x, y in zip(a, b, strict=True):
+            total += x * y
+        return total
+
+
+@REGISTRY.register("norm", Arg("vector", VEC), returns=NUM, examples=[(([3.0, 4.0],), 5.0), (([],), 0.0)])
+class Norm:
+    """Euclidean length of the vector. Null when `vector` is null."""
+
+    @staticmethod
+    def column(F: Any, vector: Column) -> Column:
+        return F.sqrt(_sum(F, F.transform(vector, lambda x: x * x)))
+
+    @staticmethod
+    def row(vector: list[float]) -> float:
+        total = 0.0
+        for x in vector:
+            total += x * x
+        return math.sqrt(total)
+
+
+@REGISTRY.register(
+    "cosine",
+    Arg("a", VEC),
+    Arg("b", VEC),
+    returns=NUM,
+    examples=[(([1.0, 0.0], [0.0, 2.0]), 0.0), (([3.0, 4.0], [3.0, 4.0]), 1.0), (([0.0], [1.0]), None)],
+)
+class Cosine:
+    """Cosine of the angle between two vectors. Null when they differ in size, or one has no length."""
+
+    @staticmethod
+    def column(F: Any, a: Column, b: Column) -> Column:
+        return F.try_divide(Dot.column(F, a, b), Norm.column(F, a) * Norm.column(F, b))
+
+    @staticmethod
+    def row(a: list[float], b: list[float]) -> float | None:
+        product = Dot.row(a, b)
+        lengths = Norm.row(a) * Norm.row(b)
+        return None if product is None or lengths == 0 else product / lengths
+
+
+@REGISTRY.register(
+    "distance",
+    Arg("a", VEC),
+    Arg("b", VEC),
+    returns=NUM,
+    examples=[(([0.0, 0.0], [3.0, 4.0]), 5.0), (([1.0], []), None)],
+)
+class Distance:
+    """Euclidean distance between two vectors. Null when they differ in size."""
+
+    @staticmethod
+    def column(F: Any, a: Column, b: Column) -> Column:
+        return F.sqrt(_sum(F, F.zip_with(a, b, lambda x, y: (x - y) * (x - y))))
+
+    @staticmethod
+    def row(a: list[float], b: list[float]) -> float | None:
+        if len(a) != len(b):
+            return None
+        total = 0.0
+        for x, y in zip(a, b, strict=True):
+            total += (x - y) * (x - y)
+        return math.sqrt(total)
