@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from palette.offline.basis import Lookup
+from palette.offline.basis import Lookup, check_join
 from palette.offline.join import point_in_time_join
 from palette.offline.tables import DeltaTables
 
-__all__ = ["DeltaTables", "Lookup", "point_in_time_join"]
+__all__ = ["DeltaTables", "Lookup", "check_join", "point_in_time_join"]

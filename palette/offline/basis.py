@@ -15,7 +15,7 @@ from palette.offline.times import is_time
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["Lookup", "check_basis"]
+__all__ = ["Lookup", "check_join"]
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,18 @@ class Lookup:
 
     def metadata(self, feature: str, version: int) -> dict[str, Any]:
         """Return what a column that holds this feature says about itself."""
-        declared = self.group.feature(feature).model_dump(mode="json")
-        told = {"ref": self.reference(feature), "type": declared["dtype"], "default": declared["default"]}
+        declared = self.group.feature(feature)
+        told = {"ref": self.reference(feature), "type": declared.dtype, "default": declared.constant}
         return {"feature": {**told, "version": version}}
 
 
-def check_basis(
-    basis: T.StructType, lookups: Sequence[Lookup], timestamp: str | None, point_in_time: str, *, status: bool
+def check_join(
+    schema: T.StructType,
+    lookups: Sequence[Lookup],
+    *,
+    timestamp: str | None,
+    point_in_time: str = "event",
+    status: bool = False,
 ) -> None:
     """Refuse what cannot be answered for a basis of this schema.
 
@@ -71,16 +76,16 @@ def check_basis(
         If a group has no feature of a name asked for.
     """
     if timestamp is not None:
-        dtype = _column(basis, timestamp, "timestamp column")
+        dtype = _column(schema, timestamp, "timestamp column")
         if not is_time(dtype):
             raise SchemaError(
                 f"timestamp column {timestamp!r} is {dtype.simpleString()}: cast it to timestamp "
                 f"(F.timestamp_seconds for seconds since 1970)"
             )
-    taken = {name.lower(): "the basis has a column" for name in basis.names}
+    taken = {name.lower(): "the basis has a column" for name in schema.names}
     for lookup in lookups:
         check_point_in_time(lookup.group, point_in_time)
-        _check_keys(basis, lookup)
+        _check_keys(schema, lookup)
         for column, feature in lookup.columns.items():
             lookup.group.feature(feature)
             for name in (column, f"{column}__status") if status else (column,):
@@ -89,7 +94,7 @@ def check_basis(
                 taken[name.lower()] = "the features asked for make a column"
 
 
-def _check_keys(basis: T.StructType, lookup: Lookup) -> None:
+def _check_keys(schema: T.StructType, lookup: Lookup) -> None:
     entity, declared = lookup.entity, list(lookup.entity.keys.items())
     if len(lookup.join_keys) != len(declared):
         raise DefinitionError(
@@ -97,7 +102,7 @@ def _check_keys(basis: T.StructType, lookup: Lookup) -> None:
             f"found {len(lookup.join_keys)} join keys ({', '.join(lookup.join_keys)})"
         )
     for column, (key, wanted) in zip(lookup.join_keys, declared, strict=True):
-        dtype = _column(basis, column, f"join key of {lookup.group.full_name}")
+        dtype = _column(schema, column, f"join key of {lookup.group.full_name}")
         integers = isinstance(dtype, T.IntegralType) and wanted in ("tinyint", "smallint", "int", "bigint")
         if dtype.simpleString() != wanted and not integers:
             raise SchemaError(
@@ -106,13 +111,13 @@ def _check_keys(basis: T.StructType, lookup: Lookup) -> None:
             )
 
 
-def _column(basis: T.StructType, name: str, what: str) -> T.DataType:
-    same = [field for field in basis if field.name.lower() == name.lower()]
+def _column(schema: T.StructType, name: str, what: str) -> T.DataType:
+    same = [field for field in schema if field.name.lower() == name.lower()]
     if len(same) > 1:
         raise SchemaError(f"{what} {name!r}: the basis has {len(same)} columns of that name; drop or rename one")
     if not same or same[0].name != name:
         raise SchemaError(
-            f"{what} {name!r}: the basis has no such column{nearest(name, basis.names)} "
-            f"(it has {', '.join(basis.names)})"
+            f"{what} {name!r}: the basis has no such column{nearest(name, schema.names)} "
+            f"(it has {', '.join(schema.names)})"
         )
     return same[0].dataType

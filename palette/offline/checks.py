@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["conform", "raise_bad_rows", "stored_types"]
+__all__ = ["conform", "converted", "quoted", "raise_bad_rows", "readable", "stored_types"]
 
 SAMPLE = 5
 
@@ -62,7 +62,13 @@ def conform(df: DataFrame, entity: Entity, group: FeatureGroup, now: int) -> Dat
         if name not in found:
             column = F.timestamp_micros(F.lit(now))
         else:
-            column = _converted(quoted(found[name].name), found[name].dataType, dtype, f"{group.full_name}: {name!r}")
+            kind = found[name].dataType.simpleString()
+            if kind != "void" and not widens(kind, dtype):
+                raise SchemaError(
+                    f"{group.full_name}: {name!r} is declared {dtype}, found {kind}: "
+                    f"cast the column, or change the declaration"
+                )
+            column = converted(found[name], dtype)
         if name in required:
             column = F.coalesce(column, F.raise_error(F.lit(f"{group.full_name}: null in {name!r}")))
         columns.append(column.alias(name))
@@ -90,12 +96,34 @@ def quoted(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
-def _converted(column: Column, found: T.DataType, wanted: str, what: str) -> Column:
-    name = found.simpleString()
-    if name == wanted or name == "void":
-        return column.cast(wanted)
-    if not widens(name, wanted):
-        raise SchemaError(f"{what} is declared {wanted}, found {name}: cast the column, or change the declaration")
-    if wanted == "timestamp" and is_time(found):
-        return F.timestamp_micros(micros(column, found))
-    return column.cast(wanted)
+def readable(schema: T.StructType, entity: Entity, group: FeatureGroup, version: int) -> dict[str, str]:
+    """Return the declared columns that a table has, with their declared types.
+
+    Features that the table does not have yet are left out.
+
+    Raises
+    ------
+    SchemaError
+        If a key or time is missing, or a column is of a type that does not widen to the declared one.
+    """
+    found = {field.name: field.dataType.simpleString() for field in schema}
+    features = {feature.name for feature in group.features}
+    columns = {}
+    for name, dtype in stored_types(entity, group).items():
+        if name not in found and name in features:
+            continue
+        if name not in found or not widens(found[name], dtype):
+            raise SchemaError(
+                f"{group.full_name}: column {name!r} is declared {dtype}, version {version} of the table has "
+                f"{found.get(name, 'none')}: change the declaration, or write to a group of another name"
+            )
+        columns[name] = dtype
+    return columns
+
+
+def converted(field: T.StructField, wanted: str) -> Column:
+    """Return a column in a type that it widens to, under its own name."""
+    column = quoted(field.name)
+    if wanted == "timestamp" and is_time(field.dataType):
+        column = F.timestamp_micros(micros(column, field.dataType))
+    return column.cast(wanted).alias(field.name)

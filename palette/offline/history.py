@@ -49,11 +49,19 @@ def key_column(position: int) -> str:
 
 
 def key_columns(columns: list[Column], types: list[T.DataType]) -> list[Column]:
-    """Return key columns as they are compared: typed, integers of all widths as bigint."""
+    """Return key columns as they are compared: typed, with integers of all widths, dates and times as bigint."""
     return [
-        (column.cast("bigint") if isinstance(dtype, T.IntegralType) else column).alias(key_column(position))
+        _plain_key(column, dtype).alias(key_column(position))
         for position, (column, dtype) in enumerate(zip(columns, types, strict=True))
     ]
+
+
+def _plain_key(column: Column, dtype: T.DataType) -> Column:
+    if isinstance(dtype, T.IntegralType):
+        return column.cast("bigint")
+    if isinstance(dtype, T.DateType):
+        return F.unix_date(column).cast("bigint")
+    return F.unix_micros(column) if isinstance(dtype, T.TimestampType) else column
 
 
 def visible(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time: str) -> DataFrame:
@@ -84,7 +92,13 @@ def latest(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time:
     """Return one row per key: what wins at time ``at`` (microseconds), before ttl."""
     history = visible(table, entity, group, point_in_time)
     known = history.filter(F.col(EFFECTIVE).isNull() | (F.col(EFFECTIVE) <= at))
-    keys = [key_column(position) for position in range(len(entity.keys))]
-    winners = known.groupBy(*keys).agg(F.max(ROW).alias(ROW))
-    named = [F.col(key).cast(dtype).alias(name) for key, (name, dtype) in zip(keys, entity.keys.items(), strict=True)]
-    return winners.select(*named, f"{ROW}.*")
+    named = [F.col(key_column(position)).alias(name) for position, name in enumerate(entity.keys)]
+    winners = known.groupBy(*named).agg(F.max(ROW).alias(ROW))
+    keys = [_typed_key(name, dtype) for name, dtype in entity.keys.items()]
+    return winners.select(*keys, f"{ROW}.*")
+
+
+def _typed_key(name: str, dtype: str) -> Column:
+    if dtype == "date":
+        return F.date_from_unix_date(F.col(name).cast("int")).alias(name)
+    return (F.timestamp_micros(name) if dtype == "timestamp" else F.col(name).cast(dtype)).alias(name)

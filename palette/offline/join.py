@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from palette.errors import DefinitionError
-from palette.offline import shuffle
-from palette.offline.basis import Lookup, check_basis
+from palette.offline import shuffle, travel
+from palette.offline.basis import Lookup, check_join
 from palette.offline.checks import quoted
 from palette.offline.history import EFFECTIVE, ROW, key_column, key_columns, visible
+from palette.offline.planner import TRAVEL_LIMIT, choose
 from palette.offline.times import micros, now_micros
 
 if TYPE_CHECKING:
@@ -20,7 +21,24 @@ if TYPE_CHECKING:
 
     from palette.offline.tables import DeltaTables
 
-__all__ = ["Lookup", "point_in_time_join"]
+__all__ = ["point_in_time_join"]
+
+TRAVELLED = "__palette_travelled"
+MICROSECOND = dt.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A join that has been checked: everything that is needed to build its plan."""
+
+    tables: DeltaTables
+    basis: DataFrame
+    lookups: Sequence[Lookup]
+    versions: Mapping[str, int]
+    keys: Mapping[str, Column]
+    time: Column
+    point_in_time: str
+    status: bool
 
 
 def point_in_time_join(
@@ -33,6 +51,8 @@ def point_in_time_join(
     versions: Mapping[str, int] | None = None,
     hint: str | None = None,
     status: bool = False,
+    order: Sequence[str] | None = None,
+    travel_limit: int = TRAVEL_LIMIT,
 ) -> DataFrame:
     """Return the basis with the value of each feature at each row's time.
 
@@ -43,7 +63,7 @@ def point_in_time_join(
     basis : DataFrame
         The rows that ask. It is not executed here.
     lookups : sequence of Lookup
-        What is asked. The new columns come out in this order, after the basis's own.
+        What is asked.
     timestamp : str, optional
         Column with each row's time: TIMESTAMP, or TIMESTAMP_NTZ or DATE, read as UTC. Without it the time is now.
     point_in_time : "event" or "created"
@@ -53,7 +73,11 @@ def point_in_time_join(
     hint : "travel" or "shuffle", optional
         Forces a plan.
     status : bool
-        Add ``<column>__status`` for each column: ``present``, ``null``, ``expired`` or ``missing``.
+        Add ``<column>__status`` after each column: ``present``, ``null``, ``expired`` or ``missing``.
+    order : sequence of str, optional
+        The new columns in the order in which they are wanted; by default that of the look-ups.
+    travel_limit : int
+        Bytes of history up to which the travelling plan is chosen.
 
     Raises
     ------
@@ -64,58 +88,134 @@ def point_in_time_join(
     DataError
         If nothing was written to a group, or a version does not exist.
     """
-    if hint not in (None, "travel", "shuffle"):
-        raise DefinitionError(f"hint must be 'travel' or 'shuffle', found {hint!r}")
-    check_basis(basis.schema, lookups, timestamp, point_in_time, status=status)
+    check_join(basis.schema, lookups, timestamp=timestamp, point_in_time=point_in_time, status=status)
     spark = basis.sparkSession
     pins = {
         lookup.group.full_name: tables.resolve(spark, lookup.group, (versions or {}).get(lookup.group.full_name))
         for lookup in lookups
     }
-    key_names = list(dict.fromkeys(key for lookup in lookups for key in lookup.join_keys))
-    internal = {name: key_column(position) for position, name in enumerate(key_names)}
     types = {field.name: field.dataType for field in basis.schema}
-    keys = key_columns([quoted(name) for name in key_names], [types[name] for name in key_names])
+    names = list(dict.fromkeys(key for lookup in lookups for key in lookup.join_keys))
+    keys = dict(zip(names, key_columns([quoted(name) for name in names], [types[name] for name in names]), strict=True))
     time = F.lit(now_micros()) if timestamp is None else micros(quoted(timestamp), types[timestamp])
-    frame = shuffle.pack(basis, keys, time)
-    slots: dict[tuple[tuple[str, ...], str], str] = {}
-    for join_keys in dict.fromkeys(lookup.join_keys for lookup in lookups):
-        histories = {}
-        for lookup in lookups:
-            if lookup.join_keys != join_keys or (join_keys, lookup.group.full_name) in slots:
-                continue
-            slot = slots[join_keys, lookup.group.full_name] = f"__palette_slot{len(slots)}"
-            table = tables.read(spark, lookup.entity, lookup.group, pins[lookup.group.full_name])
-            history = visible(table, lookup.entity, lookup.group, point_in_time)
-            renamed = [F.col(key_column(at)).alias(internal[name]) for at, name in enumerate(join_keys)]
-            histories[slot] = history.select(*renamed, EFFECTIVE, ROW)
-        frame = shuffle.meet(frame, [internal[name] for name in join_keys], histories)
-    outputs = []
+    question = _Question(tables, basis, lookups, pins, keys, time, point_in_time, status)
+    choices = choose(spark, tables, lookups, pins, hint, travel_limit)
+    travellers = {choice.join_keys for choice in choices if choice.travels}
+    going = [lookup for lookup in lookups if lookup.join_keys in travellers]
+    staying = [lookup for lookup in lookups if lookup.join_keys not in travellers]
+    answers: dict[str, tuple[Column, Column]] = {}
+    if not staying:
+        frame = basis.select("*", _travel(question, going, list(keys.values()), time)) if going else basis
+    else:
+        frame = shuffle.pack(basis, list(keys.values()), time)
+        if going:
+            inner = [F.col(key_column(place)) for place in range(len(keys))]
+            frame = frame.select("*", _travel(question, going, inner, F.col(shuffle.TIME)))
+        frame, answers = _shuffle(question, staying, frame)
+    answers |= _travelled(question, going)
+    outputs = [column for name in order or _columns(lookups) for column in _outputs(question, name, answers[name])]
+    if staying:
+        return shuffle.unpack(frame, outputs)
+    return frame.select("*", *outputs).drop(TRAVELLED)
+
+
+def _columns(lookups: Sequence[Lookup]) -> list[str]:
+    return [column for lookup in lookups for column in lookup.columns]
+
+
+def _outputs(question: _Question, name: str, answer: tuple[Column, Column]) -> Iterator[Column]:
+    lookup = next(lookup for lookup in question.lookups if name in lookup.columns)
+    metadata = lookup.metadata(lookup.columns[name], question.versions[lookup.group.full_name])
+    yield answer[0].alias(name, metadata=metadata)
+    if question.status:
+        yield answer[1].alias(f"{name}__status")
+
+
+def _travel(question: _Question, lookups: Sequence[Lookup], keys: Sequence[Column], time: Column) -> Column:
+    """Return one struct column that holds the answers to all look-ups whose histories travel."""
+    spark = question.basis.sparkSession
+    wanted = [
+        (
+            lookup.entity,
+            lookup.group,
+            question.versions[lookup.group.full_name],
+            tuple(sorted(set(lookup.columns.values()))),
+        )
+        for lookup in lookups
+    ]
+    paths = travel.prepare(spark, question.tables, wanted, question.point_in_time)
+    travel.send(spark, paths)
+    places = {name: place for place, name in enumerate(question.keys)}
+    orders: list[dict[str, Any]] = []
+    types: list[str] = []
+    for lookup, path in zip(lookups, paths, strict=True):
+        ttl = lookup.group.ttl
+        features = list(lookup.columns.values())
+        orders.append(
+            {
+                "path": path,
+                "keys": [places[name] for name in lookup.join_keys],
+                "columns": features,
+                "ttl": None if ttl is None else ttl // MICROSECOND,
+                "status": question.status,
+            }
+        )
+        types += [lookup.group.feature(feature).dtype for feature in features]
+        types += ["tinyint"] if question.status else []
+    return travel.look_up(keys, time, orders, types).alias(TRAVELLED)
+
+
+def _travelled(question: _Question, lookups: Sequence[Lookup]) -> dict[str, tuple[Column, Column]]:
+    """Return value and status of each column, out of the struct that the workers filled."""
+    answers = {}
+    place = 0
     for lookup in lookups:
-        slot = slots[lookup.join_keys, lookup.group.full_name]
-        version = pins[lookup.group.full_name]
-        for column, feature in lookup.columns.items():
-            value, told = _answer(lookup, slot, feature)
-            outputs.append(value.alias(column, metadata=lookup.metadata(feature, version)))
-            if status:
-                outputs.append(told.alias(f"{column}__status"))
-    return shuffle.unpack(frame, outputs)
+        state = F.col(TRAVELLED).getField(f"c{place + len(lookup.columns)}")
+        for column in lookup.columns:
+            value = F.col(TRAVELLED).getField(f"c{place}")
+            told = _status(state == 0, state == 1, value)
+            answers[column] = (value, told)
+            place += 1
+        place += question.status
+    return answers
 
 
-def _answer(lookup: Lookup, slot: str, feature: str) -> tuple[Column, Column]:
-    """Return the value of a feature and its status, given the winning row in column ``slot``."""
-    group = lookup.group
-    value = F.col(slot).getField(feature)
+def _shuffle(
+    question: _Question, lookups: Sequence[Lookup], frame: DataFrame
+) -> tuple[DataFrame, dict[str, tuple[Column, Column]]]:
+    """Return the packed basis with the winning row of each look-up, and value and status of each column."""
+    spark = question.basis.sparkSession
+    places = {name: place for place, name in enumerate(question.keys)}
+    answers = {}
+    for join_keys in dict.fromkeys(lookup.join_keys for lookup in lookups):
+        inner = [key_column(places[name]) for name in join_keys]
+        histories: dict[str, DataFrame] = {}
+        for lookup in lookups:
+            if lookup.join_keys != join_keys:
+                continue
+            entity, group = lookup.entity, lookup.group
+            slot = f"__palette_{','.join(map(str, inner))}_{group.full_name}"
+            version = question.versions[group.full_name]
+            table = question.tables.read(spark, entity, group, version)
+            history = visible(table, entity, group, question.point_in_time)
+            renamed = [F.col(key_column(at)).alias(name) for at, name in enumerate(inner)]
+            histories[slot] = history.select(*renamed, EFFECTIVE, ROW)
+            answers |= {column: _answer(group, quoted(slot), feature) for column, feature in lookup.columns.items()}
+        frame = shuffle.meet(frame, inner, histories)
+    return frame, answers
+
+
+def _answer(group: Any, row: Column, feature: str) -> tuple[Column, Column]:
+    """Return the value of a feature and its status, given the winning row."""
+    value = row.getField(feature)
     expired = F.lit(False)
     if group.ttl is not None:
-        # In microseconds: an interval of days would follow the session zone's clock changes.
-        age = F.col(shuffle.TIME) - F.unix_micros(F.col(slot).getField(str(group.timestamp)))
-        expired = age > F.lit(group.ttl // dt.timedelta(microseconds=1))
+        # In microseconds: an interval of days would follow the clock changes of the session's zone.
+        age = F.col(shuffle.TIME) - F.unix_micros(row.getField(group.timestamp))
+        expired = age > F.lit(group.ttl // MICROSECOND)
         value = F.when(~expired, value)
-    told = (
-        F.when(F.col(slot).isNull(), "missing")
-        .when(expired, "expired")
-        .when(value.isNull(), "null")
-        .otherwise("present")
-    )
-    return value, told
+    return value, _status(row.isNull(), expired, value)
+
+
+def _status(missing: Column, expired: Column, value: Column) -> Column:
+    return F.when(missing, "missing").when(expired, "expired").when(value.isNull(), "null").otherwise("present")

@@ -49,7 +49,7 @@ def _changed(table: str, rows: DataFrame, entity: Entity, group: FeatureGroup) -
     """Return the rows that differ from the newest version of the same keys and event time, or are new."""
     identity = _identity(entity, group, with_created=False)
     names = [feature.name for feature in group.features]
-    stored = rows.sparkSession.sql(f"SELECT * FROM {table}")
+    stored = rows.sparkSession.table(table)
     newest = stored.groupBy(*identity).agg(F.max(F.struct(str(group.created), *names)).alias("__palette_row"))
     known = newest.select(*identity, F.struct(*[F.col(f"__palette_row.{name}") for name in names]).alias("known"))
     same = [F.col(f"s.{name}").eqNullSafe(F.col(f"k.{name}")) for name in identity]

@@ -67,9 +67,7 @@ def meet(frame: DataFrame, keys: Sequence[str], histories: Mapping[str, DataFram
         together = together.unionByName(rows, allowMissingColumns=True)
     # A null time sorts before all others, so it sees just the rows that are valid always.
     order = [F.col(EFFECTIVE).asc_nulls_first(), F.col(SIDE)]
-    window = (
-        Window.partitionBy(*keys, part).orderBy(*order).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
+    window = Window.partitionBy(*keys, part).orderBy(*order).rowsBetween(Window.unboundedPreceding, Window.currentRow)
     known = together.withColumns({column: F.max(column).over(window) for column in histories})
     return known.filter(F.col(SIDE) == 1).drop(EFFECTIVE, SIDE, part)
 

@@ -6,18 +6,17 @@ import contextlib
 import datetime as dt
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
-from palette.definitions import widens
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import merge
-from palette.offline.checks import conform, raise_bad_rows, stored_types
+from palette.offline.checks import conform, converted, raise_bad_rows, readable, stored_types
 from palette.offline.history import latest
+from palette.offline.log import Files, newest_version, read_log
 from palette.offline.times import now_micros, to_micros
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["DeltaTables"]
 
 METASTORE = "metastore:"
-COMMIT = re.compile(r"(\d{20})\.json")
 # A training set can be rebuilt as long as the log and the removed files are there; vacuum shortens this on purpose.
 KEEP = "interval 3650 days"
 PROPERTIES = {"delta.logRetentionDuration": KEEP, "delta.deletedFileRetentionDuration": KEEP}
@@ -63,12 +61,9 @@ class DeltaTables:
 
     def version(self, spark: SparkSession, group: FeatureGroup) -> int | None:
         """Return the newest version of a group's table; None if nothing was written yet."""
-        log = os.path.join(self._path(group), "_delta_log")
-        if os.path.isdir(log):
-            # A commit is a numbered file (Delta protocol); asking Spark costs a tenth of a second a table.
-            commits = [int(match[1]) for name in os.listdir(log) if (match := COMMIT.fullmatch(name))]
-            if commits:
-                return max(commits)
+        # Looking at the log's file names first: asking Spark costs a tenth of a second a table.
+        if (newest := newest_version(self._path(group))) is not None:
+            return newest
         history = self._history(spark, group, limit=1)
         return history[0][0] if history else None
 
@@ -170,19 +165,23 @@ class DeltaTables:
         """
         version = self.resolve(spark, group, version)
         table = self._load(spark, group, version)
-        found = {field.name: field.dataType.simpleString() for field in table.schema}
-        features = {feature.name for feature in group.features}
-        columns = []
-        for name, dtype in stored_types(entity, group).items():
-            if name not in found and name in features:
-                continue
-            if name not in found or not widens(found[name], dtype):
-                raise SchemaError(
-                    f"{group.full_name}: column {name!r} is declared {dtype}, version {version} of the table has "
-                    f"{found.get(name, 'none')}: change the declaration, or write to a group of another name"
-                )
-            columns.append(F.col(name) if found[name] == dtype else F.col(name).cast(dtype))
-        return table.select(*columns)
+        columns = readable(table.schema, entity, group, version)
+        return table.select(*(converted(table.schema[name], dtype) for name, dtype in columns.items()))
+
+    def files(self, group: FeatureGroup, version: int) -> Files:
+        """Return the Parquet files of a version, for a reader that does without Spark.
+
+        Raises
+        ------
+        Unreadable
+            If they cannot be read directly, with the reason.
+        """
+        return read_log(self._path(group), version)
+
+    def size(self, spark: SparkSession, group: FeatureGroup) -> int:
+        """Return the bytes of the newest version's files."""
+        detail = spark.sql(f"DESCRIBE DETAIL {self.identifier(group)}").select("sizeInBytes").first()
+        return int(detail[0])
 
     def resolve(self, spark: SparkSession, group: FeatureGroup, version: int | None = None) -> int:
         """Return the version to read: the one asked for, or the newest.

@@ -1,0 +1,211 @@
+"""A history as sorted arrays: for each key a step function of time, to be searched by halving.
+
+The file that is written holds one row of lists, so that arrays of different lengths lie in one memory-mapped Arrow
+file: the distinct values of each key column, where each key's rows start, their effective times, and the values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["ALWAYS", "Steps", "build_steps", "write_steps"]
+
+Ints = npt.NDArray[np.int64]
+
+# The effective time of rows that are valid at any time, even at none.
+ALWAYS = -(1 << 63)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The arrays of one history.
+
+    Parameters
+    ----------
+    keys : list of pa.Array
+        Distinct values of each key column.
+    pairs : list of array
+        For each further column of a composite key the sorted codes of the combinations that occur.
+    starts : array
+        Where the rows of each key begin; one more at the end.
+    effective : array
+        From when each row on is what is known, ascending within a key.
+    rows : array
+        The row's place in the history as it was read.
+    """
+
+    keys: list[pa.Array]
+    pairs: list[Ints]
+    starts: Ints
+    effective: Ints
+    rows: Ints
+
+
+def build_steps(
+    keys: Sequence[pa.Array],
+    event: Ints | None,
+    created: pa.Array | None,
+    values: Callable[[], Iterable[pa.Array]],
+    *,
+    by_created: bool,
+) -> Steps:
+    """Sort a history and leave out the rows that never win.
+
+    Parameters
+    ----------
+    keys : sequence of pa.Array
+        Key columns, without nulls.
+    event : array, optional
+        Event times in microseconds; None for a static group.
+    created : pa.Array, optional
+        Created times as int64; null where unknown.
+    values : function
+        Returns all features in declared order; called only if there are ties that created times leave open.
+    by_created : bool
+        Whether rows count only from their created time on. Rows without one must be left out already.
+    """
+    codes, dictionaries, pairs = _encode(keys)
+    order = _tie_order(codes, event, created, values)
+    effective = np.full(len(codes), ALWAYS) if event is None else event
+    if by_created:
+        assert created is not None
+        effective = np.maximum(effective, created.to_numpy())
+        # In tie order a row's place is its rank, and ranks of later keys are greater: one running maximum serves all.
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        order = np.lexsort((rank, effective, codes))
+        order = order[np.maximum.accumulate(rank[order]) == rank[order]]
+    codes, effective = codes[order], effective[order]
+    last = np.ones(len(order), bool)
+    last[:-1] = (codes[1:] != codes[:-1]) | (effective[1:] != effective[:-1])
+    codes, effective, order = codes[last], effective[last], order[last]
+    count = len(pairs[-1]) if pairs else len(dictionaries[0])
+    starts = np.searchsorted(codes, np.arange(count + 1))
+    return Steps(dictionaries, pairs, starts, effective, order)
+
+
+def _encode(keys: Sequence[pa.Array]) -> tuple[Ints, list[pa.Array], list[Ints]]:
+    """Number the keys; a composite one column by column, so that no product of sizes overflows."""
+    encoded = [key.dictionary_encode() for key in keys]
+    codes = encoded[0].indices.to_numpy().astype(np.int64)
+    pairs = []
+    for column in encoded[1:]:
+        combined = codes * max(1, len(column.dictionary)) + column.indices.to_numpy()
+        distinct, codes = np.unique(combined, return_inverse=True)
+        pairs.append(distinct)
+    return codes, [column.dictionary for column in encoded], pairs
+
+
+def _tie_order(
+    codes: Ints, event: Ints | None, created: pa.Array | None, values: Callable[[], Iterable[pa.Array]]
+) -> Ints:
+    """Return the order by (key, event time, created, values)."""
+    times = np.zeros(len(codes), np.int64) if event is None else event
+    order = _argsort(codes, times)
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(codes[order]) != 0) | (np.diff(times[order]) != 0)
+
+    def further() -> Iterator[pa.Array]:
+        if created is not None:
+            yield created
+        yield from values()
+
+    columns = further()
+    # Column by column, and only where rows are still tied: usually few, so the values are seldom read.
+    while not first.all() and (column := next(columns, None)) is not None:
+        tied = ~first
+        tied[:-1] |= tied[1:]
+        places = np.flatnonzero(tied)
+        run = np.cumsum(first)[places]
+        some = order[places]
+        ranks = _ranks(column.take(pa.array(some)))
+        within = np.lexsort((ranks, run))
+        order[places] = some[within]
+        first[places[1:]] |= np.diff(ranks[within]) != 0
+    return order
+
+
+def _argsort(codes: Ints, times: Ints) -> Ints:
+    if not len(codes):
+        return np.zeros(0, np.int64)
+    low = int(times.min())
+    bits = (int(times.max()) - low).bit_length()
+    if bits + int(codes.max()).bit_length() < 63:
+        # Both in one number: several times faster than sorting by two.
+        return np.argsort((codes << bits) | (times - low), kind="stable")
+    return np.lexsort((times, codes))
+
+
+def _ranks(column: pa.Array) -> Ints:
+    """Return numbers that order as Spark orders the values: nulls first, NaN last, text by bytes."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    present = column.drop_null()
+    if pa.types.is_floating(column.type):
+        _, ranks = np.unique(present.to_numpy(zero_copy_only=False), return_inverse=True)
+    elif pa.types.is_list(column.type):
+        texts = [tuple(map(_element, value)) for value in present.to_pylist()]
+        place = {value: rank for rank, value in enumerate(sorted(set(texts)))}
+        ranks = np.array([place[value] for value in texts], np.int64)
+    else:
+        encoded = present.dictionary_encode()
+        rank = np.empty(len(encoded.dictionary), np.int64)
+        rank[pc.array_sort_indices(encoded.dictionary).to_numpy()] = np.arange(len(rank))
+        ranks = rank[encoded.indices.to_numpy()]
+    out = np.zeros(len(column), np.int64)
+    out[valid] = ranks + 1
+    return out
+
+
+def _element(value: Any) -> tuple[int, Any]:
+    if value is None:
+        return (0, 0)
+    if isinstance(value, float) and math.isnan(value):
+        return (2, 0)
+    return (1, value.encode() if isinstance(value, str) else value)
+
+
+def write_steps(steps: Steps, event: Ints | None, columns: Mapping[str, pa.Array], folder: str) -> str:
+    """Write a history to a file that is called by the hash of its content, and return the path.
+
+    Parameters
+    ----------
+    event : array, optional
+        Event times, where they are needed to tell how old a row is.
+    columns : mapping of str to pa.Array
+        The values that are asked for, in the order in which the history was read.
+    """
+    rows = pa.array(steps.rows)
+    lists: dict[str, pa.Array] = {f"key{place}": key for place, key in enumerate(steps.keys)}
+    lists |= {f"pairs{place}": pa.array(pairs) for place, pairs in enumerate(steps.pairs)}
+    lists |= {"starts": pa.array(steps.starts), "effective": pa.array(steps.effective)}
+    if event is not None:
+        lists["event"] = pa.array(event[steps.rows])
+    lists |= {f"value:{name}": column.take(rows) for name, column in columns.items()}
+    table = pa.table({name: _one_row(values) for name, values in lists.items()})
+    handle, path = tempfile.mkstemp(dir=folder)
+    with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    with open(path, "rb") as written:
+        name = hashlib.file_digest(written, "sha256").hexdigest()
+    final = os.path.join(folder, f"{name}.arrow")
+    os.replace(path, final)
+    return final
+
+
+def _one_row(values: pa.Array) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    return pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values)

@@ -1,0 +1,100 @@
+"""Which histories travel to the rows, and which meet them in a shuffle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from palette.errors import DefinitionError
+from palette.offline.basis import Lookup
+from palette.offline.log import Unreadable
+from palette.offline.reading import open_files
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from palette.offline.tables import DeltaTables
+
+__all__ = ["TRAVEL_LIMIT", "Choice", "choose"]
+
+# Bytes of all histories that travel in one join. They are mapped, so the workers of a machine share them.
+TRAVEL_LIMIT = 1 << 29
+# How much larger columns are than what a table says of its files, where their own footers cannot be read.
+COMPRESSION = 4
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The plan for one join key.
+
+    Parameters
+    ----------
+    join_keys : tuple of str
+        Columns of the basis.
+    travels : bool
+        Whether the histories travel; otherwise they are shuffled.
+    reason : str
+        For people.
+    """
+
+    join_keys: tuple[str, ...]
+    travels: bool
+    reason: str
+
+
+def choose(
+    spark: SparkSession,
+    tables: DeltaTables,
+    lookups: Sequence[Lookup],
+    versions: Mapping[str, int],
+    hint: str | None,
+    limit: int = TRAVEL_LIMIT,
+) -> list[Choice]:
+    """Return the plan for each join key, in the order in which they are asked for.
+
+    All groups of a join key take one plan: where one of them must be shuffled, the others share that shuffle.
+    The smallest histories travel first, until the limit is reached.
+
+    Raises
+    ------
+    DefinitionError
+        If the hint is unknown.
+    """
+    if hint not in (None, "travel", "shuffle"):
+        raise DefinitionError(f"hint must be 'travel' or 'shuffle', found {hint!r}")
+    join_keys = list(dict.fromkeys(lookup.join_keys for lookup in lookups))
+    if hint is not None:
+        return [Choice(keys, hint == "travel", f"hint={hint!r}") for keys in join_keys]
+    sizes = {
+        keys: sum(_size(spark, tables, lookup, versions) for lookup in lookups if lookup.join_keys == keys)
+        for keys in join_keys
+    }
+    room, travels = limit, set()
+    for keys in sorted(sizes, key=sizes.__getitem__):
+        if sizes[keys] <= room:
+            room -= sizes[keys]
+            travels.add(keys)
+    return [
+        Choice(
+            keys,
+            keys in travels,
+            f"{_megabytes(sizes[keys])} of history {'is within' if keys in travels else 'is beyond'} "
+            f"the {_megabytes(limit)} that may travel in one join",
+        )
+        for keys in join_keys
+    ]
+
+
+def _size(spark: SparkSession, tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> int:
+    group = lookup.group
+    times = [name for name in (group.timestamp, group.created) if name is not None]
+    try:
+        history = open_files(tables, lookup.entity, group, versions[group.full_name])
+    except Unreadable:
+        return tables.size(spark, group) * COMPRESSION
+    return history.size([*lookup.entity.keys, *times, *lookup.columns.values()])
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
