@@ -142,10 +142,8 @@ def main() -> None:
     print(f"1. A feature store in {home}")
     declare(store)
     orders = generate(spark, store)
-    known, later = (
-        orders[orders.ordered_at < START + timedelta(days=10)],
-        orders[orders.ordered_at >= START + timedelta(days=10)],
-    )
+    early = orders.ordered_at < START + timedelta(days=10)
+    known, later = orders[early], orders[~early]
     train, test = spark.createDataFrame(known), spark.createDataFrame(later)
 
     print(f"2. Train on {len(known):,} orders with what was known when each was placed")

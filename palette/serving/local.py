@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalPipeline"]
 
-Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
+# The store given, its earliest moment, what is read of it, and the function.
+Ready: TypeAlias = "tuple[Any, int, Any, Callable[[Mapping[str, Any], int], dict[str, Any]]]"
+NEVER = -(1 << 63)
 
 
 class LocalPipeline:
@@ -40,7 +42,7 @@ class LocalPipeline:
     def __init__(self, plan: Plan, store: OnlineReader | FeatureStore | None = None) -> None:
         self.plan = plan
         # One tuple, exchanged whole: threads may score against different stores.
-        self._ready: tuple[Any, OnlineReader | None, Score] | None = None
+        self._ready: Ready | None = None
         if store is not None or not plan.groups:
             self._prepare(store)
 
@@ -92,9 +94,9 @@ class LocalPipeline:
         if ready is None or (store is not None and store is not ready[0]):
             ready = self._prepare(store)
         at = now_micros(now)
-        if ready[1] is not None:
-            ready[1].check_now(at)
-        return ready[2](row, at)
+        if at < ready[1]:
+            ready[2].check_now(at)
+        return ready[3](row, at)
 
     scoreInstance = score_instance
 
@@ -105,7 +107,7 @@ class LocalPipeline:
         now = now if now is not None else dt.datetime.now(dt.UTC)
         return [self.score_instance(row, now) for row in rows]
 
-    def _prepare(self, store: OnlineReader | FeatureStore | None) -> tuple[Any, OnlineReader | None, Score]:
+    def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
         reader: Any = store if store is None or isinstance(store, OnlineReader) else store.online
 
         def table(group: str) -> GroupTable:
@@ -114,5 +116,6 @@ class LocalPipeline:
             found: GroupTable = reader.table(group)
             return found
 
-        self._ready = (store, reader, compile_plan(self.plan, table))
+        earliest = NEVER if reader is None or reader.at is None else reader.at
+        self._ready = (store, earliest, reader, compile_plan(self.plan, table))
         return self._ready

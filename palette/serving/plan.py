@@ -159,15 +159,17 @@ class _PlanCode:
 
     def apply(self, stage: LocalStage) -> None:
         """Apply a stage to the variables of its input columns."""
-        values = ", ".join(self._input(column) for column in stage.inputs)
-        locals_ = [self._local() for _ in stage.outputs]
-        self._lines.append(f"{', '.join(locals_)}, = {self._constant(stage.compute, id(stage))}({values})")
-        for column, local in zip(stage.outputs, locals_, strict=True):
+        inputs = [self._input(column) for column in stage.inputs]
+        outputs = [self._local() for _ in stage.outputs]
+        values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
+        self._lines += stage.generate(values, types, outputs, self._constant)
+        for column, local in zip(stage.outputs, outputs, strict=True):
             self._columns[column] = (local, "")
 
-    def _input(self, column: str) -> str:
+    def _input(self, column: str) -> tuple[str, str]:
+        """Return the variable of a column and its Spark type."""
         if column in self._columns:
-            return self._columns[column][0]
+            return self._columns[column]
         source = self._plan.inputs.get(column)
         dtype = next((dtype for dtype in READERS.values() if source and reads(dtype, source)), None)
         if source is None or dtype is None:
@@ -177,7 +179,7 @@ class _PlanCode:
             local = self._raw[known] = self._local()
             convert = self._constant(reader(dtype, source, f"column {column!r}"), known)
             self._lines.append(f"{local} = {convert}(get({self._constant(column, column)}))")
-        return self._raw[known]
+        return self._raw[known], dtype.spark
 
     def function(self) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
         """Return the generated function."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palette.serving.stages import assembler
 from palette.serving.stages.base import (
+    Bind,
     LocalStage,
     RowRejectedError,
     SavedStage,
@@ -14,6 +15,7 @@ from palette.serving.stages.base import (
 )
 
 __all__ = [
+    "Bind",
     "LocalStage",
     "RowRejectedError",
     "SavedStage",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.stages.base import RowRejectedError, SavedStage, register
+from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, register
 
 __all__ = ["VectorAssembler"]
 
-NAN = float("nan")
+NAN = math.nan
+SCALARS = ("double", "float", "tinyint", "smallint", "int", "bigint", "boolean")
 
 
 @register
@@ -65,6 +67,22 @@ class VectorAssembler(SavedStage):
             else:
                 raise self._invalid(values)
         return (vector,)
+
+    def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
+        """Return lines that build the vector in place; rows with a null or NaN go to :meth:`compute`."""
+        call = super().generate(values, types, outputs, bind)
+        if any(dtype not in SCALARS for dtype in types):
+            return call
+        zero = bind(0.0, "zero")
+        return [
+            "try:",
+            f"    {outputs[0]} = [{', '.join(f'{value} + {zero}' for value in values)}]",
+            # NaN if one of them is, or if infinities meet: then the careful way decides.
+            f"    if not {' + '.join([zero, *values])} <= {bind(math.inf, 'infinity')}:",
+            f"        {call[0]}",
+            f"except {bind(TypeError, 'TypeError')}:",
+            f"    {call[0]}",
+        ]
 
     def _invalid(self, values: tuple[Any, ...]) -> DataError:
         bad = ", ".join(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 from palette.errors import DataError
 
-__all__ = ["LocalStage", "RowRejectedError", "local_form", "register", "stage_from_json", "stage_to_json"]
+__all__ = ["Bind", "LocalStage", "RowRejectedError", "local_form", "register", "stage_from_json", "stage_to_json"]
+
+
+Bind: TypeAlias = Callable[[object, Hashable], str]
 
 
 class RowRejectedError(DataError):
@@ -30,6 +33,21 @@ class LocalStage(ABC):
     @abstractmethod
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the values of the output columns for values of the input columns, both in order."""
+
+    def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
+        """Return lines of Python that do what :meth:`compute` does.
+
+        Parameters
+        ----------
+        values, outputs : sequence of str
+            Names of the variables to read and to assign.
+        types : sequence of str
+            Spark types of the values; empty where unknown.
+        bind : callable
+            Returns the name of a constant, given its value and a key that tells it from others.
+        """
+        del types
+        return [f"{', '.join(outputs)}, = {bind(self.compute, id(self))}({', '.join(values)})"]
 
 
 class SavedStage(LocalStage):
