@@ -182,7 +182,7 @@ def _node(function: _Entry, parameter: Arg, value: Any, position: Position | Non
 
 
 def _bind_variables(function: _Entry, parameters: tuple[Arg, ...], args: list[Node]) -> dict[Var, DType]:
-    """Find the type of each variable; nothing but nulls makes it a number, if that is allowed."""
+    """Find the type of each variable."""
     bound = {p.dtype: DType.NULL for p in function.args if isinstance(p.dtype, Var)}
     for parameter, arg in zip(parameters, args, strict=True):
         variable = parameter.dtype
@@ -194,10 +194,7 @@ def _bind_variables(function: _Entry, parameters: tuple[Arg, ...], args: list[No
         if joined is None:
             raise _mismatch(function, parameter, arg, f"{bound[variable]}, as the arguments before it", args)
         bound[variable] = joined
-    return {
-        variable: min(variable.allowed, key=lambda dtype: (dtype is not NUM, dtype)) if dtype is DType.NULL else dtype
-        for variable, dtype in bound.items()
-    }
+    return {variable: variable.fallback if dtype is DType.NULL else dtype for variable, dtype in bound.items()}
 
 
 def _fit(function: _Entry, parameter: Arg, arg: Node, bound: dict[Var, DType]) -> Node:

@@ -90,6 +90,11 @@ class Var:
     name: str
     allowed: frozenset[DType]
 
+    @property
+    def fallback(self) -> DType:
+        """The type that it takes when nothing but nulls are given: a number, if that is allowed."""
+        return NUM if NUM in self.allowed else min(self.allowed)
+
 
 ANY = Var("T", frozenset({NUM, INT, STR, BOOL, TS, VEC}))
 NUMERIC = Var("N", frozenset({NUM, INT}))
