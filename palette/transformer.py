@@ -177,10 +177,16 @@ class PaletteTransformer(Transformer, HasStore, DefaultParamsReadable, DefaultPa
         SchemaError
             If a join key or the timestamp column is missing, or an output column exists.
         """
-        from palette.offline.basis import check_basis
+        from palette.offline import check_join
 
         lookups = self.store.lookups(self.getFeatures())
-        check_basis(schema, lookups, self.getTimestampCol(), self.getPointInTime(), status=self.getStatus())
+        check_join(
+            schema,
+            lookups,
+            timestamp=self.getTimestampCol(),
+            point_in_time=self.getPointInTime(),
+            status=self.getStatus(),
+        )
         added = StructType(list(schema.fields))
         for column, name in self.getFeatures().items():
             added.add(StructField(column, _spark_type(self.store.feature(name).dtype)))
