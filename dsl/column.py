@@ -14,7 +14,7 @@ from dsl.registry import Function, Nulls, Statistic
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["compile_aggregate", "compile_columns", "constant_arguments", "source_column"]
+__all__ = ["compile_aggregate", "compile_columns", "compile_key", "constant_arguments", "source_column"]
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -84,6 +84,11 @@ def compile_aggregate(statistic: Call, bindings: Mapping[str, Binding], F: Any) 
     values = _Compiler(bindings, F).arguments(statistic)
     positional = [value for arg, value in zip(function.args, values, strict=True) if not arg.constant]
     return function.aggregate(F, *positional, **constant_arguments(statistic))
+
+
+def compile_key(statistic: Call, bindings: Mapping[str, Binding], F: Any) -> Column:
+    """Compile the first argument of a grouped statistic."""
+    return _Compiler(bindings, F).column(statistic.args[0])
 
 
 def constant_arguments(statistic: Call) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Self
 
 from pyspark import keyword_only
 from pyspark.ml import Estimator, Model
 from pyspark.ml.param import Param, Params
-from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable, DefaultParamsWriter
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -28,10 +27,9 @@ from pyspark.sql.types import (
     StructType,
     TimestampType,
 )
-from pyspark.sql.utils import is_remote
 
-from dsl.bind import Binding, bind, bound_statistic, frozen, references, statistic_calls
-from dsl.column import compile_aggregate, compile_columns, constant_arguments
+from dsl.bind import MAX_ENTRIES, Binding, bind, bound_statistic, frozen, references, statistic_calls
+from dsl.column import compile_aggregate, compile_columns, compile_key, constant_arguments
 from dsl.constants import encode
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
@@ -40,6 +38,7 @@ from dsl.parser import parse
 from dsl.refs import BasisRef, FeatureRef
 from dsl.registry import Statistic
 from dsl.row import compile_row
+from dsl.saving import SavedStage
 
 __all__ = ["DSLEstimator", "DSLModel"]
 
@@ -84,29 +83,12 @@ def _parsed(text: str) -> Node:
     return parse(text)
 
 
-class _StageWriter(DefaultParamsWriter):
-    """Saves Params; Spark's own writer overwrites through the JVM, which Spark Connect has not."""
-
-    def _handleOverwrite(self, path: str) -> None:
-        if not is_remote():
-            super()._handleOverwrite(path)
-
-    def saveImpl(self, path: str) -> None:
-        """Write the metadata file."""
-        metadata = self._get_metadata_to_save(self.instance, self.sparkSession)
-        mode = "overwrite" if self.shouldOverwrite else "error"
-        frame = self.sparkSession.createDataFrame([(metadata,)], schema="value string")
-        frame.coalesce(1).write.mode(mode).text(f"{path}/metadata")
-
-
-class _Expressions(Params, DefaultParamsReadable, DefaultParamsWritable):
+class _Expressions(SavedStage):
     """What both stages share: the expressions, and what they do to a schema."""
 
     lambdas: Param[dict[str, str]] = Param(
         Params._dummy(), "lambdas", "canonical text of the expression of each output column", typeConverter=_texts
     )
-    formatVersion: Param[int] = Param(Params._dummy(), "formatVersion", "version of the saved form", typeConverter=int)
-
     def getLambdas(self) -> dict[str, str]:
         """Return the canonical text of each output column's expression."""
         return dict(self.getOrDefault(self.lambdas))
@@ -114,10 +96,6 @@ class _Expressions(Params, DefaultParamsReadable, DefaultParamsWritable):
     def nodes(self) -> dict[str, Node]:
         """Return the expression of each output column."""
         return {output: _parsed(text) for output, text in self.getLambdas().items()}
-
-    def write(self) -> _StageWriter:
-        """Return a writer, for ``write().overwrite().save(path)``."""
-        return _StageWriter(self)
 
     def _with_outputs(self, schema: StructType) -> StructType:
         """Return the schema with the output columns; one that exists already is replaced only by itself."""
@@ -158,7 +136,6 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
     def __init__(self, *, lambdas: Mapping[str, Node | str] | None = None) -> None:
         kwargs = self._input_kwargs
         super().__init__()
-        self._setDefault(formatVersion=1)
         self.setParams(**kwargs)
 
     @keyword_only
@@ -240,7 +217,6 @@ class DSLModel(Model, _Expressions):
     ) -> None:
         kwargs = self._input_kwargs
         super().__init__()
-        self._setDefault(formatVersion=1)
         self._set(**{name: value for name, value in kwargs.items() if value is not None})
 
     def getBindings(self) -> dict[str, Binding]:
@@ -341,11 +317,27 @@ def _settled(nodes: Mapping[str, Node], bindings: Mapping[str, Binding]) -> dict
 
 
 def _aggregated(dataset: DataFrame, calls: list[Call], bindings: Mapping[str, Binding]) -> list[Any]:
-    """Compute statistics in one pass over the data."""
+    """Compute statistics in one job: all in one pass, but for a pass of its own for each grouped one."""
     if not calls:
         return []
-    columns = [compile_aggregate(call, bindings, F).alias(f"statistic{i}") for i, call in enumerate(calls)]
-    return list(dataset.agg(*columns).collect()[0])
+    named = {f"statistic{i}": call for i, call in enumerate(calls)}
+    grouped = [name for name, call in named.items() if _is_grouped(call)]
+    columns = {name: compile_aggregate(call, bindings, F).alias(name) for name, call in named.items()}
+    frames = [
+        dataset.groupBy(compile_key(named[name], bindings, F).alias("key"))
+        .agg(columns[name].alias("value"))
+        .limit(MAX_ENTRIES + 2)  # with null, and one more that shows that there are too many
+        .agg(F.collect_list(F.struct("key", "value")).alias(name))
+        for name in grouped
+    ]
+    if len(grouped) < len(named):
+        frames.append(dataset.agg(*(column for name, column in columns.items() if name not in grouped)))
+    return list(reduce(DataFrame.crossJoin, frames).select(*named).collect()[0])
+
+
+def _is_grouped(statistic: Call) -> bool:
+    function = statistic.function
+    return isinstance(function, Statistic) and function.grouped
 
 
 def _finished(statistic: Call, value: Any) -> Any:

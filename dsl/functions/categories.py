@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsl.bind import MAX_ENTRIES
 from dsl.build import call
 from dsl.dtypes import INT, NUM, STR, VEC, DType
 from dsl.functions.statistics import present
@@ -16,8 +17,8 @@ from dsl.registry import REGISTRY, Arg, Nulls
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["Categories", "Frequencies", "Frequency", "LeakageWarning", "Lookup", "OneHot", "OneHotOf", "Ranks",
-    "StringIndex", "TargetMean", "TargetMeans"]  # fmt: skip
+__all__ = ["Categories", "Frequencies", "Frequency", "LeakageWarning", "Lookup", "OneHot", "OneHotOf", "StringIndex",
+    "TargetMean", "TargetMeans"]  # fmt: skip
 
 _TEXT = Arg("text", STR)
 _TABLE = Arg("table", DType.WEIGHTS, constant=True)
@@ -28,7 +29,7 @@ _TABLES: dict[str, Sequence[Any]] = {
 
 # A sketch that counts exactly as long as there are fewer than three quarters of this many categories.
 _COUNTED = 65_536
-_SHOWN = 10_002  # the most that a statistic may have, null, and one more to tell that there are too many
+_SHOWN = MAX_ENTRIES + 2  # with null, and one more that shows that there are too many
 
 
 class LeakageWarning(UserWarning):
@@ -46,23 +47,10 @@ def _by_count(value: Sequence[Any] | None) -> dict[str, int]:
 
 
 @REGISTRY.statistic(
-    "categories", _TEXT, returns=DType.STRINGS, examples=[((["b", "a", "c", "b", None],), ["b", "a", "c"])]
+    "categories", _TEXT, returns=DType.WEIGHTS, examples=[((["b", "a", "b", None],), {"b": 0.0, "a": 1.0})]
 )
 class Categories:
-    """The different texts, the most frequent first. Null of nothing."""
-
-    @staticmethod
-    def aggregate(F: Any, text: Column) -> Column:
-        return _counts(F, text)
-
-    @staticmethod
-    def finish(value: Sequence[Any] | None) -> list[str] | None:
-        return list(_by_count(value)) or None
-
-
-@REGISTRY.statistic("ranks", _TEXT, returns=DType.WEIGHTS, examples=[((["b", "a", "b", None],), {"b": 0.0, "a": 1.0})])
-class Ranks:
-    """The rank of each text by frequency, from 0. Null of nothing."""
+    """The texts, each with its rank by frequency from 0; equally frequent ones in order. Null of nothing."""
 
     @staticmethod
     def aggregate(F: Any, text: Column) -> Column:
@@ -101,6 +89,7 @@ def _check_smoothing(smoothing: float) -> None:
     Arg("target", NUM),
     Arg("smoothing", NUM, constant=True, check=_check_smoothing),
     returns=DType.WEIGHTS,
+    grouped=True,
     examples=[((["a", "a", "b", None], [1.0, 3.0, 6.0, None], 1.0), {"a": 7 / 3 + 0.0, "b": 14 / 3})],
 )
 class TargetMeans:
@@ -108,10 +97,6 @@ class TargetMeans:
 
     Fitting it warns of leakage.
     """
-
-    @staticmethod
-    def group(F: Any, text: Column, target: Column, smoothing: float) -> Column:
-        return text
 
     @staticmethod
     def aggregate(F: Any, text: Column, target: Column, smoothing: float) -> Column:
@@ -201,7 +186,7 @@ class StringIndex:
 
     @staticmethod
     def expand(text: Node) -> Node:
-        return call("toInteger", call("lookup", text, call("ranks", text)))
+        return call("toInteger", call("lookup", text, call("categories", text)))
 
 
 @REGISTRY.macro(
@@ -229,7 +214,7 @@ class OneHot:
 
     @staticmethod
     def expand(text: Node) -> Node:
-        return call("oneHotOf", text, call("ranks", text))
+        return call("oneHotOf", text, call("categories", text))
 
 
 @REGISTRY.macro(

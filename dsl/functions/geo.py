@@ -167,7 +167,7 @@ class Geohash:
     Arg("lat2", NUM),
     Arg("long2", NUM),
     returns=NUM,
-    ulps=8,
+    ulps=6,
     examples=[((0.0, 0.0, 0.0, 0.0), 0.0), ((0.0, 0.0, 0.0, 180.0), math.pi * _EARTH_RADIUS_KM), ((91.0,) * 4, None)],
     edges=dict.fromkeys(("lat1", "long1", "lat2", "long2"), (None, -180.0, -90.0, 0.0, 37.775, 90.0, math.nan)),
 )

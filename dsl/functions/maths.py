@@ -1,4 +1,8 @@
-"""Elementary functions. Java's and C's libraries may differ in the last places; how far, each function declares."""
+"""Elementary functions.
+
+The libraries of Java and of C may differ in the last places. How far, each function declares: more than the worst of
+a million random arguments.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +67,7 @@ class Ln:
         return None if x <= 0 else math.log(x)
 
 
-@REGISTRY.register("log10", Arg("x", NUM), returns=NUM, ulps=1, examples=[((1000.0,), 3.0), ((0.0,), None)])
+@REGISTRY.register("log10", Arg("x", NUM), returns=NUM, ulps=2, examples=[((1000.0,), 3.0), ((0.0,), None)])
 class Log10:
     """Decimal logarithm. Null for zero and below."""
 
@@ -213,7 +217,7 @@ class Atan2:
         return math.atan2(y + 0.0, x + 0.0)  # as Spark, which knows no negative zero here
 
 
-@REGISTRY.register("tanh", Arg("x", NUM), returns=NUM, ulps=2, examples=[((0.0,), 0.0), ((math.inf,), 1.0)])
+@REGISTRY.register("tanh", Arg("x", NUM), returns=NUM, ulps=4, examples=[((0.0,), 0.0), ((math.inf,), 1.0)])
 class Tanh:
     """Hyperbolic tangent, a curve from -1 to 1. Null when `x` is null."""
 
@@ -226,7 +230,7 @@ class Tanh:
         return math.tanh(x)
 
 
-@REGISTRY.register("sigmoid", Arg("x", NUM), returns=NUM, ulps=2, examples=[((0.0,), 0.5), ((-1000.0,), 0.0)])
+@REGISTRY.register("sigmoid", Arg("x", NUM), returns=NUM, ulps=5, examples=[((0.0,), 0.5), ((-1000.0,), 0.0)])
 class Sigmoid:
     """Logistic curve ``1 / (1 + exp(-x))``, from 0 to 1. Null when `x` is null."""
 
