@@ -33,10 +33,10 @@ from dsl.column import compile_aggregate, compile_columns, compile_key, constant
 from dsl.constants import encode
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
-from dsl.nodes import Call, Node
+from dsl.fitting import fit_statistics, settle
+from dsl.nodes import Node
 from dsl.parser import parse
 from dsl.refs import BasisRef, FeatureRef
-from dsl.registry import Statistic
 from dsl.row import compile_row
 from dsl.saving import SavedStage
 
@@ -89,6 +89,7 @@ class _Expressions(SavedStage):
     lambdas: Param[dict[str, str]] = Param(
         Params._dummy(), "lambdas", "canonical text of the expression of each output column", typeConverter=_texts
     )
+
     def getLambdas(self) -> dict[str, str]:
         """Return the canonical text of each output column's expression."""
         return dict(self.getOrDefault(self.lambdas))
@@ -156,7 +157,7 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
             An input is missing or of a type that cannot be read, or an output exists already.
         """
         nodes = self.nodes()
-        _settled(nodes, _find_bindings(nodes, schema))
+        settle(nodes, _find_bindings(nodes, schema))
         return self._with_outputs(schema)
 
     def fit_bound(self, dataset: DataFrame, bindings: Mapping[str, Binding]) -> DSLModel:
@@ -171,12 +172,7 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
         """
         nodes = self.nodes()
         self._with_outputs(dataset.schema)
-        calls = _settled(nodes, bindings)
-        values = _aggregated(dataset, list(calls.values()), bindings)
-        statistics = {
-            text: encode(frozen(call, _finished(call, value)).plain)
-            for (text, call), value in zip(calls.items(), values, strict=True)
-        }
+        statistics = fit_statistics(dataset, settle(nodes, bindings), bindings)
         needed = {str(ref): asdict(bindings[str(ref)]) for ref in references(nodes.values(), for_scoring=True)}
         model = DSLModel(lambdas=self.getLambdas(), bindings=needed, statistics=statistics)
         return self._copyValues(model)._resetUid(self.uid)
@@ -307,43 +303,6 @@ def _find(ref: FeatureRef | BasisRef, features: Mapping[str, Binding], schema: S
             "before this stage, or use MLPipeline"
         )
     return features[str(ref)]
-
-
-def _settled(nodes: Mapping[str, Node], bindings: Mapping[str, Binding]) -> dict[str, Call]:
-    """Check expressions against their columns; return their statistics, bound, by canonical text."""
-    calls = {str(call): bound_statistic(call, bindings) for call in statistic_calls(nodes.values())}
-    bind(nodes, bindings, dict.fromkeys(calls))
-    return calls
-
-
-def _aggregated(dataset: DataFrame, calls: list[Call], bindings: Mapping[str, Binding]) -> list[Any]:
-    """Compute statistics in one job: all in one pass, but for a pass of its own for each grouped one."""
-    if not calls:
-        return []
-    named = {f"statistic{i}": call for i, call in enumerate(calls)}
-    grouped = [name for name, call in named.items() if _is_grouped(call)]
-    columns = {name: compile_aggregate(call, bindings, F).alias(name) for name, call in named.items()}
-    frames = [
-        dataset.groupBy(compile_key(named[name], bindings, F).alias("key"))
-        .agg(columns[name].alias("value"))
-        .limit(MAX_ENTRIES + 2)  # with null, and one more that shows that there are too many
-        .agg(F.collect_list(F.struct("key", "value")).alias(name))
-        for name in grouped
-    ]
-    if len(grouped) < len(named):
-        frames.append(dataset.agg(*(column for name, column in columns.items() if name not in grouped)))
-    return list(reduce(DataFrame.crossJoin, frames).select(*named).collect()[0])
-
-
-def _is_grouped(statistic: Call) -> bool:
-    function = statistic.function
-    return isinstance(function, Statistic) and function.grouped
-
-
-def _finished(statistic: Call, value: Any) -> Any:
-    function = statistic.function
-    assert isinstance(function, Statistic)
-    return function.finish(value, **constant_arguments(statistic))
 
 
 def _basis_refs(node: Node) -> list[FeatureRef | BasisRef]:

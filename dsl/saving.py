@@ -1,0 +1,77 @@
+"""Saving and loading of stages whose whole state is Params, on classic Spark and on Spark Connect alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.ml.param import Param, Params
+from pyspark.ml.util import (
+    DefaultParamsReadable,
+    DefaultParamsReader,
+    DefaultParamsWritable,
+    DefaultParamsWriter,
+)
+from pyspark.sql.utils import is_remote
+
+from dsl.errors import DslError
+
+__all__ = ["FORMAT", "SavedStage", "check_format"]
+
+FORMAT = 1
+"""The form in which stages are saved; a file with a higher number is from a newer release."""
+
+
+class SavedStage(Params, DefaultParamsReadable[Any], DefaultParamsWritable):
+    """A stage that is saved as one JSON text and read back where its class can be imported."""
+
+    formatVersion: Param[int] = Param(Params._dummy(), "formatVersion", "version of the saved form", typeConverter=int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._setDefault(formatVersion=FORMAT)
+
+    def write(self) -> StageWriter:
+        """Return a writer, for ``write().overwrite().save(path)``."""
+        return StageWriter(self)
+
+    @classmethod
+    def read(cls) -> StageReader:
+        """Return a reader of saved stages."""
+        return StageReader(cls)
+
+
+class StageWriter(DefaultParamsWriter):
+    """Saves Params; Spark's own writer overwrites through the JVM, which Spark Connect has not."""
+
+    def _handleOverwrite(self, path: str) -> None:
+        if not is_remote():
+            super()._handleOverwrite(path)
+
+    def saveImpl(self, path: str) -> None:
+        """Write the metadata file."""
+        metadata = self._get_metadata_to_save(self.instance, self.sparkSession)
+        mode = "overwrite" if self.shouldOverwrite else "error"
+        frame = self.sparkSession.createDataFrame([(metadata,)], schema="value string")
+        frame.coalesce(1).write.mode(mode).text(f"{path}/metadata")
+
+
+class StageReader(DefaultParamsReader[Any]):
+    """Reads what :class:`StageWriter` wrote."""
+
+    def load(self, path: str) -> Any:
+        """Read a stage.
+
+        Raises
+        ------
+        DslError
+            A newer release saved it.
+        """
+        check_format(self.loadMetadata(path, self.sparkSession), path)
+        return super().load(path)
+
+
+def check_format(metadata: dict[str, Any], path: str) -> None:
+    """Refuse what a newer release saved: its Params may mean something else."""
+    found = metadata.get("defaultParamMap", {}).get("formatVersion", FORMAT)
+    if found > FORMAT:
+        raise DslError(f"{path!r} has format {found}, this release reads up to {FORMAT}; update it")
