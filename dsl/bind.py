@@ -18,7 +18,17 @@ from dsl.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.refs import BasisRef, FeatureRef
 from dsl.registry import DECLARED, Macro, Statistic
 
-__all__ = ["Binding", "bind", "bound_statistic", "expand", "frozen", "references", "statistic_calls"]
+__all__ = [
+    "MAX_ENTRIES",
+    "Binding",
+    "bind",
+    "bound_statistic",
+    "expand",
+    "frozen",
+    "references",
+    "statistic_calls",
+    "too_many_entries",
+]
 
 MAX_ENTRIES = 10_000
 """Entries of a statistic that is a list or a map."""
@@ -153,12 +163,17 @@ def frozen(call: Call, value: Any) -> Literal:
     if not isinstance(constant, Literal):
         raise DslTypeError(f"statistic {call} gave {value!r}, which is not {call.dtype}", call.position)
     if isinstance(constant.value, tuple) and len(constant.value) > MAX_ENTRIES:
-        raise DslError(
-            f"statistic {call} has {len(constant.value)} entries, more than {MAX_ENTRIES}; use hashBucket for features "
-            "of many categories, or group the rare ones first",
-            call.position,
-        )
+        raise too_many_entries(call, len(constant.value))
     return constant
+
+
+def too_many_entries(call: Call, count: int) -> DslError:
+    """Make the error of a statistic that would be too large to keep."""
+    return DslError(
+        f"statistic {call} has {count} entries or more, and at most {MAX_ENTRIES} are kept; use hashBucket for texts "
+        "of many values, or group the rare ones first",
+        call.position,
+    )
 
 
 class _Binder:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dsl.bind import Binding
 from dsl.dtypes import INT, TS, VEC
 from dsl.nodes import Call, Literal, Node, Read, Widen
-from dsl.registry import Function, Nulls, Statistic
+from dsl.registry import Function, Nulls
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["compile_aggregate", "compile_columns", "compile_key", "constant_arguments", "source_column"]
+__all__ = ["compile_columns", "constant_arguments", "source_column", "statistic_columns"]
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -77,18 +77,11 @@ class _Compiler:
         return node.function.column(self._F, *arguments)
 
 
-def compile_aggregate(statistic: Call, bindings: Mapping[str, Binding], F: Any) -> Column:
-    """Compile a statistic, whose arguments are bound, to its aggregate Column."""
-    function = statistic.function
-    assert isinstance(function, Statistic)
-    values = _Compiler(bindings, F).arguments(statistic)
-    positional = [value for arg, value in zip(function.args, values, strict=True) if not arg.constant]
-    return function.aggregate(F, *positional, **constant_arguments(statistic))
-
-
-def compile_key(statistic: Call, bindings: Mapping[str, Binding], F: Any) -> Column:
-    """Compile the first argument of a grouped statistic."""
-    return _Compiler(bindings, F).column(statistic.args[0])
+def statistic_columns(statistic: Call, bindings: Mapping[str, Binding], F: Any) -> tuple[list[Column], dict[str, Any]]:
+    """Compile the arguments of a bound statistic, as `aggregate` takes them: Columns, and constants by name."""
+    compiler = _Compiler(bindings, F)
+    pairs = zip(statistic.function.args, statistic.args, strict=True)
+    return [compiler.column(arg) for parameter, arg in pairs if not parameter.constant], constant_arguments(statistic)
 
 
 def constant_arguments(statistic: Call) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any, Self
 
 from pyspark import keyword_only
@@ -28,9 +28,8 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from dsl.bind import MAX_ENTRIES, Binding, bind, bound_statistic, frozen, references, statistic_calls
-from dsl.column import compile_aggregate, compile_columns, compile_key, constant_arguments
-from dsl.constants import encode
+from dsl.bind import Binding, bind, references
+from dsl.column import compile_columns
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.fitting import fit_statistics, settle

@@ -136,7 +136,7 @@ class _Builder:
         except DslError as error:
             if error.position is not where:
                 raise
-            raise type(error)(error.message, self._at(name)) from None
+            raise type(error)(error.message, _place(self._text, name)) from None
 
     def _named(self, _: Position, parts: list[Any]) -> tuple[str, Node]:
         name, value = parts
@@ -185,42 +185,50 @@ class _Builder:
                 return chr(int(codepoint, 16))
             if match[4] in _ESCAPES:
                 return _ESCAPES[match[4]]
-            start = token.start_pos + 1 + match.start()
+            start = _place(self._text, token).start + 1 + match.start()
             where = Position(self._text, start, start + len(match[0]))
             raise DslSyntaxError(f"unknown escape {match[0]!r}; a backslash is written twice", where)
 
         return _ESCAPE.sub(replace, token[1:-1])
 
-    def _at(self, token: Token) -> Position:
-        return Position(self._text, token.start_pos, token.end_pos)
+
+def _place(text: str, token: Token) -> Position:
+    start, end = token.start_pos, token.end_pos
+    assert start is not None
+    assert end is not None
+    return Position(text, start, end)
 
 
 def _syntax_error(text: str, error: UnexpectedInput) -> DslSyntaxError:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     if isinstance(error, UnexpectedCharacters):
-        return _illegible(text, error.pos_in_stream)
+        return _illegible(text, error.pos_in_stream or 0)
     assert isinstance(error, UnexpectedToken)
-    return _unexpected(text, error.token, error.token_history)
-
-
-def _unexpected(text: str, token: Token, history: list[Token] | None) -> DslSyntaxError:
-    for suspect in [*(history or [])[-1:], token]:
-        if suspect.type == "NAME":
-            where = Position(text, suspect.start_pos, suspect.end_pos)
-            if suspect.lower() in _KEYWORDS:
-                return DslSyntaxError(f"unexpected {str(suspect)!r}; did you mean {suspect.lower()!r}?", where)
-            if suspect is not token:
-                quoted = f"a feature name stands in quotes: nVal('basis:{suspect}')"
-                return DslSyntaxError(f"{str(suspect)!r} is not called: expected '(' after it ({quoted})", where)
-    if token.type == "$END":
-        if not text.strip():
-            return DslSyntaxError("the expression is empty")
-        return DslSyntaxError("the expression ends too early", Position(text, len(text), len(text) + 1))
-    where = Position(text, token.start_pos, token.end_pos)
-    if token.type == "COMPARISON":
+    if error.token.type == "$END":
+        return _ended(text)
+    for suspect in [*(error.token_history or [])[-1:], error.token]:
+        if suspect.type == "NAME" and (suspect is not error.token or suspect.lower() in _KEYWORDS):
+            return _not_called(str(suspect), _place(text, suspect))
+    where = _place(text, error.token)
+    if error.token.type == "COMPARISON":
         return DslSyntaxError("comparisons do not chain; write a < b and b < c", where)
-    return DslSyntaxError(f"unexpected {str(token)!r}{_other_spelling(token)}", where)
+    return DslSyntaxError(f"unexpected {str(error.token)!r}{_other_spelling(error.token)}", where)
+
+
+def _ended(text: str) -> DslSyntaxError:
+    if not text.strip():
+        return DslSyntaxError("the expression is empty")
+    last = re.search(r"[A-Za-z_]\w*\s*$", text)
+    if last and last[0].strip() not in _KEYWORDS:
+        return _not_called(last[0].strip(), Position(text, last.start(), last.end()))
+    return DslSyntaxError("the expression ends too early", Position(text, len(text), len(text) + 1))
+
+
+def _not_called(name: str, where: Position) -> DslSyntaxError:
+    if name.lower() in _KEYWORDS:
+        return DslSyntaxError(f"unexpected {name!r}; did you mean {name.lower()!r}?", where)
+    return DslSyntaxError(f"{name!r} is not called; a feature name stands in quotes: nVal('basis:{name}')", where)
 
 
 def _illegible(text: str, start: int) -> DslSyntaxError:

@@ -74,7 +74,8 @@ class Registry:
         """
 
         def decorate(body: _Body) -> _Body:
-            templates: dict[DType | None, str] = {None: inline} if isinstance(inline, str) else {**(inline or {})}
+            by_type = {None: inline} if isinstance(inline, str) else inline or {}
+            templates: dict[DType | None, str] = dict(by_type.items())
             for template in templates.values():
                 self._check_template(name, args, template)
             self._add(
@@ -103,7 +104,8 @@ class Registry:
         """Register a class with ``aggregate(F, x, **constants)`` as a statistic of the training data.
 
         An optional ``finish(value, **constants)`` turns the collected value into the constant to keep. With `grouped`
-        there is one value for each value of the first argument.
+        there is one aggregate for each value of the first argument, a text, and `finish` takes a list of
+        ``{"key": text or None, "value": ...}``.
         """
 
         def decorate(body: _Body) -> _Body:

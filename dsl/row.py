@@ -140,7 +140,7 @@ class _Code:
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self._prefix = prefix
-        self._atoms: dict[Node, str] = dict(inputs or {})
+        self._atoms: dict[Node, str] = dict((inputs or {}).items())
         self._constant_names: dict[Hashable, str] = {}
         self._locals = 0
 

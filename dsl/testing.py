@@ -212,7 +212,7 @@ def on_row(tried: Sequence[Case]) -> list[Any]:
         node, inputs = _expression(case)
         if node not in scorers:
             scorers[node] = compile_row(node)
-        value = scorers[node]({read.ref.column: value for read, value in inputs.items()})
+        value = scorers[node]({str(read.ref).removeprefix("basis:"): value for read, value in inputs.items()})
         direct = case.function.call(*(constant.plain for constant in _literals(case)))
         assert same(value, direct), f"{case}: inline gives {value!r}, row gives {direct!r}"
         values.append(value)
@@ -381,7 +381,7 @@ def _evaluated(spark: SparkSession, batch: Sequence[tuple[Node, list[dict[Read, 
     times: dict[str, Column] = {}
     columns: list[Column] = []
     for group, (node, inputs) in enumerate(batch):
-        bindings = {}
+        bindings: dict[str, Binding] = {}
         for read in inputs[0]:
             source = f"g{group}_{len(bindings)}"
             values = [_to_spark(row[read]) for row in inputs] + [None] * (height - len(inputs))
