@@ -1,0 +1,74 @@
+"""The wheel, elsewhere: the example runs from it with Spark, and its bundle and snapshot score without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SCORE = """
+import sys
+from datetime import datetime
+from importlib.util import find_spec
+
+assert find_spec("pyspark") is None and find_spec("pandas") is None, "this environment is meant to have no Spark"
+import dsl, palette
+from palette.serving import LocalPipeline
+
+score = dsl.compile_row({"x": "nFill(nVal('basis:a'), -1) * 2", "cell": "regionId('basis:lat', 'basis:long')"})
+assert score({"a": None, "lat": 40.7, "long": -74.0}) == {"x": -2.0, "cell": "882a1072d7fffff"}, score({})
+home = sys.argv[1]
+local = LocalPipeline.load(home + "/bundle", store=palette.Snapshot.load(home + "/snapshot"))
+print(local.score_instance({"r_id": "r007", "order_size": 3}, now=datetime(2026, 3, 15)))
+assert not {"pyspark", "pandas", "py4j"} & set(sys.modules)
+"""
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ROOT, cwd=out)
+    return next(out.glob("*.whl"))
+
+
+def environment(path: Path, *installed: object) -> Path:
+    venv.create(path, with_pip=True)
+    python = path / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", *installed, "--constraint", ROOT / "constraints.txt", cwd=path)
+    return python
+
+
+def test_wheel_holds_code_grammar_and_types_only(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"dsl/grammar.lark", "dsl/py.typed", "palette/py.typed", "palette/serving/stages/assembler.py"} <= set(names)
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"dsl", "palette"}
+
+
+@pytest.mark.slow
+def test_example_runs_from_the_wheel_and_its_bundle_scores_without_spark(wheel, tmp_path):
+    with_spark = environment(tmp_path / "spark", "--no-deps", wheel)
+    site = run(with_spark, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])", cwd=tmp_path).strip()
+    # Everything but palette comes from the environment that runs the tests.
+    (Path(site) / "others.pth").write_text(sysconfig.get_paths()["purelib"])
+    example = tmp_path / "eats_eta.py"
+    example.write_text((ROOT / "examples" / "eats_eta.py").read_text())
+    printed = run(with_spark, example, "--dir", tmp_path / "home", cwd=tmp_path)
+    assert "score_instance equals transform(): True" in printed
+    answer = next(line for line in printed.splitlines() if line.startswith("6."))
+
+    base = environment(tmp_path / "base", wheel)
+    scored = run(base, "-c", SCORE, tmp_path / "home", cwd=tmp_path)
+    assert answer.endswith(scored.strip())
