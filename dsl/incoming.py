@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, DType
 from dsl.errors import DslTypeError
 
-__all__ = ["naive_utc", "needs_reading", "reader"]
+__all__ = ["naive_utc", "reader", "reading_lines"]
 
 _LOW, _HIGH = -(2**63), 2**63
 _FLOAT32 = struct.Struct("f")
 _INTEGRAL = ("tinyint", "smallint", "int", "bigint")
+_SAME = {(NUM, "float"), *((INT, source) for source in _INTEGRAL)}
+"""Reads whose values are in Python what they are in a store, though Spark calls the types otherwise."""
 
 
 def reader(dtype: DType, source_type: str, name: str = "value") -> Callable[[Any], Any]:
@@ -79,24 +81,54 @@ def naive_utc(time: datetime) -> datetime:
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond)
 
 
-def needs_reading(dtype: DType, source_type: str) -> tuple[str, tuple[object, ...]]:
-    """Return a Python test, with ``{v}`` for the value, that only values to convert pass, and its constants.
+def reading_lines(
+    local: str,
+    dtype: DType,
+    source_type: str,
+    name: str,
+    bind: Callable[[object, Hashable], str],
+    *,
+    trusted: bool = False,
+) -> list[str]:
+    """Return Python lines that convert the value of a local variable, in place.
 
-    It spares generated code a call for the values that mostly come: those that are of the right class already.
+    Values of the class that mostly comes are spared the call of `reader`'s conversion.
+
+    Parameters
+    ----------
+    local : str
+        The variable.
+    dtype, source_type, name
+        As for `reader`.
+    bind : callable
+        Returns the name of a constant, given its value and a key that tells it from others.
+    trusted : bool, default False
+        Whether the value is known to be one of the source type, out of a store that checked it.
 
     Examples
     --------
-    >>> needs_reading(DType.NUMBER, "double")
-    ('{v}.__class__ is not {0} and {v} is not None', (<class 'float'>,))
+    >>> reading_lines("x", DType.STRING, "string", "basis:city", lambda value, key: "c")
+    ['if x.__class__ is not c and x is not None: x = c(x)']
     """
-    if dtype is INT:
-        return "({v}.__class__ is not {0} or not {1} <= {v} < {2}) and {v} is not None", (int, _LOW, _HIGH)
-    if dtype is TS:
-        return "({v}.__class__ is not {0} or {v}.tzinfo is not None) and {v} is not None", (datetime,)
+    if trusted and (source_type == dtype.spark or (dtype, source_type) in _SAME):
+        return []
+    whole = f"{local} = {local} + {bind(0.0, 'zero')}"
+    if dtype is NUM and source_type in _INTEGRAL and trusted:
+        return [f"if {local} is not None: {whole}"]
+    convert = f"{local} = {bind(reader(dtype, source_type, name), (dtype, source_type, name))}({local})"
     exact = {STR: str, BOOL: bool}.get(dtype) or (float if dtype is NUM and source_type == "double" else None)
+    if dtype is INT or (dtype is NUM and source_type in _INTEGRAL):
+        fits = f"{bind(_LOW, _LOW)} <= {local} < {bind(_HIGH, _HIGH)}"
+        known = f"{local}.__class__ is {bind(int, int)} and {fits}"
+        if dtype is NUM:
+            return [f"if {known}: {whole}", f"elif {local} is not None: {convert}"]
+        return [f"if not ({known}) and {local} is not None: {convert}"]
+    if dtype is TS:
+        known = f"{local}.__class__ is {bind(datetime, datetime)} and {local}.tzinfo is None"
+        return [f"if not ({known}) and {local} is not None: {convert}"]
     if exact is None:
-        return "{v} is not None", ()
-    return "{v}.__class__ is not {0} and {v} is not None", (exact,)
+        return [f"if {local} is not None: {convert}"]
+    return [f"if {local}.__class__ is not {bind(exact, exact)} and {local} is not None: {convert}"]
 
 
 def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:

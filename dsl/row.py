@@ -13,7 +13,7 @@ from typing import Any
 from dsl.bind import Binding, bind, references
 from dsl.build import literal
 from dsl.dtypes import INT, NUM, Var
-from dsl.incoming import needs_reading, reader
+from dsl.incoming import reader, reading_lines
 from dsl.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.parser import parse
 from dsl.refs import BasisRef
@@ -162,11 +162,8 @@ class _Code:
     def read_from_row(self, read: Read, binding: Binding) -> str:
         """Generate the look-up of one value in ``row`` and its conversion."""
         local = self._local()
-        test, classes = needs_reading(read.dtype, binding.type)
-        test = test.format(*(self.constant(value, value) for value in classes), v=local)
-        convert = self.constant(reader(read.dtype, binding.type, str(read.ref)), read)
-        self.lines += [f"{local} = get({self.constant(binding.column, binding.column)})"]
-        self.lines += [f"if {test}: {local} = {convert}({local})"]
+        self.lines.append(f"{local} = get({self.constant(binding.column, binding.column)})")
+        self.lines += reading_lines(local, read.dtype, binding.type, str(read.ref), self.constant)
         return local
 
     def _fresh(self, node: Node) -> str:

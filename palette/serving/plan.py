@@ -12,10 +12,10 @@ from typing import Any
 
 from dsl.bind import Binding, bind
 from dsl.dtypes import READERS, reads
-from dsl.incoming import needs_reading
+from dsl.incoming import reader, reading_lines
 from dsl.nodes import Node, Read
 from dsl.parser import parse
-from dsl.row import define, generate, reader, reads_of
+from dsl.row import define, generate, reads_of
 from palette.definitions import FeatureGroup, check_value
 from palette.errors import SchemaError, SnapshotError
 from palette.online import GroupTable, moment
@@ -141,7 +141,8 @@ class _PlanCode:
     def _read(self, read: Read, binding: Binding) -> str:
         """Return the variable that holds a read; values of stores and of earlier steps need no check."""
         known = ("read", read.dtype, binding.column, binding.type)
-        if binding.column in self._columns:
+        trusted = binding.column in self._columns
+        if trusted:
             atom, source = self._columns[binding.column]
             if source == read.dtype.spark:
                 return atom
@@ -150,11 +151,8 @@ class _PlanCode:
             atom, source = f"get({self._constant(binding.column, binding.column)})", binding.type
         if known not in self._raw:
             local = self._raw[known] = self._local()
-            guard, classes = needs_reading(read.dtype, source)
-            guard = guard.format(*(self._constant(value, value) for value in classes), v=local)
-            convert = self._constant(reader(read.dtype, source, str(read.ref)), known)
             self._lines.append(f"{local} = {atom}")
-            self._lines.append(f"if {guard}: {local} = {convert}({local})")
+            self._lines += reading_lines(local, read.dtype, source, str(read.ref), self._constant, trusted=trusted)
         return self._raw[known]
 
     def apply(self, stage: LocalStage) -> None:
