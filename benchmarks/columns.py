@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.table import Result
@@ -36,15 +37,15 @@ def by_hand() -> dict:
     }
 
 
-def run(quick: bool) -> list[Result]:
+def run(spark: SparkSession, *, quick: bool = False) -> list[Result]:
     """Measure in interleaved rounds."""
-    import palette
     from dsl import DSLEstimator
 
-    spark = palette.spark_session()
     rows, rounds = (100_000, 3) if quick else (5_000_000, 9)
     spark.range(rows).selectExpr(
-        "if(id % 7 = 0, null, cast(id % 100 as double)) as a", "cast(id % 13 as double) as b", "concat(' w', id % 50) as s"
+        "if(id % 7 = 0, null, cast(id % 100 as double)) as a",
+        "cast(id % 13 as double) as b",
+        "concat(' w', id % 50) as s",
     ).cache().createOrReplaceTempView("bench_columns")
     basis = spark.table("bench_columns")
     basis.count()
@@ -54,9 +55,15 @@ def run(quick: bool) -> list[Result]:
     pairs = [(seconds(ours), seconds(hand)) for _ in range(rounds + 1)][1:]
     ratio = statistics.median(a / b for a, b in pairs)
     light = import_cost("import palette") - import_cost("pass")
-    free = "pyspark" not in subprocess.run(
-        [sys.executable, "-c", "import sys, palette; print(*sys.modules)"], capture_output=True, text=True, check=True
-    ).stdout.split()
+    free = (
+        "pyspark"
+        not in subprocess.run(
+            [sys.executable, "-c", "import sys, palette; print(*sys.modules)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+    )
     return [
         Result("DSL columns in transform()", "the same by hand in Spark", "<= 1.10x", f"{ratio:.2f}x", ratio <= 1.10),
         Result("import palette", "bare Python start", "< 0.3 s more", f"{light:.3f} s more", light < 0.3 and free),

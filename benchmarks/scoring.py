@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h3
+from pyspark.sql import SparkSession
 
 from benchmarks.table import Result
 from examples import eats_eta
@@ -60,12 +61,10 @@ def hand_written(batch: dict, realtime: dict, service: dict) -> Callable[[dict, 
     return score
 
 
-def run(quick: bool) -> list[Result]:
+def run(spark: SparkSession, *, quick: bool = False) -> list[Result]:
     """Measure in interleaved rounds."""
-    import palette
     from palette import FeatureStore, MLPipeline
 
-    spark = palette.spark_session()
     store = FeatureStore(Path(tempfile.mkdtemp()) / "store")
     eats_eta.declare(store)
     orders = spark.createDataFrame(eats_eta.generate(spark, store))
@@ -92,7 +91,9 @@ def run(quick: bool) -> list[Result]:
     ratio = statistics.median(a / b for a, b in zip(mine, hand, strict=True))
     faster = statistics.median(a / b for a, b in zip(frames, mine, strict=True))
     return [
-        Result("score_instance, eats pipeline without model", "hand-written Python", "<= 2x", f"{ratio:.2f}x", ratio <= 2),
+        Result(
+            "score_instance, eats pipeline without model", "hand-written Python", "<= 2x", f"{ratio:.2f}x", ratio <= 2
+        ),
         Result("score_instance", "transform of a one-row DataFrame", ">= 10,000x", f"{faster:,.0f}x", faster >= 10_000),
     ]
 

@@ -24,6 +24,8 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # At WARN a notebook drowns in advice for clusters; pass "spark.log.level" to see it.
+    "spark.log.level": "ERROR",
     "spark.driver.memory": "4g",
     # The defaults (200 and 50) are made for clusters; on a laptop they cost seconds a query.
     "spark.sql.shuffle.partitions": "8",

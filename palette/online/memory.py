@@ -34,12 +34,12 @@ class MemoryStore(OnlineReader):
             found = self._tables.setdefault(group, GroupTable(*self._definitions(group)))
         return found
 
-    def write(self, group: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
         """Write rows; an older row never replaces a newer one.
 
         Parameters
         ----------
-        group : str
+        group : str or FeatureGroup
             ``entity:group``.
         rows : iterable of mappings
             Key columns, event time and features by name; absent features are null; an absent created is now.
@@ -54,5 +54,6 @@ class MemoryStore(OnlineReader):
         DataError
             If a row lacks its key or event time, or a value has the wrong type; then nothing is written.
         """
-        table, stamp = self.table(group), now_micros(None)
+        name = group.full_name if isinstance(group, FeatureGroup) else group
+        table, stamp = self.table(name), now_micros(None)
         return table.put([table.pack(row, stamp) for row in rows])

@@ -1,0 +1,234 @@
+"""Plans without Spark: look-ups, expressions, stages; what a request may hold; bundles."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import types
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from dsl import Binding, DslError, parse
+from palette.definitions import Entity, Feature, FeatureGroup
+from palette.errors import DataError, SnapshotError
+from palette.online import MemoryStore, Snapshot
+from palette.serving import LocalPipeline, RowRejectedError
+from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.steps import DslStep, LookupStep, Plan
+
+NOW = dt.datetime(2026, 1, 1, 12)
+HOUR = dt.timedelta(hours=1)
+ENTITY = Entity("restaurant", keys={"uuid": "string"})
+GROUP = FeatureGroup(
+    "fg",
+    entity="restaurant",
+    timestamp="ts",
+    created="written",
+    ttl="2h",
+    features=[Feature("x", "double"), Feature("n", "int"), Feature("f", "float"), Feature("day", "date")],
+)
+ROUTE = Entity("route", keys={"origin": "string", "number": "bigint"})
+PAIRS = FeatureGroup("pairs", entity="route", features=[Feature("v", "array<double>")])
+KNOWN = {"restaurant:fg": (ENTITY, GROUP), "route:pairs": (ROUTE, PAIRS)}
+
+
+def dsl_step(lambdas, **types_):
+    bindings = {f"basis:{column}": asdict(Binding(column, dtype)) for column, dtype in types_.items()}
+    return DslStep({name: str(parse(text)) for name, text in lambdas.items()}, bindings, {})
+
+
+LOOKUP = LookupStep(ENTITY, GROUP, ("r_id",), {"a": "x", "b": "n", "when": "ts", "wrote": "written"})
+PLAN = Plan(
+    (
+        LOOKUP,
+        dsl_step({"city": "upper(sVal('basis:city'))", "o": "sVal('basis:o')"}, city="string", o="string"),
+        dsl_step({"sum": "nVal('basis:a') + nVal('basis:b')"}, a="double", b="int"),
+        LookupStep(ROUTE, PAIRS, ("city", "num"), {"v": "v"}),
+    ),
+    ("a", "b", "when", "wrote", "city", "sum", "v"),
+)
+
+
+@pytest.fixture
+def store():
+    store = MemoryStore(KNOWN.__getitem__)
+    store.write("restaurant:fg", [{"uuid": "r1", "ts": NOW - HOUR, "written": None, "x": 1.5, "n": 3}])
+    store.write("route:pairs", [{"origin": "EWR", "number": 7, "v": [1, 2]}])
+    return store
+
+
+def test_plan_reads_computes_and_looks_up_again(store):
+    scored = LocalPipeline(PLAN, store).score_instance({"r_id": "r1", "city": "ewr", "num": 7}, now=NOW)
+    assert scored == {
+        "a": 1.5, "b": 3, "when": NOW - HOUR, "wrote": None, "city": "EWR", "sum": 4.5, "v": [1.0, 2.0]
+    }  # fmt: skip
+    assert [type(value) for value in scored.values()] == [
+        float, int, dt.datetime, type(None), str, float, list
+    ]  # fmt: skip
+
+
+def test_a_row_without_keys_gives_nulls(store):
+    scored = LocalPipeline(PLAN, store).score_instance({}, now=NOW)
+    assert set(scored) == set(PLAN.outputs)
+    assert not any(value is not None for value in scored.values())
+
+
+def test_ttl_counts_at_now_and_not_at_the_time_in_the_row(store):
+    local = LocalPipeline(PLAN, store)
+    row = {"r_id": "r1", "ts": NOW + 100 * HOUR}
+    assert local.score_instance(row, now=NOW + HOUR)["a"] == 1.5
+    assert local.score_instance(row, now=NOW + HOUR + dt.timedelta(microseconds=1))["a"] is None
+
+
+def test_a_live_store_is_read_at_each_call(store):
+    local = LocalPipeline(PLAN, store)
+    local.score_instance({"r_id": "r2"}, now=NOW)
+    store.write("restaurant:fg", [{"uuid": "r2", "ts": NOW, "x": 7.0}])
+    assert local.score_instance({"r_id": "r2"}, now=NOW)["a"] == 7.0
+
+
+def test_score_instances_is_score_instance_for_each(store):
+    local = LocalPipeline(PLAN, store)
+    rows = [{"r_id": "r1"}, {"r_id": "nobody"}, {}]
+    assert local.score_instances(rows, now=NOW) == [local.score_instance(row, now=NOW) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({"r_id": np.str_("r1"), "city": "ewr", "num": np.int64(7)}, id="numpy"),
+        pytest.param(types.MappingProxyType({"r_id": "r1", "city": "ewr", "num": 7}), id="mapping"),
+        pytest.param({"r_id": "r1", "city": "ewr", "num": 7, "unused": object()}, id="more"),
+    ],
+)
+def test_rows_of_other_kinds(store, row):
+    expected = LocalPipeline(PLAN, store).score_instance({"r_id": "r1", "city": "ewr", "num": 7}, now=NOW)
+    assert LocalPipeline(PLAN, store).score_instance(row, now=NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        pytest.param({"r_id": 7}, r"join key 'r_id'.*expected string, found int 7", id="key"),
+        pytest.param({"num": "7"}, r"join key 'num'.*expected bigint", id="integer-key"),
+        pytest.param({"num": 1 << 63}, "expected bigint", id="large-key"),
+        pytest.param({"num": True}, "expected bigint", id="boolean-key"),
+        pytest.param({"city": 3}, r"basis:city: expected string", id="value"),
+        pytest.param([("r_id", "r1")], "a row is a mapping", id="no-mapping"),
+    ],
+)
+def test_wrong_types_are_named(store, row, message):
+    with pytest.raises((DataError, DslError), match=message):
+        LocalPipeline(PLAN, store).score_instance(row, now=NOW)
+
+
+def test_without_a_store_the_remedy_is_told():
+    with pytest.raises(DataError, match="pass store="):
+        LocalPipeline(PLAN).score_instance({})
+
+
+def test_store_without_the_group_or_with_other_types_is_refused(store):
+    with pytest.raises(SnapshotError, match=r"no group 'restaurant:fg'.*store\.snapshot"):
+        LocalPipeline(PLAN, Snapshot([], NOW))
+    changed = FeatureGroup("fg", entity="restaurant", timestamp="ts", features=[Feature("x", "string")])
+    other = MemoryStore({**KNOWN, "restaurant:fg": (ENTITY, changed)}.__getitem__)
+    with pytest.raises(SnapshotError, match="reads 'x'.*as string"):
+        LocalPipeline(PLAN, other)
+
+
+def test_added_and_reordered_features_do_not_matter():
+    features = [Feature("new", "string"), *reversed(GROUP.features)]
+    changed = FeatureGroup("fg", entity="restaurant", ttl="2h", timestamp="ts", created="written", features=features)
+    store = MemoryStore({**KNOWN, "restaurant:fg": (ENTITY, changed)}.__getitem__)
+    store.write("restaurant:fg", [{"uuid": "r1", "ts": NOW, "x": 1.5, "n": 3, "new": "?"}])
+    scored = LocalPipeline(PLAN, store).score_instance({"r_id": "r1"}, now=NOW)
+    assert (scored["a"], scored["b"]) == (1.5, 3)
+
+
+def test_snapshot_refuses_a_moment_before_it(store):
+    snapshot = Snapshot([store.table(name) for name in KNOWN], NOW)
+    local = LocalPipeline(PLAN, snapshot)
+    assert local.score_instance({"r_id": "r1"}, now=NOW)["a"] == 1.5
+    with pytest.raises(SnapshotError, match="before the snapshot"):
+        local.score_instance({"r_id": "r1"}, now=NOW - dt.timedelta(seconds=1))
+
+
+def test_expressions_of_a_step_see_the_columns_before_it():
+    plan = Plan((dsl_step({"x": "nVal('basis:y')", "y": "nVal('basis:x')"}, x="double", y="double"),), ("x", "y"))
+    assert LocalPipeline(plan).score_instance({"x": 1.0, "y": 2.0}) == {"x": 2.0, "y": 1.0}
+
+
+def test_hostile_names_stay_data():
+    column = 'x"]; __import__("os")\n#'
+    plan = Plan((DslStep({column: "nVal('basis:a')"}, {"basis:a": asdict(Binding(column, "double"))}, {}),), (column,))
+    assert LocalPipeline(plan).score_instance({column: 2.0}) == {column: 2.0}
+
+
+# Bundles
+
+
+def test_bundle_holds_the_plan(store, tmp_path):
+    assembled = Plan((*PLAN.steps, VectorAssembler(("a", "sum", "v"), "features", "keep")), (*PLAN.outputs, "features"))
+    LocalPipeline(assembled).save(tmp_path / "bundle")
+    loaded = LocalPipeline.load(tmp_path / "bundle", store)
+    row = {"r_id": "r1", "city": "ewr", "num": 7}
+    assert loaded.score_instance(row, now=NOW) == LocalPipeline(assembled, store).score_instance(row, now=NOW)
+    assert loaded.plan.to_json() == assembled.to_json()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        pytest.param(lambda path: (path / "plan.json").write_text("{}"), "damaged", id="tampered"),
+        pytest.param(lambda path: (path / "plan.json").unlink(), "no whole bundle", id="missing"),
+        pytest.param(lambda path: (path / "bundle.json").write_text('{"format": 99}'), "format 99", id="newer"),
+        pytest.param(lambda path: (path / "bundle.json").write_text("[]"), "no whole bundle", id="other"),
+    ],
+)
+def test_spoiled_bundle_is_refused(tmp_path, spoil, message):
+    LocalPipeline(PLAN).save(tmp_path / "bundle")
+    spoil(tmp_path / "bundle")
+    with pytest.raises(DataError, match=message):
+        LocalPipeline.load(tmp_path / "bundle")
+
+
+def test_unknown_steps_and_stages_are_refused():
+    with pytest.raises(DataError, match="newer release"):
+        Plan.from_json({"steps": [{"step": "teleport"}], "outputs": [], "inputs": {}})
+    with pytest.raises(DataError, match=r"os\.system"):
+        Plan.from_json({"steps": [{"step": "stage", "kind": "os.system"}], "outputs": [], "inputs": {}})
+
+
+def test_bundle_is_strict_json_and_keeps_infinite_constants(tmp_path):
+    text = "nFill(nVal('basis:a'), mean(nVal('basis:a')))"
+    bindings = {"basis:a": asdict(Binding("a", "double"))}
+    step = DslStep({"x": text}, bindings, {"mean(nVal('basis:a'))": {"float": "inf"}})
+    LocalPipeline(Plan((step,), ("x",))).save(tmp_path / "bundle")
+    json.loads((tmp_path / "bundle" / "plan.json").read_text(), parse_constant=pytest.fail)
+    assert LocalPipeline.load(tmp_path / "bundle").score_instance({}) == {"x": math.inf}
+
+
+# VectorAssembler
+
+
+@pytest.mark.parametrize("handle", ["error", "skip", "keep"])
+@pytest.mark.parametrize("bad", [None, math.nan])
+def test_assembler_meets_nulls(handle, bad):
+    plan = Plan((VectorAssembler(("a", "b"), "v", handle),), ("v",), {"a": "double", "b": "bigint"})
+    local = LocalPipeline(plan)
+    assert local.score_instance({"a": -0.0, "b": 2})["v"] == [0.0, 2.0]
+    assert math.copysign(1, local.score_instance({"a": -0.0, "b": 2})["v"][0]) == 1
+    assert local.score_instance({"a": math.inf, "b": 2})["v"] == [math.inf, 2.0]
+    if handle == "keep":
+        assert math.isnan(local.score_instance({"a": bad, "b": 2})["v"][0])
+    else:
+        with pytest.raises(RowRejectedError if handle == "skip" else DataError, match="a is null or NaN"):
+            local.score_instance({"a": bad, "b": 2})
+
+
+def test_assembler_takes_infinities_of_both_signs():
+    plan = Plan((VectorAssembler(("a", "b"), "v", "error"),), ("v",), {"a": "double", "b": "double"})
+    assert LocalPipeline(plan).score_instance({"a": math.inf, "b": -math.inf})["v"] == [math.inf, -math.inf]
