@@ -135,7 +135,7 @@ def test_store_without_the_group_or_with_other_types_is_refused(store):
         LocalPipeline(PLAN, Snapshot([], NOW))
     changed = FeatureGroup("fg", entity="restaurant", timestamp="ts", features=[Feature("x", "string")])
     other = MemoryStore({**KNOWN, "restaurant:fg": (ENTITY, changed)}.__getitem__)
-    with pytest.raises(SnapshotError, match="reads 'x'.*as string"):
+    with pytest.raises(SnapshotError, match=r"reads 'x'.*as string"):
         LocalPipeline(PLAN, other)
 
 
