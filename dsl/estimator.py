@@ -171,7 +171,7 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
         """
         nodes = self.nodes()
         self._with_outputs(dataset.schema)
-        statistics = fit_statistics(dataset, settle(nodes, bindings), bindings)
+        statistics = fit_statistics(dataset, settle(nodes, bindings), bindings, F)
         needed = {str(ref): asdict(bindings[str(ref)]) for ref in references(nodes.values(), for_scoring=True)}
         model = DSLModel(lambdas=self.getLambdas(), bindings=needed, statistics=statistics)
         return self._copyValues(model)._resetUid(self.uid)

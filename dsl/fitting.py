@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import functions as F
-
 from dsl.bind import MAX_ENTRIES, Binding, bind, bound_statistic, frozen, statistic_calls, too_many_entries
 from dsl.column import constant_arguments, statistic_columns
 from dsl.constants import encode
@@ -28,7 +26,9 @@ def settle(nodes: Mapping[str, Node], bindings: Mapping[str, Binding]) -> dict[s
     return calls
 
 
-def fit_statistics(dataset: DataFrame, calls: Mapping[str, Call], bindings: Mapping[str, Binding]) -> dict[str, Any]:
+def fit_statistics(
+    dataset: DataFrame, calls: Mapping[str, Call], bindings: Mapping[str, Binding], F: Any
+) -> dict[str, Any]:
     """Compute statistics in one Spark job.
 
     Parameters
@@ -39,29 +39,31 @@ def fit_statistics(dataset: DataFrame, calls: Mapping[str, Call], bindings: Mapp
         What `settle` returned.
     bindings : mapping of str to Binding
         Where references find their values.
+    F : module
+        ``pyspark.sql.functions``.
 
     Returns
     -------
     dict of str to JSON value
         The constants by canonical text.
     """
-    values = _collected(dataset, list(calls.values()), bindings)
+    values = _collected(dataset, list(calls.values()), bindings, F)
     return {
         text: encode(frozen(call, _statistic(call).finish(value, **constant_arguments(call))).plain)
         for (text, call), value in zip(calls.items(), values, strict=True)
     }
 
 
-def _collected(dataset: DataFrame, calls: Sequence[Call], bindings: Mapping[str, Binding]) -> list[Any]:
+def _collected(dataset: DataFrame, calls: Sequence[Call], bindings: Mapping[str, Binding], F: Any) -> list[Any]:
     if not calls:
         return []
     grouped = [number for number, call in enumerate(calls) if _statistic(call).grouped]
     if grouped:
-        return _by_group(dataset, calls, grouped, bindings)
-    return _overall(dataset, calls, bindings)
+        return _by_group(dataset, calls, grouped, bindings, F)
+    return _overall(dataset, calls, bindings, F)
 
 
-def _overall(dataset: DataFrame, calls: Sequence[Call], bindings: Mapping[str, Binding]) -> list[Any]:
+def _overall(dataset: DataFrame, calls: Sequence[Call], bindings: Mapping[str, Binding], F: Any) -> list[Any]:
     columns = []
     for number, call in enumerate(calls):
         values, constants = statistic_columns(call, bindings, F)
@@ -70,7 +72,7 @@ def _overall(dataset: DataFrame, calls: Sequence[Call], bindings: Mapping[str, B
 
 
 def _by_group(
-    dataset: DataFrame, calls: Sequence[Call], grouped: Sequence[int], bindings: Mapping[str, Binding]
+    dataset: DataFrame, calls: Sequence[Call], grouped: Sequence[int], bindings: Mapping[str, Binding], F: Any
 ) -> list[Any]:
     """Read each row once for all plain statistics (part 0), and once more for each grouped one.
 
@@ -94,7 +96,9 @@ def _by_group(
         raise too_many_entries(calls[grouped[0]], most)
     overall = next((row for row in found if row[_PART] == 0), None)
     if overall is None:  # of no rows at all
-        return [[] if number in part_of else value for number, value in enumerate(_overall(dataset, calls, bindings))]
+        return [
+            [] if number in part_of else value for number, value in enumerate(_overall(dataset, calls, bindings, F))
+        ]
     return [
         [{"key": row["key"], "value": row[f"statistic{number}"]} for row in found if row[_PART] == part_of[number]]
         if number in part_of

@@ -112,7 +112,7 @@ def reading_lines(
     """
     if trusted and (source_type == dtype.spark or (dtype, source_type) in _SAME):
         return []
-    whole = f"{local} = {local} + {bind(0.0, 'zero')}"
+    whole = f"{local} = {local} + {bind(0.0, ('number', 0.0))}"
     if dtype is NUM and source_type in _INTEGRAL and trusted:
         return [f"if {local} is not None: {whole}"]
     convert = f"{local} = {bind(reader(dtype, source_type, name), (dtype, source_type, name))}({local})"

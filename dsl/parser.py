@@ -207,7 +207,8 @@ def _syntax_error(text: str, error: UnexpectedInput) -> DslSyntaxError:
     assert isinstance(error, UnexpectedToken)
     if error.token.type == "$END":
         return _ended(text)
-    for suspect in [*(error.token_history or [])[-1:], error.token]:
+    previous = [token for token in (error.token_history or [])[-1:] if token is not None]
+    for suspect in [*previous, error.token]:
         if suspect.type == "NAME" and (suspect is not error.token or suspect.lower() in _KEYWORDS):
             return _not_called(str(suspect), _place(text, suspect))
     where = _place(text, error.token)

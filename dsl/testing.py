@@ -188,7 +188,8 @@ def cases(function: Function, *, random_rows: int = 100, limit: int = 3000) -> l
         for parameters in _shapes(function):
             edges = [_edges(function, parameter, types) for parameter in parameters]
             rows = _sampled(edges, limit)
-            rows += _random_rows(edges, [_type(p, types) for p in parameters], parameters, random_rows)
+            if random_rows:
+                rows += _random_rows(edges, [_type(p, types) for p in parameters], parameters, random_rows)
             found += [_case(function, parameters, args, types) for args in rows]
     return found
 
