@@ -5,10 +5,11 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from pytest import param
 
 import dsl
 from dsl.errors import DslError, DslSyntaxError, DslTypeError, Position, UnknownReferenceError, nearest
+
+param = pytest.param
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import param
 
 from dsl import (
     DslError,
@@ -18,13 +17,16 @@ from dsl import (
     UnknownFunctionError,
     and_,
     nFill,
-    nVal,
     not_,
+    nVal,
     or_,
     parse,
 )
 from dsl.dtypes import INT, NUM, STR, TS, VEC, DType
 from dsl.nodes import MAX_DEPTH, Call, Literal, Read
+
+param = pytest.param
+
 
 X = nVal("basis:x")
 

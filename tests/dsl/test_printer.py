@@ -7,10 +7,11 @@ from datetime import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import param
 
 from dsl import literal, parse
 from dsl.testing import same
+
+param = pytest.param
 
 
 @pytest.mark.parametrize(

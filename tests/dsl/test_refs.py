@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from pytest import param
 
 from dsl.errors import RefError
 from dsl.refs import BasisRef, FeatureRef, parse_ref
+
+param = pytest.param
 
 
 @pytest.mark.parametrize(

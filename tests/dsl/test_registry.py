@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from pytest import param
 
 import dsl
 from dsl import RegistrationError, UnknownFunctionError
 from dsl.dtypes import ANY, BOOL, INT, NUM, NUMERIC, STR, TS, VEC, DType, Var, reads, unify
 from dsl.errors import DslTypeError
 from dsl.registry import DECLARED, REGISTRY, Arg, Function, Nulls, Registry
+
+param = pytest.param
+
 
 X = Arg("x", NUM)
 
