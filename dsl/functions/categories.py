@@ -167,7 +167,9 @@ class OneHotOf:
             return F.lit(None).cast("array<double>") if table is None else F.array().cast("array<double>")
         places = F.sequence(F.lit(0), F.lit(len(table) - 1))
         rank = _map(F, table)[text]
-        return F.transform(places, lambda place: F.when(place == rank, 1.0).otherwise(0.0))
+        # A lambda may not refer to a Column with a UDF in it (a region, say), so the rank comes in as data.
+        ranks = F.array_repeat(rank, len(table))
+        return F.zip_with(places, ranks, lambda place, wanted: F.when(place == wanted, 1.0).otherwise(0.0))
 
     @staticmethod
     def row(text: str | None, table: Mapping[str, float] | None) -> list[float] | None:

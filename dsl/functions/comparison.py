@@ -176,6 +176,7 @@ class Between:
     returns=BOOL,
     nulls=Nulls.HANDLED,
     examples=[(("a", "a", "b"), True), (("c", "a", "b"), False), ((None, "a"), None), (("c", "a", None), None)],
+    edges={"value": [None, -0.0, math.nan, 7.0, 7, -(2**63), "", "a", "ß", True]},
 )
 class IsIn:
     """Whether `x` equals one of the values. Null when `x` is null, or when it equals none and one of them is null."""

@@ -20,6 +20,13 @@ _CONVERTIBLE = Var("C", frozenset({NUM, INT, BOOL}))
 _EXACT = Context(prec=400)  # holds every digit of every double
 _INTEGER = r"[+-]?[0-9]{1,19}"
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_SPELLINGS = {
+    "text": [
+        *(None, "", "0", "-0", "+7", "-12", "007", " 1", "1 ", "1\n", "1_0", "1,5", "1.", ".5", ".", "-.5e-3", "--1"),
+        *("1e5", "1e999", "1e-999", "0x10", "1d", "1f", "NaN", "Infinity", "inf", "٣", "²", "１", "9" * 19, "9" * 20),
+        *("-9223372036854775808", "9223372036854775808", "0.1" + "0" * 400, "2.2250738585072011e-308"),
+    ],
+}
 _is_integer = re.compile(_INTEGER).fullmatch
 _is_number = re.compile(_NUMBER).fullmatch
 
@@ -197,6 +204,7 @@ class ToNumber:
     "parseInteger",
     Arg("text", STR),
     returns=INT,
+    edges=_SPELLINGS,
     examples=[(("-12",), -12), (("1_0",), None), (("9223372036854775808",), None), ((" 1",), None)],
 )
 class ParseInteger:
@@ -215,6 +223,7 @@ class ParseInteger:
     "parseNumber",
     Arg("text", STR),
     returns=NUM,
+    edges=_SPELLINGS,
     examples=[(("1e5",), 100000.0), (("-.5",), -0.5), (("1,5",), None), (("nan",), None), (("1e999",), math.inf)],
 )
 class ParseNumber:

@@ -40,8 +40,11 @@ class Bucket:
     @staticmethod
     def column(F: Any, x: Column, splits: Sequence[float]) -> Column:
         points = F.array(*map(F.lit, splits)).cast("array<double>")
-        reached = F.array_size(F.filter(points, lambda point: point <= x))
-        return F.when(x.isNotNull() & ~F.isnan(x), reached.cast("bigint"))
+        # A lambda may not refer to a Column with a UDF in it, so the number comes in as data.
+        reached = F.zip_with(points, F.array_repeat(x, len(splits)), lambda point, number: point <= number)
+        return F.when(
+            x.isNotNull() & ~F.isnan(x), F.array_size(F.filter(reached, lambda is_reached: is_reached)).cast("bigint")
+        )
 
     @staticmethod
     def row(x: float, splits: Sequence[float]) -> int | None:
