@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from pyspark.ml import PipelineModel
 from pyspark.ml.pipeline import PipelineSharedReadWrite
-from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
-from pyspark.sql import SparkSession
+from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWritable, MLWriter
 from pyspark.sql.utils import is_remote
 
-from palette.errors import DataError
+from dsl.saving import check_format
+from palette.errors import DataError, SchemaError
 
 __all__ = ["PipelineReader", "PipelineWriter"]
 
-FORMAT = 1
+STAGES = "stages"
 
 
 class PipelineWriter(MLWriter):
@@ -34,15 +34,29 @@ class PipelineWriter(MLWriter):
             super()._handleOverwrite(path)
 
     def saveImpl(self, path: str) -> None:
-        """Write to an empty path."""
-        PipelineSharedReadWrite.validateStages(self.stages)
+        """Write to an empty path; the table versions that a model was fitted on are kept under ``model:PATH``.
+
+        Raises
+        ------
+        SchemaError
+            If a stage cannot be saved; it is named, and nothing is written.
+        """
+        for stage in self.stages:
+            if not isinstance(stage, MLWritable):
+                raise SchemaError(f"stage {stage.uid} ({type(stage).__name__}) cannot be saved: it is not MLWritable")
         instance = self.instance
-        params = {p.name: value for p, value in instance._paramMap.items() if p.name != "stages"}
-        defaults = {p.name: value for p, value in instance._defaultParamMap.items() if p.name != "stages"}
+        uids = [stage.uid for stage in self.stages]
+        params = {param.name: value for param, value in instance._paramMap.items() if param.name != STAGES}
         DefaultParamsWriter.saveMetadata(
-            instance, path, SparkSession.active(), extraMetadata={"defaultParamMap": defaults}, paramMap=params
+            instance, path, self.sparkSession, extraMetadata={"stageUids": uids}, paramMap=params
         )
-        PipelineModel(self.stages).write().save(f"{path}/stages")
+        for place, stage in enumerate(self.stages):
+            folder = PipelineSharedReadWrite.getStagePath(stage.uid, place, len(uids), f"{path}/{STAGES}")
+            stage.write().save(folder)
+        if instance.hasParam("pins") and instance.getPins():
+            # By path, not by uid: a model that replaces another at its path releases that one's versions.
+            name = path if "://" in path else os.path.abspath(path)
+            instance.store.keep(f"model:{name}", instance.getPins())
 
 
 class PipelineReader(MLReader[Any]):
@@ -58,16 +72,18 @@ class PipelineReader(MLReader[Any]):
         Raises
         ------
         DataError
-            If something else, or a newer format, is there.
+            If something else is there.
+        DslError
+            If a newer release saved it.
         """
         name = f"{self.cls.__module__}.{self.cls.__name__}"
-        metadata = DefaultParamsReader.loadMetadata(path, SparkSession.active())
+        metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         if metadata["class"] != name:
             raise DataError(f"{path!r} holds a {metadata['class']}, no {name}")
-        found = metadata["defaultParamMap"].get("formatVersion")
-        if found != FORMAT:
-            raise DataError(f"{path!r} has format {found}; this release reads {FORMAT}")
+        check_format(metadata, path)
         instance = self.cls()
         instance._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(instance, metadata)
-        return instance.setStages(PipelineModel.load(f"{path}/stages").stages)
+        layout = {"uid": metadata["uid"], "paramMap": {"stageUids": metadata["stageUids"]}}
+        _, stages = PipelineSharedReadWrite.load(layout, self.sparkSession, path)
+        return instance.setStages(stages)

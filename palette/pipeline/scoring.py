@@ -32,11 +32,11 @@ def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -
     """
     steps: list[Step] = []
     outputs: list[str] = []
-    for stage in model.stages:
+    for stage in model.runnable():
         if isinstance(stage, PaletteTransformer):
-            bound = stage if stage.isDefined(stage.storeUri) else stage.copy().setStore(model.store)
-            steps.extend(bound.lookup_steps())
-            outputs.extend(stage.getFeatures())
+            looked_up = stage.row_plan()
+            steps.extend(looked_up.steps)
+            outputs.extend(looked_up.outputs)
         elif isinstance(stage, DSLModel):
             steps.append(DslStep(stage.getLambdas(), stage.getOrDefault(stage.bindings), stage.getStatistics()))
             outputs.extend(stage.getLambdas())

@@ -1,0 +1,166 @@
+"""One fit of a pipeline: stage by stage, each look-up performed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pyspark import StorageLevel
+from pyspark.ml import Estimator
+
+from dsl.bind import Binding, references, statistic_calls
+from dsl.estimator import DSLEstimator
+from dsl.refs import FeatureRef
+from palette.errors import DataError, SchemaError, nearest
+from palette.pipeline.plan import PipelinePlan
+from palette.transformer import PaletteTransformer
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+    from palette.params import HasStore
+
+__all__ = ["Fitting"]
+
+
+class Fitting:
+    """Fit the stages of a plan.
+
+    Parameters
+    ----------
+    pipeline : HasStore
+        Says the store and the times.
+    plan : PipelinePlan
+        The stages, and the look-ups between them.
+
+    Attributes
+    ----------
+    pins : dict of str to int
+        Feature group to the table version that is read; all stages read the same.
+    """
+
+    def __init__(self, pipeline: HasStore, plan: PipelinePlan) -> None:
+        self._pipeline = pipeline
+        self._plan = plan
+        self.pins: dict[str, int] = {}
+
+    def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
+        """Return the stage that looks features up, into columns called like their expressions."""
+        return PaletteTransformer(
+            store=self._pipeline.store,
+            features={ref.name: ref.name for ref in refs},
+            timestampCol=self._pipeline.getTimestampCol(),
+            pointInTime=self._pipeline.getPointInTime(),
+        )
+
+    def bound(self, stage: Any) -> Any:
+        """Return a stage that can run: a look-up without store of its own reads the pipeline's."""
+        if isinstance(stage, PaletteTransformer) and not stage.has_store and self._pipeline.has_store:
+            return stage.copy().setStore(self._pipeline.store)
+        return stage
+
+    def fit(self, dataset: DataFrame) -> list[Any]:
+        """Return the fitted stages: look-ups of what scoring needs, and a model for each stage.
+
+        Raises
+        ------
+        DataError
+            If there are no rows to fit on.
+        """
+        self.pins = self._versions(dataset.sparkSession)
+        fitted: list[Any] = []
+        columns: dict[str, str] = {}
+        looked_up = checked = False
+        with _persisting() as persist:
+            for position, stage in enumerate(self._plan.stages):
+                if refs := self._plan.lookups.get(position):
+                    dataset = self.lookup(refs).transform_versions(dataset, self.pins)
+                    columns |= {ref.name: ref.name for ref in refs}
+                    looked_up = True
+                    needed = [ref for ref in refs if ref.name in self._plan.for_scoring]
+                    fitted += [self.lookup(needed)] if needed else []
+                if isinstance(stage, PaletteTransformer):
+                    pins = self.pins if self._shares_store(stage) else None
+                    dataset = self.bound(stage).transform_versions(dataset, pins)
+                    columns |= {name: column for column, name in stage.getFeatures().items()}
+                    looked_up = True
+                    fitted.append(self._follower(stage))
+                    continue
+                if looked_up and _executes(stage):
+                    # What fit runs more than once, as most algorithms do, would be looked up again each time.
+                    dataset, looked_up = persist(dataset), False
+                if not checked and _executes(stage):
+                    checked = True
+                    if dataset.isEmpty():
+                        raise DataError(f"{self._pipeline.uid}: the basis has no rows, so {stage.uid} cannot be fitted")
+                fitted.append(self._fit_stage(stage, dataset, columns))
+                if position + 1 < len(self._plan.stages):
+                    dataset = fitted[-1].transform(dataset)
+        return fitted
+
+    def _fit_stage(self, stage: Any, dataset: DataFrame, columns: dict[str, str]) -> Any:
+        if isinstance(stage, DSLEstimator):
+            return stage.fit_bound(dataset, self._bindings(stage, dataset.schema, columns))
+        return stage.fit(dataset) if isinstance(stage, Estimator) else stage
+
+    def _bindings(self, stage: DSLEstimator, schema: StructType, columns: dict[str, str]) -> dict[str, Binding]:
+        """Say where a DSL stage finds its references: metadata is not asked, unions lose it."""
+        bindings = {}
+        for ref in references(stage.nodes().values()):
+            if isinstance(ref, FeatureRef):
+                feature = self._pipeline.store.feature(ref.name)
+                bindings[ref.name] = Binding(columns[ref.name], feature.dtype, feature.constant)
+            elif ref.column in schema.names:
+                bindings[ref.name] = Binding(ref.column, schema[ref.column].dataType.simpleString())
+            else:
+                raise SchemaError(
+                    f"{stage.uid}: there is no column {ref.column!r}{nearest(ref.column, schema.names)} "
+                    f"(there are {', '.join(schema.names)})"
+                )
+        return bindings
+
+    def _versions(self, spark: SparkSession) -> dict[str, int]:
+        explicit = [stage for stage in self._plan.stages if isinstance(stage, PaletteTransformer)]
+        names = [name for stage in explicit if self._shares_store(stage) for name in stage.getFeatures().values()]
+        names += [ref.name for ref in self._plan.names]
+        if not names:
+            return {}
+        store = self._pipeline.store
+        groups = {lookup.group.full_name: lookup.group for lookup in store.lookups({name: name for name in names})}
+        versions = {name: store.tables.version(spark, group) for name, group in sorted(groups.items())}
+        return {name: version for name, version in versions.items() if version is not None}
+
+    def _shares_store(self, stage: PaletteTransformer) -> bool:
+        return not stage.has_store or (self._pipeline.has_store and stage.getStoreUri() == self._pipeline.getStoreUri())
+
+    def _follower(self, stage: PaletteTransformer) -> PaletteTransformer:
+        """Return a stage that reads the model's store, wherever that is moved to; another store stays its own."""
+        if not self._shares_store(stage):
+            return stage
+        copy = stage.copy()
+        copy.clear(copy.storeUri)
+        return copy
+
+
+def _executes(stage: Any) -> bool:
+    """Tell whether fitting this stage runs the data."""
+    if isinstance(stage, DSLEstimator):
+        return bool(statistic_calls(stage.nodes().values()))
+    return isinstance(stage, Estimator)
+
+
+@contextmanager
+def _persisting() -> Iterator[Any]:
+    held: list[DataFrame] = []
+
+    def persist(dataset: DataFrame) -> DataFrame:
+        held.append(dataset.persist(StorageLevel.MEMORY_AND_DISK))
+        return held[-1]
+
+    try:
+        yield persist
+    finally:
+        for dataset in held:
+            dataset.unpersist()
