@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,17 +110,7 @@ class FeatureStore:
         DefinitionError
             If names clash, an entity is unknown, or a change breaks what is there.
         """
-        flat: list[Entity | FeatureGroup] = []
-        for definition in definitions:
-            if isinstance(definition, (str, Path)):
-                flat.extend(load_definitions(definition))
-            elif isinstance(definition, (Entity, FeatureGroup)):
-                flat.append(definition)
-            elif isinstance(definition, Iterable) and not isinstance(definition, Feature):
-                flat.extend(definition)
-            else:
-                raise DefinitionError(f"expected Entity or FeatureGroup, found {type(definition).__name__}")
-        self.catalog.apply(flat, allow_breaking=allow_breaking)
+        self.catalog.apply(list(_flat(definitions)), allow_breaking=allow_breaking)
 
     def group(self, name: str | FeatureGroup) -> FeatureGroup:
         """Return a feature group by its full name ``entity:group``.
@@ -153,7 +143,7 @@ class FeatureStore:
         return self.entity(found.entity), found
 
     def _resolve(self, name: str | FeatureRef | BasisRef) -> tuple[FeatureRef, Entity, FeatureGroup, Feature]:
-        ref = parse_ref(name) if isinstance(name, str) else name
+        ref = _parsed(name)
         if isinstance(ref, BasisRef):
             raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
         try:
@@ -352,6 +342,7 @@ class FeatureStore:
         """Return one row per key: the one that the point-in-time rule picks for ``at`` (default now), before ttl."""
         found = self.group(group)
         return self.tables.latest(
+            _spark(),
             self.entity(found.entity),
             found,
             at=at or dt.datetime.now(dt.UTC),
@@ -415,36 +406,55 @@ class FeatureStore:
         return from_arrow(entity, group, arrow_rows(rows, entity, group))
 
 
+def _flat(definitions: Iterable[Any]) -> Iterator[Entity | FeatureGroup]:
+    for definition in definitions:
+        if isinstance(definition, (Entity, FeatureGroup)):
+            yield definition
+        elif isinstance(definition, (str, Path)):
+            yield from load_definitions(definition)
+        elif isinstance(definition, (list, tuple)):
+            yield from _flat(definition)
+        else:
+            raise DefinitionError(f"expected Entity, FeatureGroup or a path, found {type(definition).__name__}")
+
+
 def _spark() -> SparkSession:
     from palette.session import active_session
 
     return active_session()
 
 
-def named_columns(features: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
-    """Return output column to expression; columns of a plain sequence are called like the features.
+def named_columns(features: Mapping[str, str | FeatureRef] | Sequence[str | FeatureRef]) -> dict[str, str]:
+    """Return output column to canonical expression; columns of a plain sequence are called like the features.
 
     Raises
     ------
+    RefError
+        If a name is malformed.
     SchemaError
         If two of them would be called the same.
 
     Examples
     --------
-    >>> named_columns(["restaurant:menu:dishes:r_id"])
+    >>> named_columns(["@palette:restaurant:menu:dishes:r_id"])
     {'dishes': 'restaurant:menu:dishes:r_id'}
     """
-    if isinstance(features, str):
-        raise SchemaError(f"features: expected a mapping or a list of names, found the text {features!r}")
     if isinstance(features, Mapping):
-        return dict(features)
+        return {column: _parsed(name).name for column, name in features.items()}
+    if isinstance(features, str) or not isinstance(features, Sequence):
+        raise SchemaError(f"features: expected a mapping or a list of names, found {features!r}")
     named: dict[str, str] = {}
     for name in features:
-        ref = parse_ref(name)
+        ref = _parsed(name)
         column = ref.feature if isinstance(ref, FeatureRef) else ref.column
         if column in named:
             raise SchemaError(
-                f"{named[column]!r} and {name!r} would both fill column {column!r}; pass a mapping of column to name"
+                f"{named[column]!r} and {ref.name!r} would both fill column {column!r}; "
+                "pass a mapping of column to name"
             )
-        named[column] = name
+        named[column] = ref.name
     return named
+
+
+def _parsed(name: str | FeatureRef | BasisRef) -> FeatureRef | BasisRef:
+    return name if isinstance(name, (FeatureRef, BasisRef)) else parse_ref(name)
