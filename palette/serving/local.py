@@ -33,6 +33,11 @@ class LocalPipeline:
     store : Snapshot, online store or FeatureStore, optional
         Where features are read; only plans with look-ups need one. Of a FeatureStore its online store is used.
 
+    Attributes
+    ----------
+    needs_store : bool
+        Whether the plan looks anything up.
+
     Raises
     ------
     SnapshotError
@@ -41,9 +46,10 @@ class LocalPipeline:
 
     def __init__(self, plan: Plan, store: OnlineReader | FeatureStore | None = None) -> None:
         self.plan = plan
+        self.needs_store = bool(plan.groups)
         # One tuple, exchanged whole: threads may score against different stores.
         self._ready: Ready | None = None
-        if store is not None or not plan.groups:
+        if store is not None or not self.needs_store:
             self._prepare(store)
 
     @classmethod
@@ -81,8 +87,8 @@ class LocalPipeline:
 
         Raises
         ------
-        DataError
-            If the row is no mapping, or there is no store and one is needed; or a value has the wrong type.
+        DataError, dsl.DslTypeError
+            If the row is no mapping, a value has the wrong type, or there is no store and one is needed.
         SnapshotError
             If ``now`` is before the snapshot's time.
         RowRejectedError
