@@ -90,7 +90,7 @@ def _check_smoothing(smoothing: float) -> None:
     Arg("smoothing", NUM, constant=True, check=_check_smoothing),
     returns=DType.WEIGHTS,
     grouped=True,
-    examples=[((["a", "a", "b", None], [1.0, 3.0, 6.0, None], 1.0), {"a": 7 / 3 + 0.0, "b": 14 / 3})],
+    examples=[((["a", "a", "b", None], [1.0, 3.0, 5.0, None], 1.0), {"a": 7 / 3, "b": 4.0})],
 )
 class TargetMeans:
     """The mean target of each text, mixed with as many rows of the overall mean as `smoothing` says. Null of nothing.

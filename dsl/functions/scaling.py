@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsl.build import call
 from dsl.dtypes import INT, NUM, VEC
+from dsl.functions.statistics import check_parts
 from dsl.nodes import Node
 from dsl.registry import REGISTRY, Arg
 
@@ -42,9 +43,8 @@ class Bucket:
         points = F.array(*map(F.lit, splits)).cast("array<double>")
         # A lambda may not refer to a Column with a UDF in it, so the number comes in as data.
         reached = F.zip_with(points, F.array_repeat(x, len(splits)), lambda point, number: point <= number)
-        return F.when(
-            x.isNotNull() & ~F.isnan(x), F.array_size(F.filter(reached, lambda is_reached: is_reached)).cast("bigint")
-        )
+        count = F.array_size(F.filter(reached, lambda is_reached: is_reached))
+        return F.when(x.isNotNull() & ~F.isnan(x), count.cast("bigint"))
 
     @staticmethod
     def row(x: float, splits: Sequence[float]) -> int | None:
@@ -54,7 +54,7 @@ class Bucket:
 @REGISTRY.macro(
     "bucketize",
     _X,
-    Arg("parts", INT, constant=True),
+    Arg("parts", INT, constant=True, check=check_parts),
     returns=INT,
     examples=[(([4.0, 3.0, 2.0, 1.0, None], 2), [1, 1, 1, 0, None])],
 )

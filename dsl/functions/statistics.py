@@ -27,7 +27,7 @@ def _check_share(q: float) -> None:
         raise ValueError(f"must be between 0 and 1, found {q}")
 
 
-def _check_parts(parts: int) -> None:
+def check_parts(parts: int) -> None:
     if not 2 <= parts <= 1000:
         raise ValueError(f"must be between 2 and 1000, found {parts}")
 
@@ -111,7 +111,7 @@ class Quantile:
 @REGISTRY.statistic(
     "quantiles",
     Arg("x", NUM),
-    Arg("parts", INT, constant=True, check=_check_parts),
+    Arg("parts", INT, constant=True, check=check_parts),
     returns=VEC,
     examples=[(([4.0, 3.0, 2.0, 1.0], 4), [1.0, 2.0, 3.0]), (([1.0, 1.0], 4), [1.0]), (([None], 4), None)],
 )
