@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsl.refs import BasisRef, FeatureRef, parse_ref
-from palette.catalog import FileCatalog
+from dsl.refs import FeatureRef, parse_ref
+from palette.catalog import FileCatalog, named_columns, resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError, nearest
+from palette.errors import DataError, DefinitionError, nearest
 from palette.online import GroupTable, MemoryStore, Snapshot, from_arrow
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class FeatureStore:
         self.uri = directory
         self._tables_root = os.path.join(directory, "tables")
         self.catalog = FileCatalog(Path(directory) / "catalog.json")
-        self.online = MemoryStore(self._definitions)
+        self.online = MemoryStore(lambda name: (self.entity(self.group(name).entity), self.group(name)))
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
@@ -136,27 +136,7 @@ class FeatureStore:
         SchemaError
             If the number of join keys is not the entity's number of keys.
         """
-        return self._resolve(name)[3]
-
-    def _definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
-        found = self.group(group)
-        return self.entity(found.entity), found
-
-    def _resolve(self, name: str | FeatureRef | BasisRef) -> tuple[FeatureRef, Entity, FeatureGroup, Feature]:
-        ref = _parsed(name)
-        if isinstance(ref, BasisRef):
-            raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
-        try:
-            entity, group = self._definitions(f"{ref.entity}:{ref.group}")
-            feature = group.feature(ref.feature)
-        except FeatureNotFoundError as error:
-            raise FeatureNotFoundError(f"{ref.name!r}: {error}") from error
-        if len(ref.join_keys) != len(entity.keys):
-            raise SchemaError(
-                f"{ref.name!r}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
-                f"{len(entity.keys)} join keys with commas between, found {len(ref.join_keys)}"
-            )
-        return ref, entity, group, feature
+        return resolve(self.catalog, name).feature
 
     # Offline
 
@@ -284,7 +264,7 @@ class FeatureStore:
 
         found: dict[tuple[str, tuple[str, ...]], tuple[Entity, FeatureGroup, dict[str, str]]] = {}
         for column, name in named_columns(features).items():
-            ref, entity, group, feature = self._resolve(name)
+            ref, entity, group, feature = resolve(self.catalog, name)
             wanted = found.setdefault((group.full_name, ref.join_keys), (entity, group, {}))
             wanted[2][column] = feature.name
         return [Lookup(entity, group, keys, columns) for (_, keys), (entity, group, columns) in found.items()]
@@ -422,39 +402,3 @@ def _spark() -> SparkSession:
     from palette.session import active_session
 
     return active_session()
-
-
-def named_columns(features: Mapping[str, str | FeatureRef] | Sequence[str | FeatureRef]) -> dict[str, str]:
-    """Return output column to canonical expression; columns of a plain sequence are called like the features.
-
-    Raises
-    ------
-    RefError
-        If a name is malformed.
-    SchemaError
-        If two of them would be called the same.
-
-    Examples
-    --------
-    >>> named_columns(["@palette:restaurant:menu:dishes:r_id"])
-    {'dishes': 'restaurant:menu:dishes:r_id'}
-    """
-    if isinstance(features, Mapping):
-        return {column: _parsed(name).name for column, name in features.items()}
-    if isinstance(features, str) or not isinstance(features, Sequence):
-        raise SchemaError(f"features: expected a mapping or a list of names, found {features!r}")
-    named: dict[str, str] = {}
-    for name in features:
-        ref = _parsed(name)
-        column = ref.feature if isinstance(ref, FeatureRef) else ref.column
-        if column in named:
-            raise SchemaError(
-                f"{named[column]!r} and {ref.name!r} would both fill column {column!r}; "
-                "pass a mapping of column to name"
-            )
-        named[column] = ref.name
-    return named
-
-
-def _parsed(name: str | FeatureRef | BasisRef) -> FeatureRef | BasisRef:
-    return name if isinstance(name, (FeatureRef, BasisRef)) else parse_ref(name)

@@ -11,10 +11,11 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 from dsl.saving import SavedStage
+from palette.catalog import named_columns
 from palette.errors import SchemaError
 from palette.params import ScoresRows
 from palette.serving.steps import LookupStep, Plan
-from palette.store import FeatureStore, named_columns
+from palette.store import FeatureStore
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

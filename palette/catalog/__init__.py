@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from palette.catalog.file import FileCatalog
+from palette.catalog.resolve import Resolved, named_columns, resolve
 
-__all__ = ["FileCatalog"]
+__all__ = ["FileCatalog", "Resolved", "named_columns", "resolve"]
