@@ -13,6 +13,7 @@ from palette.offline import shuffle, travel
 from palette.offline.basis import Lookup, check_join
 from palette.offline.checks import quoted
 from palette.offline.history import EFFECTIVE, ROW, key_column, key_columns, visible
+from palette.offline.hot import HOT_ROWS, hot_keys
 from palette.offline.planner import TRAVEL_LIMIT, choose
 from palette.offline.times import micros, now_micros
 
@@ -39,6 +40,7 @@ class _Question:
     time: Column
     point_in_time: str
     status: bool
+    hot_rows: int
 
 
 def point_in_time_join(
@@ -53,6 +55,7 @@ def point_in_time_join(
     status: bool = False,
     order: Sequence[str] | None = None,
     travel_limit: int = TRAVEL_LIMIT,
+    hot_rows: int = HOT_ROWS,
 ) -> DataFrame:
     """Return the basis with the value of each feature at each row's time.
 
@@ -78,6 +81,8 @@ def point_in_time_join(
         The new columns in the order in which they are wanted; by default that of the look-ups.
     travel_limit : int
         Bytes of history up to which the travelling plan is chosen.
+    hot_rows : int
+        Rows of history beyond which the shuffle plan splits a key by time.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def point_in_time_join(
     names = list(dict.fromkeys(key for lookup in lookups for key in lookup.join_keys))
     keys = dict(zip(names, key_columns([quoted(name) for name in names], [types[name] for name in names]), strict=True))
     time = F.lit(now_micros()) if timestamp is None else micros(quoted(timestamp), types[timestamp])
-    question = _Question(tables, basis, lookups, pins, keys, time, point_in_time, status)
+    question = _Question(tables, basis, lookups, pins, keys, time, point_in_time, status, hot_rows)
     choices = choose(spark, tables, lookups, pins, hint, travel_limit)
     travellers = {choice.join_keys for choice in choices if choice.travels}
     going = [lookup for lookup in lookups if lookup.join_keys in travellers]
@@ -190,18 +195,23 @@ def _shuffle(
     for join_keys in dict.fromkeys(lookup.join_keys for lookup in lookups):
         inner = [key_column(places[name]) for name in join_keys]
         histories: dict[str, DataFrame] = {}
+        content: list[tuple[object, ...]] = []
         for lookup in lookups:
             if lookup.join_keys != join_keys:
                 continue
             entity, group = lookup.entity, lookup.group
-            slot = f"__palette_{','.join(map(str, inner))}_{group.full_name}"
+            slot = f"__palette_{','.join(join_keys)}_{group.full_name}"
             version = question.versions[group.full_name]
             table = question.tables.read(spark, entity, group, version)
             history = visible(table, entity, group, question.point_in_time)
             renamed = [F.col(key_column(at)).alias(name) for at, name in enumerate(inner)]
             histories[slot] = history.select(*renamed, EFFECTIVE, ROW)
             answers |= {column: _answer(group, quoted(slot), feature) for column, feature in lookup.columns.items()}
-        frame = shuffle.meet(frame, inner, histories)
+            content.append(
+                (question.tables.identifier(group), version, entity.model_dump_json(), group.model_dump_json())
+            )
+        known = (*content, question.point_in_time, question.hot_rows, *inner)
+        frame = shuffle.meet(frame, inner, histories, hot_keys(spark, known, inner, histories, question.hot_rows))
     return frame, answers
 
 

@@ -8,6 +8,8 @@ in: an array of one struct, since the elements of an array keep their nullabilit
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,9 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from palette.offline.checks import quoted
 from palette.offline.history import EFFECTIVE, ROW
+from palette.offline.hot import PART, HotKeys, mark, part_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -43,7 +47,7 @@ def _hashable(field: T.StructField, basis: DataFrame) -> bool:
     return alone and "`" not in field.name and isinstance(field.dataType, HASHABLE)
 
 
-def meet(frame: DataFrame, keys: Sequence[str], histories: Mapping[str, DataFrame]) -> DataFrame:
+def meet(frame: DataFrame, keys: Sequence[str], histories: Mapping[str, DataFrame], hot: HotKeys | None) -> DataFrame:
     """Add to a packed basis one column for each history: the row that is known at the basis row, or null.
 
     Parameters
@@ -54,22 +58,28 @@ def meet(frame: DataFrame, keys: Sequence[str], histories: Mapping[str, DataFram
         Its columns that hold this join key.
     histories : mapping of str to DataFrame
         New column to history (see :func:`palette.offline.history.visible`), with the same key columns.
+    hot : HotKeys, optional
+        How to split the keys that have very many rows.
     """
-    no_key = F.lit(False)
-    for key in keys:
-        no_key |= F.col(key).isNull()
-    part = "__palette_part"
-    together = frame.withColumns(
-        {EFFECTIVE: F.col(TIME), SIDE: F.lit(1), part: F.when(no_key, F.col(SPREAD)).otherwise(F.lit(0))}
-    )
+    together = frame.withColumns({EFFECTIVE: F.col(TIME), SIDE: F.lit(1)})
     for column, history in histories.items():
-        rows = history.withColumns({SIDE: F.lit(0), part: F.lit(0).cast("bigint")}).withColumnRenamed(ROW, column)
+        rows = history.withColumn(SIDE, F.lit(0)).withColumnRenamed(ROW, column)
         together = together.unionByName(rows, allowMissingColumns=True)
+    part = F.lit(0).cast("bigint")
+    if hot is not None:
+        together = mark(together, keys, hot.cuts)
+        part = part_of(F.col(EFFECTIVE))
+    no_key = functools.reduce(operator.or_, [F.col(key).isNull() for key in keys])
+    together = together.withColumn(PART, F.when(no_key, F.col(SPREAD)).otherwise(part))
+    for (column, history), carried in zip(histories.items(), hot.carried if hot else (), strict=False):
+        first = frame.sparkSession.createDataFrame(carried)
+        row = F.col(ROW).cast(history.schema[ROW].dataType).alias(column)
+        together = together.unionByName(first.select(*keys, PART, row, F.lit(0).alias(SIDE)), allowMissingColumns=True)
     # A null time sorts before all others, so it sees just the rows that are valid always.
     order = [F.col(EFFECTIVE).asc_nulls_first(), F.col(SIDE)]
-    window = Window.partitionBy(*keys, part).orderBy(*order).rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    known = together.withColumns({column: F.max(column).over(window) for column in histories})
-    return known.filter(F.col(SIDE) == 1).drop(EFFECTIVE, SIDE, part)
+    window = Window.partitionBy(*keys, PART).orderBy(*order).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    known = together.withColumns({column: F.max(quoted(column)).over(window) for column in histories})
+    return known.filter(F.col(SIDE) == 1).select(*(quoted(name) for name in [*frame.columns, *histories]))
 
 
 def unpack(frame: DataFrame, outputs: Sequence[Column]) -> DataFrame:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import ArrowUDFType
 from pyspark.sql.utils import is_remote
 
 from palette.offline import worker
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
     from palette.offline.tables import DeltaTables
 
-__all__ = ["look_up", "prepare"]
+__all__ = ["forget", "look_up", "prepare", "send"]
 
 register_pickle_by_value(worker)
 
@@ -120,6 +119,12 @@ def _plain_key(key: pa.Array) -> pa.Array:
     return key.cast(pa.int64()) if pa.types.is_integer(key.type) or pa.types.is_timestamp(key.type) else key
 
 
+def forget() -> None:
+    """Prepare all histories anew when they are asked for next."""
+    with _lock:
+        _prepared.clear()
+
+
 @functools.cache
 def _folder() -> str:
     folder = tempfile.mkdtemp(prefix="palette-")
@@ -141,8 +146,8 @@ def send(spark: SparkSession, paths: Iterable[str]) -> None:
 def look_up(keys: Sequence[Column], time: Column, lookups: Sequence[dict[str, Any]], types: Sequence[str]) -> Column:
     """Return one struct column with the values of all look-ups, see :func:`palette.offline.worker.answer`."""
 
-    def answer(batches: Any) -> Any:
+    def answer(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         return worker.answer(batches, list(lookups))
 
     fields = ", ".join(f"c{place}: {dtype}" for place, dtype in enumerate(types))
-    return F.arrow_udf(answer, f"struct<{fields}>", ArrowUDFType.SCALAR_ITER)(*keys, time)
+    return F.arrow_udf(answer, f"struct<{fields}>")(*keys, time)

@@ -1,0 +1,301 @@
+"""The point-in-time join against others, all in one session, interleaved, with the same answers.
+
+``python -m benchmarks.join [--quick] [--only PART]`` prints one line a comparison; the figures are medians of the
+rounds, preparation included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from palette.definitions import Entity, Feature, FeatureGroup
+from palette.offline import DeltaTables, Lookup, point_in_time_join, travel
+from palette.session import spark_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+YEAR = 365 * 86_400_000_000
+START = 1_700_000_000_000_000
+
+
+@dataclass(frozen=True)
+class History:
+    """A feature group to be made up: rows, keys, number of features."""
+
+    name: str
+    join_key: str
+    rows: int
+    keys: int
+    features: int
+    hot_rows: int = 0
+
+    @property
+    def group(self) -> FeatureGroup:
+        features = [Feature(f"{self.name}{place}", "double") for place in range(self.features)]
+        return FeatureGroup(self.name, entity="thing", timestamp="ts", features=features)
+
+    @property
+    def columns(self) -> list[str]:
+        return [feature.name for feature in self.group.features]
+
+
+ENTITY = Entity("thing", keys={"key": "string"})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A basis on disk, and histories in Delta tables."""
+
+    spark: SparkSession
+    tables: DeltaTables
+    basis_path: str
+    histories: list[History]
+
+    @property
+    def basis(self) -> DataFrame:
+        return self.spark.read.parquet(self.basis_path)
+
+    def table(self, history: History) -> DataFrame:
+        return self.tables.read(self.spark, ENTITY, history.group)
+
+    @property
+    def columns(self) -> list[str]:
+        return [column for history in self.histories for column in history.columns]
+
+
+def make_case(spark: SparkSession, folder: str, rows: int, histories: list[History], hot_rows: int = 0) -> Case:
+    """Write random data; values are multiples of 1/1024, so that sums are exact in any order."""
+    tables = DeltaTables(os.path.join(folder, "tables"))
+    for seed, history in enumerate(histories):
+        values = [F.floor(F.rand(100 * seed + place) * 1e6) / 1024 for place in range(history.features)]
+        frame = _random(spark, history.rows, history.hot_rows, {"key": history.keys}, seed)
+        named = [value.cast("double").alias(name) for value, name in zip(values, history.columns, strict=True)]
+        if tables.version(spark, history.group) is None:
+            tables.write(ENTITY, history.group, frame.select("key", "ts", *named))
+    path = os.path.join(folder, f"basis-{rows}")
+    keys = {history.join_key: history.keys for history in histories}
+    _random(spark, rows, hot_rows, keys, 77).write.mode("overwrite").parquet(path)
+    return Case(spark, tables, path, histories)
+
+
+def _random(spark: SparkSession, rows: int, hot_rows: int, keys: dict[str, int], seed: int) -> DataFrame:
+    def key(place: int, count: int) -> Column:
+        random = F.floor(F.rand(1000 + 10 * seed + place) * count)
+        return F.concat(F.lit("key-"), F.when(F.col("id") < hot_rows, count).otherwise(random).cast("string"))
+
+    at = F.timestamp_micros(F.lit(START) + F.floor(F.rand(2000 + seed) * YEAR))
+    columns = [key(place, count).alias(name) for place, (name, count) in enumerate(keys.items())]
+    return spark.range(rows + hot_rows).select(*columns, at.alias("ts")).repartition(4)
+
+
+def palette_join(case: Case, hint: str | None = None) -> DataFrame:
+    travel.forget()
+    lookups = [
+        Lookup(ENTITY, history.group, (history.join_key,), {column: column for column in history.columns})
+        for history in case.histories
+    ]
+    return point_in_time_join(case.tables, case.basis, lookups, timestamp="ts", hint=hint)
+
+
+def union_window_last(case: Case) -> DataFrame:
+    """What Databricks' tempo does: for each group a union with the basis, a window, ``last`` of each column."""
+    frame = case.basis
+    for history in case.histories:
+        key, columns = history.join_key, history.columns
+        rows = case.table(history).withColumnRenamed("key", key)
+        left = frame.withColumns({"side": F.lit(1), **{column: F.lit(None).cast("double") for column in columns}})
+        others = [name for name in frame.columns if name not in (key, "ts")]
+        right = rows.withColumns({"side": F.lit(0), **{name: F.lit(None) for name in others}})
+        window = Window.partitionBy(key).orderBy("ts", "side").rowsBetween(Window.unboundedPreceding, 0)
+        known = {column: F.last(column, ignorenulls=True).over(window) for column in columns}
+        frame = left.unionByName(right).withColumns(known).filter("side = 1").drop("side")
+    return frame
+
+
+def join_row_number(case: Case) -> DataFrame:
+    """The usual plan, as in Feast's Spark store: join on key and ``<=``, then the newest of each row."""
+    frame = case.basis.withColumn("row_id", F.monotonically_increasing_id())
+    for history in case.histories:
+        rows = case.table(history).withColumnsRenamed({"key": "h_key", "ts": "h_ts"})
+        on = (F.col("h_key") == F.col(history.join_key)) & (F.col("h_ts") <= F.col("ts"))
+        newest = F.row_number().over(Window.partitionBy("row_id").orderBy(F.col("h_ts").desc()))
+        frame = frame.join(rows, on, "left").withColumn("n", newest).filter("n = 1").drop("n", "h_key", "h_ts")
+    return frame.drop("row_id")
+
+
+def duckdb_asof(case: Case, threads: int = 2) -> tuple[int, ...]:
+    """DuckDB's ASOF join over the same Parquet files, materialised."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(f"SET threads = {threads}")
+        joins = ""
+        for history in case.histories:
+            files = case.tables.files(history.group, case.tables.resolve(case.spark, history.group)).paths
+            joins += (
+                f" ASOF LEFT JOIN read_parquet({list(files)}) {history.name}"
+                f" ON basis.{history.join_key} = {history.name}.key AND basis.ts >= {history.name}.ts"
+            )
+        basis = f"read_parquet({glob.glob(case.basis_path + '/*.parquet')})"
+        connection.execute(
+            f"CREATE TEMP TABLE answer AS SELECT basis.*, {', '.join(case.columns)} FROM {basis} basis{joins}"
+        )
+        sums = ", ".join(f"CAST(sum({column}) * 1024 AS BIGINT)" for column in case.columns)
+        return connection.execute(f"SELECT count(*), {sums} FROM answer").fetchone()
+
+
+def noop(frame: DataFrame) -> None:
+    frame.write.format("noop").mode("overwrite").save()
+
+
+def checksum(frame: DataFrame, columns: list[str]) -> tuple[int, ...]:
+    sums = [(F.sum(column) * 1024).cast("bigint") for column in columns]
+    return tuple(frame.agg(F.count(F.lit(1)), *sums).collect()[0])
+
+
+def race(case: Case, arms: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each arm; the first, unmeasured round proves that the answers are equal."""
+    answers = {}
+    for name, arm in arms.items():
+        answer = arm()
+        answers[name] = answer if isinstance(answer, tuple) else checksum(answer, case.columns)
+    assert len(set(answers.values())) == 1, answers
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(rounds):
+        for name, arm in arms.items():
+            started = time.perf_counter()
+            answer = arm()
+            if not isinstance(answer, tuple):
+                noop(answer)
+            seconds[name].append(time.perf_counter() - started)
+    for name, measured in seconds.items():
+        print(f"  {name}: " + " ".join(f"{one:.2f}" for one in measured), flush=True)
+    return {name: statistics.median(measured) for name, measured in seconds.items()}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table."""
+
+    what: str
+    against: str
+    ratio: float
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.what} | {self.against} | {self.ratio:.2f} | {self.target}"
+
+
+def three_groups(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+    histories = [
+        History("a", "k1", int(1_000_000 * scale), 5000, 3),
+        History("b", "k1", int(1_000_000 * scale), 5000, 3),
+        History("c", "k2", int(2_400_000 * scale), 500, 2),
+    ]
+    case = make_case(spark, os.path.join(folder, "three"), int(1_000_000 * scale), histories)
+    arms = {
+        "palette": lambda: palette_join(case),
+        "palette, shuffle": lambda: palette_join(case, "shuffle"),
+        "union, window, last": lambda: union_window_last(case),
+        "DuckDB ASOF": lambda: duckdb_asof(case),
+    }
+    took = race(case, arms, rounds)
+    large = make_case(spark, os.path.join(folder, "three"), int(10_000_000 * scale), histories)
+    started = time.perf_counter()
+    noop(palette_join(large))
+    ten = time.perf_counter() - started
+    what = "join of 3 groups, 2 join keys"
+    return [
+        Result(what, "union, window, last", took["union, window, last"] / took["palette"], ">= 2.5 times as fast"),
+        Result(
+            f"{what}, shuffle plan",
+            "union, window, last",
+            took["union, window, last"] / took["palette, shuffle"],
+            "",
+        ),
+        Result(what, "DuckDB ASOF join", took["palette"] / took["DuckDB ASOF"], "<= 4 times as slow"),
+        Result("10 times the basis", "itself", ten / took["palette"], "<= 10 times as long"),
+    ]
+
+
+def usual_plan(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+    cases = [
+        (
+            "200,000 labels x 2M rows, 20,000 keys",
+            make_case(
+                spark,
+                os.path.join(folder, "uniform"),
+                int(200_000 * scale),
+                [History("u", "k1", int(2_000_000 * scale), int(20_000 * scale), 3)],
+            ),
+            ">= 8 times as fast",
+        ),
+        (
+            "50,000 labels x 250,000 rows and one hot key",
+            make_case(
+                spark,
+                os.path.join(folder, "hot"),
+                int(50_000 * scale),
+                [History("h", "k1", int(250_000 * scale), 5000, 3, hot_rows=int(20_000 * scale))],
+                hot_rows=int(2_000 * scale),
+            ),
+            ">= 20 times as fast",
+        ),
+    ]
+    results = []
+    for what, case, target in cases:
+        arms = {
+            "palette": lambda case=case: palette_join(case),
+            "palette, shuffle": lambda case=case: palette_join(case, "shuffle"),
+            "join, row_number": lambda case=case: join_row_number(case),
+        }
+        took = race(case, arms, rounds)
+        usual = took["join, row_number"]
+        results.append(Result(what, "join, row_number", usual / took["palette"], target))
+        results.append(Result(f"{what}, shuffle plan", "join, row_number", usual / took["palette, shuffle"], ""))
+    return results
+
+
+PARTS = {"three": three_groups, "usual": usual_plan}
+
+
+def run(spark: SparkSession, *, quick: bool = False, only: str | None = None) -> list[Result]:
+    """Return the lines of the table."""
+    folder = tempfile.mkdtemp(prefix="palette-bench-")
+    try:
+        return [
+            result
+            for name, part in PARTS.items()
+            if only in (None, name)
+            for result in part(spark, folder, 0.02 if quick else 1.0, 1 if quick else 3)
+        ]
+    finally:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small data, one round: does it run at all")
+    parser.add_argument("--only", choices=PARTS)
+    options = parser.parse_args()
+    spark = spark_session(master="local[2]", **{"spark.log.level": "ERROR"})
+    for result in run(spark, quick=options.quick, only=options.only):
+        print(result, flush=True)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The cases of other feature stores, on every join plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from palette.offline import DeltaTables, Lookup, point_in_time_join
+from tests.offline.test_join_oracle import PLANS
+from tests.offline.worlds import frame, types
+from tests.pit_cases import NAMES, load_case, needs_cases
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+
+@needs_cases
+@pytest.mark.spark
+@pytest.mark.parametrize("name", NAMES)
+def test_case(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    case = load_case(name)
+    tables = DeltaTables(str(tmp_path))
+    asked = []
+    for view in case.views:
+        tables.write(view.entity, view.group, frame(spark, view.rows, types(view.entity, view.group)))
+        asked.append(Lookup(view.entity, view.group, tuple(view.entity.keys), view.columns))
+    columns = case.basis[0].keys()
+    basis = frame(spark, case.basis, {name: "timestamp" if name == case.timestamp else "string" for name in columns})
+    for plan, options in PLANS.items():
+        joined = point_in_time_join(
+            tables, basis, asked, timestamp=case.timestamp, point_in_time=case.point_in_time, **options
+        )
+        answered = [row.asDict() for row in joined.collect()]
+        wanted = list(case.expected[0])
+        assert comparable(answered, wanted) == comparable(case.expected, wanted), plan
+
+
+def comparable(rows: list[dict[str, Any]], columns: list[str]) -> list[str]:
+    return sorted(str([row[name] for name in columns]) for row in rows)
