@@ -23,6 +23,7 @@ __all__ = [
     "Binding",
     "bind",
     "bound_statistic",
+    "check_output",
     "expand",
     "frozen",
     "references",
@@ -95,9 +96,14 @@ def bind(
     for output, node in exprs.items():
         # Statistics go first: what only they refer to needs no binding.
         bound[output] = _rebuild(_rebuild(expand(node), binder.freeze), binder.settle)
-        if node.dtype is DType.NULL or node.dtype.only_constant:
-            raise DslTypeError(f"output {output!r} is of type {node.dtype}, which no column has", node.position)
+        check_output(output, node)
     return bound
+
+
+def check_output(output: str, node: Node) -> None:
+    """Refuse an expression that cannot fill a column: a bare null, or what only constants can be."""
+    if node.dtype is DType.NULL or node.dtype.only_constant:
+        raise DslTypeError(f"output {output!r} is of type {node.dtype}, which no column has", node.position)
 
 
 def expand(node: Node) -> Node:

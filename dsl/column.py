@@ -37,7 +37,9 @@ def compile_columns(bound: Mapping[str, Node], bindings: Mapping[str, Binding], 
         One Column for each output, in order.
     """
     compiler = _Compiler(bindings, F)
-    return {output: compiler.column(node) for output, node in bound.items()}
+    columns = {output: compiler.column(node) for output, node in bound.items()}
+    # The cast costs nothing: it makes all vectors of one type, whether or not Spark knows that no element is null.
+    return {name: column.cast(VEC.spark) if bound[name].dtype is VEC else column for name, column in columns.items()}
 
 
 class _Compiler:

@@ -28,7 +28,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from dsl.bind import Binding, bind, references
+from dsl.bind import Binding, bind, check_output, references
 from dsl.column import compile_columns
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
@@ -63,6 +63,7 @@ def _texts(lambdas: Any) -> dict[str, str]:
             raise type(error)(f"lambdas[{output!r}]: {error.message}", error.position) from None
         if not isinstance(node, Node):
             raise DslTypeError(f"lambdas[{output!r}]: expected an expression, found {expr!r}")
+        check_output(output, node)
         texts[output] = str(node)
     folded = [output.casefold() for output in texts]
     twice = sorted(output for output in texts if folded.count(output.casefold()) > 1)
@@ -265,7 +266,8 @@ class DSLModel(Model, _Expressions):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         self._with_outputs(dataset.schema)
         bound, bindings = self._bound(dataset.schema)
-        return dataset.withColumns(compile_columns(bound, bindings, F))
+        columns = compile_columns(bound, bindings, F)
+        return dataset.withColumns(columns) if columns else dataset
 
     def _bound(self, schema: StructType) -> tuple[dict[str, Node], dict[str, Binding]]:
         """Bind the expressions to the frozen columns, with the types that they have in this schema."""

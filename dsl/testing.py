@@ -393,7 +393,9 @@ def _evaluated(spark: SparkSession, batch: Sequence[tuple[Node, list[dict[Read, 
         column = compile_columns(bind({"value": node}, bindings), bindings, F)["value"]
         columns.append((F.unix_micros(column) if node.dtype is TS else column).alias(f"r{group}"))
     # Without the shuffle Spark would compute a small local relation while planning, never by generated code.
-    result = spark.createDataFrame(pa.table(arrays)).repartition(2).withColumns(times).select("n", *columns)
+    shuffled = spark.createDataFrame(pa.table(arrays)).repartition(2)
+    frame = shuffled.select(*(times.get(name, F.col(name)).alias(name) for name in arrays))
+    result = frame.select("n", *columns)
     for (node, _), field in zip(batch, result.schema.fields[1:], strict=True):
         wanted = INT.spark if node.dtype is TS else node.dtype.spark
         found = field.dataType.simpleString()
