@@ -189,7 +189,7 @@ class IsIn:
     def row(x: Any, *values: Any) -> bool | None:
         if x is None:
             return None
-        if any(value is not None and equal(x, value) for value in values):
+        if x in values or (x != x and any(value != value for value in values)):  # NaN equals NaN
             return True
         return None if None in values else False
 

@@ -43,7 +43,7 @@ def check_zone(zone: str) -> None:
     ValueError: must be a time zone such as 'UTC' or 'Europe/Paris', found 'CEST'
     """
     try:
-        known = zone == "UTC" or (zone[:1].isupper() and zone != "Factory" and _region(zone) is not None)
+        known = zone == "UTC" or ("/" in zone and zone[0].isupper() and _region(zone) is not None)
     except (KeyError, ValueError, OSError):  # whichever zoneinfo meets first
         known = False
     if not known:

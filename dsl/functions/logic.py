@@ -116,8 +116,7 @@ class Case:
 
     @staticmethod
     def row(*args: Any) -> Any:
-        *pairs, otherwise = args
-        for condition, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if condition:
-                return value
-        return otherwise
+        for index in range(0, len(args) - 1, 2):
+            if args[index]:
+                return args[index + 1]
+        return args[-1]
