@@ -16,15 +16,15 @@ _LONGEST = 40
 _INTRODUCTION = """\
 # Functions of the expression language
 
-Written by `make docs` from the registry; a test keeps it current. {functions} functions, {statistics} statistics of the
-training data and {macros} functions made of them.
+Written by `make docs` from the registry; a test keeps it current. There are {functions} functions, {statistics}
+statistics of the training data, and {macros} functions made of them.
 
-Values are numbers (doubles), integers (64 bits), strings, booleans, timestamps (UTC) and vectors. A text in quotes where
-no text is wanted is the name of a feature. Nothing raises on data: where a function has no value, it is null. Doubles
-follow IEEE 754: what is too large is infinite, NaN equals itself and is larger than any other number.
+Values are numbers (doubles), integers (64 bits), strings, booleans, timestamps (UTC) and vectors. A text in quotes
+where no text is wanted is the name of a feature. Nothing raises on data: where a function has no value, it is null.
+Doubles follow IEEE 754: what is too large is infinite. NaN equals itself and is larger than any other number.
 
-Every function computes the same in Spark and in plain Python, to the last bit, unless the column *ulps* says by how many
-units in the last place the two mathematical libraries may differ.
+Every function computes the same in Spark and in plain Python, to the last bit, unless the column *ulps* says by how
+many units in the last place the two mathematical libraries may differ.
 """
 
 _READERS = """\

@@ -37,7 +37,7 @@ def equal(x: Any, y: Any) -> bool:
     inline=_inline("({x} == {y})", "({x} == {y} or ({x} != {x} and {y} != {y}))"),
 )
 class Eq:
-    """Whether `x` equals `y`. Null when either is null."""
+    """Whether `x` equals `y`, ``x == y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -55,7 +55,7 @@ class Eq:
     inline=_inline("({x} != {y})", "({x} != {y} and ({x} == {x} or {y} == {y}))"),
 )
 class Ne:
-    """Whether `x` differs from `y`. Null when either is null."""
+    """Whether `x` differs from `y`, ``x != y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -75,7 +75,7 @@ class Ne:
     inline=_inline("({x} < {y})", "({x} < {y} or ({y} != {y} and {x} == {x}))"),
 )
 class Lt:
-    """Whether `x` is less than `y`. Null when either is null."""
+    """Whether `x` is less than `y`, ``x < y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -95,7 +95,7 @@ class Lt:
     inline=_inline("({x} <= {y})", "({x} <= {y} or {y} != {y})"),
 )
 class Le:
-    """Whether `x` is less than `y` or equal to it. Null when either is null."""
+    """Whether `x` is less than `y` or equal to it, ``x <= y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -115,7 +115,7 @@ class Le:
     inline=_inline("({x} > {y})", "({x} > {y} or ({x} != {x} and {y} == {y}))"),
 )
 class Gt:
-    """Whether `x` is greater than `y`. Null when either is null."""
+    """Whether `x` is greater than `y`, ``x > y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -135,7 +135,7 @@ class Gt:
     inline=_inline("({x} >= {y})", "({x} >= {y} or {x} != {x})"),
 )
 class Ge:
-    """Whether `x` is greater than `y` or equal to it. Null when either is null."""
+    """Whether `x` is greater than `y` or equal to it, ``x >= y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:

@@ -23,7 +23,7 @@ __all__ = ["And", "Case", "If", "Not", "Or"]
     inline="({y} if {x} else {x} if {x} is False or {y} is not False else False)",
 )
 class And:
-    """Whether both are true. Null when neither is false and one is null."""
+    """Whether both are true, ``x and y``. Null when neither is false and one is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -46,7 +46,7 @@ class And:
     inline="({y} if {x} is False else {x} if {x} or {y} is not True else True)",
 )
 class Or:
-    """Whether either is true. Null when neither is true and one is null."""
+    """Whether either is true, ``x or y``. Null when neither is true and one is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -61,7 +61,7 @@ class Or:
 
 @REGISTRY.register("not", Arg("x", BOOL), returns=BOOL, examples=[((True,), False)], inline="(not {x})")
 class Not:
-    """Whether `x` is false. Null when it is null."""
+    """Whether `x` is false, ``not x``. Null when it is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:

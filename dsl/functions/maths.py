@@ -40,7 +40,7 @@ class Sqrt:
 
 @REGISTRY.register("exp", Arg("x", NUM), returns=NUM, ulps=1, examples=[((0.0,), 1.0), ((1000.0,), math.inf)])
 class Exp:
-    """e to the power of the number; infinite when that is too large for a double. Null when `x` is null."""
+    """The number `e` to this power; infinite when that is too large for a double. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:

@@ -26,6 +26,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
 
+spark = palette.spark_session(remote="local[2]", **{"spark.sql.shuffle.partitions": 1})
+assert is_remote()
+
+
 @F.udf("boolean")
 def importable(name):
     import importlib.util
@@ -33,8 +37,6 @@ def importable(name):
     return importlib.util.find_spec(name) is not None
 
 
-spark = palette.spark_session(remote="local[2]", **{"spark.sql.shuffle.partitions": 1})
-assert is_remote()
 found = spark.range(1).select(importable(F.lit("dsl")), importable(F.lit("palette"))).first()
 assert tuple(found) == (False, False), f"workers can import the project: {found}"
 tried = [
