@@ -72,11 +72,11 @@ def parse(text: str) -> Node:
     --------
     >>> parse("nVal('@basis:distance') / 1000 > 2")
     <nVal('basis:distance') / 1000.0 > 2.0>
-    >>> parse("1 +")
+    >>> parse("1 + nFil(2)")
     Traceback (most recent call last):
-    dsl.errors.DslSyntaxError: the expression ends too early (line 1, column 4)
-    1 +
-       ^
+    dsl.errors.UnknownFunctionError: unknown function 'nFil'; did you mean 'nFill'? (line 1, column 5)
+    1 + nFil(2)
+        ^^^^
     """
     if not isinstance(text, str):
         raise DslSyntaxError(f"an expression is text, not {type(text).__name__}")
