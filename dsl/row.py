@@ -12,7 +12,7 @@ from typing import Any
 
 from dsl.bind import Binding, bind, references
 from dsl.build import literal
-from dsl.dtypes import INT, NUM, Var
+from dsl.dtypes import INT, NUM, VEC, DType, Var
 from dsl.incoming import reader, reading_lines
 from dsl.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.parser import parse
@@ -81,10 +81,11 @@ def compile_row(
     inputs = {read: code.read_from_row(read, bindings[str(read.ref)]) for read in reads_of(bound)}
     program = generate(bound, inputs)
     lines = ["get = row.get", *code.lines, *program.lines]
+    values = {output: _own(atom, bound[output].dtype) for output, atom in program.outputs.items()}
     if one:
-        lines.append(f"return {program.outputs['value']}")
+        lines.append(f"return {values['value']}")
     else:
-        pairs = ", ".join(f"{code.constant(output, output)}: {atom}" for output, atom in program.outputs.items())
+        pairs = ", ".join(f"{code.constant(output, output)}: {value}" for output, value in values.items())
         lines.append(f"return {{{pairs}}}")
     return define("score", ["row"], lines, {**code.constants, **program.constants})
 
@@ -203,6 +204,11 @@ class _Code:
     def _local(self) -> str:
         self._locals += 1
         return f"{self._prefix}{self._locals - 1}"
+
+
+def _own(atom: str, dtype: DType) -> str:
+    """Return a value that the caller may change: a vector may be a constant of the function, or the caller's own."""
+    return f"None if {atom} is None else [*{atom}]" if dtype is VEC else atom
 
 
 def _natural_bindings(nodes: Mapping[str, Node]) -> dict[str, Binding]:

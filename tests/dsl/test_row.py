@@ -101,6 +101,17 @@ def test_reads_of_are_distinct():
     assert [str(read) for read in reads_of(nodes)] == ["nVal('basis:x')", "iVal('basis:x')", "nVal('basis:y')"]
 
 
+def test_vectors_belong_to_the_caller():
+    score = compile_row({"a": "coalesce(vVal('basis:v'), [1.0])", "b": "[2.0]", "c": "vVal('basis:v')"})
+    score({})["a"].append(5.0)
+    score({})["b"].append(5.0)
+    assert score({}) == {"a": [1.0], "b": [2.0], "c": None}
+    given = [3.0]
+    scored = score({"v": given})
+    assert scored["a"] == scored["c"] == given
+    assert len({id(scored["a"]), id(scored["c"]), id(given)}) == 3
+
+
 def test_null_constant_makes_null():
     assert compile_row({"a": "nVal('basis:x') + null", "b": "null == null"})({"x": 1.0}) == {"a": None, "b": None}
 
@@ -208,5 +219,7 @@ def test_function_is_small_per_row():
     row = {"x": 4.5}
     assert score(row) == by_hand(row)
     if sys.gettrace() is None:  # not under coverage
-        seconds = [min(timeit.repeat(lambda f=f: f(row), number=20_000, repeat=5)) for f in (score, by_hand)]
-        assert seconds[0] < 3 * seconds[1]  # twice is the aim; the benchmark measures, this guards
+        # Many short runs in turn: the shortest ones saw no other load. Twice is the aim, which the benchmark measures.
+        times = [[timeit.timeit(lambda f=f: f(row), number=1000) for f in (score, by_hand)] for _ in range(100)]
+        generated, hand = (min(column) for column in zip(*times, strict=True))
+        assert generated < 3 * hand
