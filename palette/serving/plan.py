@@ -140,7 +140,7 @@ class _PlanCode:
 
     def _read(self, read: Read, binding: Binding) -> str:
         """Return the variable that holds a read; values of stores and of earlier steps need no check."""
-        known = ("read", read.dtype, binding.column, binding.type)
+        known: tuple[object, ...] = ("read", read.dtype, binding.column, binding.type)
         trusted = binding.column in self._columns
         if trusted:
             atom, source = self._columns[binding.column]
