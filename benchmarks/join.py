@@ -21,7 +21,8 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.offline import DeltaTables, Lookup, point_in_time_join, travel
+from palette.offline import DeltaTables, Lookup, point_in_time_join
+from palette.offline.prepare import forget
 from palette.session import spark_session
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _random(spark: SparkSession, rows: int, hot_rows: int, keys: dict[str, int],
 
 
 def palette_join(case: Case, hint: str | None = None) -> DataFrame:
-    travel.forget()
+    forget()
     lookups = [
         Lookup(ENTITY, history.group, (history.join_key,), {column: column for column in history.columns})
         for history in case.histories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["conform", "converted", "quoted", "raise_bad_rows", "readable", "stored_types"]
+__all__ = ["conform", "converted", "quoted", "raise_bad_rows", "readable", "require", "stored_types"]
 
 SAMPLE = 5
 
@@ -119,6 +120,22 @@ def readable(schema: T.StructType, entity: Entity, group: FeatureGroup, version:
             )
         columns[name] = dtype
     return columns
+
+
+def require(features: Iterable[str], found: Iterable[str], group: FeatureGroup, version: int) -> None:
+    """Refuse to read features that a version of the table does not have yet.
+
+    Raises
+    ------
+    SchemaError
+        If one is missing.
+    """
+    for feature in features:
+        if feature not in found:
+            raise SchemaError(
+                f"{group.full_name}: version {version} of the table has no column {feature!r}: write rows with it "
+                f"(store.write adds the column), or ask for a newer version"
+            )
 
 
 def converted(field: T.StructField, wanted: str) -> Column:

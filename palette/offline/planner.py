@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from palette.errors import DefinitionError
-from palette.offline.basis import Lookup
+from palette.offline.basis import Lookup, check_join
 from palette.offline.log import Unreadable
 from palette.offline.reading import open_files
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from palette.offline.tables import DeltaTables
 
-__all__ = ["TRAVEL_LIMIT", "Choice", "choose"]
+__all__ = ["TRAVEL_LIMIT", "Choice", "choose", "explain", "pinned"]
 
 # Bytes of all histories that travel in one join. They are mapped, so the workers of a machine share them.
 TRAVEL_LIMIT = 1 << 29
@@ -41,6 +41,14 @@ class Choice:
     join_keys: tuple[str, ...]
     travels: bool
     reason: str
+
+
+def pinned(
+    spark: SparkSession, tables: DeltaTables, lookups: Sequence[Lookup], versions: Mapping[str, int] | None
+) -> dict[str, int]:
+    """Return the version to read of each group, by its full name: the one asked for, or the newest."""
+    groups = {lookup.group.full_name: lookup.group for lookup in lookups}
+    return {name: tables.resolve(spark, group, (versions or {}).get(name)) for name, group in groups.items()}
 
 
 def choose(
@@ -84,6 +92,47 @@ def choose(
         )
         for keys in join_keys
     ]
+
+
+def explain(
+    tables: DeltaTables,
+    basis: DataFrame,
+    lookups: Sequence[Lookup],
+    *,
+    timestamp: str | None = None,
+    point_in_time: str = "event",
+    versions: Mapping[str, int] | None = None,
+    hint: str | None = None,
+    travel_limit: int = TRAVEL_LIMIT,
+) -> str:
+    """Tell which plan :func:`palette.offline.point_in_time_join` takes for these arguments, and why.
+
+    Nothing is executed or prepared.
+    """
+    check_join(basis.schema, lookups, timestamp=timestamp, point_in_time=point_in_time)
+    spark = basis.sparkSession
+    pins = pinned(spark, tables, lookups, versions)
+    choices = choose(spark, tables, lookups, pins, hint, travel_limit)
+    lines = []
+    for choice in choices:
+        what = "travel: no shuffle of the basis" if choice.travels else "shuffle: one, of the basis and all groups"
+        lines.append(f"{', '.join(choice.join_keys)}: {what} ({choice.reason})")
+        for lookup in lookups:
+            if lookup.join_keys == choice.join_keys:
+                features = ", ".join(dict.fromkeys(lookup.columns.values()))
+                how = f", {_way(tables, lookup, pins)}" if choice.travels else ""
+                lines.append(f"  {lookup.group.full_name}, version {pins[lookup.group.full_name]}: {features}{how}")
+    shuffles = sum(not choice.travels for choice in choices)
+    lines.append(f"{len(choices)} join keys, {shuffles} shuffles; time: {timestamp or 'now'} ({point_in_time})")
+    return "\n".join(lines)
+
+
+def _way(tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> str:
+    try:
+        history = open_files(tables, lookup.entity, lookup.group, versions[lookup.group.full_name])
+    except Unreadable as reason:
+        return f"read through Spark ({reason})"
+    return f"read from {len(history.paths)} Parquet files"
 
 
 def _size(spark: SparkSession, tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> int:

@@ -17,14 +17,18 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from palette.offline.checks import quoted
-from palette.offline.history import EFFECTIVE, ROW
-from palette.offline.hot import PART, HotKeys, mark, part_of
+from palette.offline.checks import quoted, require
+from palette.offline.history import EFFECTIVE, ROW, key_column, visible
+from palette.offline.hot import PART, HotKeys, hot_keys, mark, part_of
+from palette.offline.question import Answer, status_of, ttl_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["BASIS", "TIME", "meet", "pack", "unpack"]
+    from palette.offline.basis import Lookup
+    from palette.offline.question import Question
+
+__all__ = ["TIME", "answers", "pack", "shuffle", "unpack"]
 
 BASIS = "__palette_basis"
 TIME = "__palette_time"
@@ -35,11 +39,13 @@ NULL_KEY_TASKS = 256
 HASHABLE = (T.NumericType, T.StringType, T.BooleanType, T.TimestampType, T.TimestampNTZType, T.DateType, T.BinaryType)
 
 
-def pack(basis: DataFrame, keys: Sequence[Column], time: Column) -> DataFrame:
+def pack(question: Question) -> DataFrame:
     """Return the basis in one column, with its keys, its time, and a number that spreads rows without key."""
-    simple = [F.col(f"`{field.name}`") for field in basis.schema if _hashable(field, basis)]
+    basis = question.basis
+    simple = [quoted(field.name) for field in basis.schema if _hashable(field, basis)]
     spread = F.pmod(F.xxhash64(*simple), F.lit(NULL_KEY_TASKS)) if simple else F.lit(0).cast("bigint")
-    return basis.select(F.array(F.struct("*")).alias(BASIS), *keys, time.alias(TIME), spread.alias(SPREAD))
+    packed = F.array(F.struct("*")).alias(BASIS)
+    return basis.select(packed, *question.keys.values(), question.time.alias(TIME), spread.alias(SPREAD))
 
 
 def _hashable(field: T.StructField, basis: DataFrame) -> bool:
@@ -47,20 +53,56 @@ def _hashable(field: T.StructField, basis: DataFrame) -> bool:
     return alone and "`" not in field.name and isinstance(field.dataType, HASHABLE)
 
 
-def meet(frame: DataFrame, keys: Sequence[str], histories: Mapping[str, DataFrame], hot: HotKeys | None) -> DataFrame:
-    """Add to a packed basis one column for each history: the row that is known at the basis row, or null.
+def shuffle(question: Question, lookups: Sequence[Lookup], frame: DataFrame, hot_rows: int) -> DataFrame:
+    """Add to a packed basis one column for each group: the row that is known at the basis row, or null.
 
     Parameters
     ----------
     frame : DataFrame
-        From :func:`pack`.
-    keys : sequence of str
-        Its columns that hold this join key.
-    histories : mapping of str to DataFrame
-        New column to history (see :func:`palette.offline.history.visible`), with the same key columns.
-    hot : HotKeys, optional
-        How to split the keys that have very many rows.
+        From :func:`pack`, perhaps with further columns.
+    hot_rows : int
+        Rows of history beyond which a key is split by time.
     """
+    for join_keys in dict.fromkeys(lookup.join_keys for lookup in lookups):
+        sharing = {_slot(lookup): lookup for lookup in lookups if lookup.join_keys == join_keys}
+        histories = {slot: _history(question, lookup) for slot, lookup in sharing.items()}
+        keys = next(iter(histories.values())).columns[: len(join_keys)]
+        content = tuple(question.content(lookup) for lookup in sharing.values())
+        hot = hot_keys(question.spark, (content, *keys, hot_rows), keys, histories, hot_rows)
+        frame = _meet(frame, keys, histories, hot)
+    return frame
+
+
+def answers(lookups: Sequence[Lookup]) -> Mapping[str, Answer]:
+    """Return what each new column takes from the rows that :func:`shuffle` found."""
+    found = {}
+    for lookup in lookups:
+        row, ttl = quoted(_slot(lookup)), ttl_of(lookup.group)
+        expired = F.lit(False)
+        if ttl is not None:
+            expired = F.col(TIME) - F.unix_micros(row.getField(str(lookup.group.timestamp))) > ttl
+        for column, feature in lookup.columns.items():
+            value = row.getField(feature) if ttl is None else F.when(~expired, row.getField(feature))
+            found[column] = Answer(value, status_of(row.isNull(), expired, value))
+    return found
+
+
+def _slot(lookup: Lookup) -> str:
+    return f"__palette_{lookup.reference('row')}"
+
+
+def _history(question: Question, lookup: Lookup) -> DataFrame:
+    """Return the history of a look-up, its keys called as those of the basis."""
+    table = question.tables.read(question.spark, lookup.entity, lookup.group, question.version(lookup))
+    require(lookup.columns.values(), table.columns, lookup.group, question.version(lookup))
+    history = visible(table, lookup.entity, lookup.group, question.point_in_time)
+    places = enumerate(question.key_places(lookup))
+    keys = [F.col(key_column(own)).alias(key_column(place)) for own, place in places]
+    return history.select(*keys, EFFECTIVE, ROW)
+
+
+def _meet(frame: DataFrame, keys: Sequence[str], histories: Mapping[str, DataFrame], hot: HotKeys | None) -> DataFrame:
+    """Sort basis and histories of one join key together, and carry the winning rows along."""
     together = frame.withColumns({EFFECTIVE: F.col(TIME), SIDE: F.lit(1)})
     for column, history in histories.items():
         rows = history.withColumn(SIDE, F.lit(0)).withColumnRenamed(ROW, column)

@@ -7,147 +7,87 @@ receives nothing but keys and time.
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
-import shutil
-import tempfile
-import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
 from palette.offline import worker
-from palette.offline.arrays import build_steps, write_steps
-from palette.offline.reading import open_history
+from palette.offline.prepare import prepare
+from palette.offline.question import Answer, status_of, ttl_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
 
-    from palette.definitions import Entity, FeatureGroup
-    from palette.offline.tables import DeltaTables
+    from palette.offline.basis import Lookup
+    from palette.offline.question import Question
 
-__all__ = ["forget", "look_up", "prepare", "send"]
+__all__ = ["TRAVELLED", "answers", "travel"]
+
+TRAVELLED = "__palette_travelled"
+_sent: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 register_pickle_by_value(worker)
 
-# Only paths are remembered. The files stay until the process ends: a DataFrame made with them may run at any time.
-REMEMBERED = 512
-_prepared: OrderedDict[tuple[Any, ...], str] = OrderedDict()
-_lock = threading.Lock()
-_sent: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
+
+def travel(question: Question, lookups: Sequence[Lookup], keys: Sequence[Column], time: Column) -> Column:
+    """Return the column ``TRAVELLED``, a struct of all that the look-ups find.
+
+    Parameters
+    ----------
+    keys, time
+        All key columns and the time, as they are called where this column is added.
+    """
+    files = _send(question.spark, prepare(question, lookups))
+    orders = [
+        {
+            "path": file,
+            "keys": question.key_places(lookup),
+            "columns": list(lookup.columns.values()),
+            "ttl": ttl_of(lookup.group),
+            "status": question.status,
+        }
+        for lookup, file in zip(lookups, files, strict=True)
+    ]
+
+    def answer(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        return worker.answer(batches, orders)
+
+    types = [dtype for lookup in lookups for dtype in _types(lookup, status=question.status)]
+    fields = ", ".join(f"c{place}: {dtype}" for place, dtype in enumerate(types))
+    return F.arrow_udf(answer, f"struct<{fields}>")(*keys, time).alias(TRAVELLED)
 
 
-def prepare(
-    spark: SparkSession,
-    tables: DeltaTables,
-    wanted: Sequence[tuple[Entity, FeatureGroup, int, tuple[str, ...]]],
-    point_in_time: str,
-) -> list[str]:
-    """Return a file of sorted arrays for each (entity, group, version, features), prepared now or earlier."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(lambda one: _prepared_file(spark, tables, *one, point_in_time), wanted))
+def answers(question: Question, lookups: Sequence[Lookup]) -> Mapping[str, Answer]:
+    """Return what each new column takes from ``TRAVELLED``."""
+    found = {}
+    place = 0
+    for lookup in lookups:
+        state = F.col(TRAVELLED).getField(f"c{place + len(lookup.columns)}")
+        for offset, column in enumerate(lookup.columns):
+            value = F.col(TRAVELLED).getField(f"c{place + offset}")
+            found[column] = Answer(value, status_of(state == worker.MISSING, state == worker.EXPIRED, value))
+        place += len(_types(lookup, status=question.status))
+    return found
 
 
-def _prepared_file(
-    spark: SparkSession,
-    tables: DeltaTables,
-    entity: Entity,
-    group: FeatureGroup,
-    version: int,
-    features: tuple[str, ...],
-    point_in_time: str,
-) -> str:
-    definition = (entity.model_dump_json(), group.model_dump_json())
-    known = (tables.identifier(group), version, definition, features, point_in_time)
-    with _lock:
-        if known in _prepared:
-            _prepared.move_to_end(known)
-            return _prepared[known]
-    path = _prepare(spark, tables, entity, group, version, features, point_in_time)
-    with _lock:
-        _prepared[known] = path
-        while len(_prepared) > REMEMBERED:
-            _prepared.popitem(last=False)
-    return path
+def _types(lookup: Lookup, *, status: bool) -> list[str]:
+    types = [lookup.group.feature(feature).dtype for feature in lookup.columns.values()]
+    return [*types, "tinyint"] if status else types
 
 
-def _prepare(
-    spark: SparkSession,
-    tables: DeltaTables,
-    entity: Entity,
-    group: FeatureGroup,
-    version: int,
-    features: tuple[str, ...],
-    point_in_time: str,
-) -> str:
-    history = open_history(spark, tables, entity, group, version)
-    times = [name for name in (group.timestamp, group.created) if name is not None]
-    table = history.read(list(dict.fromkeys([*entity.keys, *times, *features])))
-    by_created = point_in_time == "created"
-    required = [*entity.keys, group.timestamp, group.created if by_created else None]
-    usable = functools.reduce(pc.and_, [pc.is_valid(table.column(name)) for name in required if name is not None])
-
-    def column(source: pa.Table, name: str) -> pa.Array:
-        return source.column(name).filter(usable).combine_chunks()
-
-    def values() -> Iterable[pa.Array]:
-        for feature in group.features:
-            if feature.name in history.types:
-                yield column(table if feature.name in features else history.read([feature.name]), feature.name)
-
-    event = None if group.timestamp is None else column(table, group.timestamp).cast(pa.int64()).to_numpy()
-    created = None if group.created is None else column(table, group.created).cast(pa.int64())
-    keys = [_plain_key(column(table, name)) for name in entity.keys]
-    steps = build_steps(keys, event, created, values, by_created=by_created)
-    ages = event if group.ttl is not None and by_created else None
-    return write_steps(steps, ages, {name: column(table, name) for name in features}, _folder())
-
-
-def _plain_key(key: pa.Array) -> pa.Array:
-    """Return a key column as it is compared, see :func:`palette.offline.history.key_columns`."""
-    if pa.types.is_date(key.type):
-        key = key.cast(pa.int32())
-    return key.cast(pa.int64()) if pa.types.is_integer(key.type) or pa.types.is_timestamp(key.type) else key
-
-
-def forget() -> None:
-    """Prepare all histories anew when they are asked for next."""
-    with _lock:
-        _prepared.clear()
-
-
-@functools.cache
-def _folder() -> str:
-    folder = tempfile.mkdtemp(prefix="palette-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def send(spark: SparkSession, paths: Iterable[str]) -> None:
-    """Give files to the workers, unless they share the driver's disk."""
+def _send(spark: SparkSession, paths: Sequence[str]) -> list[str]:
+    """Make files known to the workers, and return how these call them: by path if they share the driver's disk."""
     if not is_remote() and spark.conf.get("spark.master", "").split("[")[0] == "local":
-        return
+        return list(paths)
     sent = _sent.setdefault(spark, set())
-    for path in dict.fromkeys(paths):
+    for path in paths:
         if path not in sent:
             spark.addArtifacts(path, file=True)
             sent.add(path)
-
-
-def look_up(keys: Sequence[Column], time: Column, lookups: Sequence[dict[str, Any]], types: Sequence[str]) -> Column:
-    """Return one struct column with the values of all look-ups, see :func:`palette.offline.worker.answer`."""
-
-    def answer(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
-        return worker.answer(batches, list(lookups))
-
-    fields = ", ".join(f"c{place}: {dtype}" for place, dtype in enumerate(types))
-    return F.arrow_udf(answer, f"struct<{fields}>")(*keys, time)
+    return [os.path.basename(path) for path in paths]

@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 __all__ = ["answer", "look_up", "open_steps"]
 
 NO_TIME = -(1 << 63)
+MISSING, EXPIRED, FOUND = 0, 1, 2
 
 
 def answer(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, Any]]) -> Iterator[Any]:
     """Yield one struct array for each batch of (key columns..., time): the values of all look-ups, one after another.
 
-    Each look-up is a dictionary: ``path`` (where the driver has the history), ``keys`` (places of the key columns),
-    ``columns``, ``ttl`` (microseconds or None), ``status`` (whether to tell 0 missing, 1 expired, 2 found).
+    Each look-up is a dictionary: ``path`` (see :func:`open_steps`), ``keys`` (places of the key columns),
+    ``columns``, ``ttl`` (microseconds or None), ``status`` (whether to tell what became of it).
     """
     opened = [(open_steps(lookup["path"]), lookup) for lookup in lookups]
     for *keys, time in batches:
@@ -35,11 +36,11 @@ def answer(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, Any]]) ->
 
 
 def open_steps(path: str) -> dict[str, Any]:
-    """Map a history: from the driver's own path where it is the same machine, otherwise as Spark brought it."""
-    if not os.path.exists(path):
+    """Map a history: where it is on this machine, or where Spark put a file of that name."""
+    if not os.path.isabs(path):
         from pyspark import SparkFiles
 
-        path = SparkFiles.get(os.path.basename(path))
+        path = SparkFiles.get(path)
     table = pa.ipc.open_file(pa.memory_map(path)).read_all()
     lists = {name: table.column(name).chunk(0).values for name in table.column_names}
     plain = ("pairs", "starts", "effective", "event")
@@ -66,7 +67,7 @@ def look_up(steps: dict[str, Any], lookup: dict[str, Any], keys: list[Any], time
     places = pa.array(found, mask=~fresh)
     arrays = [steps[f"value:{name}"].take(places) for name in lookup["columns"]]
     if lookup["status"]:
-        arrays.append(pa.array(present.astype(np.int8) + fresh))
+        arrays.append(pa.array(np.where(fresh, FOUND, np.where(present, EXPIRED, MISSING)).astype(np.int8)))
     return arrays
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from palette.offline import DeltaTables, Lookup, point_in_time_join
-from tests.offline.test_join_oracle import PLANS
+from palette.offline import DeltaTables, Lookup
+from tests.offline.test_join_oracle import on_every_plan
 from tests.offline.worlds import frame, types
 from tests.pit_cases import NAMES, load_case, needs_cases
 
@@ -29,13 +29,10 @@ def test_case(spark: SparkSession, tmp_path: Path, name: str) -> None:
         asked.append(Lookup(view.entity, view.group, tuple(view.entity.keys), view.columns))
     columns = case.basis[0].keys()
     basis = frame(spark, case.basis, {name: "timestamp" if name == case.timestamp else "string" for name in columns})
-    for plan, options in PLANS.items():
-        joined = point_in_time_join(
-            tables, basis, asked, timestamp=case.timestamp, point_in_time=case.point_in_time, **options
-        )
-        answered = [row.asDict() for row in joined.collect()]
-        wanted = list(case.expected[0])
-        assert comparable(answered, wanted) == comparable(case.expected, wanted), plan
+    wanted = list(case.expected[0])
+    answered = on_every_plan(tables, basis, asked, timestamp=case.timestamp, point_in_time=case.point_in_time)
+    for plan, found in answered.items():
+        assert comparable(found, wanted) == comparable(case.expected, wanted), plan
 
 
 def comparable(rows: list[dict[str, Any]], columns: list[str]) -> list[str]:

@@ -1,0 +1,99 @@
+"""Histories made ready to travel: once per table version, point in time and features asked for."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from palette.offline.arrays import build_steps, write_steps
+from palette.offline.checks import require
+from palette.offline.reading import open_history
+
+if TYPE_CHECKING:
+    from palette.offline.basis import Lookup
+    from palette.offline.question import Question
+
+__all__ = ["forget", "prepare"]
+
+# Only paths are remembered. The files stay until the process ends: a DataFrame made with them may run at any time.
+REMEMBERED = 512
+_prepared: OrderedDict[Hashable, str] = OrderedDict()
+_lock = threading.Lock()
+
+
+def prepare(question: Question, lookups: Sequence[Lookup]) -> list[str]:
+    """Return for each look-up a file of sorted arrays, prepared now or earlier."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(lambda lookup: _known(question, lookup), lookups))
+
+
+def forget() -> None:
+    """Prepare all histories anew when they are asked for next."""
+    with _lock:
+        _prepared.clear()
+
+
+def _known(question: Question, lookup: Lookup) -> str:
+    features = sorted(set(lookup.columns.values()))
+    known = (*question.content(lookup), *features)
+    with _lock:
+        if known in _prepared:
+            _prepared.move_to_end(known)
+            return _prepared[known]
+    path = _prepare(question, lookup, features)
+    with _lock:
+        _prepared[known] = path
+        while len(_prepared) > REMEMBERED:
+            _prepared.popitem(last=False)
+    return path
+
+
+def _prepare(question: Question, lookup: Lookup, features: Sequence[str]) -> str:
+    entity, group = lookup.entity, lookup.group
+    history = open_history(question.spark, question.tables, entity, group, question.version(lookup))
+    require(features, history.types, group, question.version(lookup))
+    times = [name for name in (group.timestamp, group.created) if name is not None]
+    table = history.read(list(dict.fromkeys([*entity.keys, *times, *features])))
+    by_created = question.point_in_time == "created"
+    required = [*entity.keys, group.timestamp, group.created if by_created else None]
+    usable = functools.reduce(pc.and_, [pc.is_valid(table.column(name)) for name in required if name is not None])
+
+    def column(source: pa.Table, name: str) -> pa.Array:
+        return source.column(name).filter(usable).combine_chunks()
+
+    def values() -> Iterable[pa.Array]:
+        for feature in group.features:
+            if feature.name in history.types:
+                yield column(table if feature.name in features else history.read([feature.name]), feature.name)
+
+    event = None if group.timestamp is None else column(table, group.timestamp).cast(pa.int64()).to_numpy()
+    created = None if group.created is None else column(table, group.created).cast(pa.int64())
+    keys = [_plain_key(column(table, name)) for name in entity.keys]
+    steps = build_steps(keys, event, created, values, by_created=by_created)
+    ages = event if group.ttl is not None and by_created else None
+    return write_steps(steps, ages, {name: column(table, name) for name in features}, _folder())
+
+
+def _plain_key(key: pa.Array) -> pa.Array:
+    """Return a key column as it is compared, see :func:`palette.offline.history.key_columns`."""
+    if pa.types.is_date(key.type):
+        key = key.cast(pa.int32())
+    return key.cast(pa.int64()) if pa.types.is_integer(key.type) or pa.types.is_timestamp(key.type) else key
+
+
+@functools.cache
+def _folder() -> str:
+    folder = tempfile.mkdtemp(prefix="palette-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,127 @@
+"""Sorted arrays and their look-up against the oracle, without Spark: many small worlds."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palette.definitions import Entity, FeatureGroup, arrow_type
+from palette.offline.arrays import Steps, build_steps, write_steps
+from palette.offline.worker import answer, open_steps
+from tests.offline.worlds import GROUPS, INTEGERS, TEXTS, TIMES, histories
+from tests.pit_oracle import answer as expected_answer
+from tests.pit_oracle import canonical, winner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = {"shop": [TEXTS], "seat": [TEXTS, INTEGERS]}
+STATUS = {"missing": 0, "expired": 1, "present": 2, "null": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("steps")
+
+
+@pytest.mark.parametrize(("entity", "group"), GROUPS, ids=[group.name for _, group in GROUPS])
+@pytest.mark.parametrize("mode", ["event", "created"])
+@settings(deadline=None)
+@given(data=st.data())
+def test_look_up_equals_oracle(
+    folder: Path, entity: Entity, group: FeatureGroup, mode: str, data: st.DataObject
+) -> None:
+    if mode == "created" and group.created is None:
+        return
+    rows = data.draw(histories(entity, group, 12))
+    asked = data.draw(
+        st.lists(st.tuples(*(st.none() | key for key in KEYS[entity.name]), st.none() | TIMES), max_size=8)
+    )
+    usable = [row for row in rows if mode == "event" or row[group.created] is not None]
+    path = prepared(usable, entity, group, mode, folder)
+    places = list(range(len(entity.keys)))
+    ttl = None if group.ttl is None else group.ttl // dt.timedelta(microseconds=1)
+    lookup = {"path": path, "keys": places, "columns": list(group.readable), "ttl": ttl, "status": True}
+    types = [*(arrow_type("string" if dtype == "string" else "bigint") for dtype in entity.keys.values()), pa.int64()]
+    columns = [[micros(row[place]) for row in asked] for place in range(len(types))]
+    batch = tuple(pa.array(column, dtype) for column, dtype in zip(columns, types, strict=True))
+    (answered,) = answer(iter([batch]), [lookup])
+    assert len(answered) == len(asked)
+    for *key, at in asked:
+        got = list(answered[asked.index((*key, at))].as_py().values())
+        row = winner(rows, entity, group, key, at, mode)
+        wanted = [expected_answer(row, group, name, at) for name in group.readable]
+        assert [canonical(naive(value)) for value in got[:-1]] == [canonical(value) for value, _ in wanted]
+        assert got[-1] == STATUS[wanted[0][1]]
+
+
+def prepared(rows: list[dict[str, Any]], entity: Entity, group: FeatureGroup, mode: str, folder: Path) -> str:
+    columns = {name: pa.array([row[name] for row in rows], arrow_type(dtype)) for name, dtype in group.readable.items()}
+    keys = [
+        pa.array([row[name] for row in rows], pa.string() if dtype == "string" else pa.int64())
+        for name, dtype in entity.keys.items()
+    ]
+    event = None if group.timestamp is None else columns[group.timestamp].cast(pa.int64()).to_numpy()
+    created = None if group.created is None else columns[group.created].cast(pa.int64())
+    steps = build_steps(
+        keys,
+        event,
+        created,
+        lambda: [columns[feature.name] for feature in group.features],
+        by_created=mode == "created",
+    )
+    return write_steps(steps, event, columns, str(folder))
+
+
+def micros(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return (value - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
+    return value
+
+
+def naive(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value
+
+
+def build(codes: list[str], times: list[int], values: list[float]) -> Steps:
+    import numpy as np
+
+    return build_steps([pa.array(codes)], np.array(times), None, lambda: [pa.array(values)], by_created=False)
+
+
+def test_rows_that_never_win_are_left_out() -> None:
+    steps = build(["a", "a", "b", "a"], [5, 5, 1, 7], [1.0, math.nan, 0.0, 2.0])
+    assert steps.starts.tolist() == [0, 2, 3]
+    assert steps.rows.tolist() == [1, 3, 2]
+
+
+def test_times_too_far_apart_for_one_number_are_sorted_as_well() -> None:
+    far = 1 << 61
+    steps = build(["b", "a", "b", "a"], [far, far, -far, -far], [0.0] * 4)
+    assert steps.effective.tolist() == [-far, far, -far, far]
+
+
+def test_values_are_read_only_for_ties() -> None:
+    import numpy as np
+
+    def unread() -> list[pa.Array]:
+        raise AssertionError("there is no tie")
+
+    keys = [pa.array(["a", "a"])]
+    build_steps(keys, np.array([1, 2]), None, unread, by_created=False)
+    build_steps(keys, np.array([1, 1]), pa.array([None, 3], pa.int64()), unread, by_created=False)
+
+
+def test_file_is_called_by_its_content(tmp_path: Path) -> None:
+    columns = {"x": pa.array([1.0, 2.0])}
+    first = write_steps(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
+    again = write_steps(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
+    other = write_steps(build(["a", "b"], [1, 3], [1.0, 2.0]), None, columns, str(tmp_path))
+    assert first == again != other
+    assert open_steps(first)["effective"].tolist() == [1, 2]

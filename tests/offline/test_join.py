@@ -1,0 +1,249 @@
+"""What the join keeps, what it refuses, and how many shuffles it takes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyspark.ml.linalg import Vectors, VectorUDT
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from palette.definitions import Entity, Feature, FeatureGroup
+from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
+from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+SHOP = Entity("shop", keys={"id": "string"})
+CITY = Entity("city", keys={"number": "bigint"})
+ORDERS = FeatureGroup("orders", entity="shop", timestamp="ts", ttl="2d", features=[Feature("x", "double", default=1)])
+MENU = FeatureGroup("menu", entity="shop", features=[Feature("dishes", "bigint")])
+WEATHER = FeatureGroup("weather", entity="city", timestamp="ts", features=[Feature("rain", "float")])
+NOON = dt.datetime(2024, 3, 10, 12, tzinfo=dt.UTC)
+PLANS = pytest.mark.parametrize("hint", ["travel", "shuffle"])
+X = Lookup(SHOP, ORDERS, ("who",), {"x": "x"})
+DISHES = Lookup(SHOP, MENU, ("who",), {"dishes": "dishes"})
+RAIN = Lookup(CITY, WEATHER, ("where",), {"rain": "rain"})
+
+
+@pytest.fixture(scope="module")
+def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DeltaTables:
+    tables = DeltaTables(str(tmp_path_factory.mktemp("tables")))
+    orders = [("a", NOON, 1.0), ("a", NOON + dt.timedelta(hours=6), 2.0), ("b", NOON, None)]
+    tables.write(SHOP, ORDERS, spark.createDataFrame(orders, "id string, ts timestamp, x double"))
+    tables.write(SHOP, MENU, spark.createDataFrame([("a", 5), ("c", 6)], "id string, dishes int"))
+    tables.write(CITY, WEATHER, spark.createDataFrame([(1, NOON, 0.1)], "number bigint, ts timestamp, rain float"))
+    return tables
+
+
+def basis(spark: SparkSession, rows: list[tuple[Any, ...]], schema: str = "who string, at timestamp") -> DataFrame:
+    return spark.createDataFrame(rows, schema)
+
+
+@PLANS
+def test_basis_comes_out_as_it_went_in(spark: SparkSession, tables: DeltaTables, hint: str) -> None:
+    schema = T.StructType(
+        [
+            T.StructField("who", T.StringType(), False, {"note": "key"}),
+            T.StructField("at", T.TimestampType()),
+            T.StructField("vector", VectorUDT(), False),
+            T.StructField("map", T.MapType(T.StringType(), T.ArrayType(T.IntegerType(), False))),
+            T.StructField("dotted.na`me", T.StructType([T.StructField("in", T.BinaryType(), False)])),
+            T.StructField("twice", T.IntegerType(), False),
+        ]
+    )
+    rows = [("a", NOON, Vectors.sparse(3, {1: 2.0}), {"k": [1]}, (bytearray(b"\x00"),), 1)] * 3
+    asked = spark.createDataFrame(rows, schema).select("*", F.col("twice").alias("twice"))
+    joined = point_in_time_join(tables, asked, [X, DISHES], timestamp="at", hint=hint)
+    assert joined.schema[: len(asked.columns)] == asked.schema
+    assert [field.metadata for field in joined.schema][:3] == [{"note": "key"}, {}, {}]
+    assert joined.collect() == [(*row, 1, 1.0, 5) for row in rows]
+
+
+def test_column_tells_where_it_comes_from(spark: SparkSession, tables: DeltaTables) -> None:
+    for hint in ("travel", "shuffle"):
+        joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", hint=hint)
+        told = {"ref": "shop:orders:x:who", "type": "double", "default": 1.0, "version": 0}
+        assert joined.schema["x"].metadata == {"feature": told}
+
+
+@PLANS
+def test_rows_without_key_or_time_come_out_once(spark: SparkSession, tables: DeltaTables, hint: str) -> None:
+    rows = [(None, NOON), (None, None), ("c", None), ("c", None), ("z", NOON), ("b", NOON)]
+    joined = point_in_time_join(tables, basis(spark, rows), [X, DISHES], timestamp="at", hint=hint, status=True)
+    found = sorted(
+        ((row.who, row.at, row.x__status, row.dishes, row.dishes__status) for row in joined.collect()), key=str
+    )
+    naive = NOON.astimezone().replace(tzinfo=None)
+    assert found == sorted(
+        [
+            (None, naive, "missing", None, "missing"),
+            (None, None, "missing", None, "missing"),
+            ("c", None, "missing", 6, "present"),
+            ("c", None, "missing", 6, "present"),
+            ("z", naive, "missing", None, "missing"),
+            ("b", naive, "null", None, "missing"),
+        ],
+        key=str,
+    )
+
+
+@pytest.fixture(params=["UTC", "America/New_York"])
+def zone(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[str]:
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", request.param)
+    yield request.param
+    spark.conf.set("spark.sql.session.timeZone", before)
+
+
+@PLANS
+def test_times_without_zone_are_utc(spark: SparkSession, tables: DeltaTables, hint: str, zone: str) -> None:
+    # The clocks of New York jump at 2024-03-10 07:00 UTC, inside the two days of the ttl.
+    asked = spark.sql(
+        "SELECT 'a' AS who, *, cast(day AS date) AS date FROM VALUES (TIMESTAMP_NTZ'2024-03-10 12:00:00'), "
+        "(TIMESTAMP_NTZ'2024-03-10 11:59:59.999999'), (TIMESTAMP_NTZ'2024-03-12 18:00:00'), "
+        "(TIMESTAMP_NTZ'2024-03-12 18:00:00.000001') AS t(day)"
+    )
+    by_time = point_in_time_join(tables, asked, [X], timestamp="day", hint=hint)
+    assert [row.x for row in by_time.orderBy("day").collect()] == [None, 1.0, 2.0, None]
+    by_date = point_in_time_join(tables, asked, [X], timestamp="date", hint=hint)
+    assert [row.x for row in by_date.orderBy("day").collect()] == [None, None, 2.0, 2.0]
+
+
+@PLANS
+def test_without_timestamp_the_time_is_now(spark: SparkSession, tables: DeltaTables, hint: str) -> None:
+    joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), [X, DISHES], hint=hint, status=True)
+    assert [(row.x, row.x__status, row.dishes) for row in joined.collect()] == [(None, "expired", 5)]
+
+
+@PLANS
+def test_empty_basis_and_empty_group(spark: SparkSession, tmp_path: Any, tables: DeltaTables, hint: str) -> None:
+    empty = DeltaTables(str(tmp_path))
+    empty.write(SHOP, ORDERS, spark.createDataFrame([], "id string, ts timestamp, x double"))
+    rows = basis(spark, [("a", NOON), (None, NOON)])
+    joined = point_in_time_join(empty, rows, [X], timestamp="at", hint=hint)
+    assert [row.x for row in joined.collect()] == [None, None]
+    assert point_in_time_join(tables, rows.limit(0), [X, DISHES], timestamp="at", hint=hint).collect() == []
+
+
+@PLANS
+def test_columns_come_in_the_order_asked(spark: SparkSession, tables: DeltaTables, hint: str) -> None:
+    rows = basis(spark, [("a", 1, NOON)], "who string, where smallint, at timestamp")
+    joined = point_in_time_join(
+        tables, rows, [X, DISHES, RAIN], timestamp="at", hint=hint, order=["rain", "x", "dishes"]
+    )
+    assert joined.columns == ["who", "where", "at", "rain", "x", "dishes"]
+    (row,) = joined.collect()
+    assert (row.rain, row.x, row.dishes) == (pytest.approx(0.1, abs=1e-7), 1.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("hint", "lookups", "shuffles"),
+    [
+        pytest.param("travel", [X, DISHES, RAIN], 0, id="travel"),
+        pytest.param("shuffle", [X, DISHES], 1, id="groups-share-a-shuffle"),
+        pytest.param("shuffle", [X, DISHES, RAIN], 2, id="one-a-join-key"),
+    ],
+)
+def test_number_of_shuffles(
+    spark: SparkSession, tables: DeltaTables, hint: str, lookups: list[Lookup], shuffles: int
+) -> None:
+    rows = basis(spark, [("a", 1, NOON)], "who string, where smallint, at timestamp")
+    joined = point_in_time_join(tables, rows, lookups, timestamp="at", hint=hint)
+    assert plan_of(joined).count("Exchange hashpartitioning") == shuffles
+    assert f"{shuffles} shuffles" in explain(tables, rows, lookups, timestamp="at", hint=hint)
+
+
+def plan_of(df: DataFrame) -> str:
+    return df._explain_string(extended=False)
+
+
+def test_basis_is_not_executed(spark: SparkSession, tables: DeltaTables) -> None:
+    fatal = basis(spark, [("a", NOON)]).withColumn("who", F.raise_error(F.lit("executed")).cast("string"))
+    for hint in ("travel", "shuffle"):
+        point_in_time_join(tables, fatal, [X, DISHES], timestamp="at", hint=hint, hot_rows=1)
+
+
+def test_explain_tells_plan_and_reason(spark: SparkSession, tables: DeltaTables) -> None:
+    rows = basis(spark, [("a", 1, NOON)], "who string, where smallint, at timestamp")
+    told = explain(tables, rows, [X, DISHES, RAIN], timestamp="at", travel_limit=500)
+    assert told.splitlines()[1].startswith("  shop:orders, version 0: x")
+    assert "where: travel: no shuffle of the basis" in told
+    assert "who: shuffle" in told
+    assert "is beyond" in told
+    assert told.endswith("2 join keys, 1 shuffles; time: at (event)")
+
+
+def test_versions_rebuild_exactly(spark: SparkSession, tmp_path: Any) -> None:
+    tables = DeltaTables(str(tmp_path))
+    schema = "id string, ts timestamp, x double"
+    first = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 1.0)], schema))
+    tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 9.0)], schema))
+    rows = basis(spark, [("a", NOON)])
+    for hint in ("travel", "shuffle"):
+        then = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint, versions={"shop:orders": first})
+        now = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint)
+        assert [then.first().x, now.first().x] == [1.0, 9.0]
+    with pytest.raises(DataError, match="shop:orders: there is no version 7 .the newest is 1"):
+        point_in_time_join(tables, rows, [X], timestamp="at", versions={"shop:orders": 7})
+
+
+REFUSED = [
+    pytest.param([X], {"timestamp": "att"}, SchemaError, "no such column; did you mean 'at'", id="no-timestamp"),
+    pytest.param([X], {"timestamp": "who"}, SchemaError, "timestamp column 'who' is string: cast", id="not-a-time"),
+    pytest.param(
+        [Lookup(SHOP, ORDERS, ("wh",), {"x": "x"})], {}, SchemaError, "join key of shop:orders 'wh'", id="no-join-key"
+    ),
+    pytest.param(
+        [Lookup(CITY, WEATHER, ("who",), {"rain": "rain"})],
+        {},
+        SchemaError,
+        "'who' is string, key 'number' of entity 'city' is bigint: cast",
+        id="key-type",
+    ),
+    pytest.param(
+        [Lookup(SHOP, ORDERS, ("who",), {"AT": "x"})],
+        {},
+        SchemaError,
+        "the basis has a column 'AT' already",
+        id="taken",
+    ),
+    pytest.param([X, X], {}, SchemaError, "the features asked for make a column 'x' already", id="twice"),
+    pytest.param(
+        [Lookup(SHOP, ORDERS, ("who",), {"y": "z"})], {}, FeatureNotFoundError, "has no feature 'z'", id="no-feature"
+    ),
+    pytest.param([X], {"point_in_time": "created"}, DefinitionError, "has no created column", id="no-created"),
+    pytest.param([X], {"point_in_time": "later"}, DefinitionError, "'event' or 'created'", id="mode"),
+    pytest.param([X], {"hint": "fly"}, DefinitionError, "'travel' or 'shuffle'", id="hint"),
+    pytest.param(
+        [Lookup(SHOP, ORDERS, ("who", "who"), {"x": "x"})], {}, DefinitionError, "found 2 join keys", id="too-many-keys"
+    ),
+]
+
+
+@pytest.mark.parametrize(("lookups", "options", "error", "message"), REFUSED)
+def test_refused(
+    spark: SparkSession, tables: DeltaTables, lookups: list[Lookup], options: Any, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        point_in_time_join(tables, basis(spark, [("a", NOON)]), lookups, **{"timestamp": "at", **options})
+
+
+def test_group_never_written_is_refused(spark: SparkSession, tmp_path: Any) -> None:
+    with pytest.raises(DataError, match="shop:orders: nothing is written yet; write rows with store.write"):
+        point_in_time_join(DeltaTables(str(tmp_path)), basis(spark, [("a", NOON)]), [X], timestamp="at")
+
+
+def test_feature_newer_than_the_version_is_refused(spark: SparkSession, tables: DeltaTables) -> None:
+    newer = ORDERS.model_copy(update={"features": (*ORDERS.features, Feature("y", "string"))})
+    lookup = Lookup(SHOP, newer, ("who",), {"y": "y"})
+    for hint in ("travel", "shuffle"):
+        with pytest.raises(SchemaError, match="version 0 of the table has no column 'y': write rows with it"):
+            point_in_time_join(tables, basis(spark, [("a", NOON)]), [lookup], timestamp="at", hint=hint)

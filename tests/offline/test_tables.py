@@ -1,0 +1,201 @@
+"""Writing, merging, time travel and upkeep of the tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyspark.sql import functions as F
+
+from palette.definitions import Entity, Feature, FeatureGroup
+from palette.errors import DataError, DefinitionError, SchemaError
+from palette.offline import DeltaTables
+from palette.offline.log import Unreadable
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+SHOP = Entity("shop", keys={"id": "string", "floor": "int"})
+FEATURES = [Feature("x", "double"), Feature("label", "string")]
+PLAIN = FeatureGroup("plain", entity="shop", timestamp="ts", features=FEATURES)
+STAMPED = FeatureGroup("stamped", entity="shop", timestamp="ts", created="written", features=FEATURES)
+FIXED = FeatureGroup("fixed", entity="shop", features=FEATURES)
+NOON = dt.datetime(2024, 3, 10, 12, tzinfo=dt.UTC)
+LATER = NOON + dt.timedelta(hours=1)
+SCHEMA = "id string, floor int, ts timestamp, x double, label string"
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> DeltaTables:
+    return DeltaTables(str(tmp_path))
+
+
+def rows(spark: SparkSession, *found: tuple[Any, ...], schema: str = SCHEMA) -> DataFrame:
+    return spark.createDataFrame(list(found), schema)
+
+
+def content(spark: SparkSession, tables: DeltaTables, group: FeatureGroup, version: int | None = None) -> list[Any]:
+    return sorted((row.id, row.x, row.label) for row in tables.read(spark, SHOP, group, version).collect())
+
+
+def test_append_adds_versions(spark: SparkSession, tables: DeltaTables) -> None:
+    assert tables.version(spark, PLAIN) is None
+    assert tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p"))) == 0
+    assert tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p"))) == 1
+    assert content(spark, tables, PLAIN) == [("a", 1.0, "p")] * 2
+    assert content(spark, tables, PLAIN, version=0) == [("a", 1.0, "p")]
+
+
+def test_types_widen(spark: SparkSession, tables: DeltaTables) -> None:
+    narrow = "id string, floor tinyint, ts timestamp_ntz, x int, label void"
+    naive = NOON.replace(tzinfo=None)
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, naive, 3, None), schema=narrow))
+    (row,) = tables.read(spark, SHOP, PLAIN).select(F.unix_seconds("ts").alias("ts"), "x", "label").collect()
+    assert tuple(row) == (int(NOON.timestamp()), 3.0, None)
+
+
+REFUSED = [
+    pytest.param("id string, ts timestamp, x double, label string", "column 'floor' .int. is missing", id="missing"),
+    pytest.param(f"{SCHEMA}, labels string", "'labels' is not declared; did you mean 'label'", id="unknown"),
+    pytest.param(SCHEMA.replace("floor int", "floor bigint"), "'floor' is declared int, found bigint", id="narrows"),
+    pytest.param(SCHEMA.replace("x double", "x string"), "'x' is declared double, found string: cast", id="type"),
+    pytest.param(SCHEMA.replace("ts timestamp", "ts bigint"), "'ts' is declared timestamp, found bigint", id="time"),
+]
+
+
+@pytest.mark.parametrize(("schema", "message"), REFUSED)
+def test_schema_is_checked(spark: SparkSession, tables: DeltaTables, schema: str, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        tables.write(SHOP, PLAIN, spark.createDataFrame([], schema))
+    assert tables.version(spark, PLAIN) is None
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_bad_rows_are_counted_and_nothing_is_written(spark: SparkSession, tables: DeltaTables, mode: str) -> None:
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")))
+    bad = rows(spark, ("b", 1, NOON, 1.0, "p"), (None, 1, NOON, 1.0, "q"), ("c", 1, None, 1.0, "r"))
+    with pytest.raises(DataError, match=r"shop:plain: 2 rows have a null in id, floor, ts, .*'label': 'q'"):
+        tables.write(SHOP, PLAIN, bad.repartition(2), mode)
+    assert tables.version(spark, PLAIN) == 0
+
+
+def test_mode_is_checked(spark: SparkSession, tables: DeltaTables) -> None:
+    with pytest.raises(DefinitionError, match="'append' or 'merge', found 'replace'"):
+        tables.write(SHOP, PLAIN, rows(spark), "replace")
+
+
+def test_created_is_stamped_or_kept(spark: SparkSession, tables: DeltaTables) -> None:
+    before = dt.datetime.now(dt.UTC)
+    tables.write(SHOP, STAMPED, rows(spark, ("a", 1, NOON, 1.0, "stamped")))
+    given = rows(spark, ("a", 1, NOON, 1.0, "null", None), schema=f"{SCHEMA}, written timestamp")
+    tables.write(SHOP, STAMPED, given)
+    stored = tables.read(spark, SHOP, STAMPED).select("label", F.unix_micros("written").alias("at")).collect()
+    written = {row.label: row.at for row in stored}
+    assert written["null"] is None
+    assert before.timestamp() <= written["stamped"] / 1e6 <= dt.datetime.now(dt.UTC).timestamp()
+
+
+def test_merge_can_be_repeated(spark: SparkSession, tables: DeltaTables) -> None:
+    twice = rows(spark, ("a", 1, NOON, 1.0, "p"), ("a", 1, NOON, None, "z"), ("b", 1, NOON, float("nan"), None))
+    for _ in range(2):
+        tables.write(SHOP, PLAIN, twice, "merge")
+        assert [row[::2] for row in content(spark, tables, PLAIN)] == [("a", "p"), ("b", None)]
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 7.0, "new"), ("a", 1, LATER, 8.0, "later")), "merge")
+    assert [row[2] for row in content(spark, tables, PLAIN) if row[0] == "a"] == ["new", "later"]
+
+
+def test_merge_adds_what_is_known_newly(spark: SparkSession, tables: DeltaTables) -> None:
+    for label in ("p", "p", "q", "q", "p"):
+        tables.write(SHOP, STAMPED, rows(spark, ("a", 1, NOON, None, label)), "merge")
+    assert [label for _, _, label in content(spark, tables, STAMPED)] == ["p", "p", "q"]
+    (latest,) = tables.latest(spark, SHOP, STAMPED).collect()
+    assert latest.label == "p"
+
+
+def test_static_group_keeps_one_row_a_key(spark: SparkSession, tables: DeltaTables) -> None:
+    schema = SCHEMA.replace("ts timestamp, ", "")
+    tables.write(SHOP, FIXED, rows(spark, ("a", 1, 9.0, "old"), ("b", 1, 1.0, "kept"), schema=schema))
+    tables.write(SHOP, FIXED, rows(spark, ("a", 1, 2.0, "new"), schema=schema))
+    assert content(spark, tables, FIXED) == [("a", 2.0, "new"), ("b", 1.0, "kept")]
+
+
+def test_new_feature_is_added_and_drift_refused(spark: SparkSession, tables: DeltaTables) -> None:
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")))
+    wider = PLAIN.model_copy(update={"features": (*FEATURES, Feature("y", "bigint"))})
+    for mode in ("append", "merge"):
+        more = rows(spark, ("b", 1, NOON, 2.0, "q", 5), schema=f"{SCHEMA}, y bigint")
+        tables.write(SHOP, wider, more, mode)
+    assert sorted((row.id, row.y) for row in tables.read(spark, SHOP, wider).collect()) == [("a", None), ("b", 5)]
+    with pytest.raises(SchemaError, match="the table has a column 'y' .bigint. that the definition lacks"):
+        tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")))
+    retyped = PLAIN.model_copy(update={"features": (Feature("x", "float"), FEATURES[1])})
+    with pytest.raises(SchemaError, match="'x' is declared float, version 2 of the table has double|'x' is double"):
+        tables.write(SHOP, retyped, rows(spark, ("a", 1, NOON, 1.0, "p"), schema=SCHEMA.replace("x double", "x float")))
+    with pytest.raises(SchemaError, match="column 'x' is declared float"):
+        tables.read(spark, SHOP, retyped)
+
+
+def test_latest_is_one_row_a_key(spark: SparkSession, tables: DeltaTables) -> None:
+    tables.write(
+        SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p"), ("a", 1, LATER, 2.0, "q"), ("a", 2, NOON, 3.0, "r"))
+    )
+    now = tables.latest(spark, SHOP, PLAIN)
+    assert now.columns == ["id", "floor", "ts", "x", "label"]
+    assert now.schema["floor"].dataType.simpleString() == "int"
+    assert sorted(row.label for row in now.collect()) == ["q", "r"]
+    then = tables.latest(spark, SHOP, PLAIN, at=NOON)
+    assert sorted(row.label for row in then.collect()) == ["p", "r"]
+
+
+def test_vacuum_keeps_pinned_versions(spark: SparkSession, tables: DeltaTables) -> None:
+    schema = SCHEMA.replace("ts timestamp, ", "")
+    for label in ("first", "second", "third"):
+        tables.write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+    tables.vacuum(spark, FIXED, retain_pins=[1], hours=0)
+    assert content(spark, tables, FIXED, version=1) == [("a", 1.0, "second")]
+    assert content(spark, tables, FIXED) == [("a", 1.0, "third")]
+    tables.vacuum(spark, FIXED, hours=0)
+    assert content(spark, tables, FIXED) == [("a", 1.0, "third")]
+    parquet = list(Path(tables.root).rglob("*.parquet"))
+    assert len([path for path in parquet if "_delta_log" not in path.parts]) == 1
+
+
+def test_optimize_keeps_rows(spark: SparkSession, tables: DeltaTables) -> None:
+    for label in "pqr":
+        tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, label)))
+    before = len(tables.files(PLAIN, 2).paths)
+    tables.optimize(spark, SHOP, PLAIN)
+    newest = tables.version(spark, PLAIN)
+    assert len(tables.files(PLAIN, newest).paths) < before
+    assert [label for *_, label in content(spark, tables, PLAIN)] == ["p", "q", "r"]
+
+
+def test_log_is_read_as_delta_reads_it(spark: SparkSession, tables: DeltaTables) -> None:
+    # More than ten commits, so that a checkpoint is among them.
+    for place in range(13):
+        mode = "merge" if place % 4 == 3 else "append"
+        tables.write(SHOP, PLAIN, rows(spark, ("a", place % 3, NOON, float(place), "p")), mode)
+    assert list(Path(tables.root).rglob("*.checkpoint*.parquet"))
+    for version in (0, 4, 9, 10, 12):
+        files = tables._load(spark, PLAIN, version).inputFiles()
+        assert sorted(Path(file.removeprefix("file:")) for file in files) == [
+            Path(path) for path in tables.files(PLAIN, version).paths
+        ]
+
+
+def test_log_with_what_a_plain_reader_misses_is_refused(spark: SparkSession, tables: DeltaTables) -> None:
+    tables.write(SHOP, PLAIN, rows(spark, *[("a", place, NOON, 1.0, "p") for place in range(9)]))
+    table = tables.identifier(PLAIN)
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)")
+    tables.files(PLAIN, tables.version(spark, PLAIN))
+    spark.sql(f"DELETE FROM {table} WHERE floor = 3")
+    version = tables.version(spark, PLAIN)
+    with pytest.raises(Unreadable, match="deletion vectors"):
+        tables.files(PLAIN, version)
+    from palette.offline.reading import open_history
+
+    assert len(open_history(spark, tables, SHOP, PLAIN, version).read(["x"])) == 8
