@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 SCRIPT = """
 import sys
 
-sys.path.insert(0, sys.argv[1])  # in this process alone: what the environment says reaches the workers too
+sys.path.insert(0, sys.argv[1])  # in this process alone: the workers have what the environment says
 
 import palette
 from dsl.registry import REGISTRY
@@ -32,9 +32,13 @@ assert is_remote()
 
 @F.udf("boolean")
 def importable(name):
-    import importlib.util
+    import importlib
 
-    return importlib.util.find_spec(name) is not None
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 found = spark.range(1).select(importable(F.lit("dsl")), importable(F.lit("palette"))).first()
@@ -54,7 +58,10 @@ def test_functions_agree_on_connect(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     root = Path(__file__).parents[2]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for package in ("dsl", "palette"):
+        (tmp_path / "hidden" / package).mkdir(parents=True)
+        (tmp_path / "hidden" / package / "__init__.py").write_text("raise ImportError('not on workers')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
     command = [sys.executable, str(script), str(root)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-4000:]
