@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.eats import eats
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+__all__ = ["eats", "spark"]
 
 
 @pytest.fixture(scope="session")
