@@ -1,0 +1,260 @@
+"""What fit does: where it looks up, how often, at which versions, and what stays."""
+
+from __future__ import annotations
+
+import datetime as dt
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.ml import Pipeline
+from pyspark.ml.feature import StringIndexer, VectorAssembler
+from pyspark.ml.regression import LinearRegression
+from pyspark.sql import functions as F
+
+from dsl import DSLEstimator, mean, nFill, nVal, sFill, sVal
+from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
+from tests.eats import NOW, START, differences, orders, rows_of, write
+
+pytestmark = pytest.mark.spark
+
+PREP, ZONE = "restaurant:kitchen:prep:r_id", "restaurant:kitchen:zone:r_id"
+AREA = DSLEstimator(lambdas={"area": sFill(sVal(ZONE), "z0")})
+BUSY = DSLEstimator(lambdas={"busy": nFill(nVal("region:traffic:busy:area"), 0)})
+
+
+@pytest.fixture
+def fresh(spark, tmp_path) -> FeatureStore:
+    """A store of one's own, to write to."""
+    store = FeatureStore(tmp_path / "store")
+    write(spark, store)
+    return store
+
+
+def test_look_ups_stand_where_their_keys_first_exist(eats):
+    pipeline = MLPipeline(AREA, BUSY, store=eats.store, timestampCol="at")
+    assert pipeline.explain().splitlines() == [
+        "basis",
+        "  lookup  r_id -> kitchen.zone",
+        f"  dsl     area = sFill(sVal('{ZONE}'), 'z0')",
+        "  lookup  area -> traffic.busy",
+        "  dsl     busy = nFill(nVal('region:traffic:busy:area'), 0.0)",
+    ]
+    by_hand = eats.store.training_set(eats.orders, {"zone": ZONE}, timestamp="at")
+    by_hand = by_hand.withColumn("area", F.coalesce("zone", F.lit("z0")))
+    by_hand = eats.store.training_set(by_hand, {"busy": "region:traffic:busy:area"}, timestamp="at").drop("zone")
+    expected = rows_of(by_hand.withColumn("busy", F.coalesce("busy", F.lit(0.0))))
+    assert not differences(expected, rows_of(pipeline.fit(eats.orders).transform(eats.orders)))
+
+
+def test_one_feature_through_two_join_keys_and_a_composite_key(eats):
+    there, back, ride = "region:traffic:busy:origin", "region:traffic:busy:dest", "route:trips:ride:origin,dest"
+    stage = DSLEstimator(lambdas={"a": nVal(there), "b": nVal(back), "ride": nVal(ride)})
+    basis = eats.orders
+    found = rows_of(MLPipeline(stage, store=eats.store, timestampCol="at").fit(basis).transform(basis))
+    names = {"a": there, "b": back, "ride": ride}
+    assert not differences(rows_of(eats.store.training_set(basis, names, timestamp="at")), found)
+    assert any(row["a"] != row["b"] for row in found.values())
+    assert {row["ride"] for row in found.values() if row["at"]} == {12.5, 14.0}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_looked_up_values_are_dropped_unless_kept(eats, keep):
+    model = MLPipeline(AREA, BUSY, store=eats.store, timestampCol="at", keepFeatures=keep).fit(eats.orders)
+    added = [column for column in model.transform(eats.orders).columns if column not in eats.orders.columns]
+    assert added == ([ZONE, "area", "region:traffic:busy:area", "busy"] if keep else ["area", "busy"])
+    snapshot = eats.store.snapshot(at=NOW)
+    assert sorted(model.score_instance({"r_id": "r1"}, store=snapshot, now=NOW)) == sorted(added)
+
+
+def test_fit_looks_each_row_up_once(spark, eats, tmp_path):
+    """Statistics, indexer and regression each run the data; the rows of the basis are made once."""
+    log = tmp_path / "rows"
+
+    @F.udf("double")
+    def logged(number):
+        with Path(log).open("a") as file:
+            file.write(f"{number}\n")
+        return float(number)
+
+    basis = orders(spark, rows=15).withColumn("size", logged(F.col("id").cast("int")))
+    stages = [
+        DSLEstimator(lambdas={"prep": nFill(nVal(PREP), mean(nVal(PREP))), "area": sFill(sVal(ZONE), "z0")}),
+        StringIndexer(inputCol="area", outputCol="place"),
+        DSLEstimator(lambdas={"busy": nFill(nVal("region:traffic:busy:area"), mean(nVal("basis:prep")))}),
+        VectorAssembler(inputCols=["prep", "place", "busy", "size"], outputCol="vector"),
+        LinearRegression(featuresCol="vector", labelCol="minutes", maxIter=5),
+    ]
+    MLPipeline(*stages, store=eats.store, timestampCol="at").fit(basis)
+    assert sorted(int(line) for line in log.read_text().split()) == list(range(15))
+
+
+def test_pins_rebuild_the_training_set_after_later_writes(spark, fresh):
+    basis = orders(spark)
+    pipeline = MLPipeline(AREA, BUSY, store=fresh, timestampCol="at", keepFeatures=True)
+    model = pipeline.fit(basis)
+    assert model.getPins() == {"region:traffic": 0, "restaurant:kitchen": 0}
+    names = {ZONE: ZONE, PREP: PREP}
+    before = rows_of(fresh.training_set(basis, names, timestamp="at"))
+    late = [(f"r{r}", START + timedelta(hours=h, minutes=1), None, -1.0, 0, "x", True, "z9")
+            for r in range(5) for h in range(30)]  # fmt: skip
+    fresh.write("restaurant:kitchen", spark.createDataFrame(late, fresh.tables.read(
+        spark, fresh.entity("restaurant"), fresh.group("restaurant:kitchen")).schema))  # fmt: skip
+    after = rows_of(fresh.training_set(basis, names, timestamp="at"))
+    rebuilt = rows_of(fresh.training_set(basis, names, timestamp="at", version=model.getPins()))
+    assert differences(before, after)
+    assert not differences(before, rebuilt)
+    assert differences(rows_of(model.transform(basis)), before), "transform reads what is known now"
+
+
+def test_fit_reads_explicit_look_ups_at_the_pins_too(spark, fresh):
+    basis = orders(spark)
+    stage = PaletteTransformer(features={"dishes": "restaurant:menu:dishes:r_id"})
+    model = MLPipeline(stage, store=fresh).fit(basis)
+    assert model.getPins() == {"restaurant:menu": 0}
+    assert model.stages[0].getFeatures() == stage.getFeatures()
+
+
+def test_a_saved_model_keeps_its_versions_until_it_is_replaced_or_released(spark, fresh, tmp_path):
+    model = MLPipeline(AREA, store=fresh, timestampCol="at").fit(orders(spark))
+    assert fresh.catalog.pins() == {}
+    path = str(tmp_path / "model")
+    model.save(path)
+    assert fresh.catalog.pins() == {f"model:{path}": {"restaurant:kitchen": 0}}
+    newer = MLPipeline(BUSY.copy().setLambdas({"b": nVal("region:traffic:busy:region")}), store=fresh).fit(
+        orders(spark)
+    )
+    with pytest.raises(Exception, match="exist"):
+        newer.save(path)
+    assert fresh.catalog.pins() == {f"model:{path}": {"restaurant:kitchen": 0}}, "a save that failed changes no pins"
+    newer.write().overwrite().save(path)
+    assert fresh.catalog.pins() == {f"model:{path}": {"region:traffic": 0}}
+    fresh.release(f"model:{path}")
+    assert fresh.catalog.pins() == {}
+
+
+def test_vacuum_spares_the_versions_of_a_saved_model(spark, fresh, tmp_path):
+    basis = orders(spark)
+    model = MLPipeline(AREA, store=fresh, timestampCol="at").fit(basis)
+    model.save(str(tmp_path / "model"))
+    before = rows_of(fresh.training_set(basis, {"zone": ZONE}, timestamp="at"))
+    fresh.optimize("restaurant:kitchen")
+    fresh.vacuum("restaurant:kitchen", hours=0)
+    again = fresh.training_set(basis, {"zone": ZONE}, timestamp="at", version=model.getPins())
+    assert not differences(before, rows_of(again))
+
+
+def test_what_only_a_statistic_reads_is_not_needed_any_more(eats):
+    label = nVal("basis:minutes") * 0 + nVal("region:traffic:busy:region")
+    stage = DSLEstimator(lambdas={"prep": nFill(nVal(PREP), mean(label))})
+    model = MLPipeline(stage, store=eats.store, timestampCol="at", keepFeatures=True).fit(eats.orders)
+    assert model.looked_up == {PREP: PREP}
+    unlabelled = eats.orders.drop("minutes", "region")
+    expected = rows_of(model.transform(eats.orders).drop("minutes", "region"))
+    assert not differences(expected, rows_of(model.transform(unlabelled)))
+    snapshot = eats.store.snapshot(at=NOW, groups=["restaurant:kitchen"])
+    assert model.score_instance({"r_id": "r0"}, store=snapshot, now=NOW)["prep"] == 16.0
+
+
+def test_explicit_look_ups_are_used_by_the_expressions_after_them(eats):
+    explicit = PaletteTransformer(store=eats.store, features={"p": f"@palette:{PREP}"}, timestampCol="at")
+    stage = DSLEstimator(lambdas={"prep": nFill(nVal(PREP))})
+    pipeline = MLPipeline(explicit, stage, store=eats.store, timestampCol="at")
+    assert "lookup" not in pipeline.explain()
+    model = pipeline.fit(eats.orders)
+    found = rows_of(model.transform(eats.orders))
+    planned = rows_of(MLPipeline(stage, store=eats.store, timestampCol="at").fit(eats.orders).transform(eats.orders))
+    assert not differences(
+        planned, {key: {name: row[name] for name in row if name != "p"} for key, row in found.items()}
+    )
+    snapshot = eats.store.snapshot(at=NOW)
+    assert model.score_instance({"r_id": "r4"}, store=snapshot, now=NOW) == {"p": 20.0, "prep": 20.0}
+
+
+def test_a_column_of_the_basis_may_be_replaced_by_itself(eats):
+    stage = DSLEstimator(lambdas={"size": nVal("basis:size") * 2, "half": nVal("basis:size") / 2})
+    model = MLPipeline(stage).fit(eats.orders)
+    before, after = rows_of(eats.orders), rows_of(model.transform(eats.orders))
+    assert model.transform(eats.orders).columns == [*eats.orders.columns, "half"]
+    for key, row in after.items():
+        assert (row["size"], row["half"]) == (before[key]["size"] * 2.0, before[key]["size"] / 2), (
+            "both see the old one"
+        )
+    assert model.score_instance({"size": 3}) == {"size": 6.0, "half": 1.5}
+
+
+def test_a_plain_pipeline_finds_features_by_metadata(eats, tmp_path):
+    look_up = PaletteTransformer(store=eats.store, features={"p": PREP, "zone": ZONE}, timestampCol="at")
+    dsl = DSLEstimator(lambdas={"prep": nFill(nVal(PREP)), "area": sFill(sVal(ZONE), "z0")})
+    second = PaletteTransformer(store=eats.store, features={"b": "region:traffic:busy:area"}, timestampCol="at")
+    plain = Pipeline(stages=[look_up, dsl, second, BUSY]).fit(eats.orders).transform(eats.orders)
+    planned = MLPipeline(dsl, BUSY, store=eats.store, timestampCol="at").fit(eats.orders).transform(eats.orders)
+    assert not differences(rows_of(planned), rows_of(plain.drop("p", "zone", "b")))
+
+
+def test_without_metadata_the_planned_pipeline_still_works(spark, eats):
+    """A union loses metadata; MLPipeline binds names to columns itself."""
+    basis = eats.orders.filter("id < 5").union(eats.orders.filter("id >= 5"))
+    model = MLPipeline(AREA, BUSY, store=eats.store, timestampCol="at").fit(basis)
+    assert not differences(rows_of(model.transform(basis)), rows_of(model.transform(eats.orders)))
+
+
+def test_batch_inference_takes_the_latest_values_once_the_time_is_cleared(spark, eats, tmp_path):
+    model = MLPipeline(AREA, BUSY, store=eats.store, timestampCol="at").fit(eats.orders)
+    today = orders(spark).drop("at", "minutes")
+    with pytest.raises(TypeError, match=r"no timestamp column 'at'.*stage\.clear\(stage\.timestampCol\)"):
+        model.transform(today)
+    model.clear(model.timestampCol)
+    # ttl counts from now, long after these values: all expired.
+    assert {row["busy"] for row in rows_of(model.transform(today)).values()} == {0.0}
+    menu = MLPipeline(DSLEstimator(lambdas={"n": nVal("restaurant:menu:dishes:r_id")}), store=eats.store)
+    assert {row["n"] for row in rows_of(menu.fit(today).transform(today)).values()} == {12.0, 7.0, None}
+    explicit = PaletteTransformer(store=eats.store, features=["restaurant:menu:dishes:r_id"], timestampCol="at")
+    with pytest.raises(TypeError, match="clear"):
+        explicit.transform(today)
+    explicit.clear(explicit.timestampCol)
+    assert {row["dishes"] for row in rows_of(explicit.transform(today)).values()} == {12, 7, None}
+
+
+def test_created_counts_only_what_was_written(eats):
+    basis = eats.orders.withColumn("at", F.lit(START + timedelta(hours=6, minutes=2)))
+    stage = DSLEstimator(lambdas={"prep": nVal(PREP)})
+    prep = {}
+    for mode in ("event", "created"):
+        model = MLPipeline(stage, store=eats.store, timestampCol="at", pointInTime=mode).fit(basis)
+        prep[mode] = {row["r_id"]: row["prep"] for row in rows_of(model.transform(basis)).values()}
+    assert (prep["event"]["r0"], prep["created"]["r0"]) == (11.5, 10.0)
+
+
+def test_a_loaded_model_reads_the_store_it_is_given(spark, eats, fresh, tmp_path):
+    path = str(tmp_path / "model")
+    explicit = PaletteTransformer(store=eats.store, features={"dishes": "restaurant:menu:dishes:r_id"})
+    MLPipeline(explicit, AREA, store=eats.store, timestampCol="at").fit(eats.orders).save(path)
+    later = START + timedelta(hours=1)
+    other = [("r0", later, later, 1.0, 1, "x", True, "elsewhere")]
+    fresh.write("restaurant:kitchen", spark.createDataFrame(other, fresh.tables.read(
+        spark, fresh.entity("restaurant"), fresh.group("restaurant:kitchen")).schema))  # fmt: skip
+    fresh.write(
+        "restaurant:menu",
+        spark.createDataFrame([("r0", 99, None)], "restaurant_uuid string, dishes int, taste array<float>"),
+    )
+    asked = spark.createDataFrame([("r0", later)], "r_id string, at timestamp")
+    before = MLPipelineModel.load(path).transform(asked).first()
+    after = MLPipelineModel.load(path, store=fresh).transform(asked).first()
+    assert (before["dishes"], after["dishes"]) == (12, 99)
+    assert (before["area"], after["area"]) == ("z0", "elsewhere")
+    assert MLPipelineModel.load(path, store=fresh.uri).store.uri == fresh.uri
+    eats.store.release(f"model:{path}")
+
+
+def test_times_with_a_zone_and_dates_are_read_as_utc(spark, eats):
+    stage = DSLEstimator(lambdas={"prep": nVal(PREP)})
+    model = MLPipeline(stage, store=eats.store, timestampCol="at").fit(eats.orders)
+    at = dt.datetime(2026, 3, 2, 0, 0)
+    rows = [("r0", at)]
+    answers = [
+        model.transform(spark.createDataFrame(rows, f"r_id string, at {kind}")).first()["prep"]
+        for kind in ("timestamp", "timestamp_ntz")
+    ]
+    answers.append(model.transform(spark.createDataFrame([("r0", at.date())], "r_id string, at date")).first()["prep"])
+    assert answers == [13.0, 13.0, 13.0]

@@ -1,0 +1,193 @@
+"""One row at a time: from snapshots, from the live store, with rows as people send them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import UserDict
+from datetime import timedelta
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
+from pyspark.ml.feature import StringIndexer, VectorAssembler
+from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, RandomForestRegressor
+
+from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
+from palette import MLPipeline, PaletteTransformer
+from palette.errors import DataError, SchemaError, SnapshotError
+from palette.serving import LocalPipeline, RowRejectedError
+from tests.eats import HOUR, NOW, differences, orders, rows_of, scored, write
+
+pytestmark = pytest.mark.spark
+
+PREP, ZONE = "restaurant:kitchen:prep:r_id", "restaurant:kitchen:zone:r_id"
+LAMBDAS = {
+    "area": sFill(sVal(ZONE), "z0"),
+    "prep": nFill(nVal(PREP)),
+    "meals": iVal("restaurant:kitchen:n_meal:r_id"),
+    "open": bVal("restaurant:kitchen:open:r_id"),
+    "since": tVal("restaurant:kitchen:event_time:r_id"),
+    "taste": vVal("restaurant:menu:taste:r_id"),
+}
+
+
+@pytest.fixture(scope="module")
+def snapshot(eats):
+    return eats.store.snapshot(at=NOW)
+
+
+@pytest.fixture(scope="module")
+def model(eats):
+    second = DSLEstimator(lambdas={"busy": nFill(nVal("region:traffic:busy:area"), 0)})
+    pipeline = MLPipeline(DSLEstimator(lambdas=LAMBDAS), second, store=eats.store, timestampCol="at")
+    return pipeline.fit(eats.orders)
+
+
+def test_plain_python_values_come_back(model, snapshot):
+    found = model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW)
+    assert found == {
+        "area": "z2", "prep": 18.0, "meals": 48, "open": True, "since": NOW - 6 * HOUR, "taste": [1.0],
+        "busy": 2 + 2.7,
+    }  # fmt: skip
+    assert [type(value) for value in found.values()] == [str, float, int, bool, dt.datetime, list, float]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({"r_id": np.str_("r2")}, id="numpy-text"),
+        pytest.param(UserDict({"r_id": "r2"}), id="mapping"),
+        pytest.param(MappingProxyType({"r_id": "r2"}), id="read-only"),
+        pytest.param({"r_id": "r2", "unknown": object()}, id="more-than-needed"),
+    ],
+)
+def test_rows_may_be_any_mapping(model, snapshot, row):
+    expected = model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW)
+    assert not differences({0: expected}, {0: model.score_instance(row, store=snapshot, now=NOW)})
+
+
+def test_numpy_values_and_zones_in_the_row(eats):
+    stage = DSLEstimator(
+        lambdas={"n": nVal("basis:size"), "i": iVal("basis:id"), "t": tVal("basis:at"), "m": nVal("basis:minutes")}
+    )
+    model = MLPipeline(stage).fit(eats.orders)
+    zone = dt.timezone(timedelta(hours=5, minutes=30))
+    row = {"size": np.int64(3), "id": np.int32(4), "minutes": np.float32(0.5), "at": NOW.replace(tzinfo=zone)}
+    expected = {"n": 3.0, "i": 4, "t": NOW - timedelta(hours=5, minutes=30), "m": 0.5}
+    assert not differences({0: expected}, {0: model.score_instance(row)})
+    row |= {"at": pd.Timestamp(NOW, tz="Asia/Kolkata")}
+    assert not differences({0: expected}, {0: model.score_instance(row)})
+    assert model.score_instance({"minutes": np.float64("nan"), "at": None})["t"] is None
+
+
+def test_missing_and_null_keys_are_missing_features(model, snapshot):
+    unknown = model.score_instance({"r_id": "nowhere"}, store=snapshot, now=NOW)
+    assert unknown == {"area": "z0", "prep": 15.0, "meals": None, "open": None, "since": None, "taste": None,
+                       "busy": 2.7}  # fmt: skip
+    for row in ({"r_id": None}, {}):
+        assert model.score_instance(row, store=snapshot, now=NOW) == unknown
+
+
+def test_ttl_counts_at_now_and_the_past_is_refused(model, snapshot):
+    fresh = model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW + 18 * HOUR)
+    stale = model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW + 18 * HOUR + timedelta(microseconds=1))
+    assert (fresh["prep"], stale["prep"], stale["taste"]) == (18.0, 15.0, [1.0])
+    with pytest.raises(SnapshotError, match="before the snapshot's time"):
+        model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW - HOUR)
+
+
+def test_the_online_store_is_the_default_and_live(spark, tmp_path):
+    from palette import FeatureStore
+
+    store = FeatureStore(tmp_path / "store")
+    write(spark, store)
+    stage = DSLEstimator(lambdas={"prep": nFill(nVal(PREP), -1)})
+    model = MLPipeline(stage, store=store, timestampCol="at").fit(orders(spark))
+    assert model.score_instance({"r_id": "r1"}, now=NOW) == {"prep": -1.0}
+    store.materialize("restaurant:kitchen", to=NOW)
+    assert model.score_instance({"r_id": "r1"}, now=NOW) == {"prep": 17.0}
+    store.online.write("restaurant:kitchen", [{"restaurant_uuid": "r1", "event_time": NOW, "prep": 5}])
+    assert model.score_instance({"r_id": "r1"}, now=NOW) == {"prep": 5.0}
+    assert model.score_instance({"r_id": "r1"}, store=store.online, now=NOW) == {"prep": 5.0}
+    assert model.score_instance({"r_id": "r1"}, store=store, now=NOW) == {"prep": 5.0}
+    explicit = PaletteTransformer(features={"p": PREP})
+    model = MLPipeline(explicit, store=store).fit(orders(spark).drop("at"))
+    assert model.score_instance({"r_id": "r1"}, now=NOW) == {"p": 5.0}
+    assert PaletteTransformer(store=store, features={"p": PREP}).score_instance({"r_id": "r1"}, now=NOW) == {"p": 5.0}
+
+
+# Made in the test: Spark's classes need a session.
+MODELS = [
+    (LinearRegression, {"maxIter": 3}),
+    (DecisionTreeRegressor, {"maxDepth": 3, "seed": 1}),
+    (RandomForestRegressor, {"numTrees": 3, "seed": 1}),
+    (LogisticRegression, {"labelCol": "late", "maxIter": 3, "threshold": 0.3}),
+    (LogisticRegression, {"labelCol": "kind", "maxIter": 3, "family": "multinomial", "thresholds": [0.2, 0.7, 0.1]}),
+    (RandomForestClassifier, {"labelCol": "kind", "numTrees": 3, "seed": 1}),
+    (GBTClassifier, {"labelCol": "late", "maxIter": 2, "seed": 1}),
+]
+
+
+@pytest.mark.parametrize(("final", "params"), MODELS)
+def test_spark_models_answer_through_predict(spark, eats, snapshot, final, params):
+    """All columns that transform() adds: prediction, and of classifiers raw prediction and probability."""
+    labels = {"late": nVal("basis:minutes") * 0 + (nVal("basis:id") % 2), "kind": nVal("basis:id") % 3}
+    first = DSLEstimator(lambdas={"prep": nFill(nVal(PREP)), **labels})
+    assembler = VectorAssembler(inputCols=["prep", "size", "id"], outputCol="features")
+    stage = final(**{"labelCol": "minutes", **params})
+    model = MLPipeline(first, assembler, stage, store=eats.store, timestampCol="at").fit(eats.orders)
+    basis = orders(spark, rows=10, at=NOW)
+    added = [column for column in model.transform(basis).columns if column not in basis.columns]
+    expected = rows_of(model.transform(basis).select("id", *added))
+    found = scored(model, [row.asDict() for row in basis.collect()], store=snapshot, now=NOW)
+    assert not differences(expected, {key: {"id": key, **row} for key, row in found.items()})
+
+
+def test_a_bundle_scores_what_the_model_scores(eats, snapshot, tmp_path):
+    first = DSLEstimator(lambdas=LAMBDAS)
+    assembler = VectorAssembler(inputCols=["prep", "size", "taste_at"], outputCol="vector", handleInvalid="skip")
+    taste = DSLEstimator(lambdas={"taste_at": "element(vVal('restaurant:menu:taste:r_id'), 0)"})
+    model = MLPipeline(first, taste, assembler, store=eats.store, timestampCol="at").fit(eats.orders)
+    model.save_bundle(tmp_path / "bundle")
+    snapshot.save(tmp_path / "snapshot")
+    from palette import Snapshot
+
+    local = LocalPipeline.load(tmp_path / "bundle", store=Snapshot.load(tmp_path / "snapshot"))
+    row = {"r_id": "r2", "size": 2}
+    expected = model.score_instance(row, store=snapshot, now=NOW)
+    assert not differences({0: expected}, {0: local.score_instance(row, now=NOW)})
+    assert expected["vector"] == [18.0, 2.0, 1.0]
+    for scorer in (local, model):
+        with pytest.raises(RowRejectedError, match="taste_at is null"):
+            scorer.score_instance(
+                {"r_id": "r1", "size": 2}, **({} if scorer is local else {"store": snapshot}), now=NOW
+            )
+
+
+def test_stages_without_a_local_form_are_refused_by_name(eats, snapshot, tmp_path):
+    first = DSLEstimator(lambdas={"area": sFill(sVal(ZONE), "z0"), "prep": nFill(nVal(PREP))})
+    assembler = VectorAssembler(inputCols=["prep"], outputCol="features")
+    regression = LinearRegression(labelCol="minutes", maxIter=1)
+    model = MLPipeline(first, assembler, regression, store=eats.store, timestampCol="at").fit(eats.orders)
+    with pytest.raises(SchemaError, match=rf"{model.stages[-1].uid} \(LinearRegressionModel\) has no local form"):
+        model.save_bundle(tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+    indexer = StringIndexer(inputCol="area", outputCol="place")
+    model = MLPipeline(first, indexer, store=eats.store, timestampCol="at").fit(eats.orders)
+    with pytest.raises(SchemaError, match=r"StringIndexerModel\) cannot score single rows"):
+        model.score_instance({"r_id": "r1"}, store=snapshot, now=NOW)
+
+
+def test_what_is_asked_wrongly_is_told(model, snapshot):
+    with pytest.raises(DataError, match=r"join key 'r_id' .*expected string, found int 5"):
+        model.score_instance({"r_id": 5}, store=snapshot, now=NOW)
+    with pytest.raises(DataError, match="a row is a mapping"):
+        model.score_instance([("r_id", "r1")], store=snapshot, now=NOW)
+
+
+def test_nan_stays_nan_where_nothing_fills_it(eats, snapshot):
+    model = MLPipeline(DSLEstimator(lambdas={"m": nVal("basis:minutes")})).fit(eats.orders)
+    assert math.isnan(model.score_instance({"minutes": math.nan})["m"])
