@@ -206,17 +206,14 @@ def _engine(spark: SparkSession, *, interpreted: bool) -> Iterator[None]:
         "spark.sql.codegen.wholeStage": str(not interpreted).lower(),
         "spark.sql.codegen.factoryMode": "NO_CODEGEN" if interpreted else "CODEGEN_ONLY",
     }
-    before = {name: spark.conf.get(name, None) for name in wanted}
+    before = {name: spark.conf.get(name) for name in wanted}
     for name, value in wanted.items():
         spark.conf.set(name, value)
     try:
         yield
     finally:
         for name, value in before.items():
-            if value is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, value)
+            spark.conf.set(name, value)
 
 
 def _ordinal(number: float) -> int:

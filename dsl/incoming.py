@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from dsl.dtypes import BOOL, INT, NUM, STR, TS, DType
+from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslTypeError
 
 __all__ = ["naive_utc", "reader", "reading_lines"]
@@ -103,14 +103,15 @@ def reading_lines(
     bind : callable
         Returns the name of a constant, given its value and a key that tells it from others.
     trusted : bool, default False
-        Whether the value is known to be one of the source type, out of a store that checked it.
+        Whether the value is known to be one of the source type, out of a store that checked it. A vector may still
+        have missing elements.
 
     Examples
     --------
     >>> reading_lines("x", DType.STRING, "string", "basis:city", lambda value, key: "c")
     ['if x.__class__ is not c and x is not None: x = c(x)']
     """
-    if trusted and (source_type == dtype.spark or (dtype, source_type) in _SAME):
+    if trusted and dtype is not VEC and (source_type == dtype.spark or (dtype, source_type) in _SAME):
         return []
     whole = f"{local} = {local} + {bind(0.0, ('number', 0.0))}"
     if dtype is NUM and source_type in _INTEGRAL and trusted:

@@ -59,9 +59,8 @@ def _print(node: Node) -> tuple[str, int]:
         case Call(name, (operand,)) if name in _PREFIX:
             sign, strength = _PREFIX[name]
             return f"{sign}{_within(operand, strength)}", strength
-        case Call(name, args):
-            return f"{name}({', '.join(_print(arg)[0] for arg in args)})", _ATOM
-    raise AssertionError(node)
+    assert isinstance(node, Call)
+    return f"{node.name}({', '.join(_print(arg)[0] for arg in node.args)})", _ATOM
 
 
 def _within(node: Node, strength: int) -> str:

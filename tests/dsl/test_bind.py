@@ -10,9 +10,11 @@ import pytest
 import dsl
 from dsl import Binding, DslError, DslTypeError, UnknownReferenceError, nFill, nVal, parse
 from dsl.bind import MAX_ENTRIES, bind, expand, frozen, references, statistic_calls
+from dsl.build import call
 from dsl.constants import decode, encode
-from dsl.dtypes import NUM
+from dsl.dtypes import NUM, STR
 from dsl.nodes import Literal, Widen
+from dsl.registry import REGISTRY, Arg
 
 param = pytest.param
 
@@ -81,6 +83,20 @@ def test_macro_is_written_out():
     node = parse("zScore('basis:x')")
     assert str(node) == "zScore(nVal('basis:x'))"
     assert str(expand(node)) == "(nVal('basis:x') - mean(nVal('basis:x'))) / stddev(nVal('basis:x'))"
+
+
+def test_macro_of_the_wrong_type_is_refused():
+    class Shout:
+        """The text in capitals, it says, as a number."""
+
+        expand = staticmethod(lambda text: call("upper", text))
+
+    REGISTRY.macro("shout", Arg("text", STR), returns=NUM, examples=[(("a",), 1.0)])(Shout)
+    try:
+        with pytest.raises(DslTypeError, match="shout: expands to string, not to number"):
+            bound("shout('a')")
+    finally:
+        del REGISTRY._entries["shout"]
 
 
 def test_statistics_are_replaced_by_their_values():

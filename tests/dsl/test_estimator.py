@@ -23,6 +23,7 @@ from dsl import (
     nFill,
     nVal,
 )
+from dsl.bind import MAX_ENTRIES
 from dsl.testing import same
 
 pytestmark = pytest.mark.spark
@@ -215,6 +216,17 @@ def test_no_outputs_change_nothing(frame):
     fitted = DSLEstimator(lambdas={}).fit(frame)
     assert fitted.transform(frame).columns == frame.columns
     assert fitted.score_instance({}) == {}
+
+
+def test_too_many_groups_are_refused(spark):
+    frame = spark.range(MAX_ENTRIES + 2).selectExpr("string(id) s", "1.0d label")
+    with pytest.raises(DslError, match="10000 are kept; use hashBucket"):
+        DSLEstimator(lambdas={"y": "targetMean(sVal('basis:s'), 'basis:label')"}).fit(frame)
+
+
+def test_model_params_are_checked():
+    with pytest.raises(TypeError, match="expected a dict, found 3"):
+        DSLModel(bindings=3)
 
 
 def test_fit_bound_ignores_metadata(frame):

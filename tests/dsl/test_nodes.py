@@ -90,6 +90,7 @@ def test_literal_of_a_python_value(value, expected):
         param(lambda: X + "text", DslTypeError, "malformed", id="text in a sum"),
         param(lambda: dsl.eq(X, "basis:y"), DslTypeError, "nVal\\('basis:y'\\)", id="text compared"),
         param(lambda: dsl.eq(X, dsl.vVal("basis:v")), DslTypeError, "found vector", id="vector compared"),
+        param(lambda: dsl.eq(X, "text"), DslTypeError, "found string 'text'$", id="text that is no name compared"),
         param(lambda: bool(X > 1), DslTypeError, "no truth value", id="truth"),
         param(lambda: 1 < X < 2, DslTypeError, "two comparisons", id="chain"),
         param(lambda: nVal("x"), RefError, "malformed", id="name"),
@@ -146,6 +147,16 @@ def test_shared_nodes_count_each_time():
     assert len(list(walk(node))) == node.depth
     with pytest.raises(DslError, match="too large"):
         node + node
+
+
+def test_empty_list_is_of_the_type_wanted():
+    assert dsl.oneHotOf("a", {}).args[1] == Literal((), DType.WEIGHTS)
+    assert call("oneHotOf", "a", []).args[1] == Literal((), DType.WEIGHTS)
+
+
+def test_literal_equals_no_other_kind_of_thing():
+    assert literal(1) != 1
+    assert literal("a") != X
 
 
 def test_walk_yields_parts_first():

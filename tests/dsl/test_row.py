@@ -15,6 +15,7 @@ import pytest
 import dsl
 from dsl import Binding, DslTypeError, compile_row, nFill, nVal, parse
 from dsl.bind import bind
+from dsl.incoming import reading_lines
 from dsl.row import define, generate, reader, reads_of
 from dsl.testing import same
 
@@ -175,6 +176,34 @@ def test_incoming_value(dtype, source, value, expected):
     score = compile_row(f"{name}('basis:x')", {"basis:x": Binding("x", source)})
     assert same(score({"x": value}), expected)
     assert score({"x": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "source", "value", "expected"),
+    [
+        param("number", "double", 1.5, 1.5, id="double"),
+        param("number", "float", 0.5, 0.5, id="float"),
+        param("number", "bigint", 2, 2.0, id="integer as number"),
+        param("number", "decimal(5,2)", Decimal("1.10"), 1.1, id="decimal"),
+        param("integer", "tinyint", 2, 2, id="integer"),
+        param("string", "string", "a", "a", id="text"),
+        param("timestamp", "timestamp", datetime(2024, 1, 1), datetime(2024, 1, 1), id="time"),
+        param("timestamp", "date", date(2024, 1, 1), datetime(2024, 1, 1), id="date"),
+        param("vector", "array<double>", [1.0, None], None, id="vector with a null"),
+        param("vector", "array<double>", [1.0], [1.0], id="vector"),
+    ],
+)
+def test_value_of_a_store_is_converted_where_it_must_be(dtype, source, value, expected):
+    names, constants = {}, {}
+
+    def name(constant, key):
+        constants[names.setdefault(key, f"c{len(names)}")] = constant
+        return names[key]
+
+    lines = reading_lines("x", dsl.DType(dtype), source, "basis:x", name, trusted=True)
+    convert = define("f", ["x"], [*lines, "return x"], constants)
+    assert same(convert(value), expected)
+    assert convert(None) is None
 
 
 @pytest.mark.parametrize(
