@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from dsl.bind import Binding, bind
-from dsl.dtypes import READERS, reads
+from dsl.dtypes import READERS, VEC, reads
 from dsl.incoming import reader, reading_lines
 from dsl.nodes import Node, Read
 from dsl.parser import parse
@@ -139,12 +139,15 @@ class _PlanCode:
             self._columns[column] = (program.outputs[column], node.dtype.spark)
 
     def _read(self, read: Read, binding: Binding) -> str:
-        """Return the variable that holds a read; values of stores and of earlier steps need no check."""
+        """Return the variable that holds a read; values of stores and of earlier steps need no check.
+
+        But for vectors: one with a missing element is missing itself, and a store keeps it as it came.
+        """
         known: tuple[object, ...] = ("read", read.dtype, binding.column, binding.type)
         trusted = binding.column in self._columns
         if trusted:
             atom, source = self._columns[binding.column]
-            if source == read.dtype.spark:
+            if source == read.dtype.spark and read.dtype is not VEC:
                 return atom
             known = (*known, atom)
         else:
@@ -181,8 +184,13 @@ class _PlanCode:
 
     def function(self) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
         """Return the generated function."""
-        pairs = (f"{self._constant(column, column)}: {self._columns[column][0]}" for column in self._plan.outputs)
+        pairs = (f"{self._constant(column, column)}: {self._own(column)}" for column in self._plan.outputs)
         return define("score", ["row", "now"], [*self._lines, f"return {{{', '.join(pairs)}}}"], self._constants)
+
+    def _own(self, column: str) -> str:
+        """Return a value that the caller may change: an array may be the store's."""
+        atom, source = self._columns[column]
+        return f"None if {atom} is None else [*{atom}]" if source.startswith("array") else atom
 
     def _constant(self, value: object, key: Hashable) -> str:
         if key not in self._names:
