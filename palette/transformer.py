@@ -91,8 +91,13 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
             self.setFeatures(given.pop("features"))
         self._set(**given)
         if self._store is not None:
-            self._check_names(list(self.getFeatures().values()))
+            self.check()
         return self
+
+    def check(self) -> None:
+        """Refuse features that the store does not have, or that cannot answer ``pointInTime``; without Spark."""
+        if self.getFeatures():
+            self._check_names(list(self.getFeatures().values()))
 
     def getFeatures(self) -> dict[str, str]:
         """Return output column to expression."""

@@ -130,6 +130,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         plan = PipelinePlan.of(self.getStages(), self.store.feature if self.has_store else None)
         if plan.names:
             self._check_names(plan.names)
+        for stage in plan.explicit:
+            Fitting(self, plan).bound(stage).check()
         return plan
 
     def explain(self) -> str:

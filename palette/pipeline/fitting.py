@@ -122,8 +122,8 @@ class Fitting:
         return bindings
 
     def _versions(self, spark: SparkSession) -> dict[str, int]:
-        explicit = [stage for stage in self._plan.stages if isinstance(stage, PaletteTransformer)]
-        names = [name for stage in explicit if self._shares_store(stage) for name in stage.getFeatures().values()]
+        shared = [stage for stage in self._plan.explicit if self._shares_store(stage)]
+        names = [name for stage in shared for name in stage.getFeatures().values()]
         names += [ref.name for ref in self._plan.names]
         if not names:
             return {}

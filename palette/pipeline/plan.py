@@ -78,6 +78,11 @@ class PipelinePlan:
         return [ref for refs in self.lookups.values() for ref in refs]
 
     @property
+    def explicit(self) -> list[PaletteTransformer]:
+        """The look-ups that stand in the pipeline as stages."""
+        return [stage for stage in self.stages if isinstance(stage, PaletteTransformer)]
+
+    @property
     def for_scoring(self) -> set[str]:
         """Names of the features that are still needed after fit: not those that only a statistic reads."""
         nodes = [node for stage in self.stages if isinstance(stage, DSL) for node in stage.nodes().values()]
