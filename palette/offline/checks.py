@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["conform", "converted", "quoted", "raise_bad_rows", "readable", "require", "stored_types"]
+__all__ = ["conform", "converted", "quoted", "readable", "refuse_bad_rows", "require", "stored_types"]
 
 SAMPLE = 5
 
@@ -76,8 +76,14 @@ def conform(df: DataFrame, entity: Entity, group: FeatureGroup, now: int) -> Dat
     return df.select(*columns)
 
 
-def raise_bad_rows(df: DataFrame, entity: Entity, group: FeatureGroup, cause: Exception) -> None:
-    """Raise :class:`DataError` with count and sample if rows of ``df`` lack a key or event time."""
+def refuse_bad_rows(df: DataFrame, entity: Entity, group: FeatureGroup) -> None:
+    """Tell why writing failed, if it was because rows lack a key or event time.
+
+    Raises
+    ------
+    DataError
+        With their number and a sample.
+    """
     required = [*entity.keys, *([group.timestamp] if group.timestamp else [])]
     bad = F.lit(False)
     for name in required:
@@ -89,7 +95,7 @@ def raise_bad_rows(df: DataFrame, entity: Entity, group: FeatureGroup, cause: Ex
         raise DataError(
             f"{group.full_name}: {count} rows have a null in {', '.join(required)}, nothing was written "
             f"(filter them out, or fill them): {sample}"
-        ) from cause
+        ) from None
 
 
 def quoted(name: str) -> Column:

@@ -63,21 +63,27 @@ def read_log(table: str, version: int) -> Files:
     Unreadable
         If they cannot be read directly, with the reason.
     """
-    added: dict[str, dict[str, Any]] = {}
+    added: dict[tuple[str, ...], dict[str, Any]] = {}
     protocol: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for action in _actions(os.path.join(table, "_delta_log"), version):
         if file := action.get("add"):
-            added[file["path"]] = file
+            added[_identity(file)] = file
         elif file := action.get("remove"):
-            added.pop(file["path"], None)
+            added.pop(_identity(file), None)
         protocol = action.get("protocol") or protocol
         metadata = action.get("metaData") or metadata
     _check(protocol, metadata)
     if any(file.get("deletionVector") for file in added.values()):
         raise Unreadable("the table has deletion vectors")
-    paths = tuple(sorted(_local(table, path) for path in added))
+    paths = tuple(sorted(_local(table, file["path"]) for file in added.values()))
     return Files(paths, sum(file["size"] for file in added.values()), metadata["schemaString"])
+
+
+def _identity(file: dict[str, Any]) -> tuple[str, ...]:
+    # One commit may replace a file by itself with a deletion vector; the two are different files to the protocol.
+    vector = file.get("deletionVector") or {}
+    return (file["path"], *(str(vector.get(part)) for part in ("storageType", "pathOrInlineDv", "offset")))
 
 
 def _check(protocol: dict[str, Any], metadata: dict[str, Any]) -> None:

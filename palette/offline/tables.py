@@ -9,12 +9,13 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import merge
-from palette.offline.checks import conform, converted, raise_bad_rows, readable, stored_types
+from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
 from palette.offline.history import latest
 from palette.offline.log import Files, newest_version, read_log
 from palette.offline.times import now_micros, to_micros
@@ -118,8 +119,8 @@ class DeltaTables:
                     self._append(rows, group)
             else:
                 self._append(rows, group)
-        except PySparkException as error:
-            raise_bad_rows(df, entity, group, cause=error)
+        except (PySparkException, Py4JError):
+            refuse_bad_rows(df, entity, group)
             raise
         version = self.version(spark, group)
         assert version is not None

@@ -130,10 +130,10 @@ def test_new_feature_is_added_and_drift_refused(spark: SparkSession, tables: Del
         more = rows(spark, ("b", 1, NOON, 2.0, "q", 5), schema=f"{SCHEMA}, y bigint")
         tables.write(SHOP, wider, more, mode)
     assert sorted((row.id, row.y) for row in tables.read(spark, SHOP, wider).collect()) == [("a", None), ("b", 5)]
-    with pytest.raises(SchemaError, match="the table has a column 'y' .bigint. that the definition lacks"):
+    with pytest.raises(SchemaError, match=r"the table has a column 'y' \(bigint\) that the definition lacks"):
         tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")))
     retyped = PLAIN.model_copy(update={"features": (Feature("x", "float"), FEATURES[1])})
-    with pytest.raises(SchemaError, match="'x' is declared float, version 2 of the table has double|'x' is double"):
+    with pytest.raises(SchemaError, match="'x' is double in the table"):
         tables.write(SHOP, retyped, rows(spark, ("a", 1, NOON, 1.0, "p"), schema=SCHEMA.replace("x double", "x float")))
     with pytest.raises(SchemaError, match="column 'x' is declared float"):
         tables.read(spark, SHOP, retyped)
