@@ -21,6 +21,7 @@ __all__ = ["LocalPipeline"]
 # The store given, its earliest moment, what is read of it, and the function.
 Ready: TypeAlias = "tuple[Any, int, Any, Callable[[Mapping[str, Any], int], dict[str, Any]]]"
 NEVER = -(1 << 63)
+KEPT = 4
 
 
 class LocalPipeline:
@@ -49,6 +50,7 @@ class LocalPipeline:
         self.needs_store = bool(plan.groups)
         # One tuple, exchanged whole: threads may score against different stores.
         self._ready: Ready | None = None
+        self._recent: tuple[Ready, ...] = ()
         if store is not None or not self.needs_store:
             self._prepare(store)
 
@@ -114,6 +116,13 @@ class LocalPipeline:
         return [self.score_instance(row, now) for row in rows]
 
     def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
+        """Make a store the one that is read; the last few stay prepared, for callers that alternate."""
+        ready = next((one for one in self._recent if one[0] is store), None) or self._compiled(store)
+        self._recent = (ready, *(one for one in self._recent if one is not ready))[:KEPT]
+        self._ready = ready
+        return ready
+
+    def _compiled(self, store: OnlineReader | FeatureStore | None) -> Ready:
         reader: Any = store if store is None or isinstance(store, OnlineReader) else store.online
 
         def table(group: str) -> GroupTable:
@@ -123,5 +132,4 @@ class LocalPipeline:
             return found
 
         earliest = NEVER if reader is None or reader.at is None else reader.at
-        self._ready = (store, earliest, reader, compile_plan(self.plan, table))
-        return self._ready
+        return store, earliest, reader, compile_plan(self.plan, table)

@@ -90,6 +90,15 @@ def test_a_live_store_is_read_at_each_call(store):
     assert local.score_instance({"r_id": "r2"}, now=NOW)["a"] == 7.0
 
 
+def test_stores_take_turns(store):
+    empty = MemoryStore(KNOWN.__getitem__)
+    local = LocalPipeline(PLAN)
+    for _ in range(3):
+        assert local.score_instance({"r_id": "r1"}, now=NOW, store=store)["a"] == 1.5
+        assert local.score_instance({"r_id": "r1"}, now=NOW, store=empty)["a"] is None
+    assert local.score_instance({"r_id": "r1"}, now=NOW)["a"] is None
+
+
 def test_score_instances_is_score_instance_for_each(store):
     local = LocalPipeline(PLAN, store)
     rows = [{"r_id": "r1"}, {"r_id": "nobody"}, {}]
