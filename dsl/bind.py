@@ -26,6 +26,7 @@ __all__ = [
     "check_output",
     "expand",
     "frozen",
+    "rebuild",
     "references",
     "statistic_calls",
     "too_many_entries",
@@ -95,7 +96,7 @@ def bind(
     bound = {}
     for output, node in exprs.items():
         # Statistics go first: what only they refer to needs no binding.
-        bound[output] = _rebuild(_rebuild(expand(node), binder.freeze), binder.settle)
+        bound[output] = rebuild(rebuild(expand(node), binder.freeze), binder.settle)
         check_output(output, node)
     return bound
 
@@ -108,7 +109,7 @@ def check_output(output: str, node: Node) -> None:
 
 def expand(node: Node) -> Node:
     """Write out the macros of an expression, and of what they expand to."""
-    return _rebuild(node, _expand_macro)
+    return rebuild(node, _expand_macro)
 
 
 def references(exprs: Iterable[Node], *, for_scoring: bool = False) -> list[FeatureRef | BasisRef]:
@@ -129,7 +130,7 @@ def references(exprs: Iterable[Node], *, for_scoring: bool = False) -> list[Feat
     """
     found: dict[FeatureRef | BasisRef, None] = {}
     for node in exprs:
-        whole = _rebuild(expand(node), _forget_statistic) if for_scoring else expand(node)
+        whole = rebuild(expand(node), _forget_statistic) if for_scoring else expand(node)
         found.update(dict.fromkeys(part.ref for part in walk(whole) if isinstance(part, Read)))
     return list(found)
 
@@ -158,7 +159,7 @@ def statistic_calls(exprs: Iterable[Node]) -> list[Call]:
 
 def bound_statistic(statistic: Call, bindings: Mapping[str, Binding]) -> Call:
     """Settle the arguments of a statistic, to compute it."""
-    bound = _rebuild(statistic, _Binder(bindings, {}).settle)
+    bound = rebuild(statistic, _Binder(bindings, {}).settle)
     assert isinstance(bound, Call)
     return bound
 
@@ -234,7 +235,7 @@ class _Binder:
         return self._bindings[name]
 
 
-def _rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
+def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
     """Apply `change` to every distinct node, from the leaves up."""
     done: dict[Node, Node] = {}
     for part in walk(node):

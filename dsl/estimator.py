@@ -38,6 +38,7 @@ from dsl.parser import parse
 from dsl.refs import BasisRef, FeatureRef
 from dsl.row import compile_row
 from dsl.saving import SavedStage
+from dsl.steps import in_steps
 
 __all__ = ["DSLEstimator", "DSLModel"]
 
@@ -266,8 +267,10 @@ class DSLModel(Model, _Expressions):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         self._with_outputs(dataset.schema)
         bound, bindings = self._bound(dataset.schema)
-        columns = compile_columns(bound, bindings, F)
-        return dataset.withColumns(columns) if columns else dataset
+        if not bound:
+            return dataset
+        steps = in_steps(dataset, bound, bindings, F)
+        return steps.frame.withColumns(compile_columns(steps.exprs, steps.bindings, F)).drop(*steps.parts)
 
     def _bound(self, schema: StructType) -> tuple[dict[str, Node], dict[str, Binding]]:
         """Bind the expressions to the frozen columns, with the types that they have in this schema."""

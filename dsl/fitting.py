@@ -10,6 +10,7 @@ from dsl.column import constant_arguments, statistic_columns
 from dsl.constants import encode
 from dsl.nodes import Call, Node
 from dsl.registry import Statistic
+from dsl.steps import in_steps
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -47,7 +48,9 @@ def fit_statistics(
     dict of str to JSON value
         The constants by canonical text.
     """
-    values = _collected(dataset, list(calls.values()), bindings, F)
+    steps = in_steps(dataset, calls, bindings, F)
+    whole = [expr for expr in steps.exprs.values() if isinstance(expr, Call)]
+    values = _collected(steps.frame, whole, steps.bindings, F)
     return {
         text: encode(frozen(call, _statistic(call).finish(value, **constant_arguments(call))).plain)
         for (text, call), value in zip(calls.items(), values, strict=True)
