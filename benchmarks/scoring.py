@@ -90,11 +90,10 @@ def run(spark: SparkSession, *, quick: bool = False) -> list[Result]:
         frames.append(per_call(lambda: model.transform(row).collect(), 1))
     ratio = statistics.median(a / b for a, b in zip(mine, hand, strict=True))
     faster = statistics.median(a / b for a, b in zip(frames, mine, strict=True))
+    what = "score_instance, eats pipeline without model"
     return [
-        Result(
-            "score_instance, eats pipeline without model", "hand-written Python", "<= 2x", f"{ratio:.2f}x", ratio <= 2
-        ),
-        Result("score_instance", "transform of a one-row DataFrame", ">= 10,000x", f"{faster:,.0f}x", faster >= 10_000),
+        Result(what, "the same by hand in Python", ratio, 2, slower=True),
+        Result(what, "transform of a one-row DataFrame", faster, 10_000),
     ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Result", "print_table"]
+__all__ = ["Result", "peak_memory", "print_table"]
 
 
 @dataclass(frozen=True)
@@ -16,23 +19,74 @@ class Result:
     ----------
     what, against : str
         The two arms, measured interleaved in one run.
-    target, measured : str
-        As people read them.
-    reached : bool
-        Whether the target is met.
+    ratio : float
+        How many times as fast the first is; with ``slower``, how many times as long it takes.
+    target : float, optional
+        What was promised.
+    slower : bool
+        Whether small ratios are the good ones.
+    unit : str
+        What the ratio counts.
     """
 
     what: str
     against: str
-    target: str
-    measured: str
-    reached: bool
+    ratio: float
+    target: float | None = None
+    slower: bool = False
+    unit: str = "x"
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target is met."""
+        if self.target is None:
+            return True
+        return self.ratio <= self.target if self.slower else self.ratio >= self.target
+
+    def __str__(self) -> str:
+        sense = "at most " if self.slower else "at least "
+        target = "" if self.target is None else f"{sense}{self.target:,g}{self.unit}"
+        measured = f"{self.ratio:,.0f}" if self.ratio >= 100 else f"{self.ratio:.2f}"
+        mark = "" if self.reached else " (**not reached**)"
+        return f"| {self.what} | {self.against} | {target} | {measured}{self.unit}{mark} |"
 
 
 def print_table(results: Iterable[Result]) -> None:
     """Print results as a Markdown table."""
-    print("| what | against | target | measured | |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| what | against | promised | measured |")
+    print("| --- | --- | --- | --- |")
     for result in results:
-        mark = "reached" if result.reached else "**not reached**"
-        print(f"| {result.what} | {result.against} | {result.target} | {result.measured} | {mark} |", flush=True)
+        print(result, flush=True)
+
+
+@contextmanager
+def peak_memory() -> Iterator[list[float]]:
+    """Give a list whose one element is, in the end, the most GiB that this process and its children held at once."""
+    peak, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.25):
+            peak[0] = max(peak[0], _resident() / 2**20)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _resident() -> int:
+    """Return the KiB that this process and all below it hold; what they share counts for each."""
+    held: dict[int, tuple[int, int]] = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        except OSError:
+            continue
+        held[int(fields["Pid"])] = (int(fields["PPid"]), int(fields.get("VmRSS", "0 kB").split()[0]))
+    own = {int(Path("/proc/self").resolve().name)}
+    while grown := {pid for pid, (parent, _) in held.items() if parent in own} - own:
+        own |= grown
+    return sum(held[pid][1] for pid in own if pid in held)
