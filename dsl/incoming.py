@@ -18,9 +18,9 @@ from dsl.errors import DslTypeError
 
 __all__ = ["naive_utc", "reader", "reading_lines"]
 
-_LOW, _HIGH = -(2**63), 2**63
 _FLOAT32 = struct.Struct("f")
-_INTEGRAL = ("tinyint", "smallint", "int", "bigint")
+_INTEGRAL = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+"""Integer types, and their bits."""
 _SAME = {(NUM, "float"), *((INT, source) for source in _INTEGRAL)}
 """Reads whose values are in Python what they are in a store, though Spark calls the types otherwise."""
 
@@ -119,12 +119,13 @@ def reading_lines(
     convert = f"{local} = {bind(reader(dtype, source_type, name), (dtype, source_type, name))}({local})"
     exact = {STR: str, BOOL: bool}.get(dtype) or (float if dtype is NUM and source_type == "double" else None)
     if dtype is INT or (dtype is NUM and source_type in _INTEGRAL):
-        fits = f"{bind(_LOW, _LOW)} <= {local} < {bind(_HIGH, _HIGH)}"
+        low, high = _bounds(source_type)
+        fits = f"{bind(low, low)} <= {local} < {bind(high, high)}"
         known = f"{local}.__class__ is {bind(int, int)} and {fits}"
         if dtype is NUM:
             return [f"if {known}: {whole}", f"elif {local} is not None: {convert}"]
         return [f"if not ({known}) and {local} is not None: {convert}"]
-    if dtype is TS:
+    if dtype is TS and source_type != "date":
         known = f"{local}.__class__ is {bind(datetime, datetime)} and {local}.tzinfo is None"
         return [f"if not ({known}) and {local} is not None: {convert}"]
     if exact is None:
@@ -136,12 +137,13 @@ def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
     """Return the conversion of values that are neither None nor numpy's; it gives NotImplemented for a wrong one."""
     if dtype is NUM:
         if source_type in _INTEGRAL:
-            return _float_of_integer
+            whole = _integer(source_type)
+            return lambda value: value if (value := whole(value)) is NotImplemented else float(value)
         return _float32 if source_type == "float" else _float
     if dtype is INT:
-        return _integer
+        return _integer(source_type)
     if dtype is TS:
-        return _utc
+        return _midnight if source_type == "date" else _utc
     if dtype is STR:
         return lambda value: str.__str__(value) if isinstance(value, str) else NotImplemented
     if dtype is BOOL:
@@ -169,15 +171,27 @@ def _float32(value: Any) -> Any:
         return math.copysign(math.inf, wide)
 
 
-def _integer(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int) or not _LOW <= value < _HIGH:
-        return NotImplemented
-    return int(value)
+def _bounds(source_type: str) -> tuple[int, int]:
+    """Return the least integer of a type and the one after the largest."""
+    half = 1 << (_INTEGRAL[source_type] - 1)
+    return -half, half
 
 
-def _float_of_integer(value: Any) -> Any:
-    whole = _integer(value)
-    return whole if whole is NotImplemented else float(whole)
+def _integer(source_type: str) -> Callable[[Any], Any]:
+    low, high = _bounds(source_type)
+
+    def integer(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value < high:
+            return NotImplemented
+        return int(value)
+
+    return integer
+
+
+def _midnight(value: Any) -> Any:
+    """Return the midnight of a date; a time of day is cut off, as a date column would."""
+    moment = _utc(value)
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0) if isinstance(moment, datetime) else moment
 
 
 def _utc(value: Any) -> Any:

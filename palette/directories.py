@@ -42,7 +42,11 @@ def replaced_directory(path: str | Path, marker: str) -> Iterator[Path]:
             # Moved aside first: readers see the old one or the new one, but for an instant.
             old = fresh.with_name(fresh.name + ".old")
             path.rename(old)
-            fresh.rename(path)
+            try:
+                fresh.rename(path)
+            except BaseException:
+                old.rename(path)
+                raise
             shutil.rmtree(old)
         else:
             fresh.rename(path)

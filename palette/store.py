@@ -62,7 +62,7 @@ class FeatureStore:
         path : str or Path
             A file with the words ``path``, the directory of the catalog, relative to the file; and optionally
             ``tables``, where the Delta tables are instead of under it: any path that Spark can write
-            (``s3a://...``), or ``catalog.schema`` of a metastore.
+            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``.
 
         Raises
         ------
@@ -83,7 +83,10 @@ class FeatureStore:
                 raise DefinitionError(f"{str(path)!r}: unknown word {word!r}{nearest(str(word), CONFIG)}")
         store = cls(path.parent / config["path"])
         store.uri = os.path.abspath(path)
-        store._tables_root = config.get("tables", store._tables_root)
+        if "tables" in config:
+            root = str(config["tables"])
+            remote = "://" in root or root.startswith(("metastore:", "dbfs:", "file:"))
+            store._tables_root = root if remote else os.path.abspath(path.parent / root)
         return store
 
     @classmethod
@@ -111,6 +114,7 @@ class FeatureStore:
             If names clash, an entity is unknown, or a change breaks what is there.
         """
         self.catalog.apply(list(_flat(definitions)), allow_breaking=allow_breaking)
+        self.online.refresh()
 
     def group(self, name: str | FeatureGroup) -> FeatureGroup:
         """Return a feature group by its full name ``entity:group``.
@@ -217,23 +221,18 @@ class FeatureStore:
             If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
         """
         from palette.offline import point_in_time_join
-        from palette.offline.checks import quoted
 
-        joined = point_in_time_join(
+        return point_in_time_join(
             self.tables,
             basis,
             self.lookups(features),
             timestamp=timestamp,
             point_in_time=point_in_time,
-            versions=version,
+            versions=self._versions(version),
             hint=hint,
             status=status,
+            order=list(named_columns(features)),
         )
-        columns = list(named_columns(features))
-        ordered = [name for column in columns for name in ([column, f"{column}__status"] if status else [column])]
-        if joined.columns[len(basis.columns) :] == ordered:
-            return joined
-        return joined.select(*(quoted(name) for name in [*basis.columns, *ordered]))
 
     def explain(
         self,
@@ -254,7 +253,7 @@ class FeatureStore:
             self.lookups(features),
             timestamp=timestamp,
             point_in_time=point_in_time,
-            versions=version,
+            versions=self._versions(version),
             hint=hint,
         )
 
@@ -269,21 +268,30 @@ class FeatureStore:
             wanted[2][column] = feature.name
         return [Lookup(entity, group, keys, columns) for (_, keys), (entity, group, columns) in found.items()]
 
+    def _versions(self, version: Mapping[str, int] | None) -> dict[str, int]:
+        return {self.group(name).full_name: number for name, number in (version or {}).items()}
+
     def pins(self, training_set: DataFrame) -> dict[str, int]:
         """Return the table versions that a training set was read from, as ``version=`` takes them.
 
         Raises
         ------
         DataError
-            If no column carries its origin (metadata is lost in unions and in files).
+            If no column carries its origin (metadata is lost in unions and in files), or columns of one group come
+            from two versions.
         """
         pins: dict[str, int] = {}
         for field in training_set.schema.fields:
-            feature = (field.metadata or {}).get("feature", {})
-            if "version" in feature:
-                ref = parse_ref(feature["ref"])
-                assert isinstance(ref, FeatureRef)
-                pins[f"{ref.entity}:{ref.group}"] = feature["version"]
+            origin = (field.metadata or {}).get("feature")
+            if not isinstance(origin, dict) or "version" not in origin:
+                continue
+            ref = parse_ref(origin["ref"])
+            assert isinstance(ref, FeatureRef)
+            group, version = f"{ref.entity}:{ref.group}", origin["version"]
+            if pins.setdefault(group, version) != version:
+                raise DataError(
+                    f"{group} was read at versions {pins[group]} and {version}: take the pins of each training set"
+                )
         if not pins:
             raise DataError(
                 "no column of this DataFrame came from training_set(); take the pins before unions and files"
@@ -376,7 +384,7 @@ class FeatureStore:
         """
         found = self.group(group)
         newest = self._newest(found, to or dt.datetime.now(dt.UTC), "event")
-        return self.online.table(found.full_name).put(newest)
+        return self.online.table(found.full_name).put(newest, settled=True)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
         from palette.offline.newest import arrow_rows

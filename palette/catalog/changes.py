@@ -29,6 +29,10 @@ def check_changes(
             )
         keys = {column.lower(): column for column in entities[group.entity].keys}
         for column in group.readable:
+            if column.endswith("__status") and column.removesuffix("__status") in group.readable:
+                raise DefinitionError(
+                    f"feature group {group.full_name!r}: {column!r} is what the status of its other feature is called"
+                )
             if key := keys.get(column.lower()):
                 raise DefinitionError(
                     f"feature group {group.full_name!r}: column {column!r} has the name of key {key!r}"

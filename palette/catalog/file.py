@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,6 +116,9 @@ class FileCatalog:
         try:
             found = self.path.stat()
         except FileNotFoundError:
+            # Nothing was applied yet, or the store was removed under us.
+            self._load(EMPTY)
+            self._stamp = None
             return
         stamp = (found.st_mtime_ns, found.st_ino)
         if stamp != self._stamp:
@@ -152,10 +154,14 @@ class FileCatalog:
             document = self._document()
             self._load(document)
             yield document
-            handle, fresh = tempfile.mkstemp(prefix=".catalog.", dir=self.path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1)
-            os.replace(fresh, self.path)
+            # Written whole beside it: with the usual rights, which a temporary file has not.
+            fresh = self.path.with_suffix(".new")
+            try:
+                fresh.write_text(json.dumps(document, indent=1, allow_nan=False), "utf-8")
+                os.replace(fresh, self.path)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
             self._load(document)
             self._stamp = None
 

@@ -9,7 +9,7 @@ from typing import Any
 from palette.definitions.models import Entity, FeatureGroup
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["dump_definitions", "load_definitions"]
+__all__ = ["dump_definitions", "from_plain", "load_definitions", "to_plain"]
 
 SECTIONS: dict[str, type[Entity] | type[FeatureGroup]] = {"entities": Entity, "feature_groups": FeatureGroup}
 MAX_CHARACTERS = 10_000_000

@@ -138,6 +138,8 @@ def check_value(value: Any, dtype: str, what: str) -> Any:
     item = getattr(value, "item", None)
     if item is not None and not isinstance(value, (list, tuple)) and getattr(value, "ndim", None) == 0:
         value = item()
+    if isinstance(value, dt.date) and value != value:
+        return None  # pandas' NaT, a missing time
     checked = _checked(value, dtype, what)
     if checked is None:
         raise DataError(f"{what}: expected {dtype}, found {type(value).__name__} {value!r:.80}")
@@ -195,4 +197,9 @@ def utc(value: dt.date) -> dt.datetime:
     """Return a date or datetime as naive UTC; a naive one is UTC already."""
     if not isinstance(value, dt.datetime):
         return dt.datetime(value.year, value.month, value.day)
-    return value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
+    if value.tzinfo is not None:
+        value = value.astimezone(dt.UTC).replace(tzinfo=None)
+    if value.__class__ is dt.datetime:
+        return value
+    # A pandas Timestamp, say, whose nanoseconds no column holds.
+    return dt.datetime(*value.timetuple()[:6], value.microsecond)

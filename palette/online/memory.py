@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,18 +22,43 @@ class MemoryStore(OnlineReader):
     ----------
     definitions : callable
         Returns the entity and the feature group of a full name ``entity:group``.
+
+    Examples
+    --------
+    >>> from palette.definitions import Feature
+    >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+    >>> store = MemoryStore({"restaurant:menu": (Entity("restaurant", keys={"id": "string"}), menu)}.__getitem__)
+    >>> store.write(menu, [{"id": "r1", "dishes": 40}])
+    1
+    >>> store.read({"restaurant:menu": ["r1"]}, status=True)
+    {'restaurant:menu': [{'dishes': 40, 'dishes__status': 'present'}]}
     """
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
         self._tables: dict[str, GroupTable] = {}
+        self._lock = threading.Lock()
 
     def table(self, group: str) -> GroupTable:
-        """Return the table of a feature group, empty if nothing was written yet."""
-        found = self._tables.get(group)
-        if found is None:
-            found = self._tables.setdefault(group, GroupTable(*self._definitions(group)))
-        return found
+        """Return the table of a feature group, empty if nothing was written yet.
+
+        After the group was defined anew it is another table, which keeps the values of the features that are still
+        there; where keys, times or a type changed it is empty.
+        """
+        definitions = self._definitions(group)
+        with self._lock:
+            found = self._tables.get(group)
+            if found is None or (found.entity, found.group) != definitions:
+                self.generation += found is not None
+                found = self._tables[group] = (
+                    GroupTable(*definitions) if found is None else found.redefined(*definitions)
+                )
+            return found
+
+    def refresh(self) -> None:
+        """Take up definitions that changed."""
+        for group in list(self._tables):
+            self.table(group)
 
     def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
         """Write rows; an older row never replaces a newer one.

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from palette.errors import SnapshotError
+from palette.errors import DataError, SnapshotError
 from palette.online.table import GroupTable, micros, moment
 
 __all__ = ["OnlineReader", "now_micros"]
@@ -16,7 +16,12 @@ __all__ = ["OnlineReader", "now_micros"]
 
 def now_micros(now: dt.datetime | None) -> int:
     """Return ``now`` in microseconds since 1970 UTC; ``None`` is this moment."""
-    return time.time_ns() // 1000 if now is None else micros(now)
+    if now is None:
+        return time.time_ns() // 1000
+    try:
+        return micros(now)
+    except AttributeError:
+        raise DataError(f"now is a datetime, found {type(now).__name__} {now!r:.80}") from None
 
 
 class OnlineReader(ABC):
@@ -24,6 +29,8 @@ class OnlineReader(ABC):
 
     # Microseconds; a live store has no moment before which it cannot be asked.
     at: int | None = None
+    # Grows when a table is replaced by another one, so that what was prepared on it is prepared again.
+    generation: int = 0
 
     @abstractmethod
     def table(self, group: str) -> GroupTable:

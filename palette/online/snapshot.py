@@ -18,7 +18,7 @@ from palette.online.table import GroupTable, micros, moment
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "from_arrow"]
 
 FORMAT = 1
 META = "snapshot.json"
@@ -37,6 +37,16 @@ class Snapshot(OnlineReader):
         One a feature group.
     at : datetime
         The moment; naive is UTC. Reads at an earlier ``now`` are errors.
+
+    Examples
+    --------
+    >>> from palette.definitions import Feature
+    >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+    >>> table = GroupTable(Entity("restaurant", keys={"id": "string"}), menu)
+    >>> _ = table.put([table.pack({"id": "r1", "dishes": 40}, stamp=0)])
+    >>> snapshot = Snapshot([table], at=dt.datetime(2026, 1, 1))
+    >>> snapshot.read({"restaurant:menu": ["r1", "r2"]}, now=dt.datetime(2026, 1, 2))
+    {'restaurant:menu': [{'dishes': 40}, {'dishes': None}]}
     """
 
     def __init__(self, tables: Iterable[GroupTable], at: dt.datetime) -> None:
@@ -115,8 +125,8 @@ class Snapshot(OnlineReader):
             tables = []
             for entry in meta["groups"]:
                 entity, group = from_plain(entry["entity"], "entities"), from_plain(entry["group"], "feature_groups")
-                assert isinstance(entity, Entity)
-                assert isinstance(group, FeatureGroup)
+                if not isinstance(entity, Entity) or not isinstance(group, FeatureGroup):
+                    raise SnapshotError(f"{str(path)!r}: an entity and a feature group are wanted for each table")
                 with pa.memory_map(str(path / Path(entry["file"]).name)) as source:
                     tables.append(from_arrow(entity, group, pa.ipc.open_file(source).read_all()))
                 if len(tables[-1]) != entry["rows"]:

@@ -17,6 +17,7 @@ EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
 # The event time of a static row: after every moment, so that no ttl ever reaches it.
 STATIC = 1 << 62
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def micros(time: dt.datetime) -> int:
@@ -69,8 +70,10 @@ class GroupTable:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def key(self, key: Any) -> Any:
+    def key(self, key: Any, *, asked: bool = False) -> Any:
         """Return a key as the table holds it, from a value, a sequence or a mapping of key columns.
+
+        With ``asked`` an integer may be wider than the entity's: no row has such a key.
 
         Raises
         ------
@@ -87,7 +90,9 @@ class GroupTable:
         if len(parts) != len(columns):
             raise DataError(f"{self.group.full_name}: a key has the parts {', '.join(columns)}, found {key!r}")
         checked = tuple(
-            check_value(part, dtype, f"{self.group.full_name}: key {column!r}")
+            check_value(
+                part, "bigint" if asked and dtype in INTEGERS else dtype, f"{self.group.full_name}: key {column!r}"
+            )
             for part, (column, dtype) in zip(parts, columns.items(), strict=True)
         )
         return checked[0] if len(columns) == 1 else checked
@@ -117,14 +122,18 @@ class GroupTable:
         values = (check_value(row.get(feature), dtype, f"{name}: {feature!r}") for feature, dtype in self._features)
         return key, (event, created, *values)
 
-    def put(self, packed: Iterable[tuple[Any, tuple[Any, ...]]]) -> int:
-        """Put packed rows, never an older one over a newer one; return how many took their place."""
+    def put(self, packed: Iterable[tuple[Any, tuple[Any, ...]]], *, settled: bool = False) -> int:
+        """Put packed rows, never an older one over a newer one; return how many took their place.
+
+        Of rows with the same times the greater values win; if the rows are ``settled``, they win: they are what the
+        rule picked out of all that was written. Static rows without created time replace each other as they come.
+        """
         taken = 0
         with self._lock:
             rows = self.rows
             for key, row in packed:
                 old = rows.get(key)
-                if old is None or _newer(row, old):
+                if old is None or (_not_older(row, old) if settled else _newer(row, old)):
                     rows[key] = row
                     taken += 1
         return taken
@@ -140,7 +149,7 @@ class GroupTable:
 
     def read(self, key: Any, now: int, *, status: bool = False) -> dict[str, Any]:
         """Return the values of one key at ``now`` (microseconds); all ``None`` where missing or expired."""
-        row = self.rows.get(self.key(key))
+        row = self.rows.get(self.key(key, asked=True))
         expired = row is not None and self.group.ttl is not None and row[0] < now - self.group.ttl // MICROSECOND
         values = dict.fromkeys(self.group.readable) if row is None or expired else self.unpack(row)
         if not status:
@@ -148,6 +157,21 @@ class GroupTable:
         absent = "missing" if row is None else "expired" if expired else "null"
         statuses = {f"{name}__status": absent if value is None else "present" for name, value in values.items()}
         return values | statuses
+
+    def redefined(self, entity: Entity, group: FeatureGroup) -> GroupTable:
+        """Return a table with another definition of the same group, and the values that it still has."""
+        table = GroupTable(entity, group)
+        types = {feature.name: feature.dtype for feature in self.group.features}
+        kept = list(entity.keys.items()) == list(self.entity.keys.items())
+        kept &= (group.timestamp, group.created) == (self.group.timestamp, self.group.created)
+        kept &= all(types.get(feature.name, feature.dtype) == feature.dtype for feature in group.features)
+        if kept:
+            places = [
+                list(types).index(feature.name) + 2 if feature.name in types else None for feature in group.features
+            ]
+            for key, row in self:
+                table.rows[key] = (*row[:2], *(None if place is None else row[place] for place in places))
+        return table
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         return iter(list(self.rows.items()))
@@ -157,7 +181,13 @@ def _newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
     """Tell whether ``row`` wins over ``old``: later event, then later created, then the greater values."""
     if row[0] != old[0]:
         return bool(row[0] > old[0])
+    if row[0] == STATIC and row[1] is None and old[1] is None:
+        return True
     return _order(row[1:]) > _order(old[1:])
+
+
+def _not_older(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
+    return _order(row[:2]) >= _order(old[:2])
 
 
 def _order(value: Any) -> tuple[Any, ...]:

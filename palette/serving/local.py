@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from palette.errors import DataError
 from palette.online import GroupTable, OnlineReader, now_micros
 from palette.serving.bundle import read_bundle, write_bundle
-from palette.serving.plan import compile_plan
+from palette.serving.plan import check_plan, compile_plan
 from palette.serving.steps import Plan
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalPipeline"]
 
-# The store given, its earliest moment, what is read of it, and the function.
-Ready: TypeAlias = "tuple[Any, int, Any, Callable[[Mapping[str, Any], int], dict[str, Any]]]"
+# The store given, its earliest moment, what is read of it, the function, and the reader's generation at that time.
+Ready: TypeAlias = "tuple[Any, int, OnlineReader, Callable[[Mapping[str, Any], int], dict[str, Any]], int]"
 NEVER = -(1 << 63)
 KEPT = 4
 
@@ -43,6 +43,13 @@ class LocalPipeline:
     ------
     SnapshotError
         If the store lacks a group or feature of the plan.
+
+    Examples
+    --------
+    >>> from palette.serving.steps import DslStep
+    >>> step = DslStep({"y": "nVal('basis:x') * 2"}, {"basis:x": {"column": "x", "type": "double"}}, {})
+    >>> LocalPipeline(Plan((step,), ("y",))).score_instance({"x": 1.5})
+    {'y': 3.0}
     """
 
     def __init__(self, plan: Plan, store: OnlineReader | FeatureStore | None = None) -> None:
@@ -53,6 +60,8 @@ class LocalPipeline:
         self._recent: tuple[Ready, ...] = ()
         if store is not None or not self.needs_store:
             self._prepare(store)
+        else:
+            check_plan(plan)
 
     @classmethod
     def load(cls, path: str | Path, store: OnlineReader | FeatureStore | None = None) -> LocalPipeline:
@@ -99,8 +108,8 @@ class LocalPipeline:
         if row.__class__ is not dict and not isinstance(row, Mapping):
             raise DataError(f"a row is a mapping of column to value, found {type(row).__name__}")
         ready = self._ready
-        if ready is None or (store is not None and store is not ready[0]):
-            ready = self._prepare(store)
+        if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
+            ready = self._prepare(store if store is not None or ready is None else ready[0])
         at = now_micros(now)
         if at < ready[1]:
             ready[2].check_now(at)
@@ -117,19 +126,23 @@ class LocalPipeline:
 
     def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
         """Make a store the one that is read; the last few stay prepared, for callers that alternate."""
-        ready = next((one for one in self._recent if one[0] is store), None) or self._compiled(store)
-        self._recent = (ready, *(one for one in self._recent if one is not ready))[:KEPT]
+        same = (one for one in self._recent if one[0] is store and one[2].generation == one[4])
+        ready = next(same, None) or self._compiled(store)
+        self._recent = (ready, *(one for one in self._recent if one[0] is not store))[:KEPT]
         self._ready = ready
         return ready
 
     def _compiled(self, store: OnlineReader | FeatureStore | None) -> Ready:
-        reader: Any = store if store is None or isinstance(store, OnlineReader) else store.online
+        reader = NoStore() if store is None else getattr(store, "online", store)
+        if not isinstance(reader, OnlineReader):
+            raise DataError(f"store is a snapshot, an online store or a FeatureStore, found {store!r:.80}")
+        generation, earliest = reader.generation, NEVER if reader.at is None else reader.at
+        return store, earliest, reader, compile_plan(self.plan, reader.table), generation
 
-        def table(group: str) -> GroupTable:
-            if reader is None:
-                raise DataError("this pipeline reads features: pass store=, a snapshot or an online store")
-            found: GroupTable = reader.table(group)
-            return found
 
-        earliest = NEVER if reader is None or reader.at is None else reader.at
-        return store, earliest, reader, compile_plan(self.plan, table)
+class NoStore(OnlineReader):
+    """What plans without look-ups read."""
+
+    def table(self, group: str) -> GroupTable:
+        """Refuse."""
+        raise DataError(f"this pipeline reads features of {group}: pass store=, a snapshot or an online store")

@@ -22,11 +22,12 @@ from palette.online import GroupTable, moment
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
-__all__ = ["compile_plan"]
+__all__ = ["check_plan", "compile_plan"]
 
 MICROSECOND = timedelta(microseconds=1)
 # Python classes of key values that need no check.
 KEY_CLASSES = {"string": str, "boolean": bool}
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def compile_plan(plan: Plan, table: Callable[[str], GroupTable]) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
@@ -60,6 +61,12 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable]) -> Callable[[Ma
     return code.function()
 
 
+def check_plan(plan: Plan) -> None:
+    """Raise what :func:`compile_plan` would raise about the plan itself, whatever the store."""
+    definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
+    compile_plan(plan, lambda group: GroupTable(definitions[group].entity, definitions[group].group))
+
+
 class _PlanCode:
     """Lines, constants, and the local variable and Spark type of each column."""
 
@@ -72,6 +79,7 @@ class _PlanCode:
         self._raw: dict[Hashable, str] = {}
         self._horizons: dict[int, str] = {}
         self._locals = 0
+        self._computed = 0
 
     def look_up(self, step: LookupStep, table: GroupTable) -> None:
         """Read the columns of one group; expired and missing rows are null."""
@@ -118,11 +126,13 @@ class _PlanCode:
         if known not in self._raw:
             local = self._raw[known] = self._local()
             name = f"join key {column!r} (key {key!r})"
-            convert = self._constant(lambda value: check_value(value, dtype, name), known)
+            # A wider integer is a key that no row has, as it is for the join.
+            wide = "bigint" if dtype in INTEGERS else dtype
+            convert = self._constant(lambda value: check_value(value, wide, name), known)
             guard = "{0} is not None"
             if dtype in KEY_CLASSES:
-                guard += f" and {{0}}.__class__ is not {self._constant(KEY_CLASSES[dtype], dtype)}"
-            self._lines.append(f"{local} = get({self._constant(column, column)})")
+                guard += f" and {{0}}.__class__ is not {self._constant(KEY_CLASSES[dtype], KEY_CLASSES[dtype])}"
+            self._lines.append(f"{local} = {self._get(column)}")
             self._lines.append(f"if {guard.format(local)}: {local} = {convert}({local})")
         return self._raw[known]
 
@@ -132,7 +142,8 @@ class _PlanCode:
         nodes: dict[str, Node] = {column: parse(text) for column, text in step.lambdas.items()}
         bound = bind(nodes, bindings, step.statistics)
         inputs = {read: self._read(read, bindings[str(read.ref)]) for read in reads_of(bound)}
-        program = generate(bound, inputs, prefix=f"s{self._plan.steps.index(step)}_")
+        self._computed += 1
+        program = generate(bound, inputs, prefix=f"s{self._computed}_")
         self._lines += program.lines
         self._constants |= program.constants
         for column, node in bound.items():
@@ -151,7 +162,7 @@ class _PlanCode:
                 return atom
             known = (*known, atom)
         else:
-            atom, source = f"get({self._constant(binding.column, binding.column)})", binding.type
+            atom, source = self._get(binding.column), binding.type
         if known not in self._raw:
             local = self._raw[known] = self._local()
             self._lines.append(f"{local} = {atom}")
@@ -179,18 +190,25 @@ class _PlanCode:
         if known not in self._raw:
             local = self._raw[known] = self._local()
             convert = self._constant(reader(dtype, source, f"column {column!r}"), known)
-            self._lines.append(f"{local} = {convert}(get({self._constant(column, column)}))")
+            self._lines.append(f"{local} = {convert}({self._get(column)})")
         return self._raw[known], dtype.spark
 
     def function(self) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
         """Return the generated function."""
-        pairs = (f"{self._constant(column, column)}: {self._own(column)}" for column in self._plan.outputs)
+        pairs = (f"{self._name(column)}: {self._own(column)}" for column in self._plan.outputs)
         return define("score", ["row", "now"], [*self._lines, f"return {{{', '.join(pairs)}}}"], self._constants)
 
     def _own(self, column: str) -> str:
         """Return a value that the caller may change: an array may be the store's."""
         atom, source = self._columns[column]
         return f"None if {atom} is None else [*{atom}]" if source.startswith("array") else atom
+
+    def _name(self, column: str) -> str:
+        # A key of its own kind: a column may be called like anything else that is bound here.
+        return self._constant(column, ("column", column))
+
+    def _get(self, column: str) -> str:
+        return f"get({self._name(column)})"
 
     def _constant(self, value: object, key: Hashable) -> str:
         if key not in self._names:

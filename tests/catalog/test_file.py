@@ -78,6 +78,18 @@ def test_breaking_change_on_demand(catalog):
     assert catalog.entity("restaurant").keys == {"uuid": "bigint"}
 
 
+def test_catalog_has_the_usual_rights_and_a_removed_one_is_forgotten(catalog):
+    assert catalog.path.stat().st_mode & 0o044 == 0o044
+    catalog.path.unlink()
+    assert catalog.groups() == {}
+
+
+def test_feature_called_like_a_status_is_refused(catalog):
+    features = [Feature("v", "int"), Feature("v__status", "string")]
+    with pytest.raises(DefinitionError, match="status of the feature"):
+        catalog.apply([FeatureGroup("g", entity="restaurant", features=features)])
+
+
 def test_pins_are_kept_and_released(catalog):
     catalog.keep("model:eta", {"restaurant:menu": 3})
     assert FileCatalog(catalog.path).pins() == {"model:eta": {"restaurant:menu": 3}}

@@ -91,6 +91,20 @@ def test_static_rows_never_expire(store):
     assert store.read({"restaurant:facts": ["r1"]}, now=dt.datetime(2999, 1, 1))["restaurant:facts"] == [{"seats": 3}]
 
 
+def test_a_static_row_is_replaced_by_the_next(store):
+    for seats in (5, 3):
+        store.write("restaurant:facts", [{"uuid": "r1", "seats": seats}])
+    assert store.read({"restaurant:facts": ["r1"]})["restaurant:facts"] == [{"seats": 3}]
+
+
+def test_settled_rows_win_over_rows_of_the_same_times(store):
+    table = store.table(NAME)
+    table.put([table.pack(row(1, 1, x=10.0), 0)])
+    assert table.put([table.pack(row(1, 1, x=7.0), 0)]) == 0
+    assert table.put([table.pack(row(1, 1, x=7.0), 0)], settled=True) == 1
+    assert table.put([table.pack(row(0, 9, x=8.0), 0)], settled=True) == 0
+
+
 def test_composite_keys_are_compared_as_values(store):
     store.write("route:pairs", [{"origin": "1", "number": 23, "ts": T0, "v": [1]}])
     store.write("route:pairs", [{"origin": "12", "number": 3, "ts": T0, "v": [2]}])

@@ -170,6 +170,60 @@ def test_expressions_of_a_step_see_the_columns_before_it():
     assert LocalPipeline(plan).score_instance({"x": 1.0, "y": 2.0}) == {"x": 2.0, "y": 1.0}
 
 
+@pytest.mark.parametrize("name", ["zero", "string", "moment", "infinity", "TypeError", "get"])
+def test_columns_called_like_internals(store, name):
+    step = dsl_step({name: "nVal('basis:q') * 2"}, q="double")
+    plan = Plan((LOOKUP, step, VectorAssembler((name,), "v", "error")), (name, "v", "when"), {})
+    scored = LocalPipeline(plan, store).score_instance({"r_id": "r1", "q": 1.0}, now=NOW)
+    assert scored == {name: 2.0, "v": [2.0], "when": NOW - HOUR}
+
+
+def test_a_join_key_called_like_an_internal(store):
+    plan = Plan((LookupStep(ENTITY, GROUP, ("string",), {"a": "x"}),), ("a",))
+    assert LocalPipeline(plan, store).score_instance({"string": "r1"}, now=NOW) == {"a": 1.5}
+
+
+def test_equal_steps_are_computed_twice():
+    step = dsl_step(
+        {"x": "nVal('basis:x') + nVal('basis:y')", "y": "nVal('basis:y') - nVal('basis:x')"}, x="double", y="double"
+    )
+    plan = Plan((step, dsl_step(dict(step.lambdas), x="double", y="double")), ("x", "y"))
+    assert LocalPipeline(plan).score_instance({"x": 1.0, "y": 10.0}) == {"x": 20.0, "y": -2.0}
+
+
+def test_a_wider_integer_is_a_key_that_no_row_has():
+    entity = Entity("e", keys={"k": "int"})
+    group = FeatureGroup("g", entity="e", features=[Feature("x", "double")])
+    narrow = MemoryStore({"e:g": (entity, group)}.__getitem__)
+    plan = Plan((LookupStep(entity, group, ("k",), {"x": "x"}),), ("x",))
+    assert LocalPipeline(plan, narrow).score_instance({"k": 1 << 40}) == {"x": None}
+    assert narrow.read({"e:g": [1 << 40]})["e:g"] == [{"x": None}]
+
+
+def test_a_group_defined_anew_is_read_anew():
+    wider = FeatureGroup("g", entity="restaurant", features=[Feature("new", "string"), Feature("x", "double")])
+    definitions = {"restaurant:g": (ENTITY, FeatureGroup("g", entity="restaurant", features=[Feature("x", "double")]))}
+    live = MemoryStore(definitions.__getitem__)
+    live.write("restaurant:g", [{"uuid": "r1", "x": 1.0}])
+    local = LocalPipeline(Plan((LookupStep(*definitions["restaurant:g"], ("k",), {"x": "x"}),), ("x",)), live)
+    assert local.score_instance({"k": "r1"}) == {"x": 1.0}
+    definitions["restaurant:g"] = (ENTITY, wider)
+    live.write("restaurant:g", [{"uuid": "r2", "x": 2.0, "new": "?"}])
+    assert [local.score_instance({"k": key})["x"] for key in ("r1", "r2")] == [1.0, 2.0]
+
+
+def test_a_plan_is_checked_when_it_is_loaded(tmp_path):
+    with pytest.raises(DslError, match="unknown function"):
+        LocalPipeline(Plan((LOOKUP, DslStep({"x": "nope(1)"}, {}, {})), ("x",)))
+
+
+def test_what_is_no_store_or_no_moment_is_named(store):
+    with pytest.raises(DataError, match="store is a snapshot"):
+        LocalPipeline(PLAN).score_instance({}, store="/somewhere")
+    with pytest.raises(DataError, match="now is a datetime"):
+        LocalPipeline(PLAN, store).score_instance({}, now="2026-01-01")
+
+
 def test_hostile_names_stay_data():
     column = 'x"]; __import__("os")\n#'
     plan = Plan((DslStep({column: "nVal('basis:a')"}, {"basis:a": asdict(Binding(column, "double"))}, {}),), (column,))

@@ -8,7 +8,16 @@ from typing import Any, ClassVar, TypeAlias
 
 from palette.errors import DataError
 
-__all__ = ["Bind", "LocalStage", "RowRejectedError", "local_form", "register", "stage_from_json", "stage_to_json"]
+__all__ = [
+    "Bind",
+    "LocalStage",
+    "RowRejectedError",
+    "SavedStage",
+    "local_form",
+    "register",
+    "stage_from_json",
+    "stage_to_json",
+]
 
 
 Bind: TypeAlias = Callable[[object, Hashable], str]
