@@ -86,7 +86,7 @@ def test_catalog_has_the_usual_rights_and_a_removed_one_is_forgotten(catalog):
 
 def test_feature_called_like_a_status_is_refused(catalog):
     features = [Feature("v", "int"), Feature("v__status", "string")]
-    with pytest.raises(DefinitionError, match="status of the feature"):
+    with pytest.raises(DefinitionError, match="is what the status"):
         catalog.apply([FeatureGroup("g", entity="restaurant", features=features)])
 
 

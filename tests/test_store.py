@@ -1,0 +1,130 @@
+"""FeatureStore, the one door: what its parts do together, on Spark."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from palette import Entity, Feature, FeatureGroup, FeatureStore
+from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
+from tests.pit_oracle import canonical
+
+T0 = dt.datetime(2026, 1, 1)
+HOUR = dt.timedelta(hours=1)
+THING = Entity("thing", keys={"id": "string"})
+ONE = FeatureGroup(
+    "one", entity="thing", timestamp="ts", ttl="2h", features=[Feature("v", "double"), Feature("w", "bigint")]
+)
+TWO = FeatureGroup("two", entity="thing", features=[Feature("x", "double")])
+WRITTEN = "id string, ts timestamp, v double, w bigint"
+
+
+@pytest.fixture
+def store(spark, tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    store.apply(THING, [ONE, TWO])
+    store.write(ONE, spark.createDataFrame([("a", T0, 1.0, 10), ("b", T0, 2.0, None)], WRITTEN))
+    store.write("thing:two", spark.createDataFrame([("a", 5.0)], "id string, x double"))
+    return store
+
+
+def test_interleaved_groups_keep_their_order_beside_twins_in_the_basis(spark, store):
+    basis = spark.createDataFrame([("a", T0 + HOUR, 1, 2)], "k string, t timestamp, n int, N int")
+    features = {"f": "thing:one:v:k", "g": "thing:two:x:k", "h": "thing:one:w:k"}
+    joined = store.training_set(basis, features, timestamp="t", status=True)
+    assert joined.columns == ["k", "t", "n", "N", "f", "f__status", "g", "g__status", "h", "h__status"]
+    assert tuple(joined.first())[4:] == (1.0, "present", 5.0, "present", 10, "present")
+
+
+def test_versions_are_pinned_and_unknown_ones_refused(spark, store):
+    basis = spark.createDataFrame([("a", T0 + HOUR)], "k string, t timestamp")
+    first = store.training_set(basis, ["thing:one:v:k"], timestamp="t")
+    pins = store.pins(first)
+    assert pins == {"thing:one": 0}
+    store.write(ONE, spark.createDataFrame([("a", T0 + HOUR, 9.0, 90)], WRITTEN))
+    again = store.training_set(basis, ["thing:one:v:k"], timestamp="t", version={**pins, "thing:two": 0})
+    assert again.first()["v"] == 1.0
+    assert store.training_set(basis, ["thing:one:v:k"], timestamp="t").first()["v"] == 9.0
+    with pytest.raises(FeatureNotFoundError, match="did you mean 'thing:one'"):
+        store.training_set(basis, ["thing:one:v:k"], timestamp="t", version={"thing:oen": 0})
+    both = store.training_set(first, ["thing:one:w:k"], timestamp="t")
+    with pytest.raises(DataError, match="versions 0 and 1"):
+        store.pins(both)
+    with pytest.raises(DataError, match="no column"):
+        store.pins(basis)
+
+
+def test_names_of_a_list_that_clash_are_refused(spark, store):
+    basis = spark.createDataFrame([("a", "b")], "k string, j string")
+    with pytest.raises(SchemaError, match="would both fill column 'v'"):
+        store.training_set(basis, ["thing:one:v:k", "thing:one:v:j"])
+
+
+def test_a_store_made_again_is_read_again(spark, tmp_path):
+    import shutil
+
+    basis = spark.createDataFrame([("a",)], "k string")
+    for value in (1.0, 2.0):
+        shutil.rmtree(tmp_path / "again", ignore_errors=True)
+        store = FeatureStore(tmp_path / "again")
+        store.apply(THING, TWO)
+        store.write(TWO, spark.createDataFrame([("a", value)], "id string, x double"))
+        assert store.training_set(basis, ["thing:two:x:k"]).first()["x"] == value
+
+
+def test_snapshot_and_materialize_hold_what_the_rule_picks(spark, store):
+    store.write(ONE, spark.createDataFrame([("a", T0 + HOUR, None, 11)], WRITTEN))
+    early, late = store.snapshot(at=T0), store.snapshot(at=T0 + HOUR)
+    assert early.groups == ("thing:one", "thing:two")
+    keys = {"thing:one": ["a"]}
+    assert early.read(keys, now=T0)["thing:one"][0]["v"] == 1.0
+    assert late.read(keys, now=T0 + HOUR, status=True)["thing:one"][0]["v__status"] == "null"
+    assert late.read(keys, now=T0 + 4 * HOUR, status=True)["thing:one"][0]["w__status"] == "expired"
+    assert store.materialize(ONE, to=T0) == 2
+    assert store.online.read(keys, now=T0)["thing:one"][0]["v"] == 1.0
+    assert store.materialize("thing:one") == 2
+    assert store.online.read(keys, now=T0 + HOUR)["thing:one"][0]["w"] == 11
+
+
+def test_a_static_row_written_again_reaches_the_online_store(spark, store):
+    store.materialize(TWO)
+    store.write(TWO, spark.createDataFrame([("a", 3.0)], "id string, x double"))
+    store.materialize(TWO)
+    assert store.online.read({"thing:two": ["a"]})["thing:two"] == [{"x": 3.0}]
+    basis = spark.createDataFrame([("a",)], "k string")
+    assert canonical(store.training_set(basis, ["thing:two:x:k"]).first()["x"]) == canonical(3.0)
+
+
+def test_upkeep_keeps_pinned_versions(spark, store):
+    basis = spark.createDataFrame([("a", T0)], "k string, t timestamp")
+    store.keep("mine", {"thing:one": 0})
+    store.optimize(ONE)
+    store.vacuum(ONE)
+    assert store.training_set(basis, ["thing:one:v:k"], timestamp="t", version={"thing:one": 0}).first()["v"] == 1.0
+    store.release("mine")
+    with pytest.raises(FeatureNotFoundError, match="thing:on"):
+        store.keep("mine", {"thing:on": 0})
+
+
+def test_configuration_file(spark, tmp_path):
+    (tmp_path / "palette.yaml").write_text("path: catalog\ntables: elsewhere/tables\n")
+    store = FeatureStore.from_config(tmp_path / "palette.yaml")
+    store.apply(THING, TWO)
+    store.write(TWO, spark.createDataFrame([("a", 5.0)], "id string, x double"))
+    assert (tmp_path / "elsewhere" / "tables" / "thing" / "two" / "_delta_log").is_dir()
+    assert FeatureStore.open(store.uri).latest("thing:two").count() == 1
+    (tmp_path / "bad.yaml").write_text("path: x\ntable: y\n")
+    with pytest.raises(DefinitionError, match="did you mean 'tables'"):
+        FeatureStore.from_config(tmp_path / "bad.yaml")
+    with pytest.raises(DefinitionError, match=r"absent\.yaml"):
+        FeatureStore.open(tmp_path / "absent.yaml")
+
+
+def test_apply_takes_yaml_and_refuses_other_things(tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    (tmp_path / "definitions.yaml").write_text("entities: [{name: thing, keys: {id: string}}]")
+    store.apply(tmp_path / "definitions.yaml", ONE)
+    assert store.entity("thing") == THING
+    with pytest.raises(DefinitionError, match="found Feature"):
+        store.apply(Feature("x", "int"))
