@@ -1,7 +1,7 @@
 """The point-in-time join against others, all in one session, interleaved, with the same answers.
 
-``python -m benchmarks.join [--quick] [--only PART]`` prints one line a comparison; the figures are medians of the
-rounds, preparation included.
+``python -m benchmarks.join [--quick] [--only PART]`` prints one line a comparison; ratios are taken within a round,
+preparation of histories included, and the median round is told.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import glob
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -23,12 +22,14 @@ from pyspark.sql import functions as F
 from benchmarks.table import Result, peak_memory, print_table
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.offline import DeltaTables, Lookup, point_in_time_join
-from palette.offline.prepare import forget
+from palette.offline.hot import known_hot_keys
+from palette.offline.prepare import prepared_files
 from palette.session import spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+PALETTE, SHUFFLED = "palette", "palette, shuffle plan"
 YEAR = 365 * 86_400_000_000
 START = 1_700_000_000_000_000
 
@@ -104,7 +105,9 @@ def _random(spark: SparkSession, rows: int, hot_rows: int, keys: dict[str, int],
 
 
 def palette_join(case: Case, hint: str | None = None) -> DataFrame:
-    forget()
+    # Preparation counts.
+    prepared_files.forget()
+    known_hot_keys.forget()
     lookups = [
         Lookup(ENTITY, history.group, (history.join_key,), {column: column for column in history.columns})
         for history in case.histories
@@ -159,33 +162,34 @@ def duckdb_asof(case: Case, threads: int = 2) -> tuple[int, ...]:
         return connection.execute(f"SELECT count(*), {sums} FROM answer").fetchone()
 
 
-def noop(frame: DataFrame) -> None:
-    frame.write.format("noop").mode("overwrite").save()
-
-
 def checksum(frame: DataFrame, columns: list[str]) -> tuple[int, ...]:
     sums = [(F.sum(column) * 1024).cast("bigint") for column in columns]
     return tuple(frame.agg(F.count(F.lit(1)), *sums).collect()[0])
 
 
-def race(case: Case, arms: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each arm; the first, unmeasured round proves that the answers are equal."""
+def race(case: Case, arms: dict[str, Callable[[], object]], rounds: int) -> list[dict[str, float]]:
+    """Return the seconds of each arm in each round; an unmeasured round before proves that the answers are equal."""
     answers = {}
     for name, arm in arms.items():
         answer = arm()
         answers[name] = answer if isinstance(answer, tuple) else checksum(answer, case.columns)
     assert len(set(answers.values())) == 1, answers
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(rounds):
-        for name, arm in arms.items():
-            started = time.perf_counter()
-            answer = arm()
-            if not isinstance(answer, tuple):
-                noop(answer)
-            seconds[name].append(time.perf_counter() - started)
-    for name, measured in seconds.items():
-        print(f"  {name}: " + " ".join(f"{one:.2f}" for one in measured), flush=True)
-    return {name: statistics.median(measured) for name, measured in seconds.items()}
+    took = [{name: seconds(arm) for name, arm in arms.items()} for _ in range(rounds)]
+    for name in arms:
+        print(f"  {name}: " + " ".join(f"{one[name]:.2f}" for one in took), flush=True)
+    return took
+
+
+def seconds(arm: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    answer = arm()
+    if not isinstance(answer, tuple):
+        answer.write.format("noop").mode("overwrite").save()
+    return time.perf_counter() - started
+
+
+def median_ratio(rounds: list[dict[str, float]], slow: str, fast: str) -> float:
+    return statistics.median(one[slow] / one[fast] for one in rounds)
 
 
 def three_groups(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
@@ -194,93 +198,77 @@ def three_groups(spark: SparkSession, folder: str, scale: float, rounds: int) ->
         History("b", "k1", int(1_000_000 * scale), 5000, 3),
         History("c", "k2", int(2_400_000 * scale), 500, 2),
     ]
-    case = make_case(spark, os.path.join(folder, "three"), int(1_000_000 * scale), histories)
+    case = make_case(spark, folder, int(1_000_000 * scale), histories)
+    large = make_case(spark, folder, int(10_000_000 * scale), histories)
+    usual, duck = "union, window, last", "DuckDB's ASOF join"
     arms = {
-        "palette": lambda: palette_join(case),
-        "palette, shuffle": lambda: palette_join(case, "shuffle"),
-        "union, window, last": lambda: union_window_last(case),
-        "DuckDB ASOF": lambda: duckdb_asof(case),
+        PALETTE: lambda: palette_join(case),
+        SHUFFLED: lambda: palette_join(case, "shuffle"),
+        usual: lambda: union_window_last(case),
+        duck: lambda: duckdb_asof(case),
     }
     took = race(case, arms, rounds)
-    large = make_case(spark, os.path.join(folder, "three"), int(10_000_000 * scale), histories)
     with peak_memory() as peak:
-        started = time.perf_counter()
-        noop(palette_join(large))
-        ten = time.perf_counter() - started
-    what = "join of 3 groups, 2 join keys"
-    union = took["union, window, last"]
+        ten = seconds(lambda: palette_join(large))
+    growth = ten / statistics.median(one[PALETTE] for one in took)
+    what = "join of 1M rows with 3 groups, 2 join keys"
     return [
-        Result(what, "union, window, last", union / took["palette"], 2.5),
-        Result(f"{what}, shuffle plan", "union, window, last", union / took["palette, shuffle"]),
-        Result(what, "DuckDB's ASOF join, 2 threads", took["palette"] / took["DuckDB ASOF"], 4, slower=True),
-        Result("10 times the basis", "itself", ten / took["palette"], 10, slower=True),
-        Result("10 times the basis", "memory of all processes", peak[0], 8, slower=True, unit=" GiB"),
+        Result(what, usual, median_ratio(took, usual, PALETTE), 2.5),
+        Result(f"{what}, shuffle plan", usual, median_ratio(took, usual, SHUFFLED)),
+        Result(what, f"{duck}, 2 threads", median_ratio(took, PALETTE, duck), 4, slower=True),
+        Result("10 times the rows", "itself", growth, 10, slower=True),
+        Result("10 times the rows", "memory of all processes", peak[0], 8, slower=True, unit=" GiB"),
     ]
 
 
-def usual_plan(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
-    cases = [
-        (
-            "200,000 labels x 2M rows, 20,000 keys",
-            make_case(
-                spark,
-                os.path.join(folder, "uniform"),
-                int(200_000 * scale),
-                [History("u", "k1", int(2_000_000 * scale), int(20_000 * scale), 3)],
-            ),
-            8,
-        ),
-        (
-            "50,000 labels x 250,000 rows and one hot key",
-            make_case(
-                spark,
-                os.path.join(folder, "hot"),
-                int(50_000 * scale),
-                [History("h", "k1", int(250_000 * scale), 5000, 3, hot_rows=int(20_000 * scale))],
-                hot_rows=int(2_000 * scale),
-            ),
-            20,
-        ),
+def many_keys(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+    histories = [History("u", "k1", int(2_000_000 * scale), int(20_000 * scale), 3)]
+    case = make_case(spark, folder, int(200_000 * scale), histories)
+    return against_usual_plan("200,000 labels x 2M rows, 20,000 keys", case, rounds, 8)
+
+
+def hot_key(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+    histories = [History("h", "k1", int(250_000 * scale), 5000, 3, hot_rows=int(20_000 * scale))]
+    case = make_case(spark, folder, int(50_000 * scale), histories, hot_rows=int(2_000 * scale))
+    return against_usual_plan("50,000 labels x 250,000 rows and a hot key of 2,000 x 20,000", case, rounds, 20)
+
+
+def against_usual_plan(what: str, case: Case, rounds: int, least: float) -> list[Result]:
+    usual = "join, row_number"
+    arms = {
+        PALETTE: lambda: palette_join(case),
+        SHUFFLED: lambda: palette_join(case, "shuffle"),
+        usual: lambda: join_row_number(case),
+    }
+    took = race(case, arms, rounds)
+    return [
+        Result(what, usual, median_ratio(took, usual, PALETTE), least),
+        Result(f"{what}, shuffle plan", usual, median_ratio(took, usual, SHUFFLED)),
     ]
-    results = []
-    for what, case, target in cases:
-        arms = {
-            "palette": lambda case=case: palette_join(case),
-            "palette, shuffle": lambda case=case: palette_join(case, "shuffle"),
-            "join, row_number": lambda case=case: join_row_number(case),
-        }
-        took = race(case, arms, rounds)
-        usual = took["join, row_number"]
-        results.append(Result(what, "join, row_number", usual / took["palette"], target))
-        results.append(Result(f"{what}, shuffle plan", "join, row_number", usual / took["palette, shuffle"]))
-    return results
 
 
-PARTS = {"three": three_groups, "usual": usual_plan}
+PARTS = {"three": three_groups, "many": many_keys, "hot": hot_key}
 
 
 def run(spark: SparkSession, *, quick: bool = False, only: str | None = None) -> list[Result]:
     """Return the lines of the table."""
-    folder = tempfile.mkdtemp(prefix="palette-bench-")
-    try:
-        return [
-            result
-            for name, part in PARTS.items()
-            if only in (None, name)
-            for result in part(spark, folder, 0.02 if quick else 1.0, 1 if quick else 3)
-        ]
-    finally:
-        shutil.rmtree(folder)
+    scale, rounds = (0.02, 1) if quick else (1.0, 3)
+    results = []
+    for name, part in PARTS.items():
+        if only in (None, name):
+            with tempfile.TemporaryDirectory(prefix="palette-bench-") as folder:
+                results += part(spark, folder, scale, rounds)
+    return results
 
 
 def main() -> None:
+    """Print the lines of the table that are about the join."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small data, one round: does it run at all")
+    parser.add_argument("--quick", action="store_true", help="little data, one round: does it run at all")
     parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args()
     spark = spark_session(master="local[2]", **{"spark.log.level": "ERROR"})
     print_table(run(spark, quick=options.quick, only=options.only))
-    spark.stop()
 
 
 if __name__ == "__main__":

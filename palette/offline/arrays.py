@@ -114,7 +114,7 @@ def _tie_order(
     times = np.zeros(len(codes), np.int64) if event is None else event
     order = _argsort(codes, times)
     first = np.ones(len(order), bool)
-    first[1:] = (np.diff(codes[order]) != 0) | (np.diff(times[order]) != 0)
+    first[1:] = (np.diff(times[order]) != 0) | (np.diff(codes[order]) != 0)
 
     def further() -> Iterator[pa.Array]:
         if created is not None:
@@ -143,7 +143,7 @@ def _argsort(codes: Ints, times: Ints) -> Ints:
     bits = (int(times.max()) - low).bit_length()
     if bits + int(codes.max()).bit_length() < 63:
         # Both in one number: several times faster than sorting by two.
-        return np.argsort((codes << bits) | (times - low), kind="stable")
+        return np.argsort((codes << bits) | (times - low))
     return np.lexsort((times, codes))
 
 
@@ -155,7 +155,7 @@ def _ranks(column: pa.Array) -> Ints:
     present = column.drop_null()
     if pa.types.is_floating(column.type):
         _, ranks = np.unique(present.to_numpy(zero_copy_only=False), return_inverse=True)
-    elif pa.types.is_list(column.type):
+    elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         texts = [tuple(map(_element, value)) for value in present.to_pylist()]
         place = {value: rank for rank, value in enumerate(sorted(set(texts)))}
         ranks = np.array([place[value] for value in texts], np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,11 @@ class Lookup:
     def metadata(self, feature: str, version: int) -> dict[str, Any]:
         """Return what a column that holds this feature says about itself."""
         declared = self.group.feature(feature)
-        told = {"ref": self.reference(feature), "type": declared.dtype, "default": declared.constant}
+        default = declared.constant
+        if isinstance(default, list):
+            # As JSON text: lists in Spark's metadata are of one type, and without nulls.
+            default = json.dumps(default)
+        told = {"ref": self.reference(feature), "type": declared.dtype, "default": default}
         return {"feature": {**told, "version": version}}
 
 

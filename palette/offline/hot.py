@@ -7,8 +7,6 @@ more row, so the parts need nothing of each other.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,21 +14,19 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from palette.offline.history import EFFECTIVE, ROW
+from palette.offline.memo import Memo
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["HOT_ROWS", "PART", "HotKeys", "hot_keys", "mark", "part_of"]
+__all__ = ["HOT_ROWS", "PART", "HotKeys", "hot_keys", "known_hot_keys", "mark", "part_of"]
 
 HOT_ROWS = 1_000_000
 # More parts than this would make the list of cuts, which is looked through for each row, too long.
 MAX_PARTS = 256
 PART = "__palette_part"
 CUTS = "__palette_cuts"
-REMEMBERED = 64
-_prepared: OrderedDict[Hashable, HotKeys | None] = OrderedDict()
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,9 @@ class HotKeys:
 
     cuts: pa.Table
     carried: list[pa.Table]
+
+
+known_hot_keys: Memo[HotKeys | None] = Memo(limit=64)
 
 
 def mark(rows: DataFrame, keys: Sequence[str], cuts: pa.Table) -> DataFrame:
@@ -67,22 +66,13 @@ def hot_keys(
     Parameters
     ----------
     known : hashable
-        Stands for the content of the histories: the same answer is given again for it.
+        Stands for the content of the histories: the answer is worked out once for it.
     keys : sequence of str
         Their key columns.
     limit : int
         The rows, over all histories, beyond which a key is hot.
     """
-    with _lock:
-        if known in _prepared:
-            _prepared.move_to_end(known)
-            return _prepared[known]
-    prepared = _prepare(spark, keys, list(histories.values()), limit)
-    with _lock:
-        _prepared[known] = prepared
-        while len(_prepared) > REMEMBERED:
-            _prepared.popitem(last=False)
-    return prepared
+    return known_hot_keys.get((known, *keys, limit), lambda: _prepare(spark, keys, list(histories.values()), limit))
 
 
 def _prepare(spark: SparkSession, keys: Sequence[str], histories: Sequence[DataFrame], limit: int) -> HotKeys | None:

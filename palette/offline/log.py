@@ -35,15 +35,15 @@ class Files:
     ----------
     paths : tuple of str
         Absolute, in the order of their names.
-    bytes : int
-        Their size.
     schema : str
         The table's schema, as the JSON of a Spark ``StructType``.
+    identity : str
+        The table's own: another one after it was deleted and made again.
     """
 
     paths: tuple[str, ...]
-    bytes: int
     schema: str
+    identity: str
 
 
 def newest_version(table: str) -> int | None:
@@ -77,7 +77,7 @@ def read_log(table: str, version: int) -> Files:
     if any(file.get("deletionVector") for file in added.values()):
         raise Unreadable("the table has deletion vectors")
     paths = tuple(sorted(_local(table, file["path"]) for file in added.values()))
-    return Files(paths, sum(file["size"] for file in added.values()), metadata["schemaString"])
+    return Files(paths, metadata["schemaString"], metadata["id"])
 
 
 def _identity(file: dict[str, Any]) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def _checkpoint(paths: list[str]) -> Iterator[dict[str, Any]]:
     if len(paths) != (int(parts[2]) if parts else 1):
         raise Unreadable("a checkpoint of the log is incomplete")
     wanted = [
-        *("add.path", "add.size", "add.deletionVector", "protocol", "metaData.partitionColumns"),
+        *("add.path", "add.deletionVector", "protocol", "metaData.id", "metaData.partitionColumns"),
         *("metaData.configuration", "metaData.schemaString"),
     ]
     for path in paths:

@@ -8,6 +8,7 @@ known when.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -28,33 +29,49 @@ def distinct(rows: DataFrame, entity: Entity, group: FeatureGroup) -> DataFrame:
     return winner.select(*identity, "__palette_row.*").select(*rows.columns)
 
 
-def merge(table: str, rows: DataFrame, entity: Entity, group: FeatureGroup, *, stamped: bool) -> None:
-    """Merge rows into a Delta table in one transaction."""
+def merge(
+    table: str, rows: DataFrame, entity: Entity, group: FeatureGroup, *, stamped: bool, added: Mapping[str, str]
+) -> None:
+    """Merge rows into a Delta table in one transaction.
+
+    Parameters
+    ----------
+    table : str
+        As SQL knows it.
+    stamped : bool
+        Whether the created times of the rows are those of this write.
+    added : mapping of str to str
+        Columns that the table does not have yet, with their types.
+    """
     identity = _identity(entity, group, with_created=True)
     values = [feature.name for feature in group.features]
     if stamped:
-        rows = _changed(table, rows, entity, group)
-    same = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in identity)
-    unchanged = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in values)
-    update = ", ".join(f"t.`{name}` = s.`{name}`" for name in values)
+        rows = _changed(table, rows, entity, group, added)
+    equal = {name: f"{'NULL' if name in added else f't.`{name}`'} <=> s.`{name}`" for name in [*identity, *values]}
+    same = " AND ".join(equal[name] for name in identity)
+    unchanged = " AND ".join(equal[name] for name in values)
+    # Spark fills in the text as a format string, and a path may have braces.
+    table = table.replace("{", "{{").replace("}", "}}")
     rows.sparkSession.sql(
-        f"MERGE INTO {table} t USING {{source}} s ON {same} "
-        f"WHEN MATCHED AND NOT ({unchanged}) THEN UPDATE SET {update} "
+        f"MERGE {'WITH SCHEMA EVOLUTION ' if added else ''}INTO {table} t USING {{source}} s ON {same} "
+        f"WHEN MATCHED AND NOT ({unchanged}) THEN UPDATE SET * "
         f"WHEN NOT MATCHED THEN INSERT *",
         source=rows,
     ).collect()
 
 
-def _changed(table: str, rows: DataFrame, entity: Entity, group: FeatureGroup) -> DataFrame:
+def _changed(table: str, rows: DataFrame, entity: Entity, group: FeatureGroup, added: Mapping[str, str]) -> DataFrame:
     """Return the rows that differ from the newest version of the same keys and event time, or are new."""
     identity = _identity(entity, group, with_created=False)
     names = [feature.name for feature in group.features]
     stored = rows.sparkSession.table(table)
+    stored = stored.withColumns({name: F.lit(None).cast(dtype) for name, dtype in added.items()})
     newest = stored.groupBy(*identity).agg(F.max(F.struct(str(group.created), *names)).alias("__palette_row"))
-    known = newest.select(*identity, F.struct(*[F.col(f"__palette_row.{name}") for name in names]).alias("known"))
+    found = F.struct(*[F.col(f"__palette_row.{name}") for name in names])
+    known = newest.select(*identity, found.alias("__palette_known"))
     same = [F.col(f"s.{name}").eqNullSafe(F.col(f"k.{name}")) for name in identity]
     joined = rows.alias("s").join(known.alias("k"), same, "left")
-    equal = F.struct(*[F.col(f"s.{name}") for name in names]).eqNullSafe(F.col("known"))
+    equal = F.struct(*[F.col(f"s.{name}") for name in names]).eqNullSafe(F.col("__palette_known"))
     return joined.filter(~equal).select("s.*")
 
 

@@ -7,9 +7,7 @@ import functools
 import os
 import shutil
 import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -18,45 +16,29 @@ import pyarrow.compute as pc
 
 from palette.offline.arrays import build_steps, write_steps
 from palette.offline.checks import require
+from palette.offline.memo import Memo
 from palette.offline.reading import open_history
 
 if TYPE_CHECKING:
     from palette.offline.basis import Lookup
     from palette.offline.question import Question
 
-__all__ = ["forget", "prepare"]
+__all__ = ["prepare", "prepared_files"]
 
 # Only paths are remembered. The files stay until the process ends: a DataFrame made with them may run at any time.
-REMEMBERED = 512
-_prepared: OrderedDict[Hashable, str] = OrderedDict()
-_lock = threading.Lock()
+prepared_files: Memo[str] = Memo(limit=512)
 
 
 def prepare(question: Question, lookups: Sequence[Lookup]) -> list[str]:
     """Return for each look-up a file of sorted arrays, prepared now or earlier."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(lambda lookup: _known(question, lookup), lookups))
+        return list(pool.map(lambda lookup: _file(question, lookup), lookups))
 
 
-def forget() -> None:
-    """Prepare all histories anew when they are asked for next."""
-    with _lock:
-        _prepared.clear()
-
-
-def _known(question: Question, lookup: Lookup) -> str:
+def _file(question: Question, lookup: Lookup) -> str:
     features = sorted(set(lookup.columns.values()))
     known = (*question.content(lookup), *features)
-    with _lock:
-        if known in _prepared:
-            _prepared.move_to_end(known)
-            return _prepared[known]
-    path = _prepare(question, lookup, features)
-    with _lock:
-        _prepared[known] = path
-        while len(_prepared) > REMEMBERED:
-            _prepared.popitem(last=False)
-    return path
+    return prepared_files.get(known, lambda: _prepare(question, lookup, features))
 
 
 def _prepare(question: Question, lookup: Lookup, features: Sequence[str]) -> str:
@@ -67,10 +49,12 @@ def _prepare(question: Question, lookup: Lookup, features: Sequence[str]) -> str
     table = history.read(list(dict.fromkeys([*entity.keys, *times, *features])))
     by_created = question.point_in_time == "created"
     required = [*entity.keys, group.timestamp, group.created if by_created else None]
-    usable = functools.reduce(pc.and_, [pc.is_valid(table.column(name)) for name in required if name is not None])
+    marks = [pc.is_valid(table.column(name)) for name in required if name and table.column(name).null_count]
+    usable = functools.reduce(pc.and_, marks) if marks else None
 
     def column(source: pa.Table, name: str) -> pa.Array:
-        return source.column(name).filter(usable).combine_chunks()
+        found = source.column(name)
+        return (found if usable is None else found.filter(usable)).combine_chunks()
 
     def values() -> Iterable[pa.Array]:
         for feature in group.features:

@@ -73,7 +73,10 @@ class Question:
     def content(self, lookup: Lookup) -> tuple[object, ...]:
         """Return what stands for the history that a look-up reads: equal for equal rows."""
         definition = (lookup.entity.model_dump_json(), lookup.group.model_dump_json())
-        return (self.tables.identifier(lookup.group), self.version(lookup), *definition, self.point_in_time)
+        version = self.version(lookup)
+        # By name and version alone, a table that was deleted and made again would be taken for the old one.
+        identity = self.tables.identity(self.spark, lookup.group, version)
+        return (self.tables.identifier(lookup.group), identity, version, *definition, self.point_in_time)
 
 
 def make_question(

@@ -68,7 +68,7 @@ def shuffle(question: Question, lookups: Sequence[Lookup], frame: DataFrame, hot
         histories = {slot: _history(question, lookup) for slot, lookup in sharing.items()}
         keys = next(iter(histories.values())).columns[: len(join_keys)]
         content = tuple(question.content(lookup) for lookup in sharing.values())
-        hot = hot_keys(question.spark, (content, *keys, hot_rows), keys, histories, hot_rows)
+        hot = hot_keys(question.spark, content, keys, histories, hot_rows)
         frame = _meet(frame, keys, histories, hot)
     return frame
 

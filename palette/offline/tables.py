@@ -7,7 +7,7 @@ import datetime as dt
 import math
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
@@ -17,7 +17,7 @@ from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import merge
 from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
 from palette.offline.history import latest
-from palette.offline.log import Files, newest_version, read_log
+from palette.offline.log import Files, Unreadable, newest_version, read_log
 from palette.offline.times import now_micros, to_micros
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["DeltaTables"]
 
 METASTORE = "metastore:"
-# A training set can be rebuilt as long as the log and the removed files are there; vacuum shortens this on purpose.
+# A training set can be rebuilt as long as the log and the removed files are there; only vacuum deletes them.
 KEEP = "interval 3650 days"
 PROPERTIES = {"delta.logRetentionDuration": KEEP, "delta.deletedFileRetentionDuration": KEEP}
 
@@ -54,8 +54,14 @@ class DeltaTables:
     def identifier(self, group: FeatureGroup) -> str:
         """Return the name by which SQL knows the table of a group."""
         if self.root.startswith(METASTORE):
+            # Else a:b__c and a__b:c would be one table, and a:_b and a_:b.
+            if "__" in group.entity or group.entity.endswith("_"):
+                raise DefinitionError(
+                    f"{group.full_name}: in a metastore the name of an entity must not have '__' in it or end in '_', "
+                    f"since tables are called <entity>__<group>: rename {group.entity!r}, or use a store of files"
+                )
             return f"{self.root.removeprefix(METASTORE)}.{group.entity}__{group.name}"
-        return f"delta.`{self._path(group)}`"
+        return f"delta.{_quoted(self._path(group))}"
 
     def _path(self, group: FeatureGroup) -> str:
         return f"{self.root}/{group.entity}/{group.name}"
@@ -90,9 +96,10 @@ class DeltaTables:
         df : DataFrame
             Keys, event time, features; the created column may be left out and is then stamped with the present.
         mode : "append" or "merge"
-            ``merge`` can be repeated: rows that are there already, by keys and times, are not added again; see
-            :mod:`palette.offline.merge`. A static group without created column has one row per key, so there both
-            modes replace the rows of the keys written.
+            ``merge`` can be repeated: rows that are there already, by keys and times, are not added again. A row
+            with other values is updated; where the created column is left out it is added as what is known newly,
+            beside the older one, see :mod:`palette.offline.merge`. A static group without created column has one
+            row per key, so there both modes replace the rows of the keys written.
 
         Raises
         ------
@@ -107,18 +114,17 @@ class DeltaTables:
         stamped = group.created is not None and group.created.lower() not in (name.lower() for name in df.columns)
         rows = conform(df, entity, group, now_micros())
         exists = self.version(spark, group) is not None
-        if exists:
-            self._suit(spark, entity, group)
+        added = self._added(spark, entity, group) if exists else {}
         upsert = group.timestamp is None and group.created is None
         try:
             if mode == "merge" or upsert:
                 rows = merge.distinct(rows, entity, group)
                 if exists:
-                    merge.merge(self.identifier(group), rows, entity, group, stamped=stamped)
+                    merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, added=added)
                 else:
                     self._append(rows, group)
             else:
-                self._append(rows, group)
+                self._append(rows, group, widen=bool(added))
         except (PySparkException, Py4JError):
             refuse_bad_rows(df, entity, group)
             raise
@@ -126,15 +132,18 @@ class DeltaTables:
         assert version is not None
         return version
 
-    def _append(self, rows: DataFrame, group: FeatureGroup) -> None:
-        writer = rows.write.format("delta").mode("append").options(**PROPERTIES)
+    def _append(self, rows: DataFrame, group: FeatureGroup, *, widen: bool = False) -> None:
+        writer = rows.write.format("delta").mode("append").option("mergeSchema", widen).options(**PROPERTIES)
         if self.root.startswith(METASTORE):
             writer.saveAsTable(self.identifier(group))
         else:
             writer.save(self._path(group))
 
-    def _suit(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
-        """Add columns for new features to a table; refuse one whose columns are otherwise not the declared ones."""
+    def _added(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> dict[str, str]:
+        """Return new columns, with their types; refuse a table whose columns are otherwise not the declared ones.
+
+        Their columns are added by the write itself, so that a write that fails leaves the table as it was.
+        """
         wanted = stored_types(entity, group)
         for field in self._load(spark, group, None).schema:
             found = field.dataType.simpleString()
@@ -148,9 +157,7 @@ class DeltaTables:
                     f"{group.full_name}: {field.name!r} is {found} in the table, and not so in the definition: "
                     f"declare it as {found}, or write to a group of another name"
                 )
-        if wanted:
-            added = ", ".join(f"`{name}` {dtype}" for name, dtype in wanted.items())
-            spark.sql(f"ALTER TABLE {self.identifier(group)} ADD COLUMNS ({added})")
+        return wanted
 
     def read(self, spark: SparkSession, entity: Entity, group: FeatureGroup, version: int | None = None) -> DataFrame:
         """Return all rows of a group, of the newest or an older version, in the declared types.
@@ -160,11 +167,13 @@ class DeltaTables:
         Raises
         ------
         DataError
-            If nothing was written to the group, or there is no such version.
+            If nothing was written to the group, there is no such version, or it was vacuumed.
         SchemaError
             If a column is missing or of a type that does not widen to the declared one.
         """
         version = self.resolve(spark, group, version)
+        with contextlib.suppress(Unreadable):
+            self.files(group, version)
         table = self._load(spark, group, version)
         columns = readable(table.schema, entity, group, version)
         return table.select(*(converted(table.schema[name], dtype) for name, dtype in columns.items()))
@@ -176,13 +185,31 @@ class DeltaTables:
         ------
         Unreadable
             If they cannot be read directly, with the reason.
+        DataError
+            If they were vacuumed.
         """
-        return read_log(self._path(group), version)
+        files = read_log(self._path(group), version)
+        if gone := sum(not os.path.exists(path) for path in files.paths):
+            raise DataError(
+                f"{group.full_name}: version {version} cannot be read any more, {gone} of its {len(files.paths)} files "
+                f"were vacuumed: ask for a newer version (pins that store.keep knows are spared by vacuum)"
+            )
+        return files
 
     def size(self, spark: SparkSession, group: FeatureGroup) -> int:
         """Return the bytes of the newest version's files."""
-        detail = spark.sql(f"DESCRIBE DETAIL {self.identifier(group)}").select("sizeInBytes").first()
-        return int(detail[0])
+        return int(self._detail(spark, group, "sizeInBytes"))
+
+    def identity(self, spark: SparkSession, group: FeatureGroup, version: int) -> str:
+        """Return what tells a table from another one of the same name, made after it was deleted."""
+        try:
+            return self.files(group, version).identity
+        except Unreadable:
+            return str(self._detail(spark, group, "id"))
+
+    def _detail(self, spark: SparkSession, group: FeatureGroup, what: str) -> Any:
+        row = spark.sql(f"DESCRIBE DETAIL {self.identifier(group)}").select(what).first()
+        return row[0]
 
     def resolve(self, spark: SparkSession, group: FeatureGroup, version: int | None = None) -> int:
         """Return the version to read: the one asked for, or the newest.
@@ -223,8 +250,8 @@ class DeltaTables:
     def optimize(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Rewrite small files into large ones, with the rows of a key close together."""
         self.resolve(spark, group)
-        near = [name for name, dtype in entity.keys.items() if dtype != "boolean"]
-        near += [group.timestamp] if group.timestamp else []
+        near = [_quoted(name) for name, dtype in entity.keys.items() if dtype != "boolean"]
+        near += [_quoted(group.timestamp)] if group.timestamp else []
         order = f" ZORDER BY ({', '.join(near)})" if near else ""
         spark.sql(f"OPTIMIZE {self.identifier(group)}{order}").collect()
 
@@ -248,20 +275,16 @@ class DeltaTables:
             times = dict(self._history(spark, group, limit=newest - oldest + 1))
             if successor := times.get(oldest + 1):
                 hours = max(hours, (now_micros() - successor) / 3_600_000_000 + 1)
-        table = self.identifier(group)
-        with _setting(spark, "spark.sql.sources.parallelPartitionDiscovery.parallelism", "8"):
-            _retain(spark, table, f"interval {math.ceil(hours)} hours")
-            try:
-                spark.sql(f"VACUUM {table}").collect()
-            finally:
-                _retain(spark, table, KEEP)
+        # Delta would refuse to go below the retention that is the table's property.
+        with (
+            _setting(spark, "spark.databricks.delta.retentionDurationCheck.enabled", "false"),
+            _setting(spark, "spark.sql.sources.parallelPartitionDiscovery.parallelism", "8"),
+        ):
+            spark.sql(f"VACUUM {self.identifier(group)} RETAIN {math.ceil(hours)} HOURS").collect()
 
 
-def _retain(spark: SparkSession, table: str, interval: str) -> None:
-    # Delta checks the one against the other, within one statement.
-    properties = PROPERTIES | {"delta.deletedFileRetentionDuration": interval}
-    listed = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
-    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({listed})")
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 @contextlib.contextmanager

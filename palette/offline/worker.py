@@ -65,10 +65,17 @@ def look_up(steps: dict[str, Any], lookup: dict[str, Any], keys: list[Any], time
         fresh = present.copy()
         fresh[present] = times[present] - event[found[present]] <= lookup["ttl"]
     places = pa.array(found, mask=~fresh)
-    arrays = [steps[f"value:{name}"].take(places) for name in lookup["columns"]]
+    arrays = [_plain(steps[f"value:{name}"].take(places)) for name in lookup["columns"]]
     if lookup["status"]:
         arrays.append(pa.array(np.where(fresh, FOUND, np.where(present, EXPIRED, MISSING)).astype(np.int8)))
     return arrays
+
+
+def _plain(values: Any) -> Any:
+    """Return what was found in a large history in the types that Spark knows."""
+    if pa.types.is_large_list(values.type):
+        return values.cast(pa.list_(pa.string()))
+    return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
 
 
 def find_keys(steps: dict[str, Any], keys: list[Any]) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
+import math
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +14,14 @@ from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from dsl import DSLEstimator
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
 from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -252,3 +256,26 @@ def test_feature_newer_than_the_version_is_refused(spark: SparkSession, tables: 
     for hint in ("travel", "shuffle"):
         with pytest.raises(SchemaError, match="version 0 of the table has no column 'y': write rows with it"):
             point_in_time_join(tables, basis(spark, [("a", NOON)]), [lookup], timestamp="at", hint=hint)
+
+
+@PLANS
+def test_table_made_again_is_read_again(spark: SparkSession, tmp_path: Path, hint: str) -> None:
+    tables = DeltaTables(str(tmp_path / "store"))
+    for x in (1.0, 2.0):
+        rows = [("a", NOON - dt.timedelta(hours=1), x), ("a", NOON, x)]
+        tables.write(SHOP, ORDERS, spark.createDataFrame(rows, "id string, ts timestamp, x double"))
+        joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", hint=hint, hot_rows=1)
+        assert [row.x for row in joined.collect()] == [x]
+        shutil.rmtree(tables.root)
+
+
+@pytest.mark.parametrize("default", [[0.0, math.nan, -math.inf], [1.0], []], ids=["not-finite", "plain", "empty"])
+def test_list_is_a_default(spark: SparkSession, tmp_path: Path, default: list[float]) -> None:
+    tables = DeltaTables(str(tmp_path))
+    group = FeatureGroup("pictures", entity="shop", features=[Feature("v", "array<double>", default=default)])
+    tables.write(SHOP, group, spark.createDataFrame([("a", None)], "id string, v array<double>"))
+    asked = [Lookup(SHOP, group, ("who",), {"v": "v"})]
+    joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), asked)
+    joined = joined.withColumn("other", F.col("who").alias("other", metadata={"feature": 3}))
+    filled = DSLEstimator(lambdas={"f": "vFill('shop:pictures:v:who')"}).fit(joined).transform(joined)
+    assert str(filled.first().f) == str(default)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import DeltaTables
 from palette.offline.log import Unreadable
+from palette.offline.reading import open_history
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -75,6 +79,23 @@ def test_schema_is_checked(spark: SparkSession, tables: DeltaTables, schema: str
 
 
 @pytest.mark.parametrize("mode", ["append", "merge"])
+@pytest.mark.parametrize("group", [PLAIN, STAMPED], ids=lambda group: group.name)
+def test_refused_write_leaves_the_table_as_it_was(
+    spark: SparkSession, tables: DeltaTables, group: FeatureGroup, mode: str
+) -> None:
+    tables.write(SHOP, group, rows(spark, ("a", 1, NOON, 1.0, "p")))
+    wider = group.model_copy(update={"features": (*FEATURES, Feature("y", "bigint"))})
+    schema = f"{SCHEMA}, y bigint"
+    with pytest.raises(DataError, match="1 rows have a null"):
+        tables.write(SHOP, wider, rows(spark, (None, 1, NOON, 2.0, "q", 5), schema=schema), mode)
+    assert tables.version(spark, group) == 0
+    assert "y" not in tables.read(spark, SHOP, wider).columns
+    tables.write(SHOP, wider, rows(spark, ("a", 1, NOON, 1.0, "p", 5), schema=schema), mode)
+    assert tables.version(spark, group) == 1
+    assert {row.y for row in tables.read(spark, SHOP, wider).collect()} >= {5}
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
 def test_bad_rows_are_counted_and_nothing_is_written(spark: SparkSession, tables: DeltaTables, mode: str) -> None:
     tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")))
     bad = rows(spark, ("b", 1, NOON, 1.0, "p"), (None, 1, NOON, 1.0, "q"), ("c", 1, None, 1.0, "r"))
@@ -106,6 +127,14 @@ def test_merge_can_be_repeated(spark: SparkSession, tables: DeltaTables) -> None
         assert [row[::2] for row in content(spark, tables, PLAIN)] == [("a", "p"), ("b", None)]
     tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 7.0, "new"), ("a", 1, LATER, 8.0, "later")), "merge")
     assert [row[2] for row in content(spark, tables, PLAIN) if row[0] == "a"] == ["new", "later"]
+
+
+def test_merge_takes_any_feature_name(spark: SparkSession, tables: DeltaTables) -> None:
+    group = STAMPED.model_copy(update={"features": (Feature("known", "double"), Feature("s", "string"))})
+    schema = "id string, floor int, ts timestamp, known double, s string"
+    for s in ("p", "p", "q"):
+        tables.write(SHOP, group, rows(spark, ("a", 1, NOON, 1.0, s), schema=schema), "merge")
+    assert sorted(row.s for row in tables.read(spark, SHOP, group).collect()) == ["p", "q"]
 
 
 def test_merge_adds_what_is_known_newly(spark: SparkSession, tables: DeltaTables) -> None:
@@ -164,6 +193,68 @@ def test_vacuum_keeps_pinned_versions(spark: SparkSession, tables: DeltaTables) 
     assert len([path for path in parquet if "_delta_log" not in path.parts]) == 1
 
 
+def test_vacuum_leaves_the_properties(spark: SparkSession, tables: DeltaTables) -> None:
+    schema = SCHEMA.replace("ts timestamp, ", "")
+    for label in ("first", "second"):
+        tables.write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+    check = "spark.databricks.delta.retentionDurationCheck.enabled"
+    before = spark.conf.get(check, None)
+    tables.vacuum(spark, FIXED, hours=1)
+    assert content(spark, tables, FIXED, version=0) == [("a", 1.0, "first")]
+    tables.vacuum(spark, FIXED, hours=0)
+    assert spark.conf.get(check, None) == before
+    # To change properties would stop writers that are at work.
+    history = spark.sql(f"DESCRIBE HISTORY {tables.identifier(FIXED)}").collect()
+    assert {row.operation for row in history} == {"WRITE", "MERGE", "VACUUM START", "VACUUM END"}
+    for read in (
+        lambda: tables.read(spark, SHOP, FIXED, version=0),
+        lambda: open_history(spark, tables, SHOP, FIXED, 0),
+    ):
+        with pytest.raises(DataError, match=r"shop:fixed: version 0 .* 1 of its 1 files were vacuumed: .*store\.keep"):
+            read()
+
+
+def test_vacuum_goes_by_hours_and_not_by_the_property(spark: SparkSession, tables: DeltaTables, tmp_path: Path) -> None:
+    schema = SCHEMA.replace("ts timestamp, ", "")
+    for label in ("first", "second"):
+        tables.write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+    # The same table, three hours ago.
+    past = 3 * 3_600_000
+    copy = shutil.copytree(tables.root, tmp_path / "copy", ignore=shutil.ignore_patterns("copy", "*.crc"))
+    for commit in copy.rglob("_delta_log/*.json"):
+        text = re.sub(r'("deletionTimestamp":)(\d+)', lambda m: f"{m[1]}{int(m[2]) - past}", commit.read_text())
+        commit.write_text(text)
+    for path in copy.rglob("*.parquet"):
+        os.utime(path, (path.stat().st_mtime - past / 1000,) * 2)
+    older = DeltaTables(str(copy))
+    older.vacuum(spark, FIXED, hours=4)
+    assert content(spark, older, FIXED, version=0) == [("a", 1.0, "first")]
+    older.vacuum(spark, FIXED, hours=2)
+    assert len(list(copy.rglob("part-*.parquet"))) == 1
+    assert content(spark, older, FIXED) == [("a", 1.0, "second")]
+
+
+def test_path_may_have_any_characters(spark: SparkSession, tmp_path: Path) -> None:
+    tables = DeltaTables(str(tmp_path / "a{env}b`c {} d"))
+    for group in (PLAIN, STAMPED):
+        for label in "pq":
+            tables.write(SHOP, group, rows(spark, ("a", 1, NOON, 1.0, label)), "merge")
+        tables.optimize(spark, SHOP, group)
+        tables.vacuum(spark, group)
+    assert content(spark, tables, PLAIN) == [("a", 1.0, "q")]
+    assert content(spark, tables, STAMPED) == [("a", 1.0, "p"), ("a", 1.0, "q")]
+    assert tables.size(spark, PLAIN)
+    assert tables._history(spark, PLAIN, limit=1)
+
+
+@pytest.mark.parametrize("entity", ["a__b", "a_"])
+def test_names_in_a_metastore_do_not_collide(entity: str) -> None:
+    tables = DeltaTables("metastore:catalog.features")
+    assert tables.identifier(FeatureGroup("b__c", entity="a", features=FEATURES)) == "catalog.features.a__b__c"
+    with pytest.raises(DefinitionError, match=f"rename '{entity}'"):
+        tables.identifier(FeatureGroup("c", entity=entity, features=FEATURES))
+
+
 def test_optimize_keeps_rows(spark: SparkSession, tables: DeltaTables) -> None:
     for label in "pqr":
         tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, label)))
@@ -196,6 +287,4 @@ def test_log_with_what_a_plain_reader_misses_is_refused(spark: SparkSession, tab
     version = tables.version(spark, PLAIN)
     with pytest.raises(Unreadable, match="deletion vectors"):
         tables.files(PLAIN, version)
-    from palette.offline.reading import open_history
-
     assert len(open_history(spark, tables, SHOP, PLAIN, version).read(["x"])) == 8
