@@ -6,6 +6,7 @@ Spark and on Spark Connect, alone and inside a plain ``pyspark.ml`` Pipeline.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -289,10 +290,13 @@ def _find_bindings(nodes: Mapping[str, Node], schema: StructType) -> dict[str, B
     """Find the columns of references: a basis column by its name, a feature by its column's metadata."""
     features: dict[str, Binding] = {}
     for field in schema.fields:
-        feature = (field.metadata or {}).get("feature", {})
-        if "ref" in feature:
-            binding = Binding(field.name, field.dataType.simpleString(), feature.get("default"))
-            features.setdefault(feature["ref"], binding)  # a renamed copy keeps the metadata; either one will do
+        feature = (field.metadata or {}).get("feature")
+        if isinstance(feature, dict) and isinstance(feature.get("ref"), str):
+            dtype, default = field.dataType.simpleString(), feature.get("default")
+            if dtype.startswith("array<") and isinstance(default, str):
+                default = json.loads(default)  # lists in Spark's metadata are of one type, so these come as text
+            # A renamed copy keeps the metadata; either one will do.
+            features.setdefault(feature["ref"], Binding(field.name, dtype, default))
     return {str(ref): _find(ref, features, schema) for ref in references(nodes.values())}
 
 
