@@ -42,7 +42,8 @@ def place_lookups(stages: Sequence[StageNeeds]) -> dict[int, tuple[FeatureRef, .
     Raises
     ------
     PlanError
-        If stages wait for each other, or a join key is derived after it is needed; the expression is named.
+        If stages wait for each other, a join key is derived after it is needed, or replaced between two stages
+        that need one feature; the expression is named.
 
     Examples
     --------
@@ -57,6 +58,8 @@ def place_lookups(stages: Sequence[StageNeeds]) -> dict[int, tuple[FeatureRef, .
         for ref in stage.features:
             if ref not in spans:
                 spans[ref] = (_first_possible(ref, position, stages), position)
+            else:
+                _check_same_keys(ref, spans[ref][1], position, stages)
     chosen: list[int] = []
     for first, last in sorted(spans.values(), key=lambda span: span[1]):
         if not any(first <= position <= last for position in chosen):
@@ -76,9 +79,20 @@ def _first_possible(ref: FeatureRef, needed: int, stages: Sequence[StageNeeds]) 
         before = [position for position in deriving if position < needed]
         if before:
             first = max(first, before[-1] + 1)
-        elif deriving:
+        elif deriving and key not in stages[deriving[0]].columns:  # else it replaces the column of the basis
             raise _too_late(ref, key, needed, deriving[0], stages)
     return first
+
+
+def _check_same_keys(ref: FeatureRef, user: int, later: int, stages: Sequence[StageNeeds]) -> None:
+    """Refuse a feature that is looked up for one stage and would be stale for a later one."""
+    for key in ref.join_keys:
+        for maker in stages[user:later]:
+            if key in maker.outputs:
+                raise PlanError(
+                    f"{stages[user].label} and {stages[later].label} both need {ref.name!r}, but {maker.label} "
+                    f"replaces its join key {key!r} in between; give the new key another name"
+                )
 
 
 def _too_late(ref: FeatureRef, key: str, needed: int, derived: int, stages: Sequence[StageNeeds]) -> PlanError:

@@ -66,9 +66,36 @@ def test_no_smaller_number_of_look_ups_serves_all():
         assert len(plan) == fewest
 
 
+def test_a_stage_that_replaces_a_key_leaves_the_old_one_to_those_before_it():
+    old, new = ref("v", "k"), ref("w", "k")
+    replaces = StageNeeds("b", columns=("k",), outputs=("k",))
+    assert names(place_lookups([StageNeeds("a", (old,)), replaces])) == {0: ["v"]}
+    assert names(place_lookups([StageNeeds("a", (old,)), replaces, StageNeeds("c", (new,))])) == {0: ["v"], 2: ["w"]}
+    itself = StageNeeds("b", (old,), columns=("k",), outputs=("k",))
+    assert names(place_lookups([itself, StageNeeds("c", (new,))])) == {0: ["v"], 1: ["w"]}
+
+
+REPLACES = StageNeeds("b", columns=("k",), outputs=("k",))
+
+
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
+        pytest.param(
+            [
+                StageNeeds("d", outputs=("k",)),
+                StageNeeds("a", (ref("v", "k"),)),
+                REPLACES,
+                StageNeeds("c", (ref("v", "k"), ref("w", "k"))),
+            ],
+            "a and c both need 'e:g:v:k', but b replaces its join key 'k' in between",
+            id="replaced-derived",
+        ),
+        pytest.param(
+            [StageNeeds("a", (ref("v", "k"),)), REPLACES, StageNeeds("c", (ref("v", "k"),))],
+            "a and c both need 'e:g:v:k', but b replaces its join key 'k' in between",
+            id="replaced-basis",
+        ),
         pytest.param([StageNeeds("s1", (ref("a", "k"),), outputs=("k",))], "cycle: s1 needs 'e:g:a:k'", id="itself"),
         pytest.param(
             [StageNeeds("s1", (ref("a", "k"),), outputs=("x",)), StageNeeds("s2", columns=("x",), outputs=("k",))],
