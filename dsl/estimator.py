@@ -261,6 +261,16 @@ class DSLModel(Model, _Expressions):
         that._scorer = None
         return that
 
+    def set(self, param: Param[Any], value: Any) -> None:
+        """Set one Param."""
+        self._scorer = None
+        super().set(param, value)
+
+    def clear(self, param: Param[Any]) -> None:
+        """Take a Param's value away."""
+        self._scorer = None
+        super().clear(param)
+
     def _set(self, **kwargs: Any) -> Self:
         self._scorer = None
         return super()._set(**kwargs)

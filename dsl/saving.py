@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from pyspark.ml.param import Param, Params
@@ -15,10 +16,11 @@ from pyspark.sql.utils import is_remote
 
 from dsl.errors import DslError
 
-__all__ = ["FORMAT", "SavedStage", "check_format"]
+__all__ = ["FORMAT", "REFUSED", "SavedStage", "check_format", "known_class"]
 
 FORMAT = 1
 """The form in which stages are saved; a file with a higher number is from a newer release."""
+REFUSED = "class {!r} is of no module that this process has imported; import its module first, if you trust it"
 
 
 class SavedStage(Params, DefaultParamsReadable[Any], DefaultParamsWritable):
@@ -64,10 +66,31 @@ class StageReader(DefaultParamsReader[Any]):
         Raises
         ------
         DslError
-            A newer release saved it.
+            A newer release saved it, or it names a class of a module that was not imported.
         """
-        check_format(self.loadMetadata(path, self.sparkSession), path)
+        metadata = self.loadMetadata(path, self.sparkSession)
+        if not known_class(metadata["class"]):
+            raise DslError(f"{path!r}: {REFUSED.format(metadata['class'])}")
+        check_format(metadata, path)
         return super().load(path)
+
+
+def known_class(name: str) -> bool:
+    """Tell whether a saved class may be loaded: one of Spark ML or ours, or a stage whose module is imported.
+
+    Spark's reader imports whatever module a file names, and so runs it.
+
+    Examples
+    --------
+    >>> known_class("pyspark.ml.feature.VectorAssembler"), known_class("antigravity.Stage"), known_class("os.abort")
+    (True, False, False)
+    """
+    name = name.replace("org.apache.spark", "pyspark")  # as Spark's reader does
+    if name.startswith(("pyspark.ml.", "dsl.", "palette.")):
+        return True
+    module, _, attribute = name.rpartition(".")
+    found = getattr(sys.modules.get(module), attribute, None)
+    return isinstance(found, type) and issubclass(found, Params)
 
 
 def check_format(metadata: dict[str, Any], path: str) -> None:

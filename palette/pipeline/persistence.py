@@ -9,7 +9,7 @@ from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWritable, MLWriter
 from pyspark.sql.utils import is_remote
 
-from dsl.saving import check_format
+from dsl.saving import REFUSED, check_format, known_class
 from palette.errors import DataError, SchemaError
 
 __all__ = ["PipelineReader", "PipelineWriter"]
@@ -72,7 +72,7 @@ class PipelineReader(MLReader[Any]):
         Raises
         ------
         DataError
-            If something else is there.
+            If something else is there, or a stage's class is of a module that was not imported.
         DslError
             If a newer release saved it.
         """
@@ -85,5 +85,17 @@ class PipelineReader(MLReader[Any]):
         instance._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(instance, metadata)
         layout = {"uid": metadata["uid"], "paramMap": {"stageUids": metadata["stageUids"]}}
+        _check_classes(path, metadata["stageUids"], self.sparkSession)
         _, stages = PipelineSharedReadWrite.load(layout, self.sparkSession, path)
         return instance.setStages(stages)
+
+
+def _check_classes(path: str, uids: list[str], spark: Any) -> None:
+    """Refuse stages of unknown classes, those of pipelines inside the pipeline too: Spark would import them."""
+    for place, uid in enumerate(uids):
+        folder = PipelineSharedReadWrite.getStagePath(uid, place, len(uids), f"{path}/{STAGES}")
+        metadata = DefaultParamsReader.loadMetadata(folder, spark)
+        if not known_class(metadata["class"]):
+            raise DataError(f"{folder!r}: {REFUSED.format(metadata['class'])}")
+        inner = metadata.get("stageUids") or metadata.get("paramMap", {}).get("stageUids", [])
+        _check_classes(folder, inner, spark)

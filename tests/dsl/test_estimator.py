@@ -258,6 +258,27 @@ def test_copy_of_a_model_is_independent(frame):
     assert fitted.score_instance({}) == {"y": 1.0}
 
 
+def test_every_way_to_change_a_param_reaches_the_scorer(frame):
+    fitted = DSLEstimator(lambdas={"y": "nFill('basis:x', 1)"}).fit(frame)
+    assert fitted.score_instance({}) == {"y": 1.0}
+    fitted.set(fitted.lambdas, {"y": "nFill('basis:x', 2)"})
+    assert fitted.score_instance({}) == {"y": 2.0}
+    fitted.clear(fitted.lambdas)
+    with pytest.raises(KeyError):
+        fitted.score_instance({})
+
+
+def test_a_saved_stage_of_an_unknown_class_is_refused_and_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    DSLEstimator(lambdas={"y": "1"}).save(str(tmp_path / "stage"))
+    file = next((tmp_path / "stage" / "metadata").glob("part-*"))
+    file.write_text(file.read_text().replace("dsl.estimator.DSLEstimator", "stranger.Stage"))
+    (file.parent / f".{file.name}.crc").unlink()
+    with pytest.raises(DslError, match=r"class 'stranger\.Stage' .*import its module first"):
+        DSLEstimator.load(str(tmp_path / "stage"))
+
+
 def test_param_maps_reach_the_estimator(frame):
     estimator = DSLEstimator(lambdas={"y": "1"})
     fitted = estimator.fit(frame, {estimator.lambdas: {"y": "2"}})
