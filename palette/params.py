@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pyspark.ml.param import Param, Params, TypeConverters
 
 from dsl.refs import FeatureRef
-from palette.errors import DataError, DefinitionError, SchemaError, nearest
+from palette.errors import DataError, DefinitionError, SchemaError, SnapshotError, nearest
 from palette.serving.local import LocalPipeline
 from palette.serving.steps import Plan
 from palette.store import FeatureStore
@@ -116,6 +116,8 @@ class ScoresRows(HasStore):
     """A fitted stage that answers for single rows, too."""
 
     _local: LocalPipeline | None = None
+    # The feature store whose online store was seen to hold rows of the plan: asked once, not at each row.
+    _filled: FeatureStore | None = None
 
     @abstractmethod
     def row_plan(self) -> Plan:
@@ -145,22 +147,44 @@ class ScoresRows(HasStore):
         DataError, dsl.DslTypeError
             If a value of the row has the wrong type.
         SnapshotError
-            If the snapshot lacks a group, or ``now`` is before its time.
+            If the snapshot lacks a group, or ``now`` is before its time; or no store is passed and the default
+            one holds no rows at all.
         """
         local = self._local
         if local is None:
             local = self._local = LocalPipeline(self.row_plan())
         if store is None and local.needs_store:
             store = self.store
+            if store is not self._filled:
+                self._check_filled(store, local.plan)
         return local.score_instance(row, now, store=store)
 
     scoreInstance = score_instance
 
+    def _check_filled(self, store: FeatureStore, plan: Plan) -> None:
+        """Refuse a store that nothing was materialized into, as that of a new process: all would be missing."""
+        if not any(len(store.online.table(group)) for group in plan.groups):
+            groups = ", ".join(map(repr, plan.groups))
+            raise SnapshotError(
+                f"{self.uid}: the online store of {store.uri!r} holds no rows of {groups}; call "
+                "store.materialize(group) for each first, or pass store=, a snapshot or an online store"
+            )
+        self._filled = store
+
+    def _forget(self) -> None:
+        """Drop what was prepared for scoring: a Param changes."""
+        self._local = self._filled = None
+
     def _set(self, **kwargs: Any) -> Self:
-        self._local = None
+        self._forget()
         return super()._set(**kwargs)
+
+    def set(self, param: Param[Any], value: Any) -> None:
+        """Set one Param."""
+        self._forget()
+        super().set(param, value)
 
     def clear(self, param: Param[Any]) -> None:
         """Take a Param's value away; its default counts again."""
-        self._local = None
+        self._forget()
         super().clear(param)

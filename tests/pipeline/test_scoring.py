@@ -106,7 +106,10 @@ def test_the_online_store_is_the_default_and_live(spark, tmp_path):
     write(spark, store)
     stage = DSLEstimator(lambdas={"prep": nFill(nVal(PREP), -1)})
     model = MLPipeline(stage, store=store, timestampCol="at").fit(orders(spark))
-    assert model.score_instance({"r_id": "r1"}, now=NOW) == {"prep": -1.0}
+    for _ in range(2):
+        with pytest.raises(SnapshotError, match=r"no rows of 'restaurant:kitchen'; call store\.materialize\(group\)"):
+            model.score_instance({"r_id": "r1"}, now=NOW)
+    assert model.score_instance({"r_id": "r1"}, store=store.online, now=NOW) == {"prep": -1.0}
     store.materialize("restaurant:kitchen", to=NOW)
     assert model.score_instance({"r_id": "r1"}, now=NOW) == {"prep": 17.0}
     store.online.write("restaurant:kitchen", [{"restaurant_uuid": "r1", "event_time": NOW, "prep": 5}])
@@ -117,6 +120,16 @@ def test_the_online_store_is_the_default_and_live(spark, tmp_path):
     model = MLPipeline(explicit, store=store).fit(orders(spark).drop("at"))
     assert model.score_instance({"r_id": "r1"}, now=NOW) == {"p": 5.0}
     assert PaletteTransformer(store=store, features={"p": PREP}).score_instance({"r_id": "r1"}, now=NOW) == {"p": 5.0}
+
+
+def test_every_way_to_change_a_param_reaches_the_scorer(model, snapshot):
+    row, model = {"r_id": "r2"}, model.copy()
+    dropped = model.score_instance(row, store=snapshot, now=NOW)
+    model.set(model.keepFeatures, True)
+    kept = model.score_instance(row, store=snapshot, now=NOW)
+    assert (PREP in dropped, PREP in kept) == (False, True)
+    model.clear(model.keepFeatures)
+    assert model.score_instance(row, store=snapshot, now=NOW) == dropped
 
 
 # Made in the test: Spark's classes need a session.
