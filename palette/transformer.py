@@ -13,7 +13,7 @@ from pyspark.sql.types import DataType, StringType, StructField, StructType
 from dsl.saving import SavedStage
 from palette.catalog import named_columns
 from palette.errors import SchemaError
-from palette.params import ScoresRows
+from palette.params import HasStore, ScoresRows
 from palette.serving.steps import LookupStep, Plan
 from palette.store import FeatureStore
 
@@ -98,6 +98,23 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
         """Refuse features that the store does not have, or that cannot answer ``pointInTime``; without Spark."""
         if self.getFeatures():
             self._check_names(list(self.getFeatures().values()))
+
+    def shares_store(self, pipeline: HasStore) -> bool:
+        """Tell whether a pipeline's store is read: the same one, or none of its own."""
+        return not self.has_store or (pipeline.has_store and self.getStoreUri() == pipeline.getStoreUri())
+
+    def following(self, pipeline: HasStore) -> PaletteTransformer:
+        """Return the look-up as part of a pipeline: store and times that are not its own are the pipeline's.
+
+        A look-up in another store keeps its own times, too.
+        """
+        if not pipeline.has_store or not self.shares_store(pipeline):
+            return self
+        that: PaletteTransformer = self.copy().setStore(pipeline.store)
+        time = pipeline.getTimestampCol()
+        if time is not None and not self.isSet(self.timestampCol):
+            that.setTimestampCol(time)
+        return that if self.isSet(self.pointInTime) else that.setPointInTime(pipeline.getPointInTime())
 
     def getFeatures(self) -> dict[str, str]:
         """Return output column to expression."""

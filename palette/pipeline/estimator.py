@@ -33,7 +33,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     Parameters
     ----------
     *stages : DSLEstimator, Spark ML Estimator or Transformer
-        In order.
+        In order. A PaletteTransformer among them takes store and times from the pipeline where it has none.
     store : FeatureStore or str
         The store, or what opens it.
     timestampCol : str, optional
@@ -165,7 +165,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         fitting = Fitting(self, plan)
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
-        return self._copyValues(model)._set(pins=fitting.pins, inputTypes=types)
+        return self._copyValues(model)._set(pins=fitting.pins, inputTypes=types, planned=fitting.planned)
 
     def write(self) -> PipelineWriter:
         """Return a writer of the pipeline."""

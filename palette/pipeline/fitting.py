@@ -39,27 +39,23 @@ class Fitting:
     ----------
     pins : dict of str to int
         Feature group to the table version that is read; all stages read the same.
+    planned : list of str
+        The uids of the fitted look-ups that the plan asked for; others stand in the pipeline as stages.
     """
 
     def __init__(self, pipeline: HasStore, plan: PipelinePlan) -> None:
         self._pipeline = pipeline
         self._plan = plan
         self.pins: dict[str, int] = {}
+        self.planned: list[str] = []
 
     def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
         """Return the stage that looks features up, into columns called like their expressions."""
-        return PaletteTransformer(
-            store=self._pipeline.store,
-            features={ref.name: ref.name for ref in refs},
-            timestampCol=self._pipeline.getTimestampCol(),
-            pointInTime=self._pipeline.getPointInTime(),
-        )
+        return _planned(refs).following(self._pipeline)
 
     def bound(self, stage: Any) -> Any:
-        """Return a stage that can run: a look-up without store of its own reads the pipeline's."""
-        if isinstance(stage, PaletteTransformer) and not stage.has_store and self._pipeline.has_store:
-            return stage.copy().setStore(self._pipeline.store)
-        return stage
+        """Return a stage that can run: a look-up takes store and times from the pipeline if it has none."""
+        return stage.following(self._pipeline) if isinstance(stage, PaletteTransformer) else stage
 
     def fit(self, dataset: DataFrame) -> list[Any]:
         """Return the fitted stages: look-ups of what scoring needs, and a model for each stage.
@@ -80,9 +76,12 @@ class Fitting:
                     columns |= {ref.name: ref.name for ref in refs}
                     looked_up = True
                     needed = [ref for ref in refs if ref.name in self._plan.for_scoring]
-                    fitted += [self.lookup(needed)] if needed else []
+                    if needed:
+                        # The model says the store and the times, wherever it is moved to.
+                        fitted.append(_planned(needed))
+                        self.planned.append(fitted[-1].uid)
                 if isinstance(stage, PaletteTransformer):
-                    pins = self.pins if self._shares_store(stage) else None
+                    pins = self.pins if stage.shares_store(self._pipeline) else None
                     dataset = self.bound(stage).transform_versions(dataset, pins)
                     columns |= {name: column for column, name in stage.getFeatures().items()}
                     looked_up = True
@@ -122,7 +121,7 @@ class Fitting:
         return bindings
 
     def _versions(self, spark: SparkSession) -> dict[str, int]:
-        shared = [stage for stage in self._plan.explicit if self._shares_store(stage)]
+        shared = [stage for stage in self._plan.explicit if stage.shares_store(self._pipeline)]
         names = [name for stage in shared for name in stage.getFeatures().values()]
         names += [ref.name for ref in self._plan.names]
         if not names:
@@ -132,16 +131,17 @@ class Fitting:
         versions = {name: store.tables.version(spark, group) for name, group in sorted(groups.items())}
         return {name: version for name, version in versions.items() if version is not None}
 
-    def _shares_store(self, stage: PaletteTransformer) -> bool:
-        return not stage.has_store or (self._pipeline.has_store and stage.getStoreUri() == self._pipeline.getStoreUri())
-
     def _follower(self, stage: PaletteTransformer) -> PaletteTransformer:
         """Return a stage that reads the model's store, wherever that is moved to; another store stays its own."""
-        if not self._shares_store(stage):
+        if not stage.shares_store(self._pipeline):
             return stage
         copy = stage.copy()
         copy.clear(copy.storeUri)
         return copy
+
+
+def _planned(refs: Iterable[FeatureRef]) -> PaletteTransformer:
+    return PaletteTransformer(features={ref.name: ref.name for ref in refs})
 
 
 def _executes(stage: Any) -> bool:

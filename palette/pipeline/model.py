@@ -57,9 +57,13 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         Params._dummy(), "inputTypes", "column of the basis to its type, as fit saw it", dict
     )
 
+    planned: Param[list[str]] = Param(
+        Params._dummy(), "planned", "uids of the look-ups that the pipeline planned", TypeConverters.toListString
+    )
+
     def __init__(self, stages: Sequence[Any] = ()) -> None:
         super().__init__()
-        self._setDefault(pointInTime="event", keepFeatures=False, pins={}, inputTypes={})
+        self._setDefault(pointInTime="event", keepFeatures=False, pins={}, inputTypes={}, planned=[])
         self.stages = list(stages)
 
     def getPins(self) -> dict[str, int]:
@@ -86,7 +90,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def setStages(self, stages: Sequence[Any]) -> Self:
         """Set the fitted stages."""
         self.stages = list(stages)
-        self._local = None
+        self._forget()
         return self
 
     def copy(self, extra: ParamMap | None = None) -> Self:
@@ -98,23 +102,13 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     @property
     def looked_up(self) -> dict[str, str]:
         """Column to expression of the look-ups that the pipeline planned."""
-        return {
-            column: name for stage in self.stages if _is_planned(stage) for column, name in stage.getFeatures().items()
-        }
+        planned = self.getOrDefault(self.planned)
+        stages = [stage for stage in self.stages if stage.uid in planned]
+        return {column: name for stage in stages for column, name in stage.getFeatures().items()}
 
     def runnable(self) -> list[Any]:
         """Return the stages, the look-ups with this model's store and times."""
-        return [self._bound(stage) if isinstance(stage, PaletteTransformer) else stage for stage in self.stages]
-
-    def _bound(self, stage: PaletteTransformer) -> PaletteTransformer:
-        if _is_planned(stage):
-            return PaletteTransformer(
-                store=self.store,
-                features=stage.getFeatures(),
-                timestampCol=self.getTimestampCol(),
-                pointInTime=self.getPointInTime(),
-            )
-        return stage if stage.has_store else stage.copy().setStore(self.store)
+        return [stage.following(self) if _follows(stage) else stage for stage in self.stages]
 
     def transformSchema(self, schema: StructType) -> StructType:
         """Return the schema that :meth:`transform` gives.
@@ -133,7 +127,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         return StructType([field for field in schema.fields if field.name not in dropped])
 
     def _check_time_of_lookups(self, schema: StructType) -> None:
-        if self.looked_up:
+        if any(_follows(stage) and not stage.isSet(stage.timestampCol) for stage in self.stages):
             self._check_time(schema)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
@@ -176,6 +170,6 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         return model if store is None else model.setStore(store)
 
 
-def _is_planned(stage: Any) -> bool:
-    """Tell whether a stage is a look-up that a pipeline planned: its columns are called like their expressions."""
-    return isinstance(stage, PaletteTransformer) and all(column == name for column, name in stage.getFeatures().items())
+def _follows(stage: Any) -> bool:
+    """Tell whether a stage is a look-up in the model's store: fit left it none of its own."""
+    return isinstance(stage, PaletteTransformer) and not stage.has_store

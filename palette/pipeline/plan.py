@@ -32,6 +32,8 @@ class PipelinePlan:
 
     Parameters
     ----------
+    stages : tuple
+        The stages of the pipeline.
     needs : tuple of StageNeeds
         What each stage takes and gives.
     lookups : dict of int to tuple of FeatureRef

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from dsl import DSLEstimator, mean, nFill, nVal, sFill, sVal
 from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
+from palette.errors import DataError
 from tests.eats import NOW, START, differences, orders, rows_of, write
 
 pytestmark = pytest.mark.spark
@@ -169,6 +170,58 @@ def test_explicit_look_ups_are_used_by_the_expressions_after_them(eats):
     )
     snapshot = eats.store.snapshot(at=NOW)
     assert model.score_instance({"r_id": "r4"}, store=snapshot, now=NOW) == {"p": 20.0, "prep": 20.0}
+
+
+def test_explicit_look_ups_take_the_times_of_the_pipeline_unless_they_have_their_own(eats):
+    at = F.lit(START + timedelta(hours=6, minutes=2))
+    basis = eats.orders.withColumn("at", at).withColumn("before", at - F.expr("INTERVAL 6 HOURS"))
+    stages = [
+        PaletteTransformer(features={"inherited": PREP}),
+        PaletteTransformer(features={"shared": PREP}, store=eats.store),
+        PaletteTransformer(features={"event": PREP}, pointInTime="event"),
+        PaletteTransformer(features={"earlier": PREP}, timestampCol="before", pointInTime="event"),
+    ]
+    times = {"timestampCol": "at", "pointInTime": "created"}
+    pipeline = MLPipeline(*stages, DSLEstimator(lambdas={"m": mean(nVal(PREP))}), store=eats.store, **times)
+    model = pipeline.fit(basis)
+    row = next(row for row in rows_of(model.transform(basis)).values() if row["r_id"] == "r0")
+    told = {"inherited": 10.0, "shared": 10.0, "event": 11.5, "earlier": 10.0}
+    assert {name: row[name] for name in told} == told
+    # What fit saw, too: the mean is of the values at each row's time.
+    known = [found["earlier"] for found in rows_of(model.transform(basis)).values() if found["earlier"] is not None]
+    assert row["m"] == pytest.approx(sum(known) / len(known))
+    with pytest.raises(TypeError, match=r"no timestamp column 'at'.*clear"):
+        model.transform(basis.drop("at"))
+    model.clear(model.timestampCol)
+    # ttl counts from now: expired.
+    assert {row["inherited"] for row in rows_of(model.transform(basis)).values()} == {None}
+
+
+def test_an_explicit_look_up_keeps_its_column_whatever_its_name(eats):
+    explicit = PaletteTransformer(features={PREP: PREP})
+    pipeline = MLPipeline(explicit, AREA, store=eats.store, timestampCol="at")
+    model = pipeline.fit(eats.orders)
+    assert model.transform(eats.orders).columns == [*eats.orders.columns, PREP, "area"]
+    assert model.transformSchema(eats.orders.schema).names == [*eats.orders.columns, PREP, "area"]
+    assert pipeline.transformSchema(eats.orders.schema).names == [*eats.orders.columns, PREP, "area"]
+    assert model.looked_up == {ZONE: ZONE}
+
+
+class Mine(DSLEstimator):
+    """A stage of one's own."""
+
+
+def test_a_saved_class_is_never_imported(eats, tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "pipeline"
+    MLPipeline(Pipeline(stages=[Mine(lambdas={"y": "1"})])).save(str(path))
+    assert isinstance(MLPipeline.load(str(path)).getStages()[0].getStages()[0], Mine)
+    (file,) = path.glob("stages/*/stages/*/metadata/part-*")
+    file.write_text(file.read_text().replace(f"{Mine.__module__}.Mine", "stranger.Mine"))
+    (file.parent / f".{file.name}.crc").unlink()
+    with pytest.raises(DataError, match=r"class 'stranger\.Mine' .*import its module first"):
+        MLPipeline.load(str(path))
 
 
 def test_a_column_of_the_basis_may_be_replaced_by_itself(eats):
