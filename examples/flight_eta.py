@@ -17,7 +17,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, MLP
 
 AHEAD = timedelta(hours=1)  # how long before its scheduled departure a flight is asked for
 TRAINED_UNTIL = "2013-09-01"  # the model learns from the flights before, and is judged by those after
-LISTED = "2013-01-01"  # when planes and airports got into the store: before the first flight
+LISTED = "2013-01-01"  # when planes and airports got into the store: before the first flight was asked for
 BASIS = ["tailnum", "carrier", "flight", "origin", "dest", "distance", "scheduled", "asked_at", "arr_delay"]
 FACTS, PLACE = ["built", "seats", "engines"], ["lat", "long", "altitude"]
 WEATHER = ["temp", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
@@ -233,23 +233,20 @@ def errors(flights: DataFrame, prediction: Column) -> tuple[float, float]:
 
 def score_one(store: FeatureStore, model: MLPipelineModel, flight: DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score a flight as a service would, without Spark's look-ups; return that and what Spark computes."""
-    transformed = model.transform(flight).first().asDict()
-    transformed["features"] = transformed["features"].toArray().tolist()
-    # Spark hands out times in the zone of this computer; the store speaks UTC.
-    row = {
-        name: transformed[name].astimezone(UTC) if isinstance(transformed[name], datetime) else transformed[name]
-        for name in flight.columns
-    }
+    (row,) = flight.toArrow().to_pylist()  # plain Python values, as a request has them
     snapshot = store.snapshot(at=row["asked_at"], point_in_time="created")
     scored = model.score_instance(row, store=snapshot, now=row["asked_at"])
-    return scored, {name: transformed[name] for name in scored}
+    told = model.transform(flight).first()
+    return scored, {name: told[name] for name in scored} | {"features": told["features"].toArray().tolist()}
 
 
 def main() -> None:
     """Fill the store, train on the first months, judge by the others, score one flight."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dir", type=Path, help="where a directory for the store is made (default: a temporary one)")
-    home = Path(tempfile.mkdtemp(prefix="flights_", dir=parser.parse_args().dir))
+    parser.add_argument("--dir", type=Path, help="where the store is made: a new directory (default: a temporary one)")
+    parser.add_argument("--quick", action="store_true", help="learn from October and November alone")
+    options = parser.parse_args()
+    home = options.dir or Path(tempfile.mkdtemp(prefix="flights_"))
     begun = time.perf_counter()
 
     def say(text: str) -> None:
@@ -263,15 +260,16 @@ def main() -> None:
     declare(store)
     airports = read_airports(spark).cache()
     # Trees pass over the rows a hundred times: few large partitions suit a small machine.
-    flights = read_flights(spark, airports).coalesce(4).cache()
+    flights = read_flights(spark, airports).filter(f"month >= {10 if options.quick else 1}").coalesce(4).cache()
     for group, rows in histories(spark, flights, airports).items():
         store.write(group, rows)
         say(f"  {group}: {', '.join(feature.name for feature in store.group(group).features)}")
 
     # Who asks: flights with their times, keys and label. Cancelled and diverted flights have no arrival delay.
     basis = flights.filter("arr_delay is not null").select(BASIS)
-    train, test = basis.filter(F.col("scheduled") < TRAINED_UNTIL), basis.filter(F.col("scheduled") >= TRAINED_UNTIL)
-    say(f"{train.count():,} flights before {TRAINED_UNTIL} to learn from, {test.count():,} after it to judge by")
+    until = "2013-12-01" if options.quick else TRAINED_UNTIL
+    train, test = basis.filter(F.col("scheduled") < until), basis.filter(F.col("scheduled") >= until)
+    say(f"{train.count():,} flights before {until} to learn from, {test.count():,} after it to judge by")
     average = train.agg(F.avg("arr_delay")).first()[0]
     results = {"always the average delay": errors(test, F.lit(average))}
 
@@ -297,6 +295,7 @@ def main() -> None:
     scored, transformed = score_one(store, model, flight)
     say(f"B6 105 to Chicago, 17 December, 20:59: {scored['prediction']:.0f} minutes late, foretold an hour before")
     say(f"score_instance from a snapshot equals transform(): {scored == transformed}")
+    assert scored == transformed
 
 
 if __name__ == "__main__":

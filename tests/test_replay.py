@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:targetMean learns from the label"),
 ]
 
-BEGIN = dt.datetime(2013, 1, 1)
+BEGIN = dt.datetime(2013, 1, 1, 5)  # midnight in New York
 DAY = dt.timedelta(days=1)
 PLACE = {"region_id": flight_eta.region("airport:place:lat:dest", "airport:place:long:dest")}
 INPUTS = {**flight_eta.scheduled_inputs(), **flight_eta.known_inputs()}
@@ -90,7 +90,7 @@ def world(request, spark, tmp_path_factory) -> World:
     flights = stream(spark, tmp_path_factory.mktemp("replay") / "store", BEGIN, request.param)
     basis = spark.createDataFrame(flights.asked).coalesce(2)
     fitted = BEGIN + request.param // 2 * DAY
-    write(spark, flights, BEGIN, fitted)
+    write(spark, flights, BEGIN - DAY, fitted)
     model = fit(flights.store, basis.filter(basis.asked_at < fitted.isoformat()).filter("arr_delay is not null"))
     online = replay(flights, model)
     # Reports still come in for a while after the last flight that asks.
