@@ -275,9 +275,10 @@ class DeltaTables:
             times = dict(self._history(spark, group, limit=newest - oldest + 1))
             if successor := times.get(oldest + 1):
                 hours = max(hours, (now_micros() - successor) / 3_600_000_000 + 1)
-        # Delta would refuse to go below the retention that is the table's property.
+        # Delta would refuse to go below the retention that is the table's property, or go by that alone.
         with (
             _setting(spark, "spark.databricks.delta.retentionDurationCheck.enabled", "false"),
+            _setting(spark, "spark.databricks.delta.vacuum.retentionWindowIgnore.enabled", "false"),
             _setting(spark, "spark.sql.sources.parallelPartitionDiscovery.parallelism", "8"),
         ):
             spark.sql(f"VACUUM {self.identifier(group)} RETAIN {math.ceil(hours)} HOURS").collect()
