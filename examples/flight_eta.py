@@ -16,8 +16,6 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,6 @@ import palette
 from dsl import DSLEstimator, hoursBetween, mean, nFill, nVal, regionId
 from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, MLPipelineModel
 
-AHEAD = timedelta(hours=1)  # how long before its scheduled departure a flight is asked for
 TRAINED_UNTIL = "2013-09-01"  # the model learns from the flights before, and is judged by those after
 LISTED = "2013-01-01"  # when planes and airports got into the store: before the first flight was asked for
 BASIS = ["tailnum", "carrier", "flight", "origin", "dest", "distance", "scheduled", "asked_at", "arr_delay"]
@@ -80,7 +77,7 @@ def read_flights(spark: SparkSession, airports: DataFrame) -> DataFrame:
     clock = F.to_utc_timestamp(clock, F.coalesce("tzone", F.lit("America/Puerto_Rico")))
     way = F.pmod(F.unix_seconds(clock) - F.unix_seconds("departed"), F.lit(24 * 3600))
     flights = flights.withColumn("arrived", later(F.col("departed"), F.greatest(way, 60 * F.col("air_time"))))
-    return flights.withColumn("asked_at", F.col("scheduled") - F.lit(AHEAD))
+    return flights.withColumn("asked_at", later(F.col("scheduled"), F.lit(-3600)))
 
 
 def later(moment: Column, seconds: Column) -> Column:
@@ -144,7 +141,7 @@ def histories(spark: SparkSession, flights: DataFrame, airports: DataFrame) -> d
     }
 
 
-def doubles(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+def doubles(rows: DataFrame, columns: list[str]) -> DataFrame:
     """Return the rows with these columns as doubles."""
     return rows.withColumns({column: F.col(column).cast("double") for column in columns})
 
@@ -218,7 +215,7 @@ def pipeline(store: FeatureStore, *steps: dict[str, Any]) -> MLPipeline:
     return MLPipeline(
         *(DSLEstimator(lambdas=step) for step in steps),
         VectorAssembler(inputCols=list(steps[-1]), outputCol="features"),
-        GBTRegressor(labelCol="arr_delay", maxIter=20, maxDepth=5, stepSize=0.2, seed=7),
+        GBTRegressor(labelCol="arr_delay", maxIter=12, maxDepth=5, stepSize=0.25, seed=7),
         store=store,
         timestampCol="asked_at",
         pointInTime="created",  # only what had been reported when it was asked for
