@@ -141,7 +141,8 @@ def statistic_calls(exprs: Iterable[Node]) -> list[Call]:
     Raises
     ------
     DslError
-        A statistic stands inside another one: that would take a second pass over the data.
+        A statistic stands inside another one: that would take a second pass over the data. Or it is one of a
+        constant: mostly the name of a text column, which has to be read by sVal('...').
     """
     found: dict[Call, None] = {}
     for node in exprs:
@@ -151,6 +152,12 @@ def statistic_calls(exprs: Iterable[Node]) -> list[Call]:
                 if inner is not None:
                     raise DslError(
                         f"{part.name}: statistic {inner} stands inside another one; compute it in an earlier stage",
+                        part.position,
+                    )
+                if not any(isinstance(deep, Read) for deep in walk(part.args[0])):
+                    raise DslTypeError(
+                        f"{part.name}: {part.args[0]} is a constant, there is nothing to learn from it; "
+                        "a text column is read by sVal('basis:column')",
                         part.position,
                     )
                 found[part] = None

@@ -127,6 +127,12 @@ def test_references_for_scoring_leave_out_labels():
     assert [str(ref) for ref in references(nodes, for_scoring=True)] == ["basis:s", "basis:x"]
 
 
+@pytest.mark.parametrize("text", ["stringIndex('basis:carrier')", "targetMean('basis:c', nVal('basis:y'))", "mean(1)"])
+def test_a_statistic_of_a_constant_is_refused(text):
+    with pytest.raises(DslTypeError, match=r"nothing to learn.*sVal"):
+        statistic_calls([parse(text)])
+
+
 def test_statistic_calls_are_distinct():
     nodes = [parse("zScore('basis:x')"), parse("nFill('basis:x', mean('basis:x'))")]
     assert [str(call) for call in statistic_calls(nodes)] == ["mean(nVal('basis:x'))", "stddev(nVal('basis:x'))"]
