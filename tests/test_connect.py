@@ -101,7 +101,7 @@ def connect(tmp_path_factory) -> dict[str, Any]:
     root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, str(home / "script.py"), str(home)]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
     answers = done.stdout.rpartition("ANSWERS ")[2]
     assert done.returncode == 0, f"after {list(json.loads(answers or '{}'))}: {done.stderr[-4000:]}"
     return json.loads(answers)

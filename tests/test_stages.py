@@ -147,7 +147,7 @@ def second_process(subjects, tmp_path_factory) -> dict[str, Any]:
         for way, stage in (("alone", subject.stage), ("inside", whole)):
             stage.write().overwrite().save(str(home / f"{name}.{way}"))
     command = [sys.executable, "-c", SECOND, str(home), *subjects]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.split("ANSWERS ")[1])
 

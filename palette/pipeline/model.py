@@ -75,6 +75,10 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         """
         return dict(self.getOrDefault(self.pins))
 
+    def getPlanned(self) -> list[str]:
+        """Return the uids of the look-ups that the pipeline planned."""
+        return list(self.getOrDefault(self.planned))
+
     def getKeepFeatures(self) -> bool:
         """Return whether looked-up values stay as columns."""
         return self.getOrDefault(self.keepFeatures)

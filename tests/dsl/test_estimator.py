@@ -359,7 +359,7 @@ def test_loads_in_another_process(frame, model, tmp_path, remote):
         env={**os.environ, "TZ": "Asia/Tokyo", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -63,6 +63,6 @@ def test_functions_agree_on_connect(tmp_path):
         (tmp_path / "hidden" / package / "__init__.py").write_text("raise ImportError('not on workers')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
     command = [sys.executable, str(script), str(root)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "calls agree" in done.stdout
