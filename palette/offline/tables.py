@@ -43,8 +43,10 @@ class DeltaTables:
 
     Examples
     --------
-    >>> DeltaTables("features").identifier(group)  # doctest: +SKIP
-    'delta.`/home/me/features/restaurant/order_history`'
+    >>> from palette.definitions import Feature, FeatureGroup
+    >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+    >>> DeltaTables("s3a://features").identifier(menu), DeltaTables("metastore:main.features").identifier(menu)
+    ('delta.`s3a://features/restaurant/menu`', 'main.features.restaurant__menu')
     """
 
     def __init__(self, root: str) -> None:
