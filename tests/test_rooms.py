@@ -25,7 +25,7 @@ LEVELS = [
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 SPARK_FREE = ("palette.serving", "palette.online", "palette.catalog", "palette.definitions", "palette.errors", "dsl")
-WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluation", "dsl.saving", "dsl.testing")
+WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluation", "dsl.saving", "dsl.testing", "palette.serving.testing")
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for folder in ("palette", "dsl")

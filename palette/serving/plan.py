@@ -11,14 +11,15 @@ from datetime import timedelta
 from typing import Any
 
 from dsl.bind import Binding, bind
-from dsl.dtypes import READERS, VEC, reads
-from dsl.incoming import reader, reading_lines
+from dsl.dtypes import VEC
+from dsl.incoming import reading_lines
 from dsl.nodes import Node, Read
 from dsl.parser import parse
 from dsl.row import define, generate, reads_of
 from palette.definitions import FeatureGroup, check_value
-from palette.errors import SchemaError, SnapshotError
+from palette.errors import SnapshotError
 from palette.online import GroupTable, moment
+from palette.serving.incoming import incoming_lines
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -175,23 +176,20 @@ class _PlanCode:
         outputs = [self._local() for _ in stage.outputs]
         values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
         self._lines += stage.generate(values, types, outputs, self._constant)
-        for column, local in zip(stage.outputs, outputs, strict=True):
-            self._columns[column] = (local, "")
+        for column, local, dtype in zip(stage.outputs, outputs, stage.output_types, strict=True):
+            self._columns[column] = (local, dtype)
 
     def _input(self, column: str) -> tuple[str, str]:
         """Return the variable of a column and its Spark type."""
         if column in self._columns:
             return self._columns[column]
-        source = self._plan.inputs.get(column)
-        dtype = next((dtype for dtype in READERS.values() if source and reads(dtype, source)), None)
-        if source is None or dtype is None:
-            raise SchemaError(f"column {column!r} ({source or 'unknown'}) cannot be read from a row")
-        known = ("read", dtype, column, source)
+        source = self._plan.inputs.get(column, "")
+        known = ("column", column, source)
         if known not in self._raw:
             local = self._raw[known] = self._local()
-            convert = self._constant(reader(dtype, source, f"column {column!r}"), known)
-            self._lines.append(f"{local} = {convert}({self._get(column)})")
-        return self._raw[known], dtype.spark
+            self._lines.append(f"{local} = {self._get(column)}")
+            self._lines += incoming_lines(local, source, f"column {column!r}", self._constant)
+        return self._raw[known], source
 
     def function(self) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
         """Return the generated function."""

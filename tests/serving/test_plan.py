@@ -173,7 +173,7 @@ def test_expressions_of_a_step_see_the_columns_before_it():
 @pytest.mark.parametrize("name", ["zero", "string", "moment", "infinity", "TypeError", "get"])
 def test_columns_called_like_internals(store, name):
     step = dsl_step({name: "nVal('basis:q') * 2"}, q="double")
-    plan = Plan((LOOKUP, step, VectorAssembler((name,), "v", "error")), (name, "v", "when"), {})
+    plan = Plan((LOOKUP, step, VectorAssembler((name,), ("v",), "error")), (name, "v", "when"), {})
     scored = LocalPipeline(plan, store).score_instance({"r_id": "r1", "q": 1.0}, now=NOW)
     assert scored == {name: 2.0, "v": [2.0], "when": NOW - HOUR}
 
@@ -234,7 +234,9 @@ def test_hostile_names_stay_data():
 
 
 def test_bundle_holds_the_plan(store, tmp_path):
-    assembled = Plan((*PLAN.steps, VectorAssembler(("a", "sum", "v"), "features", "keep")), (*PLAN.outputs, "features"))
+    assembled = Plan(
+        (*PLAN.steps, VectorAssembler(("a", "sum", "v"), ("features",), "keep")), (*PLAN.outputs, "features")
+    )
     LocalPipeline(assembled).save(tmp_path / "bundle")
     loaded = LocalPipeline.load(tmp_path / "bundle", store)
     row = {"r_id": "r1", "city": "ewr", "num": 7}
@@ -280,7 +282,7 @@ def test_bundle_is_strict_json_and_keeps_infinite_constants(tmp_path):
 @pytest.mark.parametrize("handle", ["error", "skip", "keep"])
 @pytest.mark.parametrize("bad", [None, math.nan])
 def test_assembler_meets_nulls(handle, bad):
-    plan = Plan((VectorAssembler(("a", "b"), "v", handle),), ("v",), {"a": "double", "b": "bigint"})
+    plan = Plan((VectorAssembler(("a", "b"), ("v",), handle),), ("v",), {"a": "double", "b": "bigint"})
     local = LocalPipeline(plan)
     assert local.score_instance({"a": -0.0, "b": 2})["v"] == [0.0, 2.0]
     assert math.copysign(1, local.score_instance({"a": -0.0, "b": 2})["v"][0]) == 1
@@ -293,5 +295,5 @@ def test_assembler_meets_nulls(handle, bad):
 
 
 def test_assembler_takes_infinities_of_both_signs():
-    plan = Plan((VectorAssembler(("a", "b"), "v", "error"),), ("v",), {"a": "double", "b": "double"})
+    plan = Plan((VectorAssembler(("a", "b"), ("v",), "error"),), ("v",), {"a": "double", "b": "double"})
     assert LocalPipeline(plan).score_instance({"a": math.inf, "b": -math.inf})["v"] == [math.inf, -math.inf]

@@ -10,6 +10,8 @@ from palette.serving.stages.base import (
     SavedStage,
     local_form,
     register,
+    registered,
+    saved_form,
     stage_from_json,
     stage_to_json,
 )
@@ -22,6 +24,8 @@ __all__ = [
     "assembler",
     "local_form",
     "register",
+    "registered",
+    "saved_form",
     "stage_from_json",
     "stage_to_json",
 ]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
+from dsl.constants import decode, encode
 from palette.errors import DataError
+
+if TYPE_CHECKING:
+    from palette.serving.saved import SavedFiles
 
 __all__ = [
     "Bind",
@@ -15,6 +20,8 @@ __all__ = [
     "SavedStage",
     "local_form",
     "register",
+    "registered",
+    "saved_form",
     "stage_from_json",
     "stage_to_json",
 ]
@@ -30,14 +37,24 @@ class RowRejectedError(DataError):
 class LocalStage(ABC):
     """The Python form of a fitted stage: same columns, same values as its ``transform``.
 
+    A value is what :mod:`palette.serving.stages.vectors` calls a vector, or plain Python: float, int, str, bool,
+    datetime, list, None.
+
     Attributes
     ----------
     inputs, outputs : tuple of str
         Columns read and added.
+    output_types : tuple of str
+        Spark types of the outputs, as ``simpleString`` names them; empty where unknown.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """Spark types of the outputs: by default unknown."""
+        return ("",) * len(self.outputs)
 
     @abstractmethod
     def compute(self, *values: Any) -> tuple[Any, ...]:
@@ -49,45 +66,84 @@ class LocalStage(ABC):
         Parameters
         ----------
         values, outputs : sequence of str
-            Names of the variables to read and to assign.
+            Names of the variables to read and to assign. Further variables begin with the name of an output.
         types : sequence of str
             Spark types of the values; empty where unknown.
         bind : callable
             Returns the name of a constant, given its value and a key that tells it from others.
         """
         del types
-        return [f"{', '.join(outputs)}, = {bind(self.compute, id(self))}({', '.join(values)})"]
+        return [f"{', '.join(outputs)}, = {bind(self.compute, ('compute', id(self)))}({', '.join(values)})"]
 
 
 class SavedStage(LocalStage):
-    """A local stage that bundles can hold."""
+    """A local stage that bundles can hold: a dataclass, the fields of which are JSON values.
+
+    Attributes
+    ----------
+    kind : str
+        The name of the fitted Spark class.
+    spark_class : str
+        The class that Spark writes into the metadata of a saved stage.
+    """
 
     kind: ClassVar[str]
+    spark_class: ClassVar[str]
 
     @classmethod
     @abstractmethod
-    def from_spark(cls, stage: Any) -> SavedStage:
+    def from_spark(cls, stage: Any) -> Self:
         """Return the local form of a fitted Spark stage."""
 
-    @abstractmethod
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> Self:
+        """Return the local form of a stage that Spark saved, without Spark.
+
+        Raises
+        ------
+        DataError
+            If this stage cannot be read that way.
+        """
+        raise DataError(f"{saved.name}: a saved {cls.kind} cannot be read without Spark; save a bundle instead")
+
     def to_json(self) -> dict[str, Any]:
-        """Return the stage as JSON holds it."""
+        """Return the fields, floats that JSON lacks tagged."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return {field.name: encode(_listed(getattr(self, field.name))) for field in fields}
 
     @classmethod
-    @abstractmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> SavedStage:
-        """Return the stage that :meth:`to_json` wrote."""
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the stage that :meth:`to_json` wrote; unknown entries are left out, absent ones take defaults."""
+        names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        values = {name: decode(value) for name, value in plain.items() if name in names}
+        columns = {name: tuple(values[name]) for name in ("inputs", "outputs") if name in values}
+        return cls(**(values | columns))
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 _LOCAL: dict[str, type[SavedStage]] = {}
 
 
 def register(cls: type[SavedStage]) -> type[SavedStage]:
-    """Add a local form under its ``kind``, the name of the fitted Spark class."""
+    """Add a local form under its ``kind``.
+
+    Raises
+    ------
+    DataError
+        If another class has it.
+    """
     if cls.kind in _LOCAL:
         raise DataError(f"stage {cls.kind!r} has a local form already")
     _LOCAL[cls.kind] = cls
     return cls
+
+
+def registered() -> dict[str, type[SavedStage]]:
+    """Return all local forms by kind."""
+    return dict(_LOCAL)
 
 
 def local_form(stage: Any) -> SavedStage | None:
@@ -96,15 +152,33 @@ def local_form(stage: Any) -> SavedStage | None:
     return None if found is None else found.from_spark(stage)
 
 
+def saved_form(saved: SavedFiles) -> SavedStage | None:
+    """Return the local form of a stage that Spark saved, or None if there is none."""
+    found = next((cls for cls in _LOCAL.values() if cls.spark_class == saved.spark_class), None)
+    return None if found is None else found.from_saved(saved)
+
+
 def stage_to_json(stage: LocalStage) -> dict[str, Any]:
-    """Return a stage as JSON holds it, with its kind."""
+    """Return a stage as JSON holds it, with its kind.
+
+    Raises
+    ------
+    DataError
+        If bundles cannot hold it.
+    """
     if not isinstance(stage, SavedStage):
         raise DataError(f"{type(stage).__name__} cannot be written to a bundle")
     return {"kind": stage.kind, **stage.to_json()}
 
 
 def stage_from_json(plain: Mapping[str, Any]) -> SavedStage:
-    """Return the stage that :func:`stage_to_json` wrote; only registered kinds are made."""
+    """Return the stage that :func:`stage_to_json` wrote; only registered kinds are made.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown here.
+    """
     if plain["kind"] not in _LOCAL:
         raise DataError(f"this process has no local form of stage {plain['kind']!r}; register it, or update palette")
     return _LOCAL[plain["kind"]].from_json(plain)

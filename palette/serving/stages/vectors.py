@@ -1,0 +1,125 @@
+"""Vectors between local stages: a list of float, or, where most elements are zero, a :class:`Sparse`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, overload
+
+__all__ = ["Sparse", "Vector", "active", "dense", "vector_of"]
+
+# More elements than this, most of them zero, are not written out.
+WIDE = 1024
+
+
+class Sparse(Sequence[float]):
+    """A vector most elements of which are zero; reads like a list of float.
+
+    Parameters
+    ----------
+    size : int
+        How many elements it has.
+    indices, values : list
+        The elements that are kept, by ascending index.
+
+    Examples
+    --------
+    >>> Sparse(4, [1], [2.0]) == [0.0, 2.0, 0.0, 0.0]
+    True
+    """
+
+    __slots__ = ("indices", "size", "values")
+
+    def __init__(self, size: int, indices: list[int], values: list[float]) -> None:
+        self.size = size
+        self.indices = indices
+        self.values = values
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[float]: ...
+
+    def __getitem__(self, place: int | slice) -> float | list[float]:
+        return dense(self)[place]
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(dense(self))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Sparse, list, tuple)):
+            return NotImplemented
+        return dense(self) == (dense(other) if isinstance(other, Sparse) else list(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Sparse({self.size}, {self.indices}, {self.values})"
+
+
+Vector: TypeAlias = "list[float] | Sparse"
+
+
+def dense(vector: Vector) -> list[float]:
+    """Return all elements, in a list that is the vector itself if it is one.
+
+    Examples
+    --------
+    >>> dense(Sparse(3, [0], [1.5]))
+    [1.5, 0.0, 0.0]
+    """
+    if isinstance(vector, list):
+        return vector
+    elements = [0.0] * vector.size
+    for index, value in zip(vector.indices, vector.values, strict=True):
+        elements[index] = value
+    return elements
+
+
+def active(vector: Vector) -> Iterable[tuple[int, float]]:
+    """Return index and value of the elements that are kept: all of a list.
+
+    Examples
+    --------
+    >>> list(active(Sparse(3, [2], [1.5])))
+    [(2, 1.5)]
+    """
+    return enumerate(vector) if isinstance(vector, list) else zip(vector.indices, vector.values, strict=True)
+
+
+def vector_of(size: int, elements: dict[int, float]) -> Vector:
+    """Return the vector with these elements and zeros; wide ones are sparse.
+
+    Examples
+    --------
+    >>> vector_of(3, {1: 2.0})
+    [0.0, 2.0, 0.0]
+    """
+    indices = sorted(elements)
+    sparse = Sparse(size, indices, [elements[index] for index in indices])
+    return dense(sparse) if size <= WIDE else sparse
+
+
+def incoming_vector(value: Any, name: str) -> Vector:
+    """Return a vector as a request or a DataFrame's row has it: a sequence of numbers, numpy's, or pyspark's.
+
+    Raises
+    ------
+    TypeError
+        If it is none, or an element is missing.
+    """
+    if isinstance(value, Sparse):
+        return value
+    if hasattr(value, "indices") and hasattr(value, "values") and hasattr(value, "size"):
+        return Sparse(int(value.size), [int(one) for one in value.indices], [float(one) for one in value.values])
+    if hasattr(value, "toArray"):
+        value = value.toArray()
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    numbers = isinstance(value, (list, tuple)) and all(isinstance(one, (int, float)) for one in value)
+    if not numbers:
+        raise TypeError(f"{name}: expected a vector, found {value!r:.80} of type {type(value).__name__}")
+    return [float(one) for one in value]

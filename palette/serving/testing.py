@@ -1,0 +1,198 @@
+"""The proof that a local form equals its Spark stage, for the stages here and for a user's own.
+
+Needs pyspark; nothing that serves imports this module.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from palette.errors import DataError
+from palette.online import GroupTable
+from palette.serving.plan import compile_plan
+from palette.serving.saved import SavedFiles
+from palette.serving.stages import RowRejectedError, SavedStage, local_form, saved_form, stage_from_json, stage_to_json
+from palette.serving.stages.vectors import Sparse, dense, incoming_vector
+from palette.serving.steps import Plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["assert_same_stage", "ulps_between"]
+
+ROW = "__palette_row"
+# Rows that Spark must refuse are tried one at a time: this many.
+TRIED = 5
+
+
+def assert_same_stage(stage: Any, df: DataFrame, *, ulps: Mapping[str, int] | int = 0, saved: bool = True) -> None:
+    """Prove that the local form of a fitted stage gives what its ``transform`` gives, on every row.
+
+    Proved are the generated code and ``compute``, both after a way through JSON, and that the form read from the saved
+    stage is the same. A row that Spark drops must raise :class:`RowRejectedError`, and one that Spark refuses
+    :class:`DataError`.
+
+    Parameters
+    ----------
+    stage : Transformer
+        The fitted Spark stage.
+    df : DataFrame
+        What it transforms; dense and sparse vectors both reach the local form.
+    ulps : int or mapping of str to int
+        How far numbers may be from Spark's, in units of the last place; by output column, or for all. The sign of
+        zero does not count.
+    saved : bool
+        Whether the form is also read from the saved stage.
+
+    Raises
+    ------
+    AssertionError
+        At the first row that differs; it is told.
+    """
+    form = local_form(stage)
+    assert form is not None, f"{type(stage).__name__} has no local form"
+    plain = stage_to_json(form)
+    again = stage_from_json(plain)
+    assert stage_to_json(again) == plain
+    if saved:
+        _assert_same_saved(stage, plain)
+    # Once, so that Spark and the local form see the same rows in the same order.
+    rows = df.collect()
+    numbered = df.sparkSession.createDataFrame(
+        [(*row, place) for place, row in enumerate(rows)],
+        T.StructType([*df.schema.fields, T.StructField(ROW, T.IntegerType())]),
+    )
+    answers = _local_answers(again, rows, df)
+    refused = [place for place, answer in enumerate(answers) if isinstance(answer, DataError) and not _rejected(answer)]
+    kept = numbered.filter(~F.col(ROW).isin(refused)) if refused else numbered
+    for place in refused[:TRIED]:
+        _assert_refused(stage, numbered.filter(F.col(ROW) == place), rows[place], answers[place])
+    expected = {row[ROW]: row for row in stage.transform(kept).collect()}
+    for place, answer in enumerate(answers):
+        if place in expected:
+            assert not isinstance(answer, DataError), (
+                f"row {rows[place]}: Spark keeps it, the local form says: {answer}"
+            )
+            for column in form.outputs:
+                allowed = ulps if isinstance(ulps, int) else ulps.get(column, 0)
+                _assert_same(column, answer[column], expected[place][column], allowed, rows[place])
+        else:
+            assert isinstance(answer, DataError), f"row {rows[place]}: Spark drops it, the local form gives {answer}"
+
+
+def _rejected(answer: Any) -> bool:
+    return isinstance(answer, RowRejectedError)
+
+
+def _assert_same_saved(stage: Any, plain: Mapping[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "stage")
+        stage.save(path)
+        form = saved_form(SavedFiles(Path(path)))
+        assert form is not None, f"{type(stage).__name__} cannot be read from a saved stage"
+        assert stage_to_json(form) == plain, f"{stage_to_json(form)} was read from the saved stage, expected {plain}"
+
+
+def _local_answers(form: SavedStage, rows: list[Any], df: DataFrame) -> list[Any]:
+    types = dict(df.dtypes)
+    plan = Plan((form,), form.outputs, {column: types[column] for column in form.inputs})
+    score = compile_plan(plan, _no_table)
+    untyped = compile_plan(Plan((form,), form.outputs), _no_table)
+    answers: list[Any] = []
+    for row in rows:
+        request = row.asDict()
+        answer = _answer(score, request)
+        # The same without types, through the general way, and with vectors turned from dense to sparse and back.
+        for other in (_answer(untyped, request), _answer(score, _turned(request))):
+            assert _equal(answer, other), f"row {row}: generated code gives {answer}, another way {other}"
+        answers.append(answer)
+    return answers
+
+
+def _no_table(group: str) -> GroupTable:
+    raise DataError(f"a stage reads no feature group: {group}")
+
+
+def _answer(score: Any, request: Mapping[str, Any]) -> Any:
+    try:
+        return score(request, 0)
+    except DataError as error:
+        return error
+
+
+def _turned(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with dense vectors made sparse, and the other way round."""
+    turned = {}
+    for column, value in request.items():
+        if type(value).__name__ in ("DenseVector", "SparseVector"):
+            vector = incoming_vector(value, column)
+            if isinstance(vector, Sparse):
+                value = dense(vector)
+            else:
+                kept = [index for index, element in enumerate(vector) if element != 0.0]
+                value = Sparse(len(vector), kept, [vector[index] for index in kept])
+        turned[column] = value
+    return turned
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, DataError) or isinstance(other, DataError):
+        return type(one) is type(other)
+    return all(_distance(one[column], other[column]) == 0 for column in one)
+
+
+def _assert_refused(stage: Any, df: DataFrame, row: Any, answer: Any) -> None:
+    try:
+        stage.transform(df).collect()
+    except Exception:  # noqa: BLE001 - Spark wraps what a stage raises in many classes
+        return
+    raise AssertionError(f"row {row}: Spark takes it, the local form says: {answer}")
+
+
+def _assert_same(column: str, found: Any, expected: Any, ulps: int, row: Any) -> None:
+    if hasattr(expected, "toArray"):
+        expected = [float(one) for one in expected.toArray()]
+    distance = _distance(found, expected)
+    assert distance <= ulps, (
+        f"column {column!r}: found {found!r:.300}, Spark gives {expected!r:.300}, {distance} ulps apart; "
+        f"row {row!r:.500}"
+    )
+
+
+def _distance(found: Any, expected: Any) -> float:
+    """Return how many units of the last place two values are apart; infinitely many if they differ otherwise."""
+    if isinstance(expected, (list, tuple, Sparse)) and isinstance(found, (list, tuple, Sparse)):
+        if len(found) != len(expected):
+            return math.inf
+        return max((_distance(one, other) for one, other in zip(found, expected, strict=True)), default=0)
+    if isinstance(expected, float) and isinstance(found, float):
+        return ulps_between(found, expected)
+    return 0 if type(found) is type(expected) and found == expected else math.inf
+
+
+def ulps_between(one: float, other: float) -> float:
+    """Return how many doubles lie between two; 0 for NaN and NaN, infinitely many for NaN and a number.
+
+    Examples
+    --------
+    >>> ulps_between(1.0, 1.0 + 2**-52), ulps_between(0.0, -0.0)
+    (1, 0)
+    """
+    if one == other or (one != one and other != other):
+        return 0
+    if one != one or other != other:
+        return math.inf
+    return abs(_ordinal(one) - _ordinal(other))
+
+
+def _ordinal(value: float) -> int:
+    (bits,) = struct.unpack("<q", struct.pack("<d", value))
+    return bits if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)
