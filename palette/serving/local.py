@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from palette.errors import DataError
 from palette.online import GroupTable, OnlineReader, now_micros
 from palette.serving.bundle import read_bundle, write_bundle
+from palette.serving.pipelines import is_saved, saved_plan
 from palette.serving.plan import check_plan, compile_plan
 from palette.serving.steps import Plan
 
@@ -65,14 +66,16 @@ class LocalPipeline:
 
     @classmethod
     def load(cls, path: str | Path, store: OnlineReader | FeatureStore | None = None) -> LocalPipeline:
-        """Read a bundle.
+        """Read a bundle, or a plain PipelineModel that Spark ML saved.
+
+        Of the latter the types of the input columns are not known, so values are taken as they come.
 
         Raises
         ------
         DataError
-            If there is no whole bundle, or a newer release wrote it.
+            If there is neither, it is not whole, a newer release wrote it, or a saved stage has no local form.
         """
-        return cls(read_bundle(path), store)
+        return cls(saved_plan(path) if is_saved(path) else read_bundle(path), store)
 
     def save(self, path: str | Path) -> None:
         """Write the bundle: a directory of JSON; an older bundle there is replaced."""

@@ -1,0 +1,113 @@
+"""Plain pipelines that Spark ML saved, scored without it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import SQLTransformer, VectorAssembler
+
+import dsl.saving
+from dsl import DSLEstimator
+from palette.errors import DataError
+from palette.serving import LocalPipeline, pipelines
+from palette.serving.pipelines import saved_plan
+
+ROWS = [(1.5, 2, "a"), (None, 3, "b"), (-0.5, None, None)]
+
+
+@pytest.fixture(scope="module")
+def df(spark):
+    return spark.createDataFrame(ROWS, "x double, n int, s string")
+
+
+@pytest.fixture(scope="module")
+def saved(df, tmp_path_factory):
+    """A pipeline in a pipeline, with expressions; twelve stages, so that their directories have two digits."""
+    expressions = DSLEstimator(lambdas={"y": "nFill(nVal('basis:x'), -1) * 2", "m": "nFill(nVal('basis:n'), 0)"})
+    inner = Pipeline(stages=[VectorAssembler(inputCols=["y", "m"], outputCol="v0")])
+    rest = [VectorAssembler(inputCols=["m", f"v{place}"], outputCol=f"v{place + 1}") for place in range(10)]
+    model = Pipeline(stages=[expressions, inner, *rest]).fit(df)
+    path = str(tmp_path_factory.mktemp("saved") / "model")
+    model.save(path)
+    return path, model
+
+
+def changed(path, **entries):
+    (part,) = (path / "metadata").glob("part-*")
+    part.write_text(json.dumps(json.loads(part.read_text()) | entries))
+    for checksum in (path / "metadata").glob(".part-*"):
+        checksum.unlink()
+
+
+def plain(value):
+    return value.toArray().tolist() if hasattr(value, "toArray") else value
+
+
+def test_scores_as_spark_does(saved, df):
+    path, model = saved
+    local = LocalPipeline.load(path)
+    assert local.plan.outputs == ("y", "m", *(f"v{place}" for place in range(11)))
+    expected = [row.asDict() for row in model.transform(df).collect()]
+    for row, wanted in zip(df.collect(), expected, strict=True):
+        found = local.score_instance(row.asDict())
+        assert found == {name: plain(wanted[name]) for name in found}
+
+
+def test_becomes_a_bundle(saved, tmp_path):
+    path, _ = saved
+    local = LocalPipeline.load(path)
+    local.save(tmp_path / "bundle")
+    assert LocalPipeline.load(tmp_path / "bundle").plan == local.plan
+
+
+def test_needs_no_spark(saved):
+    path, _ = saved
+    code = (
+        "import sys; from palette.serving import LocalPipeline\n"
+        f"print(LocalPipeline.load({path!r}).score_instance({{'x': 2.0}})['v0'])\n"
+        "assert not [name for name in sys.modules if name.startswith(('pyspark', 'pandas'))]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[4.0, 0.0]"
+
+
+def test_stage_saved_alone(spark, tmp_path):
+    VectorAssembler(inputCols=["x"], outputCol="v").save(str(tmp_path / "stage"))
+    assert LocalPipeline.load(tmp_path / "stage").score_instance({"x": 1.0}) == {"v": [1.0]}
+
+
+def test_stage_without_local_form_is_named(spark, tmp_path):
+    PipelineModel([SQLTransformer(statement="SELECT * FROM __THIS__")]).save(str(tmp_path / "model"))
+    with pytest.raises(DataError, match=r"SQLTransformer_\w+ .*has no local form"):
+        LocalPipeline.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("version", ["3.4.4", "4.3.0", "2.4.8", "next", ""])
+def test_other_versions_of_spark_are_refused(spark, tmp_path, version):
+    VectorAssembler(inputCols=["x"], outputCol="v").save(str(tmp_path / "stage"))
+    changed(tmp_path / "stage", sparkVersion=version)
+    with pytest.raises(DataError, match=r"Spark 3\.5 to 4\.2 can be read"):
+        saved_plan(tmp_path / "stage")
+
+
+def test_vendor_version_of_supported_spark_is_taken(spark, tmp_path):
+    VectorAssembler(inputCols=["x"], outputCol="v").save(str(tmp_path / "stage"))
+    changed(tmp_path / "stage", sparkVersion="3.5.1-amzn-0")
+    assert saved_plan(tmp_path / "stage").outputs == ("v",)
+
+
+def test_damaged_stage_is_refused(spark, tmp_path):
+    VectorAssembler(inputCols=["x"], outputCol="v").save(str(tmp_path / "stage"))
+    changed(tmp_path / "stage", paramMap={"outputCol": "v"})
+    with pytest.raises(DataError, match="not as Spark writes them: KeyError"):
+        saved_plan(tmp_path / "stage")
+    with pytest.raises(DataError, match="no saved Spark ML stage"):
+        saved_plan(tmp_path / "nothing")
+
+
+def test_form_of_expressions_is_the_same_as_the_languages():
+    assert pipelines.FORMAT == dsl.saving.FORMAT
