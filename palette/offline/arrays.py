@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 __all__ = ["ALWAYS", "Steps", "build_steps", "write_steps"]
 
 Ints = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 # The effective time of rows that are valid at any time, even at none.
 ALWAYS = -(1 << 63)
@@ -76,23 +77,25 @@ def build_steps(
         Whether rows count only from their created time on. Rows without one must be left out already.
     """
     codes, dictionaries, pairs = _encode(keys)
-    order = _tie_order(codes, event, created, values)
-    effective = np.full(len(codes), ALWAYS) if event is None else event
+    times = np.full(len(codes), ALWAYS) if event is None else event
+    order, codes_in_order, times_in_order, first = _tie_order(codes, times, created, values)
     if by_created:
         assert created is not None
-        effective = np.maximum(effective, created.to_numpy())
+        effective = np.maximum(times, created.to_numpy())
         # In tie order a row's place is its rank, and ranks of later keys are greater: one running maximum serves all.
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         order = np.lexsort((rank, effective, codes))
         order = order[np.maximum.accumulate(rank[order]) == rank[order]]
-    codes, effective = codes[order], effective[order]
-    last = np.ones(len(order), bool)
-    last[:-1] = (codes[1:] != codes[:-1]) | (effective[1:] != effective[:-1])
-    codes, effective, order = codes[last], effective[last], order[last]
+        codes_in_order, times_in_order = codes[order], effective[order]
+        first = _changes(codes_in_order) | _changes(times_in_order)
+    if not first.all():
+        # Of rows of one key and time the last wins.
+        last = np.append(first[1:], True)
+        codes_in_order, times_in_order, order = codes_in_order[last], times_in_order[last], order[last]
     count = len(pairs[-1]) if pairs else len(dictionaries[0])
-    starts = np.searchsorted(codes, np.arange(count + 1))
-    return Steps(dictionaries, pairs, starts, effective, order)
+    starts = np.searchsorted(codes_in_order, np.arange(count + 1))
+    return Steps(dictionaries, pairs, starts, times_in_order, order)
 
 
 def _encode(keys: Sequence[pa.Array]) -> tuple[Ints, list[pa.Array], list[Ints]]:
@@ -108,13 +111,11 @@ def _encode(keys: Sequence[pa.Array]) -> tuple[Ints, list[pa.Array], list[Ints]]
 
 
 def _tie_order(
-    codes: Ints, event: Ints | None, created: pa.Array | None, values: Callable[[], Iterable[pa.Array]]
-) -> Ints:
-    """Return the order by (key, event time, created, values)."""
-    times = np.zeros(len(codes), np.int64) if event is None else event
-    order = _argsort(codes, times)
-    first = np.ones(len(order), bool)
-    first[1:] = (np.diff(times[order]) != 0) | (np.diff(codes[order]) != 0)
+    codes: Ints, times: Ints, created: pa.Array | None, values: Callable[[], Iterable[pa.Array]]
+) -> tuple[Ints, Ints, Ints, Marks]:
+    """Return the order by (key, event time, created, values), keys and times in it, and where they change."""
+    order, codes, times, new = _sorted(codes, times)
+    first = new.copy()
 
     def further() -> Iterator[pa.Array]:
         if created is not None:
@@ -133,18 +134,29 @@ def _tie_order(
         within = np.lexsort((ranks, run))
         order[places] = some[within]
         first[places[1:]] |= np.diff(ranks[within]) != 0
-    return order
+    return order, codes, times, new
 
 
-def _argsort(codes: Ints, times: Ints) -> Ints:
-    if not len(codes):
-        return np.zeros(0, np.int64)
-    low = int(times.min())
-    bits = (int(times.max()) - low).bit_length()
-    if bits + int(codes.max()).bit_length() < 63:
+def _sorted(codes: Ints, times: Ints) -> tuple[Ints, Ints, Ints, Marks]:
+    """Sort by key and time: return the order, keys and times in it, and where they change."""
+    low, high = (int(times.min()), int(times.max())) if len(times) else (0, 0)
+    bits = (high - low).bit_length()
+    if bits + int(codes.max(initial=0)).bit_length() < 63:
         # Both in one number: several times faster than sorting by two.
-        return np.argsort((codes << bits) | (times - low))
-    return np.lexsort((times, codes))
+        packed = (codes << bits) | (times - low)
+        order = np.argsort(packed)
+        packed = packed[order]
+        return order, packed >> bits, (packed & ((1 << bits) - 1)) + low, _changes(packed)
+    order = np.lexsort((times, codes))
+    codes, times = codes[order], times[order]
+    return order, codes, times, _changes(codes) | _changes(times)
+
+
+def _changes(values: Ints) -> Marks:
+    """Mark the first of each run of equal values."""
+    first = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return first
 
 
 def _ranks(column: pa.Array) -> Ints:
@@ -201,7 +213,10 @@ def write_steps(steps: Steps, event: Ints | None, columns: Mapping[str, pa.Array
     with open(path, "rb") as written:
         name = hashlib.file_digest(written, "sha256").hexdigest()
     final = os.path.join(folder, f"{name}.arrow")
-    os.replace(path, final)
+    if os.path.exists(final):
+        os.remove(path)
+    else:
+        os.replace(path, final)
     return final
 
 

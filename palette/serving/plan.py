@@ -6,9 +6,9 @@ tables) is bound in a table of constants, so that the source holds generated ide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from dsl.bind import Binding, bind
 from dsl.dtypes import VEC
@@ -16,14 +16,19 @@ from dsl.incoming import reading_lines
 from dsl.nodes import Node, Read
 from dsl.parser import parse
 from dsl.row import define, generate, reads_of
-from palette.definitions import FeatureGroup, check_value
+from palette.definitions import Entity, FeatureGroup, check_value
 from palette.errors import SnapshotError
 from palette.online import GroupTable, moment
 from palette.serving.incoming import incoming_lines
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
-__all__ = ["check_plan", "compile_plan"]
+__all__ = ["Levels", "Score", "check_plan", "compile_levels", "compile_plan", "request_columns"]
+
+Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
+Requests: TypeAlias = "tuple[tuple[str, Any], ...]"
+Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequence[Any], dict[str, Any]]]"
+Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
 
 MICROSECOND = timedelta(microseconds=1)
 # Python classes of key values that need no check.
@@ -31,7 +36,7 @@ KEY_CLASSES = {"string": str, "boolean": bool}
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
-def compile_plan(plan: Plan, table: Callable[[str], GroupTable]) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
+def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False) -> Score:
     """Compile a plan to one function of a row and the moment in microseconds.
 
     Parameters
@@ -40,6 +45,9 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable]) -> Callable[[Ma
         What to compute.
     table : callable
         Returns the rows of a feature group; they are read at each call, so a live table may change.
+    status : bool
+        Whether ``<column>__status`` of each look-up is among the outputs: ``present``, ``null``, ``expired`` or
+        ``missing``.
 
     Returns
     -------
@@ -51,28 +59,92 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable]) -> Callable[[Ma
     SnapshotError
         If a table lacks a feature, or holds it with another type.
     """
-    code = _PlanCode(plan)
+    code = _PlanCode(plan, status=status)
     for step in plan.steps:
         if isinstance(step, LookupStep):
-            code.look_up(step, table(step.group.full_name))
-        elif isinstance(step, DslStep):
-            code.compute(step)
+            held = table(step.group.full_name)
+            code.read_table(step, held)
         else:
-            code.apply(step)
+            code.add(step)
     return code.function()
+
+
+def compile_levels(plan: Plan, definitions: Definitions, *, status: bool = False) -> Levels:
+    """Compile a plan whose rows are fetched from a store elsewhere, all that are known to be needed at once.
+
+    Parameters
+    ----------
+    plan, status
+        As for :func:`compile_plan`.
+    definitions : callable
+        Returns the entity and the feature group that the store holds under a full name.
+
+    Returns
+    -------
+    callable
+        ``levels(row, now)`` is a generator. It yields, level by level, a tuple of (group, key), wants the packed rows
+        of these sent in the same order, None where there is none, and returns the plan's outputs. Every row has the
+        same number of levels.
+
+    Raises
+    ------
+    SnapshotError
+        If a group lacks a feature, or has it with another type.
+    """
+    code = _PlanCode(plan, status=status)
+    for level in levels_of(plan):
+        if isinstance(level, tuple):
+            code.fetch(level, definitions)
+        else:
+            code.add(level)
+    return code.function()
+
+
+def levels_of(plan: Plan) -> Iterator[tuple[LookupStep, ...] | DslStep | LocalStage]:
+    """Yield the steps, look-ups that need nothing of each other together."""
+    level: list[LookupStep] = []
+    for step in plan.steps:
+        if isinstance(step, LookupStep):
+            if any(column in step.join_keys for before in level for column in before.columns):
+                yield tuple(level)
+                level = []
+            level.append(step)
+            continue
+        if level:
+            yield tuple(level)
+            level = []
+        yield step
+    if level:
+        yield tuple(level)
 
 
 def check_plan(plan: Plan) -> None:
     """Raise what :func:`compile_plan` would raise about the plan itself, whatever the store."""
+    request_columns(plan)
+
+
+def request_columns(plan: Plan) -> dict[str, str]:
+    """Return the columns of a request row that a plan reads, with their Spark types; empty where unknown."""
     definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
-    compile_plan(plan, lambda group: GroupTable(definitions[group].entity, definitions[group].group))
+    code = _PlanCode(plan, status=False)
+    for step in plan.steps:
+        if isinstance(step, LookupStep):
+            found = definitions[step.group.full_name]
+            code.read_table(step, GroupTable(found.entity, found.group))
+        else:
+            code.add(step)
+    code.function()
+    return code.requested
 
 
 class _PlanCode:
     """Lines, constants, and the local variable and Spark type of each column."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, status: bool) -> None:
         self._plan = plan
+        self._with_status = status
+        self._statuses: dict[str, str] = {}
+        self.requested: dict[str, str] = {}
         self._lines = ["get = row.get"]
         self._constants: dict[str, Any] = {}
         self._names: dict[Hashable, str] = {}
@@ -82,29 +154,65 @@ class _PlanCode:
         self._locals = 0
         self._computed = 0
 
-    def look_up(self, step: LookupStep, table: GroupTable) -> None:
-        """Read the columns of one group; expired and missing rows are null."""
-        positions = _positions(step, table)
+    def add(self, step: DslStep | LocalStage) -> None:
+        """Add a step that reads no store."""
+        if isinstance(step, DslStep):
+            self.compute(step)
+        else:
+            self.apply(step)
+
+    def read_table(self, step: LookupStep, table: GroupTable) -> None:
+        """Read the columns of one group from a table in this process."""
+        row, key = self._local(), self._key_of(step)
+        self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
+        self._unpack(step, row, table.entity, table.group)
+
+    def fetch(self, level: Sequence[LookupStep], definitions: Definitions) -> None:
+        """Read the columns of several groups from a store elsewhere, in one round trip."""
+        keys = [self._key_of(step) for step in level]
+        names = [self._constant(step.group.full_name, ("group", step.group.full_name)) for step in level]
+        rows = [self._local() for _ in level]
+        pairs = ", ".join(f"({name}, {key})" for name, key in zip(names, keys, strict=True))
+        self._lines.append(f"{', '.join(rows)}, = yield ({pairs},)")
+        for step, row in zip(level, rows, strict=True):
+            self._unpack(step, row, *definitions(step.group.full_name))
+
+    def _key_of(self, step: LookupStep) -> str:
         keys = [
             self._key(column, dtype, key)
             for column, (key, dtype) in zip(step.join_keys, step.entity.keys.items(), strict=True)
         ]
-        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
-        row = self._local()
-        self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
-        absent = f"{row} is None"
-        if table.group.ttl is not None:
-            absent += f" or {row}[0] < {self._horizon(table.group.ttl)}"
+        return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+
+    def _unpack(self, step: LookupStep, row: str, entity: Entity, group: FeatureGroup) -> None:
+        """Take the columns of a look-up out of a packed row; of expired and missing ones they are null."""
+        positions = _positions(step, entity, group)
+        expired = "" if group.ttl is None else f"{row}[0] < {self._horizon(group.ttl)}"
         found: dict[str, str] = {}
         for column, feature in step.columns.items():
             if feature not in found:
                 found[feature] = self._local()
             self._columns[column] = (found[feature], step.group.feature(feature).dtype)
-        self._lines.append(f"if {absent}:")
+        self._lines.append(f"if {row} is None{' or ' + expired if expired else ''}:")
         self._lines.append(f"    {' = '.join(found.values())} = None")
         self._lines.append("else:")
         for feature, local in found.items():
-            self._lines.append(f"    {local} = {self._value(row, feature, positions[feature], table.group)}")
+            self._lines.append(f"    {local} = {self._value(row, feature, positions[feature], group)}")
+        if self._with_status:
+            self._tell(step, row, expired)
+
+    def _tell(self, step: LookupStep, row: str, expired: str) -> None:
+        """Add the status of each column of a look-up."""
+        missing, old, null, present = (
+            self._constant(one, ("status", one)) for one in ("missing", "expired", "null", "present")
+        )
+        absent = self._local()
+        self._lines.append(f"{absent} = {missing} if {row} is None else {null}")
+        if expired:
+            self._lines.append(f"if {row} is not None and {expired}: {absent} = {old}")
+        for column in step.columns:
+            local = self._statuses[f"{column}__status"] = self._local()
+            self._lines.append(f"{local} = {absent} if {self._columns[column][0]} is None else {present}")
 
     def _value(self, row: str, feature: str, position: int, group: FeatureGroup) -> str:
         if feature == group.timestamp:
@@ -133,7 +241,7 @@ class _PlanCode:
             guard = "{0} is not None"
             if dtype in KEY_CLASSES:
                 guard += f" and {{0}}.__class__ is not {self._constant(KEY_CLASSES[dtype], KEY_CLASSES[dtype])}"
-            self._lines.append(f"{local} = {self._get(column)}")
+            self._lines.append(f"{local} = {self._get(column, dtype)}")
             self._lines.append(f"if {guard.format(local)}: {local} = {convert}({local})")
         return self._raw[known]
 
@@ -163,7 +271,7 @@ class _PlanCode:
                 return atom
             known = (*known, atom)
         else:
-            atom, source = self._get(binding.column), binding.type
+            atom, source = self._get(binding.column, binding.type), binding.type
         if known not in self._raw:
             local = self._raw[known] = self._local()
             self._lines.append(f"{local} = {atom}")
@@ -187,13 +295,14 @@ class _PlanCode:
         known = ("column", column, source)
         if known not in self._raw:
             local = self._raw[known] = self._local()
-            self._lines.append(f"{local} = {self._get(column)}")
+            self._lines.append(f"{local} = {self._get(column, source)}")
             self._lines += incoming_lines(local, source, f"column {column!r}", self._constant)
         return self._raw[known], source
 
-    def function(self) -> Callable[[Mapping[str, Any], int], dict[str, Any]]:
+    def function(self) -> Callable[[Mapping[str, Any], int], Any]:
         """Return the generated function."""
-        pairs = (f"{self._name(column)}: {self._own(column)}" for column in self._plan.outputs)
+        pairs = [f"{self._name(column)}: {self._own(column)}" for column in self._plan.outputs]
+        pairs += [f"{self._name(column)}: {local}" for column, local in self._statuses.items()]
         return define("score", ["row", "now"], [*self._lines, f"return {{{', '.join(pairs)}}}"], self._constants)
 
     def _own(self, column: str) -> str:
@@ -205,7 +314,8 @@ class _PlanCode:
         # A key of its own kind: a column may be called like anything else that is bound here.
         return self._constant(column, ("column", column))
 
-    def _get(self, column: str) -> str:
+    def _get(self, column: str, dtype: str) -> str:
+        self.requested.setdefault(column, dtype)
         return f"get({self._name(column)})"
 
     def _constant(self, value: object, key: Hashable) -> str:
@@ -219,13 +329,13 @@ class _PlanCode:
         return f"x{self._locals - 1}"
 
 
-def _positions(step: LookupStep, table: GroupTable) -> dict[str, int]:
-    """Return where a row of the table holds each feature, after checking that it is the feature of the plan."""
+def _positions(step: LookupStep, entity: Entity, group: FeatureGroup) -> dict[str, int]:
+    """Return where a packed row holds each feature, after checking that it is the one of the plan."""
     name = step.group.full_name
-    if list(table.entity.keys.values()) != list(step.entity.keys.values()):
-        raise SnapshotError(f"{name}: the store has keys {table.entity.keys}, the model {step.entity.keys}")
-    held = {feature.name: (2 + at, feature.dtype) for at, feature in enumerate(table.group.features)}
-    for position, column in enumerate((table.group.timestamp, table.group.created)):
+    if list(entity.keys.values()) != list(step.entity.keys.values()):
+        raise SnapshotError(f"{name}: the store has keys {entity.keys}, the model {step.entity.keys}")
+    held = {feature.name: (2 + at, feature.dtype) for at, feature in enumerate(group.features)}
+    for position, column in enumerate((group.timestamp, group.created)):
         if column is not None:
             held[column] = (position, "timestamp")
     positions = {}
