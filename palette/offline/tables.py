@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import merge
 from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
+from palette.offline.conflicts import repeated
 from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
 from palette.offline.times import now_micros, to_micros
@@ -115,18 +116,20 @@ class DeltaTables:
         spark = df.sparkSession
         stamped = group.created is not None and group.created.lower() not in (name.lower() for name in df.columns)
         rows = conform(df, entity, group, now_micros())
-        exists = self.version(spark, group) is not None
-        added = self._added(spark, entity, group) if exists else {}
-        upsert = group.timestamp is None and group.created is None
-        try:
-            if mode == "merge" or upsert:
-                rows = merge.distinct(rows, entity, group)
-                if exists:
-                    merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, added=added)
-                else:
-                    self._append(rows, group)
+        upsert = mode == "merge" or (group.timestamp is None and group.created is None)
+        if upsert:
+            rows = merge.distinct(rows, entity, group)
+
+        def write() -> None:
+            exists = self.version(spark, group) is not None
+            added = self._added(spark, entity, group) if exists else {}
+            if upsert and exists:
+                merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, added=added)
             else:
                 self._append(rows, group, widen=bool(added))
+
+        try:
+            repeated(write)
         except (PySparkException, Py4JError):
             refuse_bad_rows(df, entity, group)
             raise

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -288,3 +289,23 @@ def test_log_with_what_a_plain_reader_misses_is_refused(spark: SparkSession, tab
     with pytest.raises(Unreadable, match="deletion vectors"):
         tables.files(PLAIN, version)
     assert len(open_history(spark, tables, SHOP, PLAIN, version).read(["x"])) == 8
+
+
+def test_first_writers_at_once(spark: SparkSession, tables: DeltaTables) -> None:
+    frames = [spark.createDataFrame([(f"s{place}", 1, NOON, float(place), "a")], SCHEMA) for place in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        versions = list(pool.map(lambda df: tables.write(SHOP, PLAIN, df), frames))
+    assert {row.x for row in tables.read(spark, SHOP, PLAIN).collect()} == {0.0, 1.0, 2.0, 3.0}
+    assert max(versions) == tables.version(spark, PLAIN)
+
+
+def test_mergers_at_once(spark: SparkSession, tables: DeltaTables) -> None:
+    tables.write(SHOP, PLAIN, spark.createDataFrame([("s0", 1, NOON, 0.0, "a")], SCHEMA))
+    frames = [
+        spark.createDataFrame([("s0", 1, NOON, 5.0, "b"), (f"s{place}", 1, NOON, 1.0, "b")], SCHEMA)
+        for place in range(1, 4)
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda df: tables.write(SHOP, PLAIN, df, mode="merge"), frames))
+    found = sorted((row.id, row.x) for row in tables.read(spark, SHOP, PLAIN).collect())
+    assert found == [("s0", 5.0), ("s1", 1.0), ("s2", 1.0), ("s3", 1.0)]
