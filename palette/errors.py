@@ -16,6 +16,8 @@ __all__ = [
     "PlanError",
     "SchemaError",
     "SnapshotError",
+    "StoreError",
+    "StoreTimeoutError",
     "nearest",
 ]
 
@@ -50,6 +52,14 @@ class PlanError(PaletteError, ValueError):
 
 class SnapshotError(PaletteError, LookupError):
     """A snapshot lacks what was asked of it, or is asked about a time before it."""
+
+
+class StoreError(PaletteError, OSError):
+    """An online store cannot be reached, refuses, or holds something that this release cannot read."""
+
+
+class StoreTimeoutError(StoreError, TimeoutError):
+    """An online store did not answer within the time that it was given."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

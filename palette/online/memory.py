@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -83,3 +84,27 @@ class MemoryStore(OnlineReader):
         name = group.full_name if isinstance(group, FeatureGroup) else group
         table, stamp = self.table(name), now_micros(None)
         return table.put([table.pack(row, stamp) for row in rows])
+
+    def put(self, group: str, packed: Iterable[tuple[Any, tuple[Any, ...]]], *, settled: bool = False) -> int:
+        """Put packed rows, as :meth:`palette.online.GroupTable.put` does."""
+        return self.table(group).put(packed, settled=settled)
+
+    def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
+        """Delete what is known of keys up to a moment; a row written later with an event not after it stays dead.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        keys : iterable
+            Values, or tuples or mappings for composite keys.
+        at : datetime, optional
+            Naive is UTC; default this moment.
+
+        Returns
+        -------
+        int
+            How many rows are gone.
+        """
+        table = self.table(group.full_name if isinstance(group, FeatureGroup) else group)
+        return table.delete([table.key(key, asked=True) for key in keys], now_micros(at))

@@ -11,7 +11,7 @@ from typing import Any
 from palette.definitions import Entity, FeatureGroup, check_value
 from palette.errors import DataError, nearest
 
-__all__ = ["STATIC", "GroupTable", "micros", "moment"]
+__all__ = ["STATIC", "GroupTable", "micros", "moment", "newer", "not_older"]
 
 EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -64,6 +64,8 @@ class GroupTable:
         self.entity = entity
         self.group = group
         self.rows: dict[Any, tuple[Any, ...]] = {}
+        # Key to the event and created time up to which it was deleted.
+        self._dead: dict[Any, tuple[int, int | None]] = {}
         self._lock = threading.Lock()
         self._features = [(feature.name, feature.dtype) for feature in group.features]
 
@@ -132,11 +134,44 @@ class GroupTable:
         with self._lock:
             rows = self.rows
             for key, row in packed:
+                if self._dead and not self._raised(key, row):
+                    continue
                 old = rows.get(key)
-                if old is None or (_not_older(row, old) if settled else _newer(row, old)):
+                if old is None or (not_older(row, old) if settled else newer(row, old)):
                     rows[key] = row
                     taken += 1
         return taken
+
+    def delete(self, keys: Iterable[Any], at: int) -> int:
+        """Delete what is known of keys up to ``at`` (microseconds); return how many rows are gone.
+
+        Rows written later are dead too unless their event time is after ``at``; in a static group unless their
+        created time is. A static row without created time is just removed.
+        """
+        gone = 0
+        with self._lock:
+            for key in keys:
+                row = self.rows.get(key)
+                if self.group.timestamp is None and self.group.created is None:
+                    gone += self.rows.pop(key, None) is not None
+                    continue
+                stamp = (STATIC, at) if self.group.timestamp is None else (at, None)
+                if row is not None and not _survives(row, stamp):
+                    del self.rows[key]
+                    gone += 1
+                if row is None or key not in self.rows:
+                    self._dead[key] = max(stamp, self._dead.get(key, stamp))
+        return gone
+
+    def _raised(self, key: Any, row: tuple[Any, ...]) -> bool:
+        """Tell whether a row is newer than what was deleted of its key."""
+        stamp = self._dead.get(key)
+        if stamp is None:
+            return True
+        if not _survives(row, stamp):
+            return False
+        del self._dead[key]
+        return True
 
     def unpack(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """Return a packed row as columns: the features, then the timestamp and created columns."""
@@ -149,7 +184,10 @@ class GroupTable:
 
     def read(self, key: Any, now: int, *, status: bool = False) -> dict[str, Any]:
         """Return the values of one key at ``now`` (microseconds); all ``None`` where missing or expired."""
-        row = self.rows.get(self.key(key, asked=True))
+        return self.answer(self.rows.get(self.key(key, asked=True)), now, status=status)
+
+    def answer(self, row: tuple[Any, ...] | None, now: int, *, status: bool = False) -> dict[str, Any]:
+        """Return the values of a packed row at ``now`` (microseconds), as :meth:`read` does."""
         expired = row is not None and self.group.ttl is not None and row[0] < now - self.group.ttl // MICROSECOND
         values = dict.fromkeys(self.group.readable) if row is None or expired else self.unpack(row)
         if not status:
@@ -169,6 +207,7 @@ class GroupTable:
             places = [
                 list(types).index(feature.name) + 2 if feature.name in types else None for feature in group.features
             ]
+            table._dead = dict(self._dead)
             for key, row in self:
                 table.rows[key] = (*row[:2], *(None if place is None else row[place] for place in places))
         return table
@@ -177,7 +216,7 @@ class GroupTable:
         return iter(list(self.rows.items()))
 
 
-def _newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
+def newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
     """Tell whether ``row`` wins over ``old``: later event, then later created, then the greater values."""
     if row[0] != old[0]:
         return bool(row[0] > old[0])
@@ -186,8 +225,17 @@ def _newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
     return _order(row[1:]) > _order(old[1:])
 
 
-def _not_older(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
+def not_older(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
+    """Tell whether a settled ``row`` wins over ``old``: it is not older by event, then by created."""
     return _order(row[:2]) >= _order(old[:2])
+
+
+def _survives(row: tuple[Any, ...], stamp: tuple[int, int | None]) -> bool:
+    """Tell whether a row is later than a deletion: by event, in a static group by created."""
+    event, created = stamp
+    if created is None:
+        return bool(row[0] > event)
+    return row[1] is not None and bool(row[1] > created)
 
 
 def _order(value: Any) -> tuple[Any, ...]:

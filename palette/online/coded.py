@@ -1,0 +1,85 @@
+"""What stores that keep rows as bytes have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from palette.online.codec import DamagedRowError, RowCodec, UnknownSchemaError
+from palette.online.keys import key_encoder
+from palette.online.remote import RemoteReader, Row
+from palette.online.schema import Schema
+from palette.online.table import MICROSECOND
+
+__all__ = ["CodedStore", "Shelf"]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """How one feature group is kept.
+
+    Attributes
+    ----------
+    schema, codec : Schema, RowCodec
+        Of the group as it is defined now.
+    encode_key : callable
+        Returns a key as bytes, see :func:`palette.online.keys.key_encoder`.
+    ttl : int or None
+        Microseconds.
+    """
+
+    schema: Schema
+    codec: RowCodec
+    encode_key: Callable[[Any], bytes]
+    ttl: int | None
+
+
+class CodedStore(RemoteReader):
+    """A remote store of bytes, which keeps a note of every schema in which it holds rows."""
+
+    def _shelf(self, group: str) -> Shelf:
+        found = self._shelves().get(group)
+        if found is None:
+            table = self.table(group)
+            schema = Schema.of(table.entity, table.group)
+            ttl = None if table.group.ttl is None else table.group.ttl // MICROSECOND
+            found = Shelf(schema, RowCodec(schema), key_encoder(table.entity.keys.values()), ttl)
+            self._shelves()[group] = found
+        return found
+
+    def _shelves(self) -> dict[str, Shelf]:
+        return self.__dict__.setdefault("_shelves_by_group", {})
+
+    def _forget(self, group: str) -> None:
+        self._shelves().pop(group, None)
+
+    @abstractmethod
+    def _note(self, group: str, fingerprint: bytes) -> str | None:
+        """Return the text of a schema that was noted when its rows were put."""
+
+    def _row(self, shelf: Shelf, data: bytes | None) -> Row | None:
+        """Return the row of bytes; a schema that is new to this process is looked up once."""
+        if data is None:
+            return None
+        try:
+            return shelf.codec.decode(data)
+        except UnknownSchemaError as error:
+            self._learn(shelf, error)
+            return shelf.codec.decode(data)
+
+    def _learn(self, shelf: Shelf, error: UnknownSchemaError) -> None:
+        text = self._note(shelf.schema.group, error.fingerprint)
+        schema = None if text is None else Schema.parse(text)
+        if schema is None or schema.fingerprint != error.fingerprint:
+            raise error
+        shelf.codec.learn(schema)
+
+    def _wins(self, shelf: Shelf, new: Row | int, old: bytes, *, settled: bool = False) -> bool:
+        """Tell whether a row, or a deletion at a moment, takes the place of bytes; damaged ones are mended so."""
+        try:
+            self._row(shelf, old)
+            return shelf.codec.wins(new, old, settled=settled)
+        except DamagedRowError:
+            return True

@@ -1,0 +1,299 @@
+"""A store that is not in this process's memory: asked for many rows at once, within a time budget."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from palette.definitions import Entity, FeatureGroup
+from palette.errors import DataError, SchemaError
+from palette.online.memory import MemoryStore
+from palette.online.reader import OnlineReader, now_micros
+from palette.online.snapshot import Snapshot
+from palette.online.table import GroupTable, moment, newer, not_older
+
+__all__ = ["Definitions", "RemoteReader", "Request", "Row", "fill", "newest"]
+
+Definitions = Callable[[str], tuple[Entity, FeatureGroup]]
+Request = tuple[str, Any]
+Row = tuple[Any, ...]
+
+
+class RemoteReader(OnlineReader):
+    """The newest row of every key, kept elsewhere.
+
+    A store of your own has four methods: :meth:`fetch`, :meth:`put`, :meth:`delete`, and :meth:`fetch_async` where a
+    thread is not good enough. Rows are the packed tuples of :class:`palette.online.GroupTable`, keys what its ``key``
+    returns. ``palette.online.testing.check_store`` proves such a store.
+
+    Parameters
+    ----------
+    definitions : callable
+        Returns the entity and the feature group of a full name ``entity:group``.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._shapes: dict[str, _RemoteTable] = {}
+        self._lock = threading.RLock()
+
+    # --- what a store does
+
+    @abstractmethod
+    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return the packed row of each (full name of a group, key), all in one round trip.
+
+        Parameters
+        ----------
+        requests : sequence of (str, key)
+            A key that is None, or has a part that is None, has no row; nobody is asked for it.
+        budget : float, optional
+            Seconds that it may take.
+
+        Raises
+        ------
+        StoreTimeoutError
+            If it took longer.
+        StoreError
+            If the store cannot be reached, refuses, or holds something that cannot be read.
+        """
+
+    async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Do as :meth:`fetch` does, without holding up the event loop."""
+        return await asyncio.to_thread(self.fetch, requests, budget)
+
+    @abstractmethod
+    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
+        """Put packed rows, never an older one over a newer one, each atomically; return how many are now the newest.
+
+        The order is that of :meth:`palette.online.GroupTable.put`: event, created, values; of ``settled`` rows event
+        and created only. Of several rows of a key the winner counts.
+        """
+
+    @abstractmethod
+    def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
+        """Delete what is known of keys up to a moment; return how many rows are gone.
+
+        A row written later stays dead unless its event time (in a static group its created time) is after that
+        moment. A static row without created time is just removed.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        keys : iterable
+            Values, or tuples or mappings for composite keys.
+        at : datetime, optional
+            Naive is UTC; default this moment.
+        """
+
+    def close(self) -> None:
+        """Let go of connections and files; the store may be used again."""
+
+    # --- what follows from it
+
+    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name."""
+        return self._definitions(group)
+
+    def table(self, group: str) -> GroupTable:
+        """Return a table that knows the keys and features of a group, and asks the store for each row.
+
+        Ask for many rows with :meth:`fetch` or :meth:`read`.
+        """
+        definitions = self.definitions(group)
+        found = self._shapes.get(group)
+        if found is not None and _same(found, definitions):
+            return found
+        with self._lock:
+            self.generation += found is not None
+            self._forget(group)
+            found = self._shapes[group] = _RemoteTable(self, *definitions)
+        return found
+
+    def _forget(self, group: str) -> None:
+        """Drop what was prepared for a group, whose definition changed."""
+
+    def refresh(self) -> None:
+        """Take up definitions that changed."""
+        for group in list(self._shapes):
+            self.table(group)
+
+    def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Write rows; an older row never replaces a newer one.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        rows : iterable of mappings
+            Key columns, event time and features by name; absent features are null; an absent created is now.
+
+        Returns
+        -------
+        int
+            How many rows are now the newest of their key.
+
+        Raises
+        ------
+        DataError
+            If a row lacks its key or event time, or a value has the wrong type; then nothing is written.
+        StoreError
+            If the store fails; then any of the rows may have been written, and writing them again does no harm.
+        """
+        name = group.full_name if isinstance(group, FeatureGroup) else group
+        table, stamp = self.table(name), now_micros(None)
+        return self.put(name, [table.pack(row, stamp) for row in rows])
+
+    def read(
+        self,
+        keys: Mapping[str, Iterable[Any]],
+        now: dt.datetime | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Read many groups and keys in one round trip; ``budget`` is the seconds that it may take.
+
+        See :meth:`palette.online.OnlineReader.read`.
+        """
+        at, wanted = now_micros(now), self._wanted(keys)
+        requests = [(group, key) for group, (_, found) in wanted.items() for key in found]
+        return _answers(wanted, iter(self.fetch(requests, budget)), at, status=status)
+
+    async def read_async(
+        self,
+        keys: Mapping[str, Iterable[Any]],
+        now: dt.datetime | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Do as :meth:`read` does, without holding up the event loop."""
+        at, wanted = now_micros(now), self._wanted(keys)
+        requests = [(group, key) for group, (_, found) in wanted.items() for key in found]
+        return _answers(wanted, iter(await self.fetch_async(requests, budget)), at, status=status)
+
+    def _wanted(self, keys: Mapping[str, Iterable[Any]]) -> dict[str, tuple[GroupTable, list[Any]]]:
+        tables = {group: self.table(group) for group in keys}
+        return {
+            group: (tables[group], [tables[group].key(key, asked=True) for key in wanted])
+            for group, wanted in keys.items()
+        }
+
+    def put_snapshot(self, snapshot: Snapshot) -> int:
+        """Put all rows of a snapshot; see :func:`fill`."""
+        return fill(self, snapshot)
+
+
+def _same(table: GroupTable, definitions: tuple[Entity, FeatureGroup]) -> bool:
+    entity, group = definitions
+    if table.entity is entity and table.group is group:
+        return True
+    return (table.entity, table.group) == definitions
+
+
+def _answers(
+    wanted: Mapping[str, tuple[GroupTable, list[Any]]], rows: Iterator[Row | None], at: int, *, status: bool
+) -> dict[str, list[dict[str, Any]]]:
+    return {
+        group: [table.answer(next(rows), at, status=status) for _ in found] for group, (table, found) in wanted.items()
+    }
+
+
+def newest(packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> dict[Any, Row]:
+    """Return the row of each key that wins over the others.
+
+    Examples
+    --------
+    >>> newest([("a", (2, None, 1.0)), ("a", (1, None, 9.0))])
+    {'a': (2, None, 1.0)}
+    """
+    found: dict[Any, Row] = {}
+    wins = not_older if settled else newer
+    for key, row in packed:
+        old = found.get(key)
+        if old is None or wins(row, old):
+            found[key] = row
+    return found
+
+
+def fill(store: RemoteReader | MemoryStore, snapshot: Snapshot) -> int:
+    """Put all rows of a snapshot into a store; newer rows there stay.
+
+    Parameters
+    ----------
+    store : MemoryStore or RemoteReader
+        Knows the definitions of the snapshot's groups.
+    snapshot : Snapshot
+        Its rows are settled: among rows of the same times they win.
+
+    Returns
+    -------
+    int
+        How many rows are now the newest of their key.
+
+    Raises
+    ------
+    SchemaError
+        If the store's definition of a group has other keys, times, or types.
+
+    Examples
+    --------
+    >>> from palette.definitions import Feature
+    >>> menu = FeatureGroup("menu", entity="r", features=[Feature("dishes", "bigint")])
+    >>> here, there = (MemoryStore({"r:menu": (Entity("r", keys={"id": "string"}), menu)}.__getitem__) for _ in "12")
+    >>> here.write(menu, [{"id": "r1", "dishes": 40}])
+    1
+    >>> fill(there, Snapshot([here.table("r:menu")], at=dt.datetime(2026, 1, 1)))
+    1
+    """
+    taken = 0
+    for name in snapshot.groups:
+        found, wanted = snapshot.table(name), store.table(name)
+        fitting = found
+        if (found.entity, found.group) != (wanted.entity, wanted.group):
+            fitting = found.redefined(wanted.entity, wanted.group)
+            if len(found) and not len(fitting):
+                raise SchemaError(
+                    f"{name}: the snapshot and the store define other keys, times or types; take a new snapshot"
+                )
+        taken += store.put(name, fitting, settled=True)
+    return taken
+
+
+class _RemoteTable(GroupTable):
+    """The shape of a group, whose rows are fetched one by one."""
+
+    def __init__(self, store: RemoteReader, entity: Entity, group: FeatureGroup) -> None:
+        super().__init__(entity, group)
+        self._store = store
+        self.rows = _RemoteRows(store, group.full_name)
+
+    def put(self, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
+        return self._store.put(self.group.full_name, packed, settled=settled)
+
+    def delete(self, keys: Iterable[Any], at: int) -> int:
+        return self._store.delete(self.group.full_name, keys, moment(at))
+
+
+class _RemoteRows(dict[Any, Row]):
+    """What a plan that reads ``table.rows.get(key)`` is given: right, but one round trip a row."""
+
+    def __init__(self, store: RemoteReader, group: str) -> None:
+        super().__init__()
+        self._store = store
+        self._group = group
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        row = self._store.fetch([(self._group, key)])[0]
+        return default if row is None else row
+
+    def _elsewhere(self, *_: Any) -> NoReturn:
+        raise DataError(f"{self._group} is not in this process: its rows can be fetched by key, not counted or listed")
+
+    __len__ = __iter__ = items = keys = values = __getitem__ = __contains__ = _elsewhere
