@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palette.serving.stages import assembler
+from palette.serving.stages import assembler, linear, logistic
 from palette.serving.stages.base import (
     Bind,
     LocalStage,
@@ -22,7 +22,9 @@ __all__ = [
     "RowRejectedError",
     "SavedStage",
     "assembler",
+    "linear",
     "local_form",
+    "logistic",
     "register",
     "registered",
     "saved_form",

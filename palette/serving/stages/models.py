@@ -16,7 +16,7 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.stages.base import Bind, SavedStage
-from palette.serving.stages.vectors import Vector
+from palette.serving.stages.vectors import Sparse, Vector, incoming_vector
 
 __all__ = [
     "Classifier",
@@ -107,7 +107,7 @@ def argmax(scores: Sequence[float]) -> float:
 
 
 def softmax(scores: Sequence[float]) -> list[float]:
-    """Return probabilities; the first infinite score takes all.
+    """Return probabilities; the first infinite score takes all, and beside it others that are not finite are NaN.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def softmax(scores: Sequence[float]) -> list[float]:
     """
     if INF in scores:
         found = scores.index(INF)
-        return [float(place == found) for place in range(len(scores))]
+        return [1.0 if place == found else score * 0.0 for place, score in enumerate(scores)]
     greatest = -1.7976931348623157e308
     for score in scores:
         if score > greatest:
@@ -157,6 +157,11 @@ class _Model(SavedStage):
         """
         if vector is None:
             raise DataError(f"{self.kind}: {self.inputs[0]} is null; fill what it is made from (nFill)")
+        if vector.__class__ is not list and vector.__class__ is not Sparse:
+            try:
+                vector = incoming_vector(vector, self.inputs[0])
+            except TypeError as error:
+                raise DataError(f"{self.kind}: {error}") from error
         if self.size >= 0 and len(vector) != self.size:
             raise DataError(f"{self.kind}: {self.inputs[0]} has {len(vector)} elements, the model knows {self.size}")
         return vector
@@ -220,8 +225,17 @@ class Classifier(_Model):
         """Return the label where the probabilities are a column and the scores are not."""
         if self.thresholds is None:
             return argmax(probability)
-        pairs = zip(probability, self.thresholds, strict=True)
-        return argmax([INF if threshold == 0.0 else one / threshold for one, threshold in pairs])
+        place, greatest = 0, -INF
+        for at, (one, threshold) in enumerate(zip(probability, self.thresholds, strict=True)):
+            if threshold:
+                ratio = one / threshold
+            elif one > 0.0:
+                ratio = INF
+            else:
+                continue
+            if ratio > greatest:
+                place, greatest = at, ratio
+        return float(place)
 
     def label(self, features: Vector) -> float:
         """Return the label where it is the only column."""

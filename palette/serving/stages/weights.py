@@ -1,0 +1,136 @@
+"""Weights of linear models: how they are read, and the sum of products.
+
+A sum is made in the order of the features, as Spark makes it where the features are sparse. Where they are dense and as
+many as its vector unit is wide or more, Spark adds in an order that depends on the processor: then last digits differ.
+Weights that Spark keeps sparse do not touch the features without a weight, so that a NaN there has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from palette.serving.stages.base import Bind
+from palette.serving.stages.vectors import Vector, active
+
+__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "rows_of", "weights_of"]
+
+# More features than this are not written out in generated code.
+UNROLLED = 256
+# Products in one generated expression.
+TERMS = 32
+
+
+def weights_of(vector: Any) -> tuple[list[float], list[int] | None]:
+    """Return the values of a vector of pyspark's, or of a saved one, and their places: None for all.
+
+    Examples
+    --------
+    >>> weights_of({"type": 1, "values": [1.0, 2.0]}), weights_of({"type": 0, "indices": [3], "values": [2.0]})
+    (([1.0, 2.0], None), ([2.0], [3]))
+    """
+    if isinstance(vector, Mapping):
+        places = vector["indices"] if vector["type"] == 0 else None
+        return [float(value) for value in vector["values"]], places
+    places = [int(place) for place in vector.indices] if hasattr(vector, "indices") else None
+    return [float(value) for value in vector.values], places
+
+
+def rows_of(matrix: Any) -> tuple[list[list[float]], list[list[int]] | None]:
+    """Return the rows of a matrix of pyspark's, or of a saved one, and the places of their values: None for all.
+
+    Examples
+    --------
+    >>> rows_of({"type": 1, "numRows": 2, "numCols": 1, "values": [1.0, 2.0], "isTransposed": False})
+    ([[1.0], [2.0]], None)
+    """
+    plain = matrix if isinstance(matrix, Mapping) else _plain(matrix)
+    rows, columns = plain["numRows"], plain["numCols"]
+    values = [float(value) for value in plain["values"]]
+    if plain["type"] == 1:
+        if plain["isTransposed"]:
+            return [values[row * columns : (row + 1) * columns] for row in range(rows)], None
+        return [values[row::rows] for row in range(rows)], None
+    kept: list[dict[int, float]] = [{} for _ in range(rows)]
+    starts, indices = plain["colPtrs"], plain["rowIndices"]
+    for major in range(len(starts) - 1):
+        for at in range(starts[major], starts[major + 1]):
+            row, column = (major, indices[at]) if plain["isTransposed"] else (indices[at], major)
+            kept[row][int(column)] = values[at]
+    places = [sorted(row) for row in kept]
+    return [[row[place] for place in found] for row, found in zip(kept, places, strict=True)], places
+
+
+def _plain(matrix: Any) -> dict[str, Any]:
+    sparse = hasattr(matrix, "colPtrs")
+    plain: dict[str, Any] = {"type": 0 if sparse else 1, "numRows": matrix.numRows, "numCols": matrix.numCols}
+    plain |= {"values": matrix.values, "isTransposed": bool(matrix.isTransposed)}
+    return plain | {"colPtrs": matrix.colPtrs, "rowIndices": matrix.rowIndices} if sparse else plain
+
+
+def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector, start: float = 0.0) -> float:
+    """Return the sum of products, made from the first to the last.
+
+    Examples
+    --------
+    >>> dot([0.5, 2.0], None, [1.0, 3.0]), dot([2.0], [1], [float("nan"), 3.0])
+    (6.5, 6.0)
+    """
+    total = start
+    if places is None:
+        if isinstance(features, list):
+            for weight, feature in zip(weights, features, strict=True):
+                total += feature * weight
+        else:
+            for place, feature in active(features):
+                total += feature * weights[place]
+    elif isinstance(features, list):
+        for weight, place in zip(weights, places, strict=True):
+            total += features[place] * weight
+    else:
+        kept = dict(active(features))
+        for weight, place in zip(weights, places, strict=True):
+            if place in kept:
+                total += kept[place] * weight
+    return total
+
+
+def dot_lines(name: str, weights: Sequence[str], features: Sequence[str]) -> list[str]:
+    """Return lines of Python that assign the sum of products to a variable.
+
+    Examples
+    --------
+    >>> dot_lines("x", ["c1", "c2"], ["f1", "f2"])
+    ['x = f1 * c1 + f2 * c2']
+    """
+    products = [f"{feature} * {weight}" for weight, feature in zip(weights, features, strict=True)]
+    parts = [" + ".join(products[at : at + TERMS]) for at in range(0, len(products), TERMS)]
+    return [f"{name} = {name} + {part}" if at else f"{name} = {part}" for at, part in enumerate(parts)]
+
+
+def guarded(
+    value: str, features: Sequence[str], lines: Sequence[str], otherwise: Sequence[str], bind: Bind
+) -> list[str]:
+    """Return lines of Python that compute on the elements of a list, and do something else on any other value.
+
+    Parameters
+    ----------
+    value : str
+        The variable that holds the vector.
+    features : sequence of str
+        Variables for the elements, as many as there must be.
+    lines, otherwise : sequence of str
+        What to do with the elements, and what where there are more or fewer, or the vector is no list, or none.
+    bind : callable
+        Returns the name of a constant.
+    """
+    return [
+        f"if {value}.__class__ is {bind(list, 'list')}:",
+        "    try:",
+        f"        [{', '.join(features)}] = {value}",
+        *(f"        {line}" for line in lines),
+        f"    except {bind((TypeError, ValueError), 'no such vector')}:",
+        *(f"        {line}" for line in otherwise),
+        "else:",
+        *(f"    {line}" for line in otherwise),
+    ]
