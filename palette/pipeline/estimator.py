@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,7 @@ from palette.pipeline.fitting import Fitting
 from palette.pipeline.model import MLPipelineModel
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.plan import PipelinePlan
+from palette.pipeline.scoring import self_test
 
 if TYPE_CHECKING:
     from pyspark.ml.param import ParamMap
@@ -165,7 +167,10 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         fitting = Fitting(self, plan)
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
-        return self._copyValues(model)._set(pins=fitting.pins, inputTypes=types, planned=fitting.planned)
+        self._copyValues(model)._set(pins=fitting.pins, inputTypes=types, planned=fitting.planned)
+        if fitting.sample is not None and (tested := self_test(model, *fitting.sample)) is not None:
+            model._set(selfTest=json.dumps(tested.to_json()))
+        return model
 
     def write(self) -> PipelineWriter:
         """Return a writer of the pipeline."""

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from py4j.protocol import Py4JError
 from pyspark import StorageLevel
+from pyspark.errors import PySparkException
 from pyspark.ml import Estimator
 
 from dsl.bind import Binding, references, statistic_calls
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from palette.params import HasStore
 
 __all__ = ["Fitting"]
+
+# Rows that a bundle is tested with when it is loaded.
+SAMPLED = 3
 
 
 class Fitting:
@@ -41,6 +46,8 @@ class Fitting:
         Feature group to the table version that is read; all stages read the same.
     planned : list of str
         The uids of the fitted look-ups that the plan asked for; others stand in the pipeline as stages.
+    sample : tuple of StructType and list of Row, or None
+        A few rows with all columns, taken while they are at hand; None if fit had no need to run the data.
     """
 
     def __init__(self, pipeline: HasStore, plan: PipelinePlan) -> None:
@@ -48,6 +55,7 @@ class Fitting:
         self._plan = plan
         self.pins: dict[str, int] = {}
         self.planned: list[str] = []
+        self.sample: tuple[StructType, list[Any]] | None = None
 
     def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
         """Return the stage that looks features up, into columns called like their expressions."""
@@ -95,8 +103,9 @@ class Fitting:
                     if dataset.isEmpty():
                         raise DataError(f"{self._pipeline.uid}: the basis has no rows, so {stage.uid} cannot be fitted")
                 fitted.append(self._fit_stage(stage, dataset, columns))
-                if position + 1 < len(self._plan.stages):
-                    dataset = fitted[-1].transform(dataset)
+                dataset = fitted[-1].transform(dataset)
+            if checked:
+                self.sample = _sample(dataset)
         return fitted
 
     def _fit_stage(self, stage: Any, dataset: DataFrame, columns: dict[str, str]) -> Any:
@@ -142,6 +151,14 @@ class Fitting:
 
 def _planned(refs: Iterable[FeatureRef]) -> PaletteTransformer:
     return PaletteTransformer(features={ref.name: ref.name for ref in refs})
+
+
+def _sample(dataset: DataFrame) -> tuple[StructType, list[Any]] | None:
+    """Return a few rows, or None where the stages behind the last one that was fitted cannot take them."""
+    try:
+        return dataset.schema, dataset.limit(SAMPLED).collect()
+    except (PySparkException, Py4JError):
+        return None
 
 
 def _executes(stage: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,8 @@ from palette.params import ScoresRows
 from palette.pipeline.columns import with_outputs
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.scoring import local_plan, spark_step
-from palette.serving.local import LocalPipeline
+from palette.serving.bundle import write_bundle
+from palette.serving.selftest import SelfTest
 from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
@@ -56,14 +58,16 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     inputTypes: Param[dict[str, str]] = Param(
         Params._dummy(), "inputTypes", "column of the basis to its type, as fit saw it", dict
     )
-
+    selfTest: Param[str] = Param(
+        Params._dummy(), "selfTest", "JSON of a few rows and their answers, for bundles", TypeConverters.toString
+    )
     planned: Param[list[str]] = Param(
         Params._dummy(), "planned", "uids of the look-ups that the pipeline planned", TypeConverters.toListString
     )
 
     def __init__(self, stages: Sequence[Any] = ()) -> None:
         super().__init__()
-        self._setDefault(pointInTime="event", keepFeatures=False, pins={}, inputTypes={}, planned=[])
+        self._setDefault(pointInTime="event", keepFeatures=False, pins={}, inputTypes={}, planned=[], selfTest="")
         self.stages = list(stages)
 
     def getPins(self) -> dict[str, int]:
@@ -74,6 +78,10 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         ``model:PATH``, until ``store.release`` of that name.
         """
         return dict(self.getOrDefault(self.pins))
+
+    def getSelfTest(self) -> str:
+        """Return a few rows that fit saw, with the answers for them, as JSON; empty if fit did not run the data."""
+        return self.getOrDefault(self.selfTest)
 
     def getPlanned(self) -> list[str]:
         """Return the uids of the look-ups that the pipeline planned."""
@@ -144,8 +152,16 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         """Return what is done to one row; Spark models answer through their own ``predict``."""
         return local_plan(self, spark_step)
 
-    def save_bundle(self, path: str | Path) -> None:
+    def save_bundle(self, path: str | Path, *, self_test: bool = True) -> None:
         """Write what scoring needs, for :meth:`palette.serving.LocalPipeline.load`, which needs no Spark.
+
+        Parameters
+        ----------
+        path : str or Path
+            A directory; an older bundle there is replaced.
+        self_test : bool
+            Whether the bundle holds a few rows that fit saw, those of their columns that the model reads, and the
+            answers for them: loading computes them again and refuses a bundle that answers otherwise.
 
         Raises
         ------
@@ -154,9 +170,14 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         """
 
         def refuse(stage: Any) -> Any:
-            raise SchemaError(f"stage {stage.uid} ({type(stage).__name__}) has no local form; score it with this model")
+            raise SchemaError(
+                f"stage {stage.uid} ({type(stage).__name__}) has no local form; score it with this model, or register "
+                "a form for it (palette.serving.stages)"
+            )
 
-        LocalPipeline(local_plan(self, refuse)).save(path)
+        plan = local_plan(self, refuse)
+        tested = self.getSelfTest() if self_test else ""
+        write_bundle(plan, path, SelfTest.from_json(json.loads(tested)) if tested else None)
 
     def write(self) -> PipelineWriter:
         """Return a writer; saving also keeps the pinned table versions from ``vacuum``."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsl.estimator import DSLModel
 from palette.errors import SchemaError
+from palette.serving.plan import request_columns
+from palette.serving.selftest import SelfTest, without_lookups
 from palette.serving.stages import LocalStage, local_form
+from palette.serving.stages.vectors import incoming_vector
 from palette.serving.steps import DslStep, Plan, Step
 from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
+    from pyspark.sql import Row
+    from pyspark.sql.types import StructType
+
     from palette.pipeline.model import MLPipelineModel
 
-__all__ = ["local_plan", "spark_step"]
+__all__ = ["local_plan", "self_test", "spark_step"]
 
 # Output column Param to the method that computes it for one vector.
 ANSWERS = {"rawPredictionCol": "predictRaw", "probabilityCol": "predictProbability", "predictionCol": "predict"}
@@ -69,6 +76,30 @@ class SparkStage(LocalStage):
         vector = Vectors.dense(values[0])
         answers = (call(vector) for call in self._calls)
         return tuple(answer.toArray().tolist() if hasattr(answer, "toArray") else answer for answer in answers)
+
+
+def self_test(model: MLPipelineModel, schema: StructType, rows: Sequence[Row]) -> SelfTest | None:
+    """Return rows with the answers that Spark gave, of the columns that a fitted pipeline reads and makes.
+
+    None if a stage cannot score single rows.
+    """
+    try:
+        plan = local_plan(model, spark_step)
+    except SchemaError:
+        return None
+    types = {field.name: field.dataType.simpleString() for field in schema.fields}
+    read = request_columns(without_lookups(plan, types))
+    wanted = {*read, *plan.outputs}
+    plain = [{name: plain_value(row[name], types[name]) for name in row.asDict() if name in wanted} for row in rows]
+    return SelfTest({name: types[name] for name in read if name in types}, plain)
+
+
+def plain_value(value: Any, dtype: str) -> Any:
+    """Return a value that Spark collected as plain Python has it: times naive and UTC, vectors as lists."""
+    if value is not None and dtype == "timestamp":
+        # Spark gives the wall clock of this process.
+        return value.astimezone(dt.UTC).replace(tzinfo=None)
+    return incoming_vector(value, "vector") if hasattr(value, "toArray") else value
 
 
 def spark_step(stage: Any) -> LocalStage:

@@ -1,35 +1,59 @@
-"""Bundles: a plan as a directory of JSON, written whole or not at all."""
+"""Bundles: a plan as a directory of JSON and npz, checksummed, written whole or not at all.
+
+Long lists of numbers stand in ``arrays.npz``; where there are none, numpy is not needed to read a bundle.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 from dsl.errors import DslError
 from palette.directories import replaced_directory
 from palette.errors import DataError, PaletteError
+from palette.serving.selftest import SelfTest
 from palette.serving.steps import Plan
 
 __all__ = ["read_bundle", "write_bundle"]
 
 FORMAT = 1
-MANIFEST, PLAN = "bundle.json", "plan.json"
+MANIFEST, PLAN, ARRAYS, SELF_TEST = "bundle.json", "plan.json", "arrays.npz", "selftest.json"
+# Lists of numbers longer than this are arrays.
+LONG = 4096
+ARRAY = "__array__"
 
 
-def write_bundle(plan: Plan, path: str | Path) -> None:
+def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None) -> None:
     """Write a plan to a directory; an older bundle there is replaced.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to write.
+    path : str or Path
+        The directory.
+    self_test : SelfTest, optional
+        Rows with known answers, checked when the bundle is read.
 
     Raises
     ------
     DataError
         If something that is no bundle stands at ``path``.
     """
-    text = json.dumps(plan.to_json(), indent=1, allow_nan=False)
+    arrays: dict[str, list[Any]] = {}
+    files = {PLAN: _json(_taken_out(plan.to_json(), arrays))}
+    if arrays:
+        files[ARRAYS] = _npz(arrays)
+    if self_test is not None:
+        files[SELF_TEST] = _json(self_test.to_json())
+    manifest = {"format": FORMAT, "files": {name: _checksum(content) for name, content in files.items()}}
     with replaced_directory(path, MANIFEST) as fresh:
-        (fresh / PLAN).write_text(text, "utf-8")
-        manifest = {"format": FORMAT, "files": {PLAN: _checksum(text.encode())}}
-        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        (fresh / MANIFEST).write_bytes(_json(manifest))
 
 
 def read_bundle(path: str | Path) -> Plan:
@@ -38,22 +62,73 @@ def read_bundle(path: str | Path) -> Plan:
     Raises
     ------
     DataError
-        If there is no bundle, it is damaged, or a newer release wrote it.
+        If there is no bundle, it is damaged, a newer release wrote it, or its rows with known answers are answered
+        otherwise here.
     """
     path = Path(path)
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
         if manifest["format"] != FORMAT:
             raise DataError(f"{str(path)!r} has format {manifest['format']}; this release reads {FORMAT}")
-        content = (path / PLAN).read_bytes()
-        if _checksum(content) != manifest["files"][PLAN]:
-            raise DataError(f"{str(path)!r} is damaged: {PLAN} is not what was written; save the bundle again")
-        return Plan.from_json(json.loads(content))
+        files = {}
+        for name in (PLAN, ARRAYS, SELF_TEST):
+            if name in manifest["files"]:
+                files[name] = (path / name).read_bytes()
+                if _checksum(files[name]) != manifest["files"][name]:
+                    raise DataError(f"{str(path)!r} is damaged: {name} is not what was written; save the bundle again")
+        arrays = _from_npz(files[ARRAYS]) if ARRAYS in files else {}
+        plan = Plan.from_json(_put_back(json.loads(files[PLAN]), arrays))
+        if SELF_TEST in files:
+            SelfTest.from_json(json.loads(files[SELF_TEST])).check(plan, str(path))
     except (PaletteError, DslError):
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"no whole bundle at {str(path)!r}: {error!r}") from error
+    return plan
+
+
+def _json(plain: Any) -> bytes:
+    return json.dumps(plain, indent=1, allow_nan=False).encode()
 
 
 def _checksum(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _taken_out(plain: Any, arrays: dict[str, list[Any]]) -> Any:
+    """Return JSON with long lists of numbers taken out into ``arrays``."""
+    if isinstance(plain, dict):
+        return {key: _taken_out(value, arrays) for key, value in plain.items()}
+    if not isinstance(plain, list):
+        return plain
+    if len(plain) > LONG and set(map(type, plain)) in ({float}, {int}):
+        name = f"a{len(arrays)}"
+        arrays[name] = plain
+        return {ARRAY: name}
+    return [_taken_out(value, arrays) for value in plain]
+
+
+def _put_back(plain: Any, arrays: dict[str, list[Any]]) -> Any:
+    if not arrays:
+        return plain
+    if isinstance(plain, dict):
+        if plain.keys() == {ARRAY}:
+            return arrays[plain[ARRAY]]
+        return {key: _put_back(value, arrays) for key, value in plain.items()}
+    return [_put_back(value, arrays) for value in plain] if isinstance(plain, list) else plain
+
+
+def _npz(arrays: dict[str, list[Any]]) -> bytes:
+    import numpy as np
+
+    sink = io.BytesIO()
+    named: dict[str, Any] = {name: np.array(values) for name, values in arrays.items()}
+    np.savez(sink, **named)
+    return sink.getvalue()
+
+
+def _from_npz(content: bytes) -> dict[str, list[Any]]:
+    import numpy as np
+
+    with np.load(io.BytesIO(content), allow_pickle=False) as found:
+        return {name: found[name].tolist() for name in found.files}

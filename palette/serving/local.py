@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,7 +11,8 @@ from palette.errors import DataError
 from palette.online import GroupTable, OnlineReader, now_micros
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.pipelines import is_saved, saved_plan
-from palette.serving.plan import check_plan, compile_plan
+from palette.serving.plan import Score, check_plan, request_columns
+from palette.serving.programs import Options, Program, program_of
 from palette.serving.steps import Plan
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalPipeline"]
 
-# The store given, its earliest moment, what is read of it, the function, and the reader's generation at that time.
-Ready: TypeAlias = "tuple[Any, int, OnlineReader, Callable[[Mapping[str, Any], int], dict[str, Any]], int]"
+# The store given, its earliest moment, what is read of it, what scores one row, the reader's generation at that time,
+# and what scores in all other ways.
+Ready: TypeAlias = "tuple[Any, int, OnlineReader, Score, int, Program]"
 NEVER = -(1 << 63)
 KEPT = 4
 
@@ -34,6 +36,14 @@ class LocalPipeline:
         What to compute.
     store : Snapshot, online store or FeatureStore, optional
         Where features are read; only plans with look-ups need one. Of a FeatureStore its online store is used.
+    on_store_error : {"raise", "default"}
+        What a store does that fails or is too slow: raise :class:`palette.errors.StoreError`, or count what it does
+        not tell as missing, so that defaults apply, and say so in the answer's entry ``__store_error``.
+    budget : float, optional
+        Seconds that all reads of one call may take together.
+    status : bool
+        Adds ``<expression>__status`` to the answer for each looked-up column: ``present``, ``null``, ``expired`` or
+        ``missing``.
 
     Attributes
     ----------
@@ -53,7 +63,16 @@ class LocalPipeline:
     {'y': 3.0}
     """
 
-    def __init__(self, plan: Plan, store: OnlineReader | FeatureStore | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: OnlineReader | FeatureStore | None = None,
+        *,
+        on_store_error: str = "raise",
+        budget: float | None = None,
+        status: bool = False,
+    ) -> None:
+        self._options = Options(on_store_error, budget, status)
         self.plan = plan
         self.needs_store = bool(plan.groups)
         # One tuple, exchanged whole: threads may score against different stores.
@@ -65,17 +84,32 @@ class LocalPipeline:
             check_plan(plan)
 
     @classmethod
-    def load(cls, path: str | Path, store: OnlineReader | FeatureStore | None = None) -> LocalPipeline:
+    def load(cls, path: str | Path, store: OnlineReader | FeatureStore | None = None, **options: Any) -> LocalPipeline:
         """Read a bundle, or a plain PipelineModel that Spark ML saved.
 
         Of the latter the types of the input columns are not known, so values are taken as they come.
 
+        Parameters
+        ----------
+        path : str or Path
+            The directory.
+        store
+            As for the class.
+        **options
+            ``on_store_error``, ``budget`` and ``status`` of the class.
+
         Raises
         ------
         DataError
-            If there is neither, it is not whole, a newer release wrote it, or a saved stage has no local form.
+            If there is neither, it is not whole, a newer release wrote it, its rows with known answers are answered
+            otherwise here, or a saved stage has no local form.
         """
-        return cls(saved_plan(path) if is_saved(path) else read_bundle(path), store)
+        return cls(saved_plan(path) if is_saved(path) else read_bundle(path), store, **options)
+
+    @property
+    def request_columns(self) -> dict[str, str]:
+        """The columns of a request that are read, with their Spark types; empty where they are unknown."""
+        return request_columns(self.plan)
 
     def save(self, path: str | Path) -> None:
         """Write the bundle: a directory of JSON; an older bundle there is replaced."""
@@ -109,7 +143,7 @@ class LocalPipeline:
             If Spark's ``handleInvalid="skip"`` would drop the row.
         """
         if row.__class__ is not dict and not isinstance(row, Mapping):
-            raise DataError(f"a row is a mapping of column to value, found {type(row).__name__}")
+            raise _no_mapping(row)
         ready = self._ready
         if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
             ready = self._prepare(store if store is not None or ready is None else ready[0])
@@ -120,12 +154,45 @@ class LocalPipeline:
 
     scoreInstance = score_instance
 
+    async def score_instance_async(self, row: Mapping[str, Any], now: dt.datetime | None = None) -> dict[str, Any]:
+        """Score one row as :meth:`score_instance` does; the event loop goes on while a store is asked."""
+        (checked,) = _mappings([row])
+        program, at = self._program(now)
+        return await program.score_async(checked, at)
+
     def score_instances(
-        self, rows: Iterable[Mapping[str, Any]], now: dt.datetime | None = None
-    ) -> list[dict[str, Any]]:
-        """Score rows, all at one moment; as :meth:`score_instance` does."""
-        now = now if now is not None else dt.datetime.now(dt.UTC)
-        return [self.score_instance(row, now) for row in rows]
+        self, rows: Iterable[Mapping[str, Any]], now: dt.datetime | None = None, *, errors: str = "raise"
+    ) -> list[Any]:
+        """Score rows, all at one moment, and read what they need together.
+
+        Parameters
+        ----------
+        rows : iterable of mappings
+            As for :meth:`score_instance`.
+        now : datetime, optional
+            The moment at which ttl counts.
+        errors : {"raise", "return"}
+            Whether the first row that cannot be scored raises, or its error stands in the place of its answer.
+        """
+        _check_errors(errors)
+        wanted = _mappings(rows)
+        program, at = self._program(now)
+        return _checked(program.score_many(wanted, at), errors)
+
+    async def score_instances_async(
+        self, rows: Iterable[Mapping[str, Any]], now: dt.datetime | None = None, *, errors: str = "raise"
+    ) -> list[Any]:
+        """Score rows as :meth:`score_instances` does; the event loop goes on while a store is asked."""
+        _check_errors(errors)
+        wanted = _mappings(rows)
+        program, at = self._program(now)
+        return _checked(await program.score_many_async(wanted, at), errors)
+
+    def _program(self, now: dt.datetime | None) -> tuple[Program, int]:
+        ready = self._ready
+        if ready is None or ready[2].generation != ready[4]:
+            ready = self._prepare(None if ready is None else ready[0])
+        return ready[5], ready[2].check_now(now_micros(now))
 
     def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
         """Make a store the one that is read; the last few stay prepared, for callers that alternate."""
@@ -140,7 +207,33 @@ class LocalPipeline:
         if not isinstance(reader, OnlineReader):
             raise DataError(f"store is a snapshot, an online store or a FeatureStore, found {store!r:.80}")
         generation, earliest = reader.generation, NEVER if reader.at is None else reader.at
-        return store, earliest, reader, compile_plan(self.plan, reader.table), generation
+        program = program_of(self.plan, reader, self._options)
+        return store, earliest, reader, program.score, generation, program
+
+
+def _no_mapping(row: object) -> DataError:
+    return DataError(f"a row is a mapping of column to value, found {type(row).__name__}")
+
+
+def _mappings(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    wanted = list(rows)
+    for row in wanted:
+        if row.__class__ is not dict and not isinstance(row, Mapping):
+            raise _no_mapping(row)
+    return wanted
+
+
+def _checked(answers: list[Any], errors: str) -> list[Any]:
+    if errors == "raise":
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+    return answers
+
+
+def _check_errors(errors: str) -> None:
+    if errors not in ("raise", "return"):
+        raise DataError(f"errors is 'raise' or 'return', found {errors!r}")
 
 
 class NoStore(OnlineReader):

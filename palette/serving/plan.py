@@ -284,7 +284,7 @@ class _PlanCode:
         outputs = [self._local() for _ in stage.outputs]
         values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
         self._lines += stage.generate(values, types, outputs, self._constant)
-        for column, local, dtype in zip(stage.outputs, outputs, stage.output_types, strict=True):
+        for column, local, dtype in zip(stage.outputs, outputs, stage.result_types(types), strict=True):
             self._columns[column] = (local, dtype)
 
     def _input(self, column: str) -> tuple[str, str]:

@@ -1,0 +1,230 @@
+"""Prepared plans: one that reads tables in this process, and one that fetches rows from a store elsewhere."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from palette.errors import DataError, StoreError
+from palette.online import OnlineReader
+from palette.online.remote import RemoteReader
+from palette.serving.plan import compile_levels, compile_plan
+from palette.serving.steps import Plan
+
+__all__ = ["STORE_ERROR", "Options", "Program", "program_of"]
+
+STORE_ERROR = "__store_error"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller chose.
+
+    Parameters
+    ----------
+    on_store_error : {"raise", "default"}
+        What happens where a store does not answer: the error, or missing values and the answer's entry
+        ``__store_error``.
+    budget : float, optional
+        Seconds that all reads of a request may take together.
+    status : bool
+        Whether the status of each looked-up value is told.
+    """
+
+    on_store_error: str = "raise"
+    budget: float | None = None
+    status: bool = False
+
+    def __post_init__(self) -> None:
+        if self.on_store_error not in ("raise", "default"):
+            raise DataError(f"on_store_error is 'raise' or 'default', found {self.on_store_error!r}")
+        if self.budget is not None and not self.budget > 0:
+            raise DataError(f"budget is a number of seconds above 0, found {self.budget!r}")
+
+
+class Program(ABC):
+    """A plan that is ready to score; times are microseconds since 1970 UTC."""
+
+    @abstractmethod
+    def score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+
+    @abstractmethod
+    async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row without keeping the event loop waiting for a store."""
+
+    @abstractmethod
+    def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return the outputs for each row, or the error that its values raise."""
+
+    @abstractmethod
+    async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return what :meth:`score_many` returns, without keeping the event loop waiting for a store."""
+
+
+def program_of(plan: Plan, reader: OnlineReader, options: Options) -> Program:
+    """Prepare a plan on a store."""
+    return (
+        RemoteProgram(plan, reader, options)
+        if isinstance(reader, RemoteReader)
+        else TableProgram(plan, reader, options)
+    )
+
+
+class TableProgram(Program):
+    """Reads tables in this process."""
+
+    def __init__(self, plan: Plan, reader: OnlineReader, options: Options) -> None:
+        # The generated function itself: nothing stands between a request and it.
+        self.score = compile_plan(plan, reader.table, status=options.status)  # type: ignore[method-assign,assignment]
+
+    def score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        raise NotImplementedError
+
+    async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        return self.score(row, now)
+
+    def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return the outputs for each row, or the error that its values raise."""
+        score = self.score
+        try:
+            return [score(row, now) for row in rows]
+        except (ValueError, TypeError):
+            return [_tried(score, row, now) for row in rows]
+
+    async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return what :meth:`score_many` returns."""
+        return self.score_many(rows, now)
+
+
+def _tried(score: Any, row: Mapping[str, Any], now: int) -> dict[str, Any] | Exception:
+    try:
+        return dict(score(row, now))
+    except (ValueError, TypeError) as error:
+        return error
+
+
+class RemoteProgram(Program):
+    """Fetches the rows of a level in one round trip, those of many requests together."""
+
+    def __init__(self, plan: Plan, reader: RemoteReader, options: Options) -> None:
+        self._levels = compile_levels(plan, reader.definitions, status=options.status)
+        self._reader = reader
+        self._options = options
+
+    def score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        request = self._levels(row, now)
+        wait = _Wait(self._options)
+        try:
+            wanted = next(request)
+            while True:
+                try:
+                    rows = self._reader.fetch(wanted, budget=wait.left())
+                except StoreError as error:
+                    rows = wait.failed(error, len(wanted))
+                wanted = request.send(rows)
+        except StopIteration as done:
+            return wait.marked(done.value)
+
+    async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        request = self._levels(row, now)
+        wait = _Wait(self._options)
+        try:
+            wanted = next(request)
+            while True:
+                try:
+                    rows = await self._reader.fetch_async(wanted, budget=wait.left())
+                except StoreError as error:
+                    rows = wait.failed(error, len(wanted))
+                wanted = request.send(rows)
+        except StopIteration as done:
+            return wait.marked(done.value)
+
+    def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return the outputs for each row, or the error that its values raise."""
+        batch = _Batch(self._levels(row, now) for row in rows)
+        wait = _Wait(self._options)
+        while wanted := batch.wanted():
+            try:
+                found = self._reader.fetch(wanted, budget=wait.left())
+            except StoreError as error:
+                found = wait.failed(error, len(wanted))
+            batch.send(found)
+        return [answer if isinstance(answer, Exception) else wait.marked(answer) for answer in batch.answers]
+
+    async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return what :meth:`score_many` returns."""
+        batch = _Batch(self._levels(row, now) for row in rows)
+        wait = _Wait(self._options)
+        while wanted := batch.wanted():
+            try:
+                found = await self._reader.fetch_async(wanted, budget=wait.left())
+            except StoreError as error:
+                found = wait.failed(error, len(wanted))
+            batch.send(found)
+        return [answer if isinstance(answer, Exception) else wait.marked(answer) for answer in batch.answers]
+
+
+class _Wait:
+    """The time that a request has left for its reads, and what became of them."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._until = None if options.budget is None else time.monotonic() + options.budget
+        self._error: str | None = None
+
+    def left(self) -> float | None:
+        """Return the seconds that are left; a store refuses a read that has none."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def failed(self, error: StoreError, count: int) -> list[Any]:
+        """Return missing rows, if that is what the caller chose."""
+        if self._options.on_store_error == "raise":
+            raise error
+        self._error = self._error or str(error)
+        return [None] * count
+
+    def marked(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer, which tells that a store failed."""
+        return answer if self._error is None else {**answer, STORE_ERROR: self._error}
+
+
+class _Batch:
+    """Requests that go from level to level together; what several want is fetched once."""
+
+    def __init__(self, requests: Iterable[Any]) -> None:
+        self._requests = list(requests)
+        self.answers: list[Any] = [None] * len(self._requests)
+        self._wanted: list[tuple[int, tuple[tuple[str, Any], ...]]] = []
+        self._places: dict[tuple[str, Any], int] = {}
+        for place in range(len(self._requests)):
+            self._step(place, None)
+
+    def wanted(self) -> list[tuple[str, Any]]:
+        """Return the distinct (group, key) of this level, empty at the end."""
+        self._places = {}
+        for _, pairs in self._wanted:
+            for pair in pairs:
+                self._places.setdefault(pair, len(self._places))
+        return list(self._places)
+
+    def send(self, rows: Sequence[Any]) -> None:
+        """Take the rows of :meth:`wanted`, and go to the next level."""
+        waiting, self._wanted = self._wanted, []
+        for place, pairs in waiting:
+            self._step(place, [rows[self._places[pair]] for pair in pairs])
+
+    def _step(self, place: int, rows: list[Any] | None) -> None:
+        try:
+            self._wanted.append((place, self._requests[place].send(rows)))
+        except StopIteration as done:
+            self.answers[place] = done.value
+        except (ValueError, TypeError) as error:
+            self.answers[place] = error

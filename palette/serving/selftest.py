@@ -1,0 +1,107 @@
+"""Rows whose answers Spark gave at fit time: a bundle that answers otherwise here is not loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dsl.constants import decode, encode
+from dsl.errors import DslError
+from palette.errors import DataError
+from palette.online import GroupTable
+from palette.serving.plan import compile_plan
+from palette.serving.stages.vectors import Sparse
+from palette.serving.steps import LookupStep, Plan
+
+__all__ = ["SelfTest", "without_lookups"]
+
+# Spark's own figures change in the last places from one processor to another.
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """A few rows, with all columns that a plan reads and makes.
+
+    Parameters
+    ----------
+    types : dict of str to str
+        The Spark types of the columns that are read, looked-up ones among them.
+    rows : list of dict
+        Columns to plain Python values.
+    """
+
+    types: dict[str, str]
+    rows: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the rows as JSON holds them."""
+        return {"types": self.types, "rows": [{name: _encoded(one) for name, one in row.items()} for row in self.rows]}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> SelfTest:
+        """Return what :meth:`to_json` wrote."""
+        return cls(plain["types"], [{name: _decoded(one) for name, one in row.items()} for row in plain["rows"]])
+
+    def check(self, plan: Plan, name: str) -> None:
+        """Compute the rows again.
+
+        Raises
+        ------
+        DataError
+            If an answer is another one; ``name`` says whose.
+        """
+        score = compile_plan(without_lookups(plan, self.types), _no_table)
+        for row in self.rows:
+            try:
+                found = score(row, 0)
+            except (DataError, DslError) as error:
+                raise DataError(f"{name!r} fails its self-test: {error}") from error
+            for column, value in found.items():
+                if column in row and not same(value, row[column]):
+                    raise DataError(
+                        f"{name!r} fails its self-test: {column!r} is {value!r:.100} here, and when it was fitted "
+                        f"{row[column]!r:.100}; save the bundle again with the release that loads it"
+                    )
+
+
+def without_lookups(plan: Plan, types: Mapping[str, str]) -> Plan:
+    """Return a plan that takes what it would look up from the row."""
+    steps = tuple(step for step in plan.steps if not isinstance(step, LookupStep))
+    looked_up = {column for step in plan.steps if isinstance(step, LookupStep) for column in step.columns}
+    outputs = tuple(column for column in plan.outputs if column not in looked_up)
+    return Plan(steps, outputs, {**plan.inputs, **types})
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are equal, numbers to a billionth.
+
+    Examples
+    --------
+    >>> same([1.0, float("nan")], [1.0 + 1e-12, float("nan")]), same(1.0, None)
+    (True, False)
+    """
+    if isinstance(one, (list, tuple, Sparse)) and isinstance(other, (list, tuple, Sparse)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return (one != one and other != other) or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return bool(one == other)
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, Sparse):
+        return {"sparse": [value.size, value.indices, encode(value.values)]}
+    return encode(value)
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"sparse"}:
+        size, indices, values = value["sparse"]
+        return Sparse(size, indices, decode(values))
+    return decode(value)
+
+
+def _no_table(group: str) -> GroupTable:
+    raise DataError(f"a self-test reads no feature group, not {group}")
