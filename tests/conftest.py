@@ -1,4 +1,4 @@
-"""One Spark session for the whole run."""
+"""One Spark session and one Redis for the whole run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.eats import eats
+from tests.redis_server import redis_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-__all__ = ["eats", "spark"]
+__all__ = ["eats", "redis_server", "spark"]
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,8 @@ class RowCodec:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._older: dict[bytes, Callable[[bytes], Row | None]] = {}
+        # Schemas whose rows, and deletions, say nothing about rows of this one.
+        self._strange: set[bytes] = set()
         self._bare, self._stamped, self._dead = (
             bytes((VERSION, mark)) + schema.fingerprint for mark in (BARE, STAMPED, DEAD)
         )
@@ -225,6 +227,8 @@ class RowCodec:
             return (*row[:2], *(None if place is None else row[place] for place in places))
 
         self._older[schema.fingerprint] = decode
+        if places is None:
+            self._strange.add(schema.fingerprint)
 
     # --- which of two wins
 
@@ -252,9 +256,9 @@ class RowCodec:
 
     def _death(self, data: bytes) -> tuple[int | None, int | None]:
         """Return event and created of a deletion; no event if it, or the row, says nothing about rows of today."""
-        _, mark, _, event, created = HEAD.unpack_from(data)
-        if mark == DEAD and self.schema.timestamp is not None:
-            return event, None
-        if mark == DEAD_STATIC and self.schema.timestamp is None and self.schema.created is not None:
-            return event, created
-        return None, None
+        _, mark, fingerprint, event, created = HEAD.unpack_from(data)
+        if fingerprint != self.schema.fingerprint and fingerprint not in self._older:
+            raise UnknownSchemaError(self.schema.group, fingerprint)
+        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange:
+            return None, None
+        return event, created if mark == DEAD_STATIC else None

@@ -79,7 +79,9 @@ class CodedStore(RemoteReader):
     def _wins(self, shelf: Shelf, new: Row | int, old: bytes, *, settled: bool = False) -> bool:
         """Tell whether a row, or a deletion at a moment, takes the place of bytes; damaged ones are mended so."""
         try:
-            self._row(shelf, old)
+            return shelf.codec.wins(new, old, settled=settled)
+        except UnknownSchemaError as error:
+            self._learn(shelf, error)
             return shelf.codec.wins(new, old, settled=settled)
         except DamagedRowError:
             return True

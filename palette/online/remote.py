@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import threading
 from abc import abstractmethod
@@ -64,6 +63,8 @@ class RemoteReader(OnlineReader):
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Do as :meth:`fetch` does, without holding up the event loop."""
+        import asyncio  # heavy, and most processes never wait for anything
+
         return await asyncio.to_thread(self.fetch, requests, budget)
 
     @abstractmethod

@@ -1,0 +1,1 @@
+"""What every online store is held to; see :mod:`palette.online.testing`."""

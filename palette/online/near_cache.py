@@ -1,0 +1,212 @@
+"""A cache in this process, before a store that is elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from palette.definitions import Entity, FeatureGroup
+from palette.errors import DefinitionError
+from palette.online.keys import is_absent
+from palette.online.remote import RemoteReader, Request, Row
+
+__all__ = ["CacheCounts", "NearCache"]
+
+
+class CacheCounts(NamedTuple):
+    """What a cache did: requests that it answered, and that it passed on, and the rows that it holds."""
+
+    hits: int
+    misses: int
+    size: int
+
+
+class NearCache(RemoteReader):
+    """The rows of a store that were asked for last.
+
+    What is written or deleted through the cache is seen at once; what others write, when the ttl is over.
+
+    Parameters
+    ----------
+    store : RemoteReader
+        Asked for what the cache does not hold.
+    size : int
+        Rows at most; the one that was not asked for the longest time goes first.
+    ttl : float
+        Seconds that a row is kept.
+    negative_ttl : float, optional
+        Seconds for which it is kept that a key has no row; default ``ttl``, 0 keeps none.
+    clock : callable
+        Returns seconds; for tests.
+
+    Raises
+    ------
+    DefinitionError
+        If size or ttl is not positive.
+
+    Examples
+    --------
+    >>> NearCache(store, size=100_000, ttl=5.0)  # doctest: +SKIP
+    NearCache(RedisStore('redis://localhost:6379/0'), size=100000, ttl=5.0)
+    """
+
+    def __init__(
+        self,
+        store: RemoteReader,
+        size: int,
+        ttl: float,
+        *,
+        negative_ttl: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(store.definitions)
+        if size < 1 or ttl <= 0:
+            raise DefinitionError(f"a cache has a positive size and ttl, found {size} and {ttl}")
+        self._store = store
+        self._size = size
+        self._ttl = ttl
+        self._negative_ttl = ttl if negative_ttl is None else negative_ttl
+        self._clock = clock
+        self._rows: OrderedDict[Request, tuple[float, Row | None]] = OrderedDict()
+        self._guard = threading.Lock()
+        # Keys that were written while a fetch is under way, one set a fetch: what it brings of them may be old.
+        self._flights: list[set[Request]] = []
+        self._hits = self._misses = 0
+
+    def __repr__(self) -> str:
+        return f"NearCache({self._store!r}, size={self._size}, ttl={self._ttl})"
+
+    @property
+    def counts(self) -> CacheCounts:
+        """Hits and misses so far, and the rows now held."""
+        return CacheCounts(self._hits, self._misses, len(self._rows))
+
+    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name."""
+        return self._store.definitions(group)
+
+    def _forget(self, group: str) -> None:
+        self._drop(request for request in list(self._rows) if request[0] == group)
+
+    def refresh(self) -> None:
+        """Take up definitions that changed."""
+        self._store.refresh()
+        super().refresh()
+
+    def clear(self) -> None:
+        """Drop all rows."""
+        self._drop(list(self._rows))
+
+    def close(self) -> None:
+        """Drop all rows, and close the store."""
+        self.clear()
+        self._store.close()
+
+    # --- reading
+
+    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return packed rows; those that are not held come in one round trip."""
+        rows, missing, flight = self._look(requests)
+        if missing:
+            try:
+                found = self._store.fetch(list(missing), budget)
+            except BaseException:
+                self._land(flight)
+                raise
+            self._keep(missing, found, rows, flight)
+        return rows
+
+    async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Do as :meth:`fetch` does, without holding up the event loop."""
+        rows, missing, flight = self._look(requests)
+        if missing:
+            try:
+                found = await self._store.fetch_async(list(missing), budget)
+            except BaseException:
+                self._land(flight)
+                raise
+            self._keep(missing, found, rows, flight)
+        return rows
+
+    def _look(self, requests: Sequence[Request]) -> tuple[list[Row | None], dict[Request, list[int]], set[Request]]:
+        """Return the rows that are held, where the others are missing, and the set of keys written meanwhile."""
+        rows: list[Row | None] = [None] * len(requests)
+        missing: dict[Request, list[int]] = {}
+        flight: set[Request] = set()
+        now = self._clock()
+        with self._guard:
+            held = self._rows
+            for at, request in enumerate(requests):
+                if is_absent(request[1]):
+                    continue
+                known = held.get(request)
+                if known is not None and known[0] > now:
+                    rows[at] = known[1]
+                    held.move_to_end(request)
+                    self._hits += 1
+                else:
+                    missing.setdefault(request, []).append(at)
+                    self._misses += 1
+            if missing:
+                self._flights.append(flight)
+        return rows, missing, flight
+
+    def _keep(
+        self,
+        missing: dict[Request, list[int]],
+        found: Sequence[Row | None],
+        rows: list[Row | None],
+        flight: set[Request],
+    ) -> None:
+        now = self._clock()
+        with self._guard:
+            self._remove(flight)
+            held = self._rows
+            for (request, places), row in zip(missing.items(), found, strict=True):
+                for at in places:
+                    rows[at] = row
+                kept = self._negative_ttl if row is None else self._ttl
+                if kept > 0 and request not in flight:
+                    held[request] = (now + kept, row)
+                    held.move_to_end(request)
+            while len(held) > self._size:
+                held.popitem(last=False)
+
+    def _land(self, flight: set[Request]) -> None:
+        with self._guard:
+            self._remove(flight)
+
+    def _remove(self, flight: set[Request]) -> None:
+        # By identity: empty sets are equal.
+        self._flights = [other for other in self._flights if other is not flight]
+
+    # --- writing
+
+    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
+        """Put packed rows into the store, and drop what is held of their keys."""
+        rows = list(packed)
+        try:
+            return self._store.put(group, rows, settled=settled)
+        finally:
+            self._drop((group, key) for key, _ in rows)
+
+    def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
+        """Delete from the store, and drop what is held of the keys."""
+        name = group.full_name if isinstance(group, FeatureGroup) else group
+        table = self.table(name)
+        wanted = [table.key(key, asked=True) for key in keys]
+        try:
+            return self._store.delete(name, wanted, at)
+        finally:
+            self._drop((name, key) for key in wanted)
+
+    def _drop(self, requests: Iterable[Request]) -> None:
+        with self._guard:
+            for request in requests:
+                self._rows.pop(request, None)
+                for flight in self._flights:
+                    flight.add(request)

@@ -1,0 +1,292 @@
+"""Redis as online store: one hash an entity key, one field a feature group."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from palette.definitions import FeatureGroup
+from palette.errors import DefinitionError, StoreTimeoutError
+from palette.online.codec import UnknownSchemaError
+from palette.online.coded import CodedStore, Shelf
+from palette.online.keys import is_absent
+from palette.online.reader import now_micros
+from palette.online.redis_cluster import ClusterWire
+from palette.online.redis_script import ALWAYS, NEWEST, PUT, PUT_SHA, SETTLED
+from palette.online.redis_url import Address
+from palette.online.redis_wire import Command, Wire, failure, library, refusal
+from palette.online.remote import Definitions, Request, Row, newest
+from palette.online.table import MICROSECOND, STATIC
+
+__all__ = ["RedisStore"]
+
+CHUNK = 1000
+LATEST_EXPIRY = 1 << 52  # Lua counts in doubles
+
+
+class RedisStore(CodedStore):
+    """The newest row of every key, in Redis.
+
+    Parameters
+    ----------
+    url : str
+        ``redis://[user:password@]host:port/db``, ``rediss://`` for TLS, ``unix:///path/to/socket``,
+        ``redis+cluster://host:port`` and ``rediss+cluster://``; options of redis-py as a query
+        (``?ssl_ca_certs=ca.pem``). User and password are taken from ``PALETTE_REDIS_USERNAME`` and
+        ``PALETTE_REDIS_PASSWORD`` where the URL has none.
+    definitions : callable
+        Returns the entity and the feature group of a full name ``entity:group``.
+    prefix : str
+        Keys are ``prefix:entity:...``; letters, digits, ``_``, ``-``, ``.``.
+    timeout : float
+        Seconds for an exchange with the server where no budget is given.
+    max_connections : int
+        For each server; a request waits for a free one.
+    expire_after : timedelta, optional
+        Where given, Redis drops a key this long after the ttl of all its groups; then a row that would be
+        ``expired`` is ``missing``. Groups without ttl keep their keys for ever. Without it nothing is dropped.
+
+    Raises
+    ------
+    DefinitionError
+        If the URL or the prefix cannot be, or redis-py or hiredis is not installed.
+
+    Notes
+    -----
+    Each row is written atomically, by a script in the server. Rows that differ only in their values (the same event
+    and created time) cost a second exchange. Where Redis runs as a cache, set ``maxmemory-policy`` to ``noeviction``
+    or ``volatile-ttl``: an evicted row is ``missing``.
+
+    Examples
+    --------
+    >>> store = RedisStore("redis://:secret@localhost:6379/0", definitions={}.__getitem__)
+    >>> store
+    RedisStore('redis://localhost:6379/0')
+    """
+
+    def __init__(
+        self,
+        url: str,
+        definitions: Definitions,
+        prefix: str = "palette",
+        *,
+        timeout: float = 5.0,
+        max_connections: int = 64,
+        expire_after: dt.timedelta | None = None,
+    ) -> None:
+        super().__init__(definitions)
+        if not prefix or not all(sign.isascii() and (sign.isalnum() or sign in "_-.") for sign in prefix):
+            raise DefinitionError(f"prefix {prefix!r} has signs other than letters, digits, '_', '-', '.'")
+        self._address = Address(url)
+        self._prefix = prefix.encode()
+        self._timeout = timeout
+        self._slack = None if expire_after is None else expire_after // MICROSECOND
+        wire = ClusterWire if self._address.cluster else Wire
+        self._wire: Wire | ClusterWire = wire(repr(self), self._address.pool(), max_connections)
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+        self._redis, _ = library()
+        self._ways: dict[str, tuple[bytes, bytes, Shelf]] = {}
+
+    def __repr__(self) -> str:
+        return f"RedisStore({self._address.shown!r})"
+
+    def close(self) -> None:
+        """Close the connections that are free; those of event loops with :meth:`close_async`."""
+        self._wire.close()
+
+    async def close_async(self) -> None:
+        """Close the connections of the running event loop."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def _forget(self, group: str) -> None:
+        super()._forget(group)
+        self._ways.pop(group, None)
+
+    def _way(self, group: str) -> tuple[bytes, bytes, Shelf]:
+        """Return what the keys of a group begin with, its field, and how its rows are kept."""
+        shelf = self._shelf(group)
+        entity, name = group.split(":")
+        way = self._ways[group] = (self._prefix + f":{entity}:".encode(), name.encode(), shelf)
+        return way
+
+    # --- reading
+
+    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return packed rows in one round trip; see :meth:`palette.online.RemoteReader.fetch`."""
+        commands, places = self._commands(requests)
+        rows: list[Row | None] = [None] * len(requests)
+        if commands:
+            seconds = self._timeout if budget is None else budget
+            self._take(self._wire.exchange(commands, seconds), places, rows)
+        return rows
+
+    async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Do as :meth:`fetch` does over redis.asyncio; each event loop has connections of its own."""
+        commands, places = self._commands(requests)
+        rows: list[Row | None] = [None] * len(requests)
+        if not commands:
+            return rows
+        replies = await self._exchange_async(commands, self._timeout if budget is None else budget)
+        try:
+            self._take(replies, places, rows, look_up=False)
+        except UnknownSchemaError:
+            await asyncio.to_thread(self._take, replies, places, rows)
+        return rows
+
+    def _commands(self, requests: Sequence[Request]) -> tuple[list[list[bytes]], list[list[tuple[int, Shelf]]]]:
+        """Return one command an entity key, and whose answers its replies are."""
+        commands: dict[bytes, list[bytes]] = {}
+        places: list[list[tuple[int, Shelf]]] = []
+        numbers: dict[bytes, int] = {}
+        ways = self._ways
+        for at, (group, key) in enumerate(requests):
+            if is_absent(key):
+                continue
+            head, field, shelf = ways.get(group) or self._way(group)
+            where = head + shelf.encode_key(key)
+            if where in commands:
+                commands[where].append(field)
+                places[numbers[where]].append((at, shelf))
+            else:
+                numbers[where] = len(places)
+                commands[where] = [b"HMGET", where, field]
+                places.append([(at, shelf)])
+        return list(commands.values()), places
+
+    def _take(
+        self,
+        replies: Sequence[Any],
+        places: Sequence[Sequence[tuple[int, Shelf]]],
+        rows: list[Row | None],
+        *,
+        look_up: bool = True,
+    ) -> None:
+        for reply, asked in zip(replies, places, strict=True):
+            if isinstance(reply, Exception):
+                raise refusal(repr(self), reply) from reply
+            for data, (at, shelf) in zip(reply, asked, strict=True):
+                if data is not None:
+                    rows[at] = self._row(shelf, data) if look_up else shelf.codec.decode(data)
+
+    def _note(self, group: str, fingerprint: bytes) -> str | None:
+        (reply,) = self._exchange([("HGET", self._notes, f"{group}/{fingerprint.hex()}")])
+        return None if reply is None else reply.decode()
+
+    @property
+    def _notes(self) -> bytes:
+        return self._prefix + b":schemas"
+
+    async def _exchange_async(self, commands: Sequence[Command], seconds: float) -> list[Any]:
+        if seconds <= 0:
+            raise StoreTimeoutError(f"{self!r}: no time was left to ask it")
+        client = self._clients.get(asyncio.get_running_loop())
+        if client is None:
+            client = self._clients[asyncio.get_running_loop()] = self._address.client_async()
+        try:
+            async with asyncio.timeout(seconds):
+                if len(commands) == 1:
+                    return [await client.execute_command(*commands[0])]
+                pipeline = client.pipeline() if self._address.cluster else client.pipeline(transaction=False)
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return list(await pipeline.execute(raise_on_error=False))
+        except (TimeoutError, self._redis.exceptions.TimeoutError) as error:
+            raise StoreTimeoutError(
+                f"{self!r} did not answer within {seconds:.3f} s; raise the budget, or look at the server's load"
+            ) from error
+        except (OSError, self._redis.RedisError) as error:
+            raise failure(repr(self), error) from error
+
+    # --- writing
+
+    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
+        """Put packed rows, each atomically; see :meth:`palette.online.RemoteReader.put`."""
+        head, field, shelf = self._ways.get(group) or self._way(group)
+        codec, encode_key = shelf.codec, shelf.encode_key
+        mode = ALWAYS if shelf.schema.as_they_come else SETTLED if settled else NEWEST
+        rows = [
+            _Writing(head + encode_key(key), codec.encode(row), row, self._expiry(row[0], shelf))
+            for key, row in newest(packed, settled=settled).items()
+        ]
+        return self._write(rows, field, shelf, mode)
+
+    def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
+        """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
+        name = group.full_name if isinstance(group, FeatureGroup) else group
+        table, moment = self.table(name), now_micros(at)
+        head, field, shelf = self._ways.get(name) or self._way(name)
+        found = dict.fromkeys(table.key(key, asked=True) for key in keys)
+        where = [head + shelf.encode_key(key) for key in found if not is_absent(key)]
+        if shelf.schema.as_they_come:
+            chunks = [where[start : start + CHUNK] for start in range(0, len(where), CHUNK)]
+            return sum(sum(self._exchange([("HDEL", one, field) for one in chunk])) for chunk in chunks)
+        tombstone = shelf.codec.tombstone(moment)
+        expiry = self._expiry(STATIC if shelf.schema.timestamp is None else moment, shelf)
+        return self._write([_Writing(one, tombstone, moment, expiry) for one in where], field, shelf, NEWEST)
+
+    def _expiry(self, event: int, shelf: Shelf) -> bytes:
+        """Return when a key may go, in milliseconds; nothing if never."""
+        if self._slack is None or shelf.ttl is None:
+            return b""
+        return b"%d" % min((event + shelf.ttl + self._slack) // 1000, LATEST_EXPIRY)
+
+    def _write(self, rows: Sequence[_Writing], field: bytes, shelf: Shelf, mode: str) -> int:
+        taken = 0
+        schema = shelf.schema
+        note: Command = ("HSET", self._notes, f"{schema.group}/{schema.fingerprint.hex()}", schema.text)
+        for start in range(0, len(rows), CHUNK):
+            waiting: list[_Writing] = list(rows[start : start + CHUNK])
+            notes = [note]
+            while waiting:
+                commands = [one.command(field, mode) for one in waiting]
+                # The note comes first: whoever finds a row finds what it was written as.
+                replies = self._wire.exchange([*notes, *commands], self._timeout)
+                if notes:
+                    self._checked(replies[:1])
+                    replies = replies[1:]
+                notes, again = [], []
+                for one, reply in zip(waiting, replies, strict=True):
+                    if isinstance(reply, Exception):
+                        if not str(reply).startswith("NOSCRIPT"):
+                            raise refusal(repr(self), reply) from reply
+                        again.append(one)
+                    elif isinstance(reply, bytes):
+                        if self._wins(shelf, one.new, reply, settled=mode == SETTLED):
+                            one.expected = reply
+                            again.append(one)
+                    else:
+                        taken += reply == 1
+                if any(isinstance(reply, Exception) for reply in replies):
+                    self._wire.everywhere(("SCRIPT", "LOAD", PUT), self._timeout)
+                waiting = again
+        return taken
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        return self._checked(self._wire.exchange(commands, self._timeout))
+
+    def _checked(self, replies: list[Any]) -> list[Any]:
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise refusal(repr(self), reply) from reply
+        return replies
+
+
+class _Writing:
+    """A value on its way: a row, or a deletion at a moment."""
+
+    __slots__ = ("data", "expected", "expiry", "new", "where")
+
+    def __init__(self, where: bytes, data: bytes, new: Row | int, expiry: bytes) -> None:
+        self.where = where
+        self.data = data
+        self.new = new
+        self.expiry = expiry
+        self.expected = b""
+
+    def command(self, field: bytes, mode: str) -> Command:
+        return ("EVALSHA", PUT_SHA, b"1", self.where, field, self.data, mode, self.expected, self.expiry)

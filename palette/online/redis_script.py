@@ -1,0 +1,65 @@
+"""The script by which Redis itself decides whether a value takes the place of another."""
+
+from __future__ import annotations
+
+import hashlib
+
+__all__ = ["ALWAYS", "NEWEST", "PUT", "PUT_SHA", "SETTLED"]
+
+NEWEST, SETTLED, ALWAYS = "newest", "settled", "always"
+
+# See palette.online.codec for the bytes. Event and created are compared here. What only the values decide, and rows
+# of another schema, the caller compares, who knows the types; it comes back with the old value in `expected`, and
+# counts only if that still stands. Replies: 1 taken, 2 a deletion taken of what was no row, 0 not taken, or the old
+# value. Bytes are compared one by one: Lua's `<` goes by the server's locale.
+PUT = """
+local key, field, new, mode, expected, expiry = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+
+local function rank(mark)
+  if mark == 3 then return 1 end
+  return mark
+end
+
+local function order(a, b)
+  local x, y = {string.byte(a, 9, 24)}, {string.byte(b, 9, 24)}
+  x[1], y[1], x[9], y[9] = (x[1] + 128) % 256, (y[1] + 128) % 256, (x[9] + 128) % 256, (y[9] + 128) % 256
+  local p, q = string.byte(a, 2), string.byte(b, 2)
+  for i = 1, 8 do
+    if x[i] ~= y[i] then return x[i] - y[i] end
+  end
+  if rank(p) ~= rank(q) then return rank(p) - rank(q) end
+  for i = 9, 16 do
+    if x[i] ~= y[i] then return x[i] - y[i] end
+  end
+  return p - q
+end
+
+local old = redis.call('HGET', key, field)
+local row = false
+if old then
+  row = #old >= 24 and string.byte(old, 2) < 2
+  if old ~= expected and mode ~= 'always' then
+    if #old < 24 or string.sub(old, 1, 1) ~= string.sub(new, 1, 1) then return old end
+    if string.sub(old, 3, 8) ~= string.sub(new, 3, 8) then return old end
+    local found = order(new, old)
+    if found < 0 then return 0 end
+    if found == 0 then
+      if old == new or string.byte(new, 2) > 1 then return 0 end
+      if mode ~= 'settled' then return old end
+    end
+  end
+end
+local ttl = redis.call('PTTL', key)
+redis.call('HSET', key, field, new)
+if expiry == '' then
+  if ttl >= 0 then redis.call('PERSIST', key) end
+elseif ttl == -2 or (ttl == -1 and redis.call('HLEN', key) == 1) then
+  redis.call('PEXPIREAT', key, expiry)
+elseif ttl >= 0 then
+  local now = redis.call('TIME')
+  if tonumber(expiry) > now[1] * 1000 + now[2] / 1000 + ttl then redis.call('PEXPIREAT', key, expiry) end
+end
+if string.byte(new, 2) > 1 and not row then return 2 end
+return 1
+"""
+PUT_SHA = hashlib.sha1(PUT.encode(), usedforsecurity=False).hexdigest()

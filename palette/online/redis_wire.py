@@ -1,0 +1,203 @@
+"""Commands to one Redis server and their replies, within a deadline.
+
+redis-py connects: addresses, TLS, users, sockets, database. What then goes over the socket is packed and read by
+hiredis here, because a time budget must hold for an exchange as a whole, which redis-py does not offer, and because
+it halves what the client adds to the round trip.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from palette.errors import DefinitionError, StoreError, StoreTimeoutError
+
+if TYPE_CHECKING:
+    from redis.connection import AbstractConnection, ConnectionPool
+
+__all__ = ["Command", "Wire", "failure", "library", "refusal"]
+
+Command = Sequence[Any]
+REMEDIES = {
+    "NOAUTH": "give user and password in the URL, or the password in PALETTE_REDIS_PASSWORD",
+    "WRONGPASS": "give the right user and password in the URL, or the password in PALETTE_REDIS_PASSWORD",
+    "NOPERM": "the user needs the commands HMGET, HSET, HGET, HDEL, HLEN, EVALSHA, SCRIPT LOAD, PTTL, TIME, PERSIST, "
+    "PEXPIREAT, and the keys that begin with the store's prefix",
+    "OOM": "the server is full: raise its maxmemory, or delete what is not needed",
+    "READONLY": "this server is a replica: give the address of the primary",
+    "LOADING": "the server is starting; try again",
+    "MASTERDOWN": "the server has lost its primary; try again",
+    "CLUSTERDOWN": "the cluster is not whole; see CLUSTER INFO",
+    "MOVED": "this server is one of a cluster: begin the URL with redis+cluster://",
+    "MISCONF": "the server cannot save to its disk",
+    "WRONGTYPE": "the key holds something that is not of palette: use another prefix",
+}
+
+
+def library() -> tuple[Any, Any]:
+    """Return the modules redis and hiredis, or say how to install them."""
+    try:
+        import hiredis
+        import redis
+    except ImportError as error:
+        raise DefinitionError("a Redis store needs pip install 'palette-features[redis]'") from error
+    return redis, hiredis
+
+
+def refusal(name: str, error: BaseException) -> StoreError:
+    """Return the error for a command that the server refused, with the remedy where one is known."""
+    text = str(error)
+    remedy = REMEDIES.get(text.split(" ", 1)[0])
+    return StoreError(f"{name} refused: {text}" + (f"; {remedy}" if remedy else ""))
+
+
+def failure(name: str, error: BaseException) -> StoreError:
+    """Return the error for a server that cannot be reached."""
+    redis, _ = library()
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        text = str(error)
+        known = next((code for code in ("WRONGPASS", "NOAUTH") if code in text), "WRONGPASS")
+        return StoreError(f"{name} refused: {text}; {REMEDIES[known]}")
+    if isinstance(error, redis.exceptions.ResponseError):
+        return refusal(name, error)
+    text = str(error) or type(error).__name__
+    return StoreError(f"{name} cannot be reached: {text}; is the server running, and the address right?")
+
+
+class Wire:
+    """A pool of connections to one server.
+
+    Parameters
+    ----------
+    name : str
+        How errors call the store; without password.
+    pool : redis.ConnectionPool
+        Makes the connections.
+    size : int
+        Connections at most; an exchange waits for a free one.
+    """
+
+    def __init__(self, name: str, pool: ConnectionPool, size: int) -> None:
+        self._name = name
+        self._pool = pool
+        self._size = size
+        self._redis, self._hiredis = library()
+        self._open()
+
+    def _open(self) -> None:
+        self._process = os.getpid()
+        self._free: queue.LifoQueue[_Line | None] = queue.LifoQueue()
+        for _ in range(self._size):
+            self._free.put(None)
+
+    def exchange(self, commands: Sequence[Command], seconds: float) -> list[Any]:
+        """Send commands together and return their replies; what the server refused is an exception among them.
+
+        A connection that was kept and turns out to be dead is replaced, and the commands are sent once more: they
+        must bear being done twice.
+
+        Raises
+        ------
+        StoreTimeoutError, StoreError
+        """
+        until = time.monotonic() + seconds
+        pack = self._hiredis.pack_command
+        packed = b"".join([pack(tuple(command)) for command in commands])
+        if self._process != os.getpid():
+            self._open()  # after a fork: the sockets are the parent's
+        try:
+            line = self._free.get(timeout=max(seconds, 0.0))
+        except queue.Empty:
+            raise StoreTimeoutError(
+                f"{self._name}: all {self._size} connections were busy for {seconds:.3f} s; raise max_connections"
+            ) from None
+        try:
+            if line is not None:
+                try:
+                    return line.exchange(packed, len(commands), until)
+                except (ConnectionError, EOFError):
+                    line.close()
+                    line = None
+            line = _Line(self._pool.make_connection(), self._hiredis, until)
+            return line.exchange(packed, len(commands), until)
+        except (TimeoutError, self._redis.exceptions.TimeoutError) as error:
+            _close(line)
+            line = None
+            raise StoreTimeoutError(
+                f"{self._name} did not answer within {seconds:.3f} s; raise the budget, or look at the server's load"
+            ) from error
+        except (OSError, EOFError, self._redis.RedisError, self._hiredis.HiredisError) as error:
+            _close(line)
+            line = None
+            raise failure(self._name, error) from error
+        except BaseException:
+            _close(line)
+            line = None
+            raise
+        finally:
+            self._free.put(line)
+
+    def everywhere(self, command: Command, seconds: float) -> None:
+        """Send a command to the server."""
+        (reply,) = self.exchange([command], seconds)
+        if isinstance(reply, Exception):
+            raise refusal(self._name, reply) from reply
+
+    def close(self) -> None:
+        """Close the connections that are free; the wire may be used again."""
+        closed = 0
+        try:
+            while True:
+                _close(self._free.get_nowait())
+                closed += 1
+        except queue.Empty:
+            for _ in range(closed):
+                self._free.put(None)
+
+
+class _Line:
+    """One connection, opened by redis-py and spoken over with hiredis."""
+
+    def __init__(self, connection: AbstractConnection, hiredis: Any, until: float) -> None:
+        self._connection = connection
+        left = _left(until)
+        connection.socket_timeout = connection.socket_connect_timeout = left
+        connection.connect()
+        self._socket: Any = connection._sock
+        self._more = object()
+        self._reader = hiredis.Reader(notEnoughData=self._more)
+
+    def exchange(self, packed: bytes, count: int, until: float) -> list[Any]:
+        socket, reader, more = self._socket, self._reader, self._more
+        socket.settimeout(_left(until))
+        socket.sendall(packed)
+        replies: list[Any] = []
+        while len(replies) < count:
+            reply = reader.gets()
+            if reply is not more:
+                replies.append(reply)
+                continue
+            socket.settimeout(_left(until))
+            data = socket.recv(65536)
+            if not data:
+                raise EOFError("the server closed the connection")
+            reader.feed(data)
+        return replies
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+def _close(line: _Line | None) -> None:
+    if line is not None:
+        line.close()
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no time left")
+    return left
