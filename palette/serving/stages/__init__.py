@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from palette.serving.stages import assembler, linear, logistic
+from palette.serving.stages import (
+    assembler,
+    factorization,
+    glm,
+    isotonic,
+    linear,
+    logistic,
+    perceptron,
+    survival,
+)
 from palette.serving.stages.base import (
     Bind,
     LocalStage,
@@ -22,12 +31,17 @@ __all__ = [
     "RowRejectedError",
     "SavedStage",
     "assembler",
+    "factorization",
+    "glm",
+    "isotonic",
     "linear",
     "local_form",
     "logistic",
+    "perceptron",
     "register",
     "registered",
     "saved_form",
     "stage_from_json",
     "stage_to_json",
+    "survival",
 ]

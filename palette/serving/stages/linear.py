@@ -17,7 +17,7 @@ from palette.serving.stages.models import (
     regressor_fields,
 )
 from palette.serving.stages.vectors import Vector
-from palette.serving.stages.weights import UNROLLED, dot, dot_lines, guarded, weights_of
+from palette.serving.stages.weights import UNROLLED, dot, dot_lines, guarded, linear_fields
 
 __all__ = ["LinearRegressionModel", "LinearSVCModel"]
 
@@ -47,20 +47,14 @@ class LinearRegressionModel(Regressor):
     @classmethod
     def from_spark(cls, stage: Any) -> LinearRegressionModel:
         """Return the local form of Spark's model."""
-        coefficients, places = weights_of(stage.coefficients)
-        fields = regressor_fields(live_params(stage))
-        return cls(
-            **fields, size=stage.numFeatures, coefficients=coefficients, places=places, intercept=stage.intercept
-        )
+        fields = linear_fields(stage.coefficients, stage.intercept)
+        return cls(**regressor_fields(live_params(stage)), **fields)
 
     @classmethod
     def from_saved(cls, saved: SavedFiles) -> LinearRegressionModel:
         """Return the local form of a saved model."""
         data = saved.row()
-        coefficients, places = weights_of(data["coefficients"])
-        size = len(coefficients) if places is None else data["coefficients"]["size"]
-        fields = regressor_fields(saved.params)
-        return cls(**fields, size=size, coefficients=coefficients, places=places, intercept=data["intercept"])
+        return cls(**regressor_fields(saved.params), **linear_fields(data["coefficients"], data["intercept"]))
 
     def predict(self, features: Vector) -> float:
         """Return the weighted sum and the intercept."""
@@ -107,24 +101,17 @@ class LinearSVCModel(Classifier):
     @classmethod
     def from_spark(cls, stage: Any) -> LinearSVCModel:
         """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), stage.coefficients, stage.intercept, stage.numFeatures)
+        return cls._of(live_params(stage), linear_fields(stage.coefficients, stage.intercept))
 
     @classmethod
     def from_saved(cls, saved: SavedFiles) -> LinearSVCModel:
         """Return the local form of a saved model."""
         data = saved.row()
-        vector = data["coefficients"]
-        size = len(vector["values"]) if vector["type"] == 1 else vector["size"]
-        return cls._of(saved.params, vector, data["intercept"], size)
+        return cls._of(saved.params, linear_fields(data["coefficients"], data["intercept"]))
 
     @classmethod
-    def _of(cls, params: Mapping[str, Any], vector: Any, intercept: float, size: int) -> LinearSVCModel:
-        coefficients, places = weights_of(vector)
-        fields = classifier_fields(cls.kind, params, 2)
-        threshold = number(params["threshold"])
-        return cls(
-            **fields, size=size, coefficients=coefficients, places=places, intercept=intercept, threshold=threshold
-        )
+    def _of(cls, params: Mapping[str, Any], fields: dict[str, Any]) -> LinearSVCModel:
+        return cls(**classifier_fields(cls.kind, params, 2), **fields, threshold=number(params["threshold"]))
 
     def raw(self, features: Vector) -> list[float]:
         """Return the distance from the plane, and its negative before it."""

@@ -13,7 +13,7 @@ from typing import Any
 from palette.serving.stages.base import Bind
 from palette.serving.stages.vectors import Vector, active
 
-__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "rows_of", "weights_of"]
+__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "linear_fields", "rows_of", "weights_of"]
 
 # More features than this are not written out in generated code.
 UNROLLED = 256
@@ -34,6 +34,15 @@ def weights_of(vector: Any) -> tuple[list[float], list[int] | None]:
         return [float(value) for value in vector["values"]], places
     places = [int(place) for place in vector.indices] if hasattr(vector, "indices") else None
     return [float(value) for value in vector.values], places
+
+
+def linear_fields(vector: Any, intercept: float) -> dict[str, Any]:
+    """Return the fields ``size``, ``coefficients``, ``places`` and ``intercept`` of a model with one weighted sum."""
+    coefficients, places = weights_of(vector)
+    size = len(coefficients)
+    if places is not None:
+        size = vector["size"] if isinstance(vector, Mapping) else int(vector.size)
+    return {"size": size, "coefficients": coefficients, "places": places, "intercept": float(intercept)}
 
 
 def rows_of(matrix: Any) -> tuple[list[list[float]], list[list[int]] | None]:
