@@ -33,7 +33,9 @@ ROW = "__palette_row"
 TRIED = 5
 
 
-def assert_same_stage(stage: Any, df: DataFrame, *, ulps: Mapping[str, int] | int = 0, saved: bool = True) -> None:
+def assert_same_stage(
+    stage: Any, df: DataFrame, *, ulps: Mapping[str, int] | int = 0, saved: bool = True, untyped: bool = True
+) -> None:
     """Prove that the local form of a fitted stage gives what its ``transform`` gives, on every row.
 
     Proved are the generated code and ``compute``, both after a way through JSON, and that the form read from the saved
@@ -51,13 +53,15 @@ def assert_same_stage(stage: Any, df: DataFrame, *, ulps: Mapping[str, int] | in
         zero does not count.
     saved : bool
         Whether the form is also read from the saved stage.
+    untyped : bool
+        Whether the answers must be the same where the types of the columns are not known.
 
     Raises
     ------
     AssertionError
         At the first row that differs; it is told.
     """
-    form = local_form(stage)
+    form = local_form(stage, df.schema)
     assert form is not None, f"{type(stage).__name__} has no local form"
     plain = stage_to_json(form)
     again = stage_from_json(plain)
@@ -70,7 +74,7 @@ def assert_same_stage(stage: Any, df: DataFrame, *, ulps: Mapping[str, int] | in
         [(*row, place) for place, row in enumerate(rows)],
         T.StructType([*df.schema.fields, T.StructField(ROW, T.IntegerType())]),
     )
-    answers = _local_answers(again, rows, df)
+    answers = _local_answers(again, rows, df, untyped)
     refused = [place for place, answer in enumerate(answers) if isinstance(answer, DataError) and not _rejected(answer)]
     kept = numbered.filter(~F.col(ROW).isin(refused)) if refused else numbered
     for place in refused[:TRIED]:
@@ -101,17 +105,17 @@ def _assert_same_saved(stage: Any, plain: Mapping[str, Any]) -> None:
         assert stage_to_json(form) == plain, f"{stage_to_json(form)} was read from the saved stage, expected {plain}"
 
 
-def _local_answers(form: SavedStage, rows: list[Any], df: DataFrame) -> list[Any]:
+def _local_answers(form: SavedStage, rows: list[Any], df: DataFrame, untyped: bool) -> list[Any]:
     types = dict(df.dtypes)
     plan = Plan((form,), form.outputs, {column: types[column] for column in form.inputs})
     score = compile_plan(plan, _no_table)
-    untyped = compile_plan(Plan((form,), form.outputs), _no_table)
+    general = compile_plan(Plan((form,), form.outputs), _no_table) if untyped else score
     answers: list[Any] = []
     for row in rows:
         request = row.asDict()
         answer = _answer(score, request)
         # The same without types, through the general way, and with vectors turned from dense to sparse and back.
-        for other in (_answer(untyped, request), _answer(score, _turned(request))):
+        for other in (_answer(general, request), _answer(score, _turned(request))):
             assert _equal(answer, other), f"row {row}: generated code gives {answer}, another way {other}"
         answers.append(answer)
     return answers

@@ -56,6 +56,11 @@ class LocalStage(ABC):
         """Spark types of the outputs: by default unknown."""
         return ("",) * len(self.outputs)
 
+    def result_types(self, types: Sequence[str]) -> tuple[str, ...]:
+        """Return Spark types of the outputs where the inputs have these types; empty where unknown."""
+        del types
+        return self.output_types
+
     @abstractmethod
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the values of the output columns for values of the input columns, both in order."""
@@ -94,6 +99,15 @@ class SavedStage(LocalStage):
     @abstractmethod
     def from_spark(cls, stage: Any) -> Self:
         """Return the local form of a fitted Spark stage."""
+
+    @classmethod
+    def from_schema(cls, stage: Any, schema: Any) -> Self:
+        """Return the local form of a fitted Spark stage that reads columns of a DataFrame with this schema.
+
+        Only stages that look at the metadata of their input columns need it.
+        """
+        del schema
+        return cls.from_spark(stage)
 
     @classmethod
     def from_saved(cls, saved: SavedFiles) -> Self:
@@ -146,10 +160,20 @@ def registered() -> dict[str, type[SavedStage]]:
     return dict(_LOCAL)
 
 
-def local_form(stage: Any) -> SavedStage | None:
-    """Return the local form of a fitted Spark stage, or None if there is none."""
+def local_form(stage: Any, schema: Any = None) -> SavedStage | None:
+    """Return the local form of a fitted Spark stage, or None if there is none.
+
+    Parameters
+    ----------
+    stage : Transformer
+        The fitted stage.
+    schema : StructType, optional
+        Of a DataFrame that it transforms, for stages that look at the metadata of their input columns.
+    """
     found = _LOCAL.get(type(stage).__name__)
-    return None if found is None else found.from_spark(stage)
+    if found is None:
+        return None
+    return found.from_spark(stage) if schema is None else found.from_schema(stage, schema)
 
 
 def saved_form(saved: SavedFiles) -> SavedStage | None:
