@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.online.memory import MemoryStore
 from palette.online.near_cache import CacheCounts, NearCache
+from palette.online.opening import open_online
 from palette.online.reader import OnlineReader, now_micros
 from palette.online.remote import RemoteReader, fill
 from palette.online.snapshot import Snapshot, from_arrow
@@ -31,6 +32,7 @@ __all__ = [
     "micros",
     "moment",
     "now_micros",
+    "open_online",
 ]
 
 

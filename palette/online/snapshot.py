@@ -12,6 +12,7 @@ from palette.definitions import Entity, FeatureGroup, arrow_type
 from palette.definitions.documents import from_plain, to_plain
 from palette.directories import replaced_directory
 from palette.errors import PaletteError, SnapshotError, nearest
+from palette.online.mapped import MappedTable, write_mapped
 from palette.online.reader import OnlineReader
 from palette.online.table import GroupTable, micros, moment
 
@@ -85,8 +86,15 @@ class Snapshot(OnlineReader):
                 f"take it with store.snapshot(groups=[..., {group!r}])"
             ) from None
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, memory_map: bool = False) -> None:
         """Write the snapshot as a directory of Arrow files and one JSON file; an older one there is replaced.
+
+        Parameters
+        ----------
+        path : str or Path
+            The directory.
+        memory_map : bool
+            Whether it can be loaded with ``memory_map=True``; takes about as much disk again.
 
         Raises
         ------
@@ -96,19 +104,30 @@ class Snapshot(OnlineReader):
         import pyarrow as pa
 
         with replaced_directory(path, META) as fresh:
-            entries = []
+            entries: list[dict[str, Any]] = []
             for number, table in enumerate(self._tables.values()):
                 file = f"{number:04d}.arrow"
                 with pa.OSFile(str(fresh / file), "wb") as sink, pa.ipc.new_file(sink, _schema(table)) as writer:
                     writer.write_table(_to_arrow(table))
                 entity, group = to_plain(table.entity), to_plain(table.group)
                 entries.append({"entity": entity, "group": group, "file": file, "rows": len(table)})
+                if memory_map:
+                    entries[-1]["mapped"] = f"{number:04d}.rows"
+                    write_mapped(table, str(fresh / entries[-1]["mapped"]))
             meta = {"format": FORMAT, "at": self.time.isoformat(), "groups": entries}
             (fresh / META).write_text(json.dumps(meta, indent=1, allow_nan=False), "utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> Snapshot:
+    def load(cls, path: str | Path, *, memory_map: bool = False) -> Snapshot:
         """Read a saved snapshot.
+
+        Parameters
+        ----------
+        path : str or Path
+            The directory.
+        memory_map : bool
+            Leaves the rows in the files, so that it is loaded at once and many processes share one copy; a read takes
+            a few microseconds more. The snapshot must have been saved so.
 
         Raises
         ------
@@ -122,18 +141,32 @@ class Snapshot(OnlineReader):
             meta = json.loads((path / META).read_text("utf-8"))
             if meta["format"] != FORMAT:
                 raise SnapshotError(f"{str(path)!r} has format {meta['format']}; this release reads {FORMAT}")
-            tables = []
+            tables: list[GroupTable] = []
             for entry in meta["groups"]:
                 entity, group = from_plain(entry["entity"], "entities"), from_plain(entry["group"], "feature_groups")
                 if not isinstance(entity, Entity) or not isinstance(group, FeatureGroup):
                     raise SnapshotError(f"{str(path)!r}: an entity and a feature group are wanted for each table")
-                with pa.memory_map(str(path / Path(entry["file"]).name)) as source:
-                    tables.append(from_arrow(entity, group, pa.ipc.open_file(source).read_all()))
+                if memory_map:
+                    if "mapped" not in entry:
+                        raise SnapshotError(f"{str(path)!r} cannot be mapped: save the snapshot with memory_map=True")
+                    tables.append(MappedTable(entity, group, str(path / Path(entry["mapped"]).name)))
+                else:
+                    with pa.memory_map(str(path / Path(entry["file"]).name)) as source:
+                        tables.append(from_arrow(entity, group, pa.ipc.open_file(source).read_all()))
                 if len(tables[-1]) != entry["rows"]:
                     raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: rows are missing")
             return cls(tables, dt.datetime.fromisoformat(meta["at"]))
         except PaletteError:
             raise
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
+
+    @staticmethod
+    def is_mapped(path: str | Path) -> bool:
+        """Tell whether a saved snapshot can be loaded with ``memory_map=True``."""
+        try:
+            meta = json.loads((Path(path) / META).read_text("utf-8"))
+            return all("mapped" in entry for entry in meta["groups"])
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
 

@@ -1,0 +1,63 @@
+"""Stores by what their URI says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from palette.errors import DefinitionError
+from palette.online.memory import Definitions, MemoryStore
+from palette.online.near_cache import NearCache
+from palette.online.reader import OnlineReader
+from palette.online.snapshot import Snapshot
+
+__all__ = ["open_online"]
+
+REDIS = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
+LMDB = "lmdb:"
+MEMORY = "memory:"
+
+
+def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str, Any] | None = None) -> OnlineReader:
+    """Open the online store that a URI names.
+
+    Parameters
+    ----------
+    uri : str or Path
+        ``memory:``, a store in this process; ``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://...``;
+        ``lmdb:DIRECTORY``; or the directory of a saved snapshot, which is memory-mapped if it was saved so.
+    definitions : callable
+        Returns the entity and the feature group of a full name ``entity:group``.
+    cache : mapping, optional
+        Puts a :class:`NearCache` with these arguments (``size``, ``ttl``, ...) before a store that is not in memory.
+
+    Raises
+    ------
+    DefinitionError
+        If the URI names no store.
+
+    Examples
+    --------
+    >>> open_online("memory:", {}.__getitem__)  # doctest: +ELLIPSIS
+    <palette.online.memory.MemoryStore object at ...>
+    """
+    text = str(uri)
+    if text == MEMORY:
+        return MemoryStore(definitions)
+    if text.startswith(REDIS):
+        from palette.online.redis import RedisStore
+
+        store: Any = RedisStore(text, definitions)
+    elif text.startswith(LMDB):
+        from palette.online.embedded import LmdbStore
+
+        store = LmdbStore(text.removeprefix(LMDB), definitions)
+    elif Path(text).is_dir():
+        return Snapshot.load(text, memory_map=Snapshot.is_mapped(text))
+    else:
+        raise DefinitionError(
+            f"no online store at {text.split('@')[-1]!r}: expected memory:, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
+            "or the directory of a saved snapshot"
+        )
+    return NearCache(store, **cache) if cache else store
