@@ -23,7 +23,16 @@ from palette.serving.incoming import incoming_lines
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
-__all__ = ["Levels", "Score", "check_plan", "compile_levels", "compile_plan", "request_columns"]
+__all__ = [
+    "Levels",
+    "Score",
+    "check_plan",
+    "compile_levels",
+    "compile_plan",
+    "levels_of",
+    "output_types",
+    "request_columns",
+]
 
 Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
 Requests: TypeAlias = "tuple[tuple[str, Any], ...]"
@@ -125,6 +134,16 @@ def check_plan(plan: Plan) -> None:
 
 def request_columns(plan: Plan) -> dict[str, str]:
     """Return the columns of a request row that a plan reads, with their Spark types; empty where unknown."""
+    return _checked(plan).requested
+
+
+def output_types(plan: Plan) -> dict[str, str]:
+    """Return the columns of the answer with their Spark types; empty where unknown."""
+    return _checked(plan).types
+
+
+def _checked(plan: Plan) -> _PlanCode:
+    """Return the code of a plan on empty tables of the groups that it knows."""
     definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
     code = _PlanCode(plan, status=False)
     for step in plan.steps:
@@ -134,7 +153,7 @@ def request_columns(plan: Plan) -> dict[str, str]:
         else:
             code.add(step)
     code.function()
-    return code.requested
+    return code
 
 
 class _PlanCode:
@@ -298,6 +317,11 @@ class _PlanCode:
             self._lines.append(f"{local} = {self._get(column, source)}")
             self._lines += incoming_lines(local, source, f"column {column!r}", self._constant)
         return self._raw[known], source
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The outputs with their Spark types."""
+        return {column: self._columns[column][1] for column in self._plan.outputs}
 
     def function(self) -> Callable[[Mapping[str, Any], int], Any]:
         """Return the generated function."""

@@ -16,6 +16,7 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, SnapshotError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
+from palette.serving.plan import output_types, request_columns
 from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -297,3 +298,11 @@ def test_assembler_meets_nulls(handle, bad):
 def test_assembler_takes_infinities_of_both_signs():
     plan = Plan((VectorAssembler(("a", "b"), ("v",), "error"),), ("v",), {"a": "double", "b": "double"})
     assert LocalPipeline(plan).score_instance({"a": math.inf, "b": -math.inf})["v"] == [math.inf, -math.inf]
+
+
+def test_types_of_requests_and_answers():
+    assert request_columns(PLAN) == {"r_id": "string", "city": "string", "o": "string", "num": "bigint"}
+    assert output_types(PLAN) == {
+        "a": "double", "b": "int", "when": "timestamp", "wrote": "timestamp", "city": "string", "sum": "double",
+        "v": "array<double>",
+    }  # fmt: skip
