@@ -11,6 +11,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 from dsl.refs import FeatureRef
 from palette.errors import DataError, DefinitionError, SchemaError, SnapshotError, nearest
+from palette.online import MemoryStore
 from palette.serving.local import LocalPipeline
 from palette.serving.steps import Plan
 from palette.store import FeatureStore
@@ -163,7 +164,8 @@ class ScoresRows(HasStore):
 
     def _check_filled(self, store: FeatureStore, plan: Plan) -> None:
         """Refuse a store that nothing was materialized into, as that of a new process: all would be missing."""
-        if not any(len(store.online.table(group)) for group in plan.groups):
+        online = store.online
+        if isinstance(online, MemoryStore) and not any(len(online.table(group)) for group in plan.groups):
             groups = ", ".join(map(repr, plan.groups))
             raise SnapshotError(
                 f"{self.uid}: the online store of {store.uri!r} holds no rows of {groups}; call "

@@ -12,7 +12,7 @@ from dsl.refs import FeatureRef, parse_ref
 from palette.catalog import FileCatalog, named_columns, resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.errors import DataError, DefinitionError, nearest
-from palette.online import GroupTable, MemoryStore, Snapshot, from_arrow
+from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureStore"]
 
-CONFIG = ("path", "tables")
+CONFIG = ("path", "tables", "online", "cache")
 
 
 class FeatureStore:
@@ -48,7 +48,7 @@ class FeatureStore:
         self.uri = directory
         self._tables_root = os.path.join(directory, "tables")
         self.catalog = FileCatalog(Path(directory) / "catalog.json")
-        self.online = MemoryStore(lambda name: (self.entity(self.group(name).entity), self.group(name)))
+        self.online: OnlineReader = MemoryStore(self.definitions)
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
@@ -62,7 +62,11 @@ class FeatureStore:
         path : str or Path
             A file with the words ``path``, the directory of the catalog, relative to the file; and optionally
             ``tables``, where the Delta tables are instead of under it: any path that Spark can write
-            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``.
+            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``online``, the
+            online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
+            :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
+            variable ``PALETTE_REDIS_PASSWORD``; ``cache``, the arguments of a :class:`palette.online.NearCache`
+            before it.
 
         Raises
         ------
@@ -87,6 +91,8 @@ class FeatureStore:
             root = str(config["tables"])
             remote = "://" in root or root.startswith(("metastore:", "dbfs:", "file:"))
             store._tables_root = root if remote else os.path.abspath(path.parent / root)
+        if "online" in config:
+            store.online = open_online(str(config["online"]), store.definitions, cache=config.get("cache"))
         return store
 
     @classmethod
@@ -125,6 +131,11 @@ class FeatureStore:
             If there is none; near names are offered.
         """
         return self.catalog.group(name.full_name if isinstance(name, FeatureGroup) else name)
+
+    def definitions(self, name: str) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name ``entity:group``."""
+        group = self.group(name)
+        return self.entity(group.entity), group
 
     def entity(self, name: str) -> Entity:
         """Return an entity, or raise :class:`FeatureNotFoundError` with near names."""

@@ -257,25 +257,36 @@ def test_statuses_agree(store, basis):
     assert told == {"present", "null", "expired", "missing"}
 
 
-def test_the_live_store_agrees_with_the_snapshot(store):
+@pytest.mark.parametrize("kind", ["memory", "redis", "lmdb"])
+def test_the_live_store_agrees_with_the_snapshot(store, kind, tmp_path, redis_server):
     """Rows written one by one, in whatever order, leave what the rule picks offline."""
+    numbers = itertools.count()
+
+    def live():
+        number = next(numbers)
+        config = tmp_path / f"{number}.yaml"
+        online = {"memory": "memory", "redis": redis_server.url, "lmdb": f"lmdb:{tmp_path / str(number)}"}[kind]
+        config.write_text(f"path: {store.uri}\nonline: {online}\n", "utf-8")
+        redis_server.client().flushdb()
+        return FeatureStore.open(config)
+
     snapshot = store.snapshot(at=NOW)
     for group, rows in ((TYPES, histories()), (TIES, ties()), (PLACES, places())):
         width = len(store.entity(group.entity).keys)
         known = [row for row in rows if group.timestamp is None or row[width] <= NOW]
         for order in (known, known[::-1]):
-            live = FeatureStore(store.uri)
+            fresh = live()
             plain = [dict(zip(columns(store, group), row, strict=True)) for row in order]
-            live.online.write(group.full_name, plain)
+            fresh.online.write(group.full_name, plain)
             keys = [row[0] if width == 1 else row[:width] for row in rows]
             for now in (NOW, NOW + DAY):
                 expected = snapshot.read({group.full_name: keys}, now=now, status=True)[group.full_name]
-                found = live.online.read({group.full_name: keys}, now=now, status=True)[group.full_name]
+                found = fresh.online.read({group.full_name: keys}, now=now, status=True)[group.full_name]
                 assert not disagreements(dict(enumerate(expected)), dict(enumerate(found)))
-    live = FeatureStore(store.uri)
-    live.materialize("thing:types", to=NOW)
+    fresh = live()
+    fresh.materialize("thing:types", to=NOW)
     expected = snapshot.read({"thing:types": KEYS}, now=NOW)["thing:types"]
-    found = live.online.read({"thing:types": KEYS}, now=NOW)["thing:types"]
+    found = fresh.online.read({"thing:types": KEYS}, now=NOW)["thing:types"]
     assert not disagreements(dict(enumerate(expected)), dict(enumerate(found)))
 
 

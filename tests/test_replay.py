@@ -20,7 +20,7 @@ from dsl import DSLEstimator
 from dsl.testing import same
 from examples import flight_eta
 from palette import FeatureStore, MLPipeline, MLPipelineModel
-from palette.online import micros
+from palette.online import RedisStore, micros
 from tests.flights import STATIC, Stream, plain, stream
 
 pytestmark = [
@@ -79,23 +79,26 @@ class World:
     model: MLPipelineModel
     basis: Any
     online: Replayed
+    remote: Replayed
     offline: dict[str, dict[str, Any]]
 
 
 @pytest.fixture(
     scope="module", params=[pytest.param(4, id="days"), pytest.param(31, id="month", marks=pytest.mark.proof)]
 )
-def world(request, spark, tmp_path_factory) -> World:
+def world(request, spark, tmp_path_factory, redis_server) -> World:
     """Write, fit after the first days, write and ask on, and transform in the end."""
     flights = stream(spark, tmp_path_factory.mktemp("replay") / "store", BEGIN, request.param)
     basis = spark.createDataFrame(flights.asked).coalesce(2)
     fitted = BEGIN + request.param // 2 * DAY
     write(spark, flights, BEGIN - DAY, fitted)
     model = fit(flights.store, basis.filter(basis.asked_at < fitted.isoformat()).filter("arr_delay is not null"))
-    online = replay(flights, model)
+    online = replay(flights, model, FeatureStore(flights.store.uri).online)
+    redis = RedisStore(redis_server.url, flights.store.definitions, prefix=f"replay-{request.param}")
+    remote = replay(flights, model, redis)
     # Reports still come in for a while after the last flight that asks.
     write(spark, flights, fitted, BEGIN + (request.param + 9) * DAY)
-    return World(flights, model, basis, online, transformed(model, basis))
+    return World(flights, model, basis, online, remote, transformed(model, basis))
 
 
 def write(spark: Any, flights: Stream, begin: dt.datetime, end: dt.datetime) -> None:
@@ -118,9 +121,9 @@ def fit(store: FeatureStore, basis: Any) -> MLPipelineModel:
     ).fit(basis)
 
 
-def replay(flights: Stream, model: MLPipelineModel, *, reads_first: bool = False) -> Replayed:
+def replay(flights: Stream, model: MLPipelineModel, live: Any, *, reads_first: bool = False) -> Replayed:
     """Write and ask in the order of time; at equal times writes come before reads."""
-    live, found = FeatureStore(flights.store.uri).online, Replayed()
+    found = Replayed()
     events: list[tuple[int, bool, str, dict[str, Any]]] = []
     for group, rows in flights.rows.items():
         created = flights.created(group)
@@ -188,6 +191,14 @@ def test_every_status_is_the_same(world):
     assert all("present" in statuses for statuses in met.values())
 
 
+def test_redis_gives_the_same(world):
+    """Late and corrected reports, ties, ttl: the server's script decides as the store in memory does."""
+    wrong = differences(world.remote.scored, world.offline)
+    assert not wrong, f"{len(wrong)} differ: {wrong[:5]}"
+    assert not differences(world.remote.told, world.online.told)
+    assert (world.remote.written, world.remote.superseded) == (world.online.written, world.online.superseded)
+
+
 def test_stream_is_out_of_order(world):
     for group, rows in world.stream.rows.items():
         declared = world.stream.store.group(group)
@@ -211,5 +222,5 @@ def test_replay_would_notice_rows_that_were_written_late(world):
 
 
 def test_replay_would_notice_reads_before_writes_of_the_same_time(world):
-    hasty = replay(world.stream, world.model, reads_first=True)
+    hasty = replay(world.stream, world.model, FeatureStore(world.stream.store.uri).online, reads_first=True)
     assert len(differences(hasty.scored, world.offline)) > 100

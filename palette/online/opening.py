@@ -16,7 +16,7 @@ __all__ = ["open_online"]
 
 REDIS = ("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 LMDB = "lmdb:"
-MEMORY = "memory:"
+MEMORY = "memory"
 
 
 def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str, Any] | None = None) -> OnlineReader:
@@ -25,7 +25,7 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
     Parameters
     ----------
     uri : str or Path
-        ``memory:``, a store in this process; ``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://...``;
+        ``memory``, a store in this process; ``redis://``, ``rediss://``, ``unix://`` or ``redis+cluster://...``;
         ``lmdb:DIRECTORY``; or the directory of a saved snapshot, which is memory-mapped if it was saved so.
     definitions : callable
         Returns the entity and the feature group of a full name ``entity:group``.
@@ -39,7 +39,7 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
 
     Examples
     --------
-    >>> open_online("memory:", {}.__getitem__)  # doctest: +ELLIPSIS
+    >>> open_online("memory", {}.__getitem__)  # doctest: +ELLIPSIS
     <palette.online.memory.MemoryStore object at ...>
     """
     text = str(uri)
@@ -57,7 +57,7 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
         return Snapshot.load(text, memory_map=Snapshot.is_mapped(text))
     else:
         raise DefinitionError(
-            f"no online store at {text.split('@')[-1]!r}: expected memory:, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
+            f"no online store at {text.split('@')[-1]!r}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
             "or the directory of a saved snapshot"
         )
     return NearCache(store, **cache) if cache else store

@@ -36,6 +36,9 @@ class OnlineReader(ABC):
     def table(self, group: str) -> GroupTable:
         """Return the table of a feature group ``entity:group``."""
 
+    def refresh(self) -> None:
+        """Take up definitions that changed; what is frozen has none."""
+
     def read(
         self, keys: Mapping[str, Iterable[Any]], now: dt.datetime | None = None, *, status: bool = False
     ) -> dict[str, list[dict[str, Any]]]:

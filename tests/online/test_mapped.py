@@ -97,7 +97,7 @@ def test_another_process_reads_it_at_once(saved):
 
 def test_stores_by_uri(saved, snapshot, tmp_path):
     definitions = {"shop:sales": (SHOP, SALES)}.__getitem__
-    assert isinstance(open_online("memory:", definitions), MemoryStore)
+    assert isinstance(open_online("memory", definitions), MemoryStore)
     assert isinstance(open_online("redis://localhost:1/0", definitions), RedisStore)
     cached = open_online(f"lmdb:{tmp_path / 'store'}", definitions, cache={"size": 10, "ttl": 1.0})
     assert isinstance(cached, NearCache)
