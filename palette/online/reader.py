@@ -36,7 +36,7 @@ class OnlineReader(ABC):
     def table(self, group: str) -> GroupTable:
         """Return the table of a feature group ``entity:group``."""
 
-    def refresh(self) -> None:
+    def refresh(self) -> None:  # noqa: B027 - nothing to do for most
         """Take up definitions that changed; what is frozen has none."""
 
     def read(
