@@ -167,7 +167,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         fitting = Fitting(self, plan)
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
-        self._copyValues(model)._set(pins=fitting.pins, inputTypes=types, planned=fitting.planned)
+        forms = json.dumps(fitting.forms) if fitting.forms else ""
+        self._copyValues(model)._set(pins=fitting.pins, inputTypes=types, planned=fitting.planned, localForms=forms)
         if fitting.sample is not None and (tested := self_test(model, *fitting.sample)) is not None:
             model._set(selfTest=json.dumps(tested.to_json()))
         return model

@@ -16,6 +16,7 @@ from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
 from palette.errors import DataError, SchemaError, nearest
 from palette.pipeline.plan import PipelinePlan
+from palette.serving.stages import schema_form, stage_to_json
 from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Fitting:
         Feature group to the table version that is read; all stages read the same.
     planned : list of str
         The uids of the fitted look-ups that the plan asked for; others stand in the pipeline as stages.
+    forms : dict of str to JSON
+        By uid the local forms of stages that look at the metadata of their input columns, which only fit sees.
     sample : tuple of StructType and list of Row, or None
         A few rows with all columns, taken while they are at hand; None if fit had no need to run the data.
     """
@@ -56,6 +59,7 @@ class Fitting:
         self.pins: dict[str, int] = {}
         self.planned: list[str] = []
         self.sample: tuple[StructType, list[Any]] | None = None
+        self.forms: dict[str, Any] = {}
 
     def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
         """Return the stage that looks features up, into columns called like their expressions."""
@@ -103,6 +107,8 @@ class Fitting:
                     if dataset.isEmpty():
                         raise DataError(f"{self._pipeline.uid}: the basis has no rows, so {stage.uid} cannot be fitted")
                 fitted.append(self._fit_stage(stage, dataset, columns))
+                if (form := schema_form(fitted[-1], dataset.schema)) is not None:
+                    self.forms[fitted[-1].uid] = stage_to_json(form)
                 dataset = fitted[-1].transform(dataset)
             if checked:
                 self.sample = _sample(dataset)

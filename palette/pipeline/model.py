@@ -61,13 +61,18 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     selfTest: Param[str] = Param(
         Params._dummy(), "selfTest", "JSON of a few rows and their answers, for bundles", TypeConverters.toString
     )
+    localForms: Param[str] = Param(
+        Params._dummy(), "localForms", "JSON of local forms that only fit could tell, by uid", TypeConverters.toString
+    )
     planned: Param[list[str]] = Param(
         Params._dummy(), "planned", "uids of the look-ups that the pipeline planned", TypeConverters.toListString
     )
 
     def __init__(self, stages: Sequence[Any] = ()) -> None:
         super().__init__()
-        self._setDefault(pointInTime="event", keepFeatures=False, pins={}, inputTypes={}, planned=[], selfTest="")
+        self._setDefault(
+            pointInTime="event", keepFeatures=False, pins={}, inputTypes={}, planned=[], selfTest="", localForms=""
+        )
         self.stages = list(stages)
 
     def getPins(self) -> dict[str, int]:
@@ -82,6 +87,10 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def getSelfTest(self) -> str:
         """Return a few rows that fit saw, with the answers for them, as JSON; empty if fit did not run the data."""
         return self.getOrDefault(self.selfTest)
+
+    def getLocalForms(self) -> str:
+        """Return, as JSON, the local forms of stages that took metadata of their input columns at fit, by uid."""
+        return self.getOrDefault(self.localForms)
 
     def getPlanned(self) -> list[str]:
         """Return the uids of the look-ups that the pipeline planned."""

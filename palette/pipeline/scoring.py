@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsl.estimator import DSLModel
-from palette.errors import SchemaError
+from palette.errors import DataError, SchemaError
 from palette.serving.plan import request_columns
 from palette.serving.selftest import SelfTest, without_lookups
-from palette.serving.stages import LocalStage, local_form
+from palette.serving.stages import LocalStage, local_form, stage_from_json
 from palette.serving.stages.vectors import incoming_vector
 from palette.serving.steps import DslStep, Plan, Step
 from palette.transformer import PaletteTransformer
@@ -39,6 +40,7 @@ def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -
     """
     steps: list[Step] = []
     outputs: list[str] = []
+    remembered = json.loads(model.getLocalForms() or "{}")
     for stage in model.runnable():
         if isinstance(stage, PaletteTransformer):
             looked_up = stage.row_plan()
@@ -48,12 +50,22 @@ def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -
             steps.append(DslStep(stage.getLambdas(), stage.getOrDefault(stage.bindings), stage.getStatistics()))
             outputs.extend(stage.getLambdas())
         else:
-            step = local_form(stage) or otherwise(stage)
+            step = _form(stage, remembered) or otherwise(stage)
             steps.append(step)
             outputs.extend(step.outputs)
     dropped = set() if model.getKeepFeatures() else set(model.looked_up)
     kept = dict.fromkeys(column for column in outputs if column not in dropped)
     return Plan(tuple(steps), tuple(kept), model.getInputTypes())
+
+
+def _form(stage: Any, remembered: Mapping[str, Any]) -> LocalStage | None:
+    """Return the local form of a stage: its own, or, where that depended on the data, the one that fit saw."""
+    try:
+        return local_form(stage)
+    except DataError:
+        if stage.uid not in remembered:
+            raise
+        return stage_from_json(remembered[stage.uid])
 
 
 class SparkStage(LocalStage):

@@ -13,12 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
-from pyspark.ml.feature import SQLTransformer, VectorAssembler
+from pyspark.ml.feature import (
+    IndexToString,
+    OneHotEncoder,
+    SQLTransformer,
+    StringIndexer,
+    VectorAssembler,
+)
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, RandomForestRegressor
 
 from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
 from dsl.constants import decode
-from palette import MLPipeline, PaletteTransformer
+from palette import MLPipeline, MLPipelineModel, PaletteTransformer
 from palette.errors import DataError, SchemaError, SnapshotError
 from palette.pipeline.scoring import SparkStage
 from palette.serving import LocalPipeline, RowRejectedError
@@ -208,6 +214,25 @@ def test_stages_without_a_local_form_are_refused_by_name(eats, snapshot, tmp_pat
     assert not (tmp_path / "bundle").exists()
     with pytest.raises(SchemaError, match=r"SQLTransformer\) cannot score single rows"):
         model.score_instance({"r_id": "r1"}, store=snapshot, now=NOW)
+
+
+def test_what_only_the_metadata_of_a_column_tells_is_kept_by_fit(spark, eats, snapshot, tmp_path):
+    first = DSLEstimator(lambdas={"area": sFill(sVal(ZONE), "z0"), "prep": nFill(nVal(PREP))})
+    stages = [
+        StringIndexer(inputCol="area", outputCol="place", handleInvalid="keep"),
+        IndexToString(inputCol="place", outputCol="area_again"),
+        OneHotEncoder(inputCol="place", outputCol="places"),
+        VectorAssembler(inputCols=["prep", "places"], outputCol="all"),
+    ]
+    model = MLPipeline(first, *stages, store=eats.store, timestampCol="at").fit(eats.orders)
+    model.save(str(tmp_path / "model"))
+    loaded = MLPipelineModel.load(str(tmp_path / "model"), store=eats.store)
+    basis = orders(spark, rows=10, at=NOW)
+    added = ["area", "place", "area_again", "places", "all"]
+    expected = rows_of(model.transform(basis).select("id", *added))
+    for scorer in (model, loaded):
+        found = scored(scorer, [row.asDict() for row in basis.collect()], store=snapshot, now=NOW)
+        assert not differences(expected, {key: {"id": key, **row} for key, row in found.items()})
 
 
 def test_a_bundle_holds_answers_that_spark_gave(eats, snapshot, tmp_path):

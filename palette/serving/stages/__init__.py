@@ -27,6 +27,7 @@ from palette.serving.stages.base import (
     register,
     registered,
     saved_form,
+    schema_form,
     stage_from_json,
     stage_to_json,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "registered",
     "saved_form",
     "scalers",
+    "schema_form",
     "stage_from_json",
     "stage_to_json",
     "survival",

@@ -22,6 +22,7 @@ __all__ = [
     "register",
     "registered",
     "saved_form",
+    "schema_form",
     "stage_from_json",
     "stage_to_json",
 ]
@@ -174,6 +175,14 @@ def local_form(stage: Any, schema: Any = None) -> SavedStage | None:
     if found is None:
         return None
     return found.from_spark(stage) if schema is None else found.from_schema(stage, schema)
+
+
+def schema_form(stage: Any, schema: Any) -> SavedStage | None:
+    """Return the local form of a fitted Spark stage that looks at the metadata of its input columns; None of others."""
+    found = _LOCAL.get(type(stage).__name__)
+    if found is None or found.from_schema.__func__ is SavedStage.from_schema.__func__:  # type: ignore[attr-defined]
+        return None
+    return found.from_schema(stage, schema)
 
 
 def saved_form(saved: SavedFiles) -> SavedStage | None:
