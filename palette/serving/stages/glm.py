@@ -26,17 +26,6 @@ FAMILIES = {0.0: "gaussian", 1.0: "poisson", 2.0: "gamma"}
 LINKS = {0.0: "log", 1.0: "identity", -1.0: "inverse", 0.5: "sqrt"}
 
 
-def reciprocal(value: float) -> float:
-    """Return one divided by a number, infinite for zero.
-
-    Examples
-    --------
-    >>> reciprocal(4.0), reciprocal(-0.0)
-    (0.25, -inf)
-    """
-    return 1.0 / value if value else math.copysign(INF, value)
-
-
 def power(base: float, exponent: float) -> float:
     """Return a power as Java has it: NaN and infinity where Python's would raise.
 
@@ -45,22 +34,19 @@ def power(base: float, exponent: float) -> float:
     >>> power(4.0, 0.5), power(-4.0, 0.5), power(0.0, -2.0), power(-1e200, 3.0)
     (2.0, nan, inf, -inf)
     """
-    odd = exponent % 2.0 == 1.0
     try:
         return math.pow(base, exponent)
     except OverflowError:
-        return -INF if base < 0.0 and odd else INF
+        return -INF if base < 0.0 and exponent % 2.0 == 1.0 else INF
     except ValueError:
-        if base:
-            return math.nan
-        return math.copysign(INF, base) if odd else INF
+        return math.nan if base else INF
 
 
-# What makes the mean of the sum.
+# What makes the mean of the sum, which is never a negative zero.
 MEANS: dict[str, Callable[[float], float]] = {
     "identity": lambda eta: eta,
     "log": exp,
-    "inverse": reciprocal,
+    "inverse": lambda eta: 1.0 / eta if eta else INF,
     "sqrt": lambda eta: eta * eta,
     "logit": lambda eta: 1.0 / (1.0 + exp(-eta)),
     "probit": lambda eta: 0.5 * (1.0 + math.erf(eta / math.sqrt(2.0))),

@@ -40,6 +40,7 @@ def rows(spark):
     vectors = [Vectors.dense([rng.uniform(0.5, 1.5), rng.gauss(0, 1)]) for _ in range(100)]
     # Sums that no mean belongs to, and means beyond the limits.
     vectors += [Vectors.dense([rng.gauss(0, 30), rng.gauss(0, 30)]) for _ in range(50)]
+    vectors += [Vectors.dense([k / 4, 0.0]) for k in range(-120, 120)]
     odd = [-INF, -1e308, -1e3, -50.0, -1.0, -0.0, 0.0, 1.0, 50.0, 1e3, 1e308, INF, NAN]
     vectors += [Vectors.dense([x, 0.0]) for x in odd] + [Vectors.sparse(2, [1], [x]) for x in odd]
     return spark.createDataFrame([(one, 0.5, 1) for one in vectors], SCHEMA)
@@ -89,10 +90,25 @@ def test_columns(training, rows):
     assert_same_stage(model.copy().setPredictionCol(""), rows)
 
 
+def test_sums_of_zero(training, rows):
+    for params in ({"family": "gamma"}, {"family": "tweedie", "variancePower": 2.5}):
+        model = GeneralizedLinearRegression(labelCol="positive", fitIntercept=False, maxIter=2, **params).fit(training)
+        assert_same_stage(model, rows, ulps=1)
+
+
+def test_a_mean_of_the_binomial_family_is_never_one(training):
+    for link in ("logit", "probit", "cloglog"):
+        model = GeneralizedLinearRegression(labelCol="binary", family="binomial", link=link, maxIter=2).fit(training)
+        assert local_form(model).predict([1e8 * model.coefficients[0], 0.0]) == 1 - 2**-53
+        assert model.predict(Vectors.dense([1e8 * model.coefficients[0], 0.0])) == 1 - 2**-53
+
+
 def test_offset(spark, training):
+    rng = random.Random(11)
     vector = Vectors.dense([1.0, 2.0])
+    ordinary = [(Vectors.dense([rng.random(), rng.random()]), rng.random(), rng.randrange(9)) for _ in range(50)]
     nasty = [(vector, 0.25, 3), (vector, -0.0, -7), (vector, NAN, 2**31 - 1), (vector, -INF, 0), (vector, None, None)]
-    df = spark.createDataFrame([*nasty, (None, None, None)], SCHEMA)
+    df = spark.createDataFrame([*ordinary, *nasty, (None, None, None)], SCHEMA)
     for column in ("offset", "count"):
         estimator = GeneralizedLinearRegression(labelCol="positive", family="poisson", offsetCol=column, maxIter=2)
         model = estimator.fit(training)

@@ -241,3 +241,17 @@ def test_logistic_regression_with_weights_left_out(noisy, noisy_rows, label):
     model = LogisticRegression(labelCol=label, regParam=0.1, elasticNetParam=1.0).fit(noisy)
     assert local_form(model).places is not None
     assert_same_stage(model, noisy_rows, ulps=ULPS)
+
+
+def test_more_classes_than_features(spark):
+    """Spark keeps few weights by feature then, and begins each sum with the intercept."""
+    rng = random.Random(12)
+    rows = []
+    for _ in range(200):
+        x = [rng.gauss(0, 1) for _ in range(3)]
+        rows.append((Vectors.dense(x), 11.0 if x[0] + x[1] + x[2] / 2 > 0.5 else float(rng.randrange(11))))
+    df = spark.createDataFrame(rows, ["features", "label"])
+    model = LogisticRegression(regParam=0.05, elasticNetParam=1.0, maxIter=10).fit(df)
+    assert local_form(model).by_column
+    sparse = [(Vectors.sparse(3, [place], [odd]),) for place in range(3) for odd in (2.5, NAN, INF)]
+    assert_same_stage(model, df.select("features").union(spark.createDataFrame(sparse, SCHEMA)), ulps=ULPS)
