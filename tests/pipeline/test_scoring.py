@@ -228,7 +228,7 @@ def test_what_only_the_metadata_of_a_column_tells_is_kept_by_fit(spark, eats, sn
     model.save(str(tmp_path / "model"))
     loaded = MLPipelineModel.load(str(tmp_path / "model"), store=eats.store)
     basis = orders(spark, rows=10, at=NOW)
-    added = ["area", "place", "area_again", "places", "all"]
+    added = ["area", "prep", "place", "area_again", "places", "all"]
     expected = rows_of(model.transform(basis).select("id", *added))
     for scorer in (model, loaded):
         found = scored(scorer, [row.asDict() for row in basis.collect()], store=snapshot, now=NOW)
