@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -77,3 +78,21 @@ def test_example_runs_from_the_wheel_and_its_bundle_scores_without_spark(wheel, 
     base = environment(tmp_path / "base", wheel)
     scored = run(base, "-c", SCORE, tmp_path / "home", cwd=tmp_path)
     assert answer.endswith(scored.strip())
+
+
+@pytest.mark.slow
+def test_the_serving_suite_passes_without_spark(wheel, tmp_path):
+    tools = ("pytest", "hypothesis", "httpx")
+    python = environment(tmp_path / "base", f"{wheel}[redis,lmdb,server]", *tools)
+    run(
+        python,
+        "-c",
+        "import importlib.util as u; assert not (u.find_spec('pyspark') or u.find_spec('pandas'))",
+        cwd=tmp_path,
+    )
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    rooms = [f"tests/{room}" for room in ("serving", "service", "online") if (ROOT / "tests" / room).exists()]
+    printed = run(python, "-m", "pytest", "-q", "-m", "not spark and not proof", *rooms, cwd=tmp_path)
+    passed = int(re.search(r"(\d+) passed", printed)[1])
+    assert passed > 300, printed[-500:]

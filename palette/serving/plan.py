@@ -1,25 +1,12 @@
-"""The generator of the scoring function: a whole plan becomes one Python function of a row and a moment.
-
-No DataFrame, no dictionary between steps: a column is a local variable. What comes from the plan (names, times,
-tables) is bound in a table of constants, so that the source holds generated identifiers only.
-"""
+"""Plans made into functions: one that reads tables in this process, one that waits for rows from elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from dsl.bind import Binding, bind
-from dsl.dtypes import VEC
-from dsl.incoming import reading_lines
-from dsl.nodes import Node, Read
-from dsl.parser import parse
-from dsl.row import define, generate, reads_of
-from palette.definitions import Entity, FeatureGroup, check_value
-from palette.errors import SnapshotError
-from palette.online import GroupTable, moment
-from palette.serving.incoming import incoming_lines
+from palette.online import GroupTable
+from palette.serving.code import Definitions, PlanCode
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -37,12 +24,6 @@ __all__ = [
 Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
 Requests: TypeAlias = "tuple[tuple[str, Any], ...]"
 Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequence[Any], dict[str, Any]]]"
-Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
-
-MICROSECOND = timedelta(microseconds=1)
-# Python classes of key values that need no check.
-KEY_CLASSES = {"string": str, "boolean": bool}
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False) -> Score:
@@ -68,7 +49,7 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool
     SnapshotError
         If a table lacks a feature, or holds it with another type.
     """
-    code = _PlanCode(plan, status=status)
+    code = PlanCode(plan, status=status)
     for step in plan.steps:
         if isinstance(step, LookupStep):
             held = table(step.group.full_name)
@@ -100,7 +81,7 @@ def compile_levels(plan: Plan, definitions: Definitions, *, status: bool = False
     SnapshotError
         If a group lacks a feature, or has it with another type.
     """
-    code = _PlanCode(plan, status=status)
+    code = PlanCode(plan, status=status)
     for level in levels_of(plan):
         if isinstance(level, tuple):
             code.fetch(level, definitions)
@@ -142,10 +123,10 @@ def output_types(plan: Plan) -> dict[str, str]:
     return _checked(plan).types
 
 
-def _checked(plan: Plan) -> _PlanCode:
+def _checked(plan: Plan) -> PlanCode:
     """Return the code of a plan on empty tables of the groups that it knows."""
     definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
-    code = _PlanCode(plan, status=False)
+    code = PlanCode(plan, status=False)
     for step in plan.steps:
         if isinstance(step, LookupStep):
             found = definitions[step.group.full_name]
@@ -154,220 +135,3 @@ def _checked(plan: Plan) -> _PlanCode:
             code.add(step)
     code.function()
     return code
-
-
-class _PlanCode:
-    """Lines, constants, and the local variable and Spark type of each column."""
-
-    def __init__(self, plan: Plan, *, status: bool) -> None:
-        self._plan = plan
-        self._with_status = status
-        self._statuses: dict[str, str] = {}
-        self.requested: dict[str, str] = {}
-        self._lines = ["get = row.get"]
-        self._constants: dict[str, Any] = {}
-        self._names: dict[Hashable, str] = {}
-        self._columns: dict[str, tuple[str, str]] = {}
-        self._raw: dict[Hashable, str] = {}
-        self._horizons: dict[int, str] = {}
-        self._locals = 0
-        self._computed = 0
-
-    def add(self, step: DslStep | LocalStage) -> None:
-        """Add a step that reads no store."""
-        if isinstance(step, DslStep):
-            self.compute(step)
-        else:
-            self.apply(step)
-
-    def read_table(self, step: LookupStep, table: GroupTable) -> None:
-        """Read the columns of one group from a table in this process."""
-        row, key = self._local(), self._key_of(step)
-        self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
-        self._unpack(step, row, table.entity, table.group)
-
-    def fetch(self, level: Sequence[LookupStep], definitions: Definitions) -> None:
-        """Read the columns of several groups from a store elsewhere, in one round trip."""
-        keys = [self._key_of(step) for step in level]
-        names = [self._constant(step.group.full_name, ("group", step.group.full_name)) for step in level]
-        rows = [self._local() for _ in level]
-        pairs = ", ".join(f"({name}, {key})" for name, key in zip(names, keys, strict=True))
-        self._lines.append(f"{', '.join(rows)}, = yield ({pairs},)")
-        for step, row in zip(level, rows, strict=True):
-            self._unpack(step, row, *definitions(step.group.full_name))
-
-    def _key_of(self, step: LookupStep) -> str:
-        keys = [
-            self._key(column, dtype, key)
-            for column, (key, dtype) in zip(step.join_keys, step.entity.keys.items(), strict=True)
-        ]
-        return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
-
-    def _unpack(self, step: LookupStep, row: str, entity: Entity, group: FeatureGroup) -> None:
-        """Take the columns of a look-up out of a packed row; of expired and missing ones they are null."""
-        positions = _positions(step, entity, group)
-        expired = "" if group.ttl is None else f"{row}[0] < {self._horizon(group.ttl)}"
-        found: dict[str, str] = {}
-        for column, feature in step.columns.items():
-            if feature not in found:
-                found[feature] = self._local()
-            self._columns[column] = (found[feature], step.group.feature(feature).dtype)
-        self._lines.append(f"if {row} is None{' or ' + expired if expired else ''}:")
-        self._lines.append(f"    {' = '.join(found.values())} = None")
-        self._lines.append("else:")
-        for feature, local in found.items():
-            self._lines.append(f"    {local} = {self._value(row, feature, positions[feature], group)}")
-        if self._with_status:
-            self._tell(step, row, expired)
-
-    def _tell(self, step: LookupStep, row: str, expired: str) -> None:
-        """Add the status of each column of a look-up."""
-        missing, old, null, present = (
-            self._constant(one, ("status", one)) for one in ("missing", "expired", "null", "present")
-        )
-        absent = self._local()
-        self._lines.append(f"{absent} = {missing} if {row} is None else {null}")
-        if expired:
-            self._lines.append(f"if {row} is not None and {expired}: {absent} = {old}")
-        for column in step.columns:
-            local = self._statuses[f"{column}__status"] = self._local()
-            self._lines.append(f"{local} = {absent} if {self._columns[column][0]} is None else {present}")
-
-    def _value(self, row: str, feature: str, position: int, group: FeatureGroup) -> str:
-        if feature == group.timestamp:
-            return f"{self._constant(moment, 'moment')}({row}[0])"
-        if feature == group.created:
-            return f"None if {row}[1] is None else {self._constant(moment, 'moment')}({row}[1])"
-        return f"{row}[{position}]"
-
-    def _horizon(self, ttl: timedelta) -> str:
-        age = ttl // MICROSECOND
-        if age not in self._horizons:
-            self._horizons[age] = self._local()
-            self._lines.append(f"{self._horizons[age]} = now - {self._constant(age, ('age', age))}")
-        return self._horizons[age]
-
-    def _key(self, column: str, dtype: str, key: str) -> str:
-        if column in self._columns:
-            return self._columns[column][0]
-        known = ("key", column, dtype)
-        if known not in self._raw:
-            local = self._raw[known] = self._local()
-            name = f"join key {column!r} (key {key!r})"
-            # A wider integer is a key that no row has, as it is for the join.
-            wide = "bigint" if dtype in INTEGERS else dtype
-            convert = self._constant(lambda value: check_value(value, wide, name), known)
-            guard = "{0} is not None"
-            if dtype in KEY_CLASSES:
-                guard += f" and {{0}}.__class__ is not {self._constant(KEY_CLASSES[dtype], KEY_CLASSES[dtype])}"
-            self._lines.append(f"{local} = {self._get(column, dtype)}")
-            self._lines.append(f"if {guard.format(local)}: {local} = {convert}({local})")
-        return self._raw[known]
-
-    def compute(self, step: DslStep) -> None:
-        """Compute expressions; all of a step see the columns as they were before it."""
-        bindings = {name: Binding(**binding) for name, binding in step.bindings.items()}
-        nodes: dict[str, Node] = {column: parse(text) for column, text in step.lambdas.items()}
-        bound = bind(nodes, bindings, step.statistics)
-        inputs = {read: self._read(read, bindings[str(read.ref)]) for read in reads_of(bound)}
-        self._computed += 1
-        program = generate(bound, inputs, prefix=f"s{self._computed}_")
-        self._lines += program.lines
-        self._constants |= program.constants
-        for column, node in bound.items():
-            self._columns[column] = (program.outputs[column], node.dtype.spark)
-
-    def _read(self, read: Read, binding: Binding) -> str:
-        """Return the variable that holds a read; values of stores and of earlier steps need no check.
-
-        But for vectors: one with a missing element is missing itself, and a store keeps it as it came.
-        """
-        known: tuple[object, ...] = ("read", read.dtype, binding.column, binding.type)
-        trusted = binding.column in self._columns
-        if trusted:
-            atom, source = self._columns[binding.column]
-            if source == read.dtype.spark and read.dtype is not VEC:
-                return atom
-            known = (*known, atom)
-        else:
-            atom, source = self._get(binding.column, binding.type), binding.type
-        if known not in self._raw:
-            local = self._raw[known] = self._local()
-            self._lines.append(f"{local} = {atom}")
-            self._lines += reading_lines(local, read.dtype, source, str(read.ref), self._constant, trusted=trusted)
-        return self._raw[known]
-
-    def apply(self, stage: LocalStage) -> None:
-        """Apply a stage to the variables of its input columns."""
-        inputs = [self._input(column) for column in stage.inputs]
-        outputs = [self._local() for _ in stage.outputs]
-        values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
-        self._lines += stage.generate(values, types, outputs, self._constant)
-        for column, local, dtype in zip(stage.outputs, outputs, stage.result_types(types), strict=True):
-            self._columns[column] = (local, dtype)
-
-    def _input(self, column: str) -> tuple[str, str]:
-        """Return the variable of a column and its Spark type."""
-        if column in self._columns:
-            return self._columns[column]
-        source = self._plan.inputs.get(column, "")
-        known = ("column", column, source)
-        if known not in self._raw:
-            local = self._raw[known] = self._local()
-            self._lines.append(f"{local} = {self._get(column, source)}")
-            self._lines += incoming_lines(local, source, f"column {column!r}", self._constant)
-        return self._raw[known], source
-
-    @property
-    def types(self) -> dict[str, str]:
-        """The outputs with their Spark types."""
-        return {column: self._columns[column][1] for column in self._plan.outputs}
-
-    def function(self) -> Callable[[Mapping[str, Any], int], Any]:
-        """Return the generated function."""
-        pairs = [f"{self._name(column)}: {self._own(column)}" for column in self._plan.outputs]
-        pairs += [f"{self._name(column)}: {local}" for column, local in self._statuses.items()]
-        return define("score", ["row", "now"], [*self._lines, f"return {{{', '.join(pairs)}}}"], self._constants)
-
-    def _own(self, column: str) -> str:
-        """Return a value that the caller may change: an array may be the store's."""
-        atom, source = self._columns[column]
-        return f"None if {atom} is None else [*{atom}]" if source.startswith("array") else atom
-
-    def _name(self, column: str) -> str:
-        # A key of its own kind: a column may be called like anything else that is bound here.
-        return self._constant(column, ("column", column))
-
-    def _get(self, column: str, dtype: str) -> str:
-        self.requested.setdefault(column, dtype)
-        return f"get({self._name(column)})"
-
-    def _constant(self, value: object, key: Hashable) -> str:
-        if key not in self._names:
-            self._names[key] = f"c{len(self._names)}"
-            self._constants[self._names[key]] = value
-        return self._names[key]
-
-    def _local(self) -> str:
-        self._locals += 1
-        return f"x{self._locals - 1}"
-
-
-def _positions(step: LookupStep, entity: Entity, group: FeatureGroup) -> dict[str, int]:
-    """Return where a packed row holds each feature, after checking that it is the one of the plan."""
-    name = step.group.full_name
-    if list(entity.keys.values()) != list(step.entity.keys.values()):
-        raise SnapshotError(f"{name}: the store has keys {entity.keys}, the model {step.entity.keys}")
-    held = {feature.name: (2 + at, feature.dtype) for at, feature in enumerate(group.features)}
-    for position, column in enumerate((group.timestamp, group.created)):
-        if column is not None:
-            held[column] = (position, "timestamp")
-    positions = {}
-    for feature in step.columns.values():
-        wanted = step.group.feature(feature).dtype
-        found = held.get(feature)
-        if found is None or found[1] != wanted:
-            has = "lacks it" if found is None else f"has it as {found[1]}"
-            raise SnapshotError(f"{name}: the model reads {feature!r} ({wanted}), the store {has}; take a new snapshot")
-        positions[feature] = found[0]
-    return positions
