@@ -1,0 +1,16 @@
+"""The command ``palette``: each command is a module of its own, added in :mod:`palette.cli.commands`."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command; without the libraries that it needs, say how to install them."""
+    try:
+        from palette.cli.commands import app
+    except ImportError as error:
+        sys.exit(f"palette: {error}; install it: pip install 'palette-features[server]'")
+    app()

@@ -1,0 +1,42 @@
+"""All commands.
+
+A new one is a function in a module of this package, with Typer's annotations, and a line here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from palette._version import __version__
+from palette.cli.failures import told
+from palette.cli.serve import serve
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="palette",
+    help="A feature store: train on Spark, serve without it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def palette(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A feature store: train on Spark, serve without it."""
+
+
+app.command()(told(serve))

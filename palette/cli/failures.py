@@ -1,0 +1,31 @@
+"""Errors of palette, told to people at a terminal."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import typer
+
+from dsl.errors import DslError
+from palette.errors import PaletteError
+
+__all__ = ["told"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+EXIT_CODE = 2
+
+
+def told(command: Command) -> Command:
+    """Return a command that prints an expected error in a line, and ends with 2."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (PaletteError, DslError) as error:
+            typer.echo(f"palette {command.__name__}: {error}", err=True)
+            raise typer.Exit(EXIT_CODE) from error
+
+    return run  # type: ignore[return-value]

@@ -1,0 +1,7 @@
+"""Bundles behind HTTP: needs the extra ``server``, and no Spark."""
+
+from __future__ import annotations
+
+from palette.service.settings import Settings
+
+__all__ = ["Settings"]

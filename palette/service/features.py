@@ -1,0 +1,140 @@
+"""``POST /v1/models/{name}/features``: what a model would look up, and how old it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dsl.errors import DslError
+from palette.definitions import Entity, FeatureGroup
+from palette.errors import DataError, PaletteError, SnapshotError, StoreError
+from palette.online import STATIC, GroupTable, moment, now_micros
+from palette.online.remote import RemoteReader, Request, Row
+from palette.service.coding import dumps, plain
+from palette.service.models import Model
+from palette.service.problems import kind_of, problem_of
+from palette.service.scoring import parse_request
+from palette.service.stores import LEVEL
+from palette.serving.plan import compile_levels, levels_of
+from palette.serving.steps import LookupStep, Plan
+
+__all__ = ["FeatureReader"]
+
+MICROSECONDS = 1_000_000
+
+
+class FeatureReader:
+    """Answers what a model looks up for a row.
+
+    Parameters
+    ----------
+    model : Model
+        Whose look-ups.
+    max_rows : int
+        Rows of a request.
+    budget : float
+        Seconds for the reads of each level.
+    """
+
+    def __init__(self, model: Model, max_rows: int, budget: float) -> None:
+        self._model = model
+        self._max_rows = max_rows
+        self._budget = budget
+        steps = model.pipeline.plan.steps
+        last = max((place for place, step in enumerate(steps) if isinstance(step, LookupStep)), default=-1)
+        plan = Plan(steps[: last + 1], (), model.pipeline.plan.inputs)
+        self._levels: list[tuple[LookupStep, ...]] = [level for level in levels_of(plan) if isinstance(level, tuple)]
+        self._run = compile_levels(plan, self._definitions)
+
+    def _definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        table = self._table(group)
+        return table.entity, table.group
+
+    def _table(self, group: str) -> GroupTable:
+        assert self._model.reader is not None
+        return self._model.reader.table(group)
+
+    async def __call__(self, body: bytes) -> bytes:
+        """Return the body of the answer.
+
+        Raises
+        ------
+        RefusedError
+            If there is none.
+        """
+        request = parse_request(body, self._max_rows)
+        model = self._model
+        try:
+            now = now_micros(request.now)
+            if model.reader is not None:
+                model.reader.check_now(now)
+            LEVEL.set([0])
+            found = await self._read(request.rows, now)
+        except (StoreError, SnapshotError) as error:
+            raise problem_of(error) from error
+        head = {"model": model.name, "version": model.version, "now": moment(now)}
+        if request.single:
+            if isinstance(found[0], Exception):
+                raise problem_of(found[0]) from found[0]
+            return dumps({**head, "result": found[0]})
+        results = [{"error": str(one), "kind": kind_of(one)} if isinstance(one, Exception) else one for one in found]
+        return dumps({**head, "results": results})
+
+    async def _read(self, rows: Sequence[Any], now: int) -> list[Any]:
+        """Return the features of each row, or its error; all rows take each level together."""
+        answers: list[Any] = [{} for _ in rows]
+        running: dict[int, tuple[Any, Sequence[Request]]] = {}
+        for place, row in enumerate(rows):
+            try:
+                generator = self._run(self._decoded(row), now)
+                running[place] = generator, next(generator)
+            except StopIteration:
+                continue
+            except (PaletteError, DslError, ValueError, TypeError) as error:
+                answers[place] = error
+        for level in self._levels:
+            wanted = list(dict.fromkeys(pair for _, pairs in running.values() for pair in pairs))
+            found = dict(zip(wanted, await self._fetch(wanted), strict=True))
+            for place, (generator, pairs) in list(running.items()):
+                packed = [found[pair] for pair in pairs]
+                for step, (_, key), one in zip(level, pairs, packed, strict=True):
+                    answers[place] |= self._told(step, key, one, now)
+                try:
+                    running[place] = generator, generator.send(packed)
+                except StopIteration:
+                    del running[place]
+                except (PaletteError, DslError, ValueError, TypeError) as error:
+                    del running[place]
+                    answers[place] = error
+        return answers
+
+    def _decoded(self, row: Any) -> Mapping[str, Any]:
+        if row.__class__ is not dict:
+            raise DataError(f"a row is an object of column to value, found {type(row).__name__}")
+        return {**row, **{column: decode(row[column]) for column, decode in self._model.decoders if column in row}}
+
+    async def _fetch(self, wanted: list[Request]) -> list[Row | None]:
+        reader = self._model.reader
+        if isinstance(reader, RemoteReader):
+            return await reader.fetch_async(wanted, self._budget)
+        return [self._table(group).rows.get(key) for group, key in wanted]
+
+    def _told(self, step: LookupStep, key: Any, row: Row | None, now: int) -> dict[str, Any]:
+        """Return what is known of each column of a look-up; of an expired row the age, but no values."""
+        name = step.group.full_name
+        values = self._table(name).answer(row, now, status=True)
+        event = None if row is None or row[0] == STATIC else row[0]
+        common = {
+            "key": dict(zip(step.entity.keys, key if isinstance(key, tuple) else (key,), strict=True)),
+            "event_time": None if event is None else moment(event),
+            "age_seconds": None if event is None else (now - event) / MICROSECONDS,
+        }
+        return {
+            column: {
+                **plain({"value": values[feature]}),
+                "status": values[f"{feature}__status"],
+                "feature": f"{name}:{feature}:{','.join(step.join_keys)}",
+                **common,
+            }
+            for column, feature in step.columns.items()
+        }

@@ -1,0 +1,154 @@
+"""What is counted, for Prometheus. Labels are names of routes, models and groups that are loaded, and few kinds."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter as Tally
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from palette.serving.steps import LookupStep, Plan
+
+__all__ = ["CONTENT_TYPE", "Metrics", "ModelMetrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+REQUEST_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+# More kinds of answers than this are counted before anyone asks.
+WAITING = 512
+KEPT = 8
+
+disable_created_metrics()
+
+
+class Metrics:
+    """All that is counted in one process; with several, Prometheus' directory adds them up."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter("palette_requests", "Requests.", ["route", "status"], registry=registry)
+        self.seconds = Histogram(
+            "palette_request_seconds",
+            "Seconds from the head of a request to the end of its answer.",
+            ["route"],
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.errors = Counter("palette_errors", "Requests and rows that got an error.", ["kind"], registry=registry)
+        self.rows = Counter("palette_rows", "Rows that were scored.", ["model"], registry=registry)
+        self.rejected = Counter(
+            "palette_rows_rejected", "Rows that handleInvalid='skip' drops.", ["model"], registry=registry
+        )
+        self.degraded = Counter(
+            "palette_rows_degraded", "Rows answered out of defaults: the store failed.", ["model"], registry=registry
+        )
+        self.values = Counter(
+            "palette_values",
+            "Looked-up values: present, null, expired or missing.",
+            ["model", "group", "status"],
+            registry=registry,
+        )
+        self.levels = Histogram(
+            "palette_level_seconds",
+            "Seconds of one read of a store elsewhere, by level of the plan.",
+            ["model", "level"],
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.cache_hits = Counter("palette_near_cache_hits", "Rows that the near cache had.", registry=registry)
+        self.cache_misses = Counter("palette_near_cache_misses", "Rows that it had not.", registry=registry)
+        self.log_written = Counter("palette_served_log_rows", "Rows written to the served log.", registry=registry)
+        self.log_dropped = Counter(
+            "palette_served_log_dropped", "Rows that the served log lost.", ["reason"], registry=registry
+        )
+        self.loads = Counter("palette_bundle_loads", "Bundles read.", ["model", "outcome"], registry=registry)
+        self.loaded = Gauge(
+            "palette_model_loaded",
+            "When the bundle that answers was read, in seconds since 1970.",
+            ["model"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._models: dict[str, deque[ModelMetrics]] = {}
+        self._seen: Tally[str] = Tally()
+
+    def model(self, name: str, plan: Plan) -> ModelMetrics:
+        """Return what counts the answers of a plan under a model's name."""
+        made = ModelMetrics(self, name, plan)
+        # The ones before are kept for a while: requests that they began may still be counted.
+        self._models.setdefault(name, deque(maxlen=KEPT)).append(made)
+        return made
+
+    def grow(self, counter: Counter, name: str, total: int) -> None:
+        """Make a counter of what another part of the program counts itself."""
+        counter.inc(max(0, total - self._seen[name]))
+        self._seen[name] = total
+
+    def flush(self) -> None:
+        """Pass on what was counted on the way."""
+        for models in list(self._models.values()):
+            for model in list(models):
+                model.flush()
+
+    def render(self) -> bytes:
+        """Return all figures as Prometheus reads them."""
+        self.flush()
+        registry = self._registry
+        if os.environ.get(MULTIPROCESS):
+            from prometheus_client.multiprocess import MultiProcessCollector
+
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry)
+
+
+class ModelMetrics:
+    """Counts the answers of one model.
+
+    The statuses of an answer's values are one tuple, and tuples are counted: one addition to a dictionary a row.
+    """
+
+    def __init__(self, metrics: Metrics, name: str, plan: Plan) -> None:
+        self._metrics = metrics
+        self._name = name
+        self.rows = metrics.rows.labels(name)
+        self.rejected = metrics.rejected.labels(name)
+        self.degraded = metrics.degraded.labels(name)
+        lookups = [step for step in plan.steps if isinstance(step, LookupStep)]
+        self._groups = {f"{column}__status": step.group.full_name for step in lookups for column in step.columns}
+        self._statuses: Tally[tuple[str, ...]] = Tally()
+        self._levels: dict[int, Any] = {}
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The entries of an answer that tell the status of each looked-up value."""
+        return tuple(self._groups)
+
+    def count(self, statuses: tuple[str, ...]) -> None:
+        """Count the statuses of one row."""
+        self._statuses[statuses] += 1
+        if len(self._statuses) > WAITING:
+            self.flush()
+
+    def level(self, level: int, seconds: float) -> None:
+        """Take down how long a level's read took."""
+        if level not in self._levels:
+            self._levels[level] = self._metrics.levels.labels(self._name, str(level))
+        self._levels[level].observe(seconds)
+
+    def flush(self) -> None:
+        """Pass on the statuses that were counted."""
+        counted, self._statuses = self._statuses, Tally()
+        totals: Tally[tuple[str, str]] = Tally()
+        groups = tuple(self._groups.values())
+        for statuses, times in counted.items():
+            for group, status in zip(groups, statuses, strict=True):
+                totals[group, status] += times
+        self._add(totals)
+
+    def _add(self, totals: Mapping[tuple[str, str], int]) -> None:
+        for (group, status), times in totals.items():
+            self._metrics.values.labels(self._name, group, status).inc(times)

@@ -1,0 +1,123 @@
+"""A model that is served: a bundle, prepared on a store, and all that is known of it beforehand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palette.online import OnlineReader
+from palette.online.remote import RemoteReader
+from palette.service.coding import Decoder, decoders_of
+from palette.service.metrics import Metrics, ModelMetrics
+from palette.service.settings import Settings
+from palette.service.stores import Stores, TimedReader
+from palette.serving import LocalPipeline
+from palette.serving.plan import output_types
+from palette.serving.steps import LookupStep, Plan
+
+__all__ = ["Model", "load_model"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle, prepared on a store.
+
+    Parameters
+    ----------
+    name, version : str
+        As the service calls it; the version is the bundle's checksum, shortened.
+    path : str
+        Where it was read.
+    loaded : datetime
+        When, naive UTC.
+    pipeline : LocalPipeline
+        Tells the status of each looked-up value.
+    reader : OnlineReader, optional
+        Where it reads, timed if it is elsewhere.
+    remote : bool
+        Whether that is elsewhere.
+    columns, outputs : dict of str to str
+        The columns of a request and of an answer, with their Spark types.
+    decoders : tuple
+        What makes Python values of JSON's.
+    metrics : ModelMetrics
+        What counts its answers.
+    statuses : tuple of str
+        The entries of an answer that tell statuses.
+    """
+
+    name: str
+    version: str
+    path: str
+    loaded: dt.datetime
+    pipeline: LocalPipeline
+    reader: OnlineReader | None
+    remote: bool
+    columns: dict[str, str]
+    outputs: dict[str, str]
+    decoders: tuple[tuple[str, Decoder], ...]
+    metrics: ModelMetrics
+    statuses: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``GET /v1/models`` tells."""
+        lookups = [step for step in self.pipeline.plan.steps if isinstance(step, LookupStep)]
+        return {
+            "name": self.name,
+            "version": self.version,
+            "loaded": self.loaded,
+            "columns": self.columns,
+            "outputs": self.outputs,
+            "features": {
+                column: f"{step.group.full_name}:{feature}:{','.join(step.join_keys)}"
+                for step in lookups
+                for column, feature in step.columns.items()
+            },
+        }
+
+
+def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics: Metrics) -> Model:
+    """Read a bundle, check it by its own rows, and prepare it on the store.
+
+    Raises
+    ------
+    DataError, DefinitionError, SnapshotError
+        If it is not whole, answers otherwise than it should, or the store lacks what it reads.
+    """
+    pipeline = LocalPipeline.load(path)
+    plan = pipeline.plan
+    reader = stores.reader(plan, name)
+    counts = metrics.model(name, plan)
+    remote = isinstance(reader, RemoteReader)
+    if isinstance(reader, RemoteReader):
+        reader = TimedReader(reader, counts.level)
+    # A plan that calls an output of its own so keeps it, and its values are not counted.
+    statuses = () if set(counts.statuses) & set(plan.outputs) else counts.statuses
+    pipeline = LocalPipeline(
+        plan, reader, on_store_error=settings.on_store_error, budget=settings.budget, status=bool(statuses)
+    )
+    columns = pipeline.request_columns
+    return Model(
+        name=name,
+        version=_version(path, plan),
+        path=str(Path(path).absolute()),
+        loaded=dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0),
+        pipeline=pipeline,
+        reader=reader,
+        remote=remote,
+        columns=columns,
+        outputs=output_types(plan),
+        decoders=decoders_of(columns),
+        metrics=counts,
+        statuses=statuses,
+    )
+
+
+def _version(path: str, plan: Plan) -> str:
+    manifest = Path(path) / "bundle.json"
+    content = manifest.read_bytes() if manifest.is_file() else json.dumps(plan.to_json()).encode()
+    return hashlib.sha256(content).hexdigest()[:12]

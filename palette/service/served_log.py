@@ -1,0 +1,192 @@
+"""The log of what was served, in Parquet: rows wait in a bounded queue, a thread writes them, no request waits."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palette.definitions import arrow_type
+from palette.errors import DefinitionError
+from palette.service.models import Model
+from palette.serving.stages.vectors import Sparse, dense
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Entry", "ServedLog"]
+
+# Model, microseconds, the row that came, the answer, the statuses of its looked-up values, whether the store failed.
+Entry = tuple[Model, int, Mapping[str, Any], Mapping[str, Any], tuple[str, ...], bool]
+PAUSE = 0.2
+# A sparse vector beyond this is not written out.
+WIDE = 4096
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing with a count."""
+
+
+class ServedLog:
+    """Writes served rows to ``DIRECTORY/MODEL/YYYY-MM-DD/TIME-PROCESS-NUMBER.parquet``.
+
+    A file has the columns ``served_at``, ``model``, ``version``, ``degraded``, and the structs ``request`` (columns
+    that the plan reads), ``result`` (its answer) and ``status`` (of each looked-up value). It appears whole, under
+    its name, or not at all.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Made if absent.
+    waiting : int
+        Rows that may wait; more are dropped.
+    rows, seconds : int, float
+        A file is finished when it has so many rows, or its first row is so old.
+    written, lost : callable
+        Told how many rows were written; how many were lost, and why: ``queue``, ``disk`` or ``type``.
+
+    Raises
+    ------
+    DefinitionError
+        If the directory cannot be written.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        waiting: int = 10_000,
+        rows: int = 50_000,
+        seconds: float = 60.0,
+        written: Callable[[int], None] = _nothing,
+        lost: Callable[[int, str], None] = _nothing,
+    ) -> None:
+        self._directory = Path(directory)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DefinitionError(f"--served-log {str(directory)!r} cannot be made: {error}") from error
+        if not os.access(self._directory, os.W_OK | os.X_OK):
+            raise DefinitionError(f"--served-log {str(directory)!r} cannot be written: change its rights")
+        self._waiting = waiting
+        self._rows = rows
+        self._seconds = seconds
+        self._written = written
+        self._lost = lost
+        self._queue: deque[Entry] = deque()
+        # The rows of each file that is not finished, and when the first of them came.
+        self._open: dict[tuple[str, str], tuple[float, list[Entry]]] = {}
+        self._numbers = itertools.count()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="palette-served-log", daemon=True)
+        self._thread.start()
+
+    def put(self, entry: Entry) -> None:
+        """Take a row, or drop it if too many wait."""
+        if len(self._queue) < self._waiting:
+            self._queue.append(entry)
+        else:
+            self._lost(1, "queue")
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ending.wait(PAUSE):
+            self._take()
+            self._finish(time.monotonic() - self._seconds)
+        self._take()
+        self._finish(float("inf"))
+
+    def _take(self) -> None:
+        for _ in range(len(self._queue)):
+            entry = self._queue.popleft()
+            name = entry[0].name, entry[0].version
+            _, rows = self._open.setdefault(name, (time.monotonic(), []))
+            rows.append(entry)
+            if len(rows) >= self._rows:
+                self._write(*self._open.pop(name)[1])
+
+    def _finish(self, oldest: float) -> None:
+        for name, (since, rows) in list(self._open.items()):
+            if since <= oldest:
+                del self._open[name]
+                self._write(*rows)
+
+    def _write(self, *rows: Entry) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        now = dt.datetime.now(dt.UTC)
+        model = rows[0][0]
+        try:
+            table = _table(model, rows)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            self._lost(len(rows), "type")
+            return
+        folder = self._directory / model.name / now.strftime("%Y-%m-%d")
+        name = f"{now.strftime('%H%M%S.%f')}-{os.getpid()}-{next(self._numbers)}.parquet"
+        unfinished = folder / f".{name}.unfinished"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, unfinished, compression="zstd")
+            unfinished.rename(folder / name)
+        except (OSError, pa.ArrowException):
+            unfinished.unlink(missing_ok=True)
+            self._lost(len(rows), "disk")
+            return
+        self._written(len(rows))
+
+
+def _table(model: Model, rows: tuple[Entry, ...]) -> pa.Table:
+    import pyarrow as pa
+
+    count = len(rows)
+    columns: dict[str, Any] = {
+        "served_at": pa.array([row[1] for row in rows], pa.timestamp("us", tz="UTC")),
+        "model": pa.array([model.name] * count, pa.string()),
+        "version": pa.array([model.version] * count, pa.string()),
+        "degraded": pa.array([row[5] for row in rows], pa.bool_()),
+    }
+    for part, maps, types in (
+        ("request", [row[2] for row in rows], model.columns),
+        ("result", [row[3] for row in rows], model.outputs),
+    ):
+        if types:
+            arrays = [_array([one.get(column) for one in maps], dtype) for column, dtype in types.items()]
+            columns[part] = pa.StructArray.from_arrays(arrays, list(types))
+    if model.statuses:
+        names = [name.removesuffix("__status") for name in model.statuses]
+        arrays = [pa.array(values, pa.string()) for values in zip(*(row[4] for row in rows), strict=True)]
+        columns["status"] = pa.StructArray.from_arrays(arrays, names)
+    return pa.table(columns)
+
+
+def _array(values: list[Any], dtype: str) -> pa.Array:
+    """Return a column: of unknown types as JSON, of vectors as lists."""
+    import pyarrow as pa
+
+    if dtype == "vector":
+        return pa.array([_dense(value) for value in values], pa.list_(pa.float64()))
+    if not dtype:
+        return pa.array([None if one is None else json.dumps(_dense(one), default=str) for one in values], pa.string())
+    arrow = pa.timestamp("us", tz="UTC") if dtype == "timestamp_ntz" else arrow_type(dtype)
+    if dtype in ("double", "float"):
+        # A whole number that a client sent for a double.
+        values = [float(value) if value.__class__ is int else value for value in values]
+    return pa.array(values, arrow)
+
+
+def _dense(value: Any) -> Any:
+    if isinstance(value, Sparse):
+        return dense(value) if value.size <= WIDE else None
+    return value

@@ -1,0 +1,178 @@
+"""Processes and signals: one server, or several that share a socket."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import uvicorn
+
+from dsl.errors import DslError
+from palette.errors import DefinitionError, PaletteError
+from palette.service.app import Service
+from palette.service.logs import configure, event
+from palette.service.metrics import MULTIPROCESS
+from palette.service.settings import Settings, read_tokens
+
+__all__ = ["serve"]
+
+BACKLOG = 2048
+FAILED = 3
+# Seconds before a worker that ended by itself is replaced.
+PAUSE = 1.0
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to end; return the exit code.
+
+    SIGTERM and SIGINT end it when the requests under way are answered; SIGHUP reads bundles, snapshot and tokens again.
+
+    Raises
+    ------
+    PaletteError, DslError
+        If it cannot start.
+    """
+    settings.check_open(read_tokens(settings.token_file))
+    configure()
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    with listening:
+        if settings.workers == 1:
+            return _run(settings, listening, f"http://{_bracketed(host)}:{port}")
+        return _Workers(settings, listening, f"http://{_bracketed(host)}:{port}").run()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise DefinitionError(
+            f"cannot listen on {settings.host}:{settings.port}: {error}; choose another --host or --port"
+        ) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
+    # Until the loop runs, a reload has nothing to read again; afterwards uvicorn raises the signal that ended it.
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else _ended)
+    service = Service(settings)
+    config = uvicorn.Config(
+        service,
+        backlog=BACKLOG,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    server = uvicorn.Server(config)
+    if url is not None:
+        event("listening", url=url, models=sorted(service.registry.models))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server.run(sockets=[listening])
+    event("ended")
+    return 0 if server.started else FAILED
+
+
+def _ended(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def _worker(settings: Settings, listening: socket.socket) -> None:
+    """Be one of several processes."""
+    configure()
+    try:
+        code = _run(settings, listening, None)
+    except (PaletteError, DslError) as error:
+        event("worker cannot start", logging.ERROR, reason=str(error))
+        code = FAILED
+    sys.exit(code)
+
+
+class _Workers:
+    """Starts processes, passes signals on to them, and replaces those that end by themselves."""
+
+    def __init__(self, settings: Settings, listening: socket.socket, url: str) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._settings = settings
+        self._listening = listening
+        self._url = url
+        self._processes: list[BaseProcess] = []
+        self._ending = False
+
+    def run(self) -> int:
+        with tempfile.TemporaryDirectory(prefix="palette-serve-") as home:
+            os.environ[MULTIPROCESS] = os.path.join(home, "metrics")
+            os.mkdir(os.environ[MULTIPROCESS])
+            self._settings = dataclasses.replace(self._settings, state=os.path.join(home, "bundles.json"))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._end)
+            signal.signal(signal.SIGHUP, self._pass_on)
+            self._processes = [self._start() for _ in range(self._settings.workers)]
+            event("listening", url=self._url, workers=self._settings.workers)
+            code = self._watch()
+            until = time.monotonic() + self._settings.shutdown_seconds + 5
+            for process in self._processes:
+                process.join(max(0.0, until - time.monotonic()))
+                if process.is_alive():
+                    process.kill()
+                    process.join()
+            return code
+
+    def _start(self) -> BaseProcess:
+        process = self._context.Process(target=_worker, args=(self._settings, self._listening))
+        process.start()
+        return process
+
+    def _watch(self) -> int:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        while not self._ending:
+            for place, process in enumerate(self._processes):
+                if process.is_alive() or self._ending:
+                    continue
+                if process.exitcode == FAILED:
+                    self._end(signal.SIGTERM, None)
+                    return FAILED
+                event("worker ended, another takes its place", logging.ERROR, code=process.exitcode)
+                if process.pid is not None:
+                    mark_process_dead(process.pid)
+                time.sleep(PAUSE)
+                self._processes[place] = self._start()
+            time.sleep(0.1)
+        return 0
+
+    def _end(self, _: int, __: Any) -> None:
+        self._ending = True
+        self._pass_on(signal.SIGTERM, None)
+
+    def _pass_on(self, number: int, _: Any) -> None:
+        for process in self._processes:
+            if process.pid is not None and process.is_alive():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
