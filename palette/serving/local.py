@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palette.errors import DataError
-from palette.online import GroupTable, OnlineReader, now_micros
+from palette.online import GroupTable, OnlineReader, now_micros, open_online
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.pipelines import is_saved, saved_plan
 from palette.serving.plan import Score, check_plan, request_columns
@@ -34,8 +34,10 @@ class LocalPipeline:
     ----------
     plan : Plan
         What to compute.
-    store : Snapshot, online store or FeatureStore, optional
-        Where features are read; only plans with look-ups need one. Of a FeatureStore its online store is used.
+    store : Snapshot, online store, FeatureStore or URI, optional
+        Where features are read; only plans with look-ups need one. Of a FeatureStore its online store is used; a URI
+        (``redis://...``, ``lmdb:DIRECTORY``, the directory of a snapshot) is opened by
+        :func:`palette.online.open_online`.
     on_store_error : {"raise", "default"}
         What a store does that fails or is too slow: raise :class:`palette.errors.StoreError`, or count what it does
         not tell as missing, so that defaults apply, and say so in the answer's entry ``__store_error``.
@@ -66,7 +68,7 @@ class LocalPipeline:
     def __init__(
         self,
         plan: Plan,
-        store: OnlineReader | FeatureStore | None = None,
+        store: OnlineReader | FeatureStore | str | Path | None = None,
         *,
         on_store_error: str = "raise",
         budget: float | None = None,
@@ -78,13 +80,17 @@ class LocalPipeline:
         # One tuple, exchanged whole: threads may score against different stores.
         self._ready: Ready | None = None
         self._recent: tuple[Ready, ...] = ()
+        if isinstance(store, (str, Path)):
+            store = open_online(store, plan.definitions)
         if store is not None or not self.needs_store:
             self._prepare(store)
         else:
             check_plan(plan)
 
     @classmethod
-    def load(cls, path: str | Path, store: OnlineReader | FeatureStore | None = None, **options: Any) -> LocalPipeline:
+    def load(
+        cls, path: str | Path, store: OnlineReader | FeatureStore | str | Path | None = None, **options: Any
+    ) -> LocalPipeline:
         """Read a bundle, or a plain PipelineModel that Spark ML saved.
 
         Of the latter the types of the input columns are not known, so values are taken as they come.

@@ -107,6 +107,19 @@ class Plan:
         names = (step.group.full_name for step in self.steps if isinstance(step, LookupStep))
         return tuple(dict.fromkeys(names))
 
+    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name, as they were at fit.
+
+        Raises
+        ------
+        DataError
+            If the plan does not read that group.
+        """
+        for step in self.steps:
+            if isinstance(step, LookupStep) and step.group.full_name == group:
+                return step.entity, step.group
+        raise DataError(f"the plan reads {', '.join(self.groups) or 'no feature group'}, not {group!r}")
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON holds it."""
         steps = []

@@ -11,7 +11,7 @@ import datetime as dt
 import pytest
 
 from palette.errors import DataError, StoreError, StoreTimeoutError
-from palette.online import MemoryStore
+from palette.online import LmdbStore, MemoryStore, Snapshot
 from palette.online.remote import RemoteReader
 from palette.serving import LocalPipeline
 from palette.serving.programs import STORE_ERROR
@@ -149,3 +149,16 @@ def test_what_a_request_holds(elsewhere):
         "o": "string",
         "num": "bigint",
     }
+
+
+def test_a_store_by_its_uri(elsewhere, expected, tmp_path):
+    Snapshot([elsewhere.rows.table(group) for group in KNOWN], at=NOW).save(tmp_path / "snapshot", memory_map=True)
+    LocalPipeline(PLAN).save(tmp_path / "bundle")
+    pipeline = LocalPipeline.load(tmp_path / "bundle", store=tmp_path / "snapshot")
+    assert pipeline.score_instances(ROWS, now=NOW) == expected
+    store = LmdbStore(tmp_path / "lmdb", KNOWN.__getitem__)
+    for group in KNOWN:
+        store.put(group, elsewhere.rows.table(group), settled=True)
+    store.close()
+    pipeline = LocalPipeline.load(tmp_path / "bundle", store=f"lmdb:{tmp_path / 'lmdb'}")
+    assert pipeline.score_instances(ROWS, now=NOW) == expected
