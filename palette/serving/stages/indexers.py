@@ -12,6 +12,7 @@ from palette.serving.saved import SavedFiles
 from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, register
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.labels import INTEGERS, numbers_of, place_of
+from palette.serving.stages.metadata import attribute_of
 from palette.serving.stages.models import live_params
 from palette.serving.stages.vectors import Sparse, active
 
@@ -139,7 +140,7 @@ class IndexToString(SavedStage):
     def from_schema(cls, stage: Any, schema: Any) -> IndexToString:
         """Return the local form of Spark's stage, labels taken from the metadata of the column if it has none."""
         params = live_params(stage)
-        found = schema[params["inputCol"]].metadata.get("ml_attr", {}).get("vals")
+        found = attribute_of(schema, params["inputCol"]).get("vals")
         return cls._of({**params, "labels": params.get("labels") or found}, stage.uid)
 
     @classmethod
