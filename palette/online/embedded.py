@@ -192,6 +192,10 @@ class _Environment:
         """Return the open file at a path."""
         key = (os.getpid(), str(path.resolve()))
         with cls._lock:
+            for process, place in list(cls._open):
+                if place == key[1] and process != key[0]:
+                    cls._open[process, place].handle.close()  # after a fork: it is the parent's
+                    del cls._open[process, place]
             found = cls._open.get(key)
             if found is None:
                 found = cls._open[key] = cls(path, size, readonly=readonly)

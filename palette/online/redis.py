@@ -138,9 +138,9 @@ class RedisStore(CodedStore):
             await asyncio.to_thread(self._take, replies, places, rows)
         return rows
 
-    def _commands(self, requests: Sequence[Request]) -> tuple[list[list[bytes]], list[list[tuple[int, Shelf]]]]:
+    def _commands(self, requests: Sequence[Request]) -> tuple[list[list[Any]], list[list[tuple[int, Shelf]]]]:
         """Return one command an entity key, and whose answers its replies are."""
-        commands: dict[bytes, list[bytes]] = {}
+        commands: dict[bytes, list[Any]] = {}
         places: list[list[tuple[int, Shelf]]] = []
         numbers: dict[bytes, int] = {}
         ways = self._ways
@@ -154,7 +154,7 @@ class RedisStore(CodedStore):
                 places[numbers[where]].append((at, shelf))
             else:
                 numbers[where] = len(places)
-                commands[where] = [b"HMGET", where, field]
+                commands[where] = ["HMGET", where, field]
                 places.append([(at, shelf)])
         return list(commands.values()), places
 

@@ -66,7 +66,8 @@ class Address:
         for name, variable in (("username", "PALETTE_REDIS_USERNAME"), ("password", "PALETTE_REDIS_PASSWORD")):
             if os.environ.get(variable) and not options.get(name):
                 options[name] = os.environ[variable]
-        return {**options, "protocol": 2}
+        # Without a name for the client the server is asked nothing before the first command.
+        return {**options, "protocol": 2, "driver_info": None}
 
     def pool(self) -> ConnectionPool:
         """Return redis-py's connection pool, which opens a connection when one is asked for."""
