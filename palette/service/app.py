@@ -96,6 +96,8 @@ class Service:
 
         with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test's server
             loop.add_signal_handler(signal.SIGHUP, hang_up)
+        if self.registry.stale:  # the signal came before there was anyone to hear it
+            hang_up()
         ticking = loop.create_task(self._tick())
         yield
         ticking.cancel()

@@ -86,10 +86,11 @@ class FeatureReader:
         running: dict[int, tuple[Any, Sequence[Request]]] = {}
         for place, row in enumerate(rows):
             try:
-                generator = self._run(self._decoded(row), now)
-                running[place] = generator, next(generator)
-            except StopIteration:
-                continue
+                decoded = self._decoded(row)
+                # A plan without look-ups is no generator.
+                if self._levels:
+                    generator = self._run(decoded, now)
+                    running[place] = generator, next(generator)
             except (PaletteError, DslError, ValueError, TypeError) as error:
                 answers[place] = error
         for level in self._levels:

@@ -120,6 +120,11 @@ class Registry:
             raise RefusedError(403, "forbidden", f"{path!r:.200} is not under --bundle-root")
         return found
 
+    @property
+    def stale(self) -> bool:
+        """Whether another worker has loaded a bundle that is not known here."""
+        return any(self._paths.get(name) != path for name, path in read_state(self.settings.state).items())
+
     async def reload(self) -> None:
         """Read all directories and the token file again; what cannot be read stays as it was."""
         async with self._loading:

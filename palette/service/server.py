@@ -74,7 +74,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
-    # Until the loop runs, a reload has nothing to read again; afterwards uvicorn raises the signal that ended it.
+    # Until the loop runs, a reload has nothing to read again.
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else _ended)
     service = Service(settings)
@@ -92,8 +92,13 @@ def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
     server = uvicorn.Server(config)
     if url is not None:
         event("listening", url=url, models=sorted(service.registry.models))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end(_: int, __: Any) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own while it runs; what comes just before it is heeded too.
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
     server.run(sockets=[listening])
     event("ended")
     return 0 if server.started else FAILED
@@ -136,6 +141,8 @@ class _Workers:
             self._processes = [self._start() for _ in range(self._settings.workers)]
             event("listening", url=self._url, workers=self._settings.workers)
             code = self._watch()
+            # One that was being started was not told.
+            self._pass_on(signal.SIGTERM, None)
             until = time.monotonic() + self._settings.shutdown_seconds + 5
             for process in self._processes:
                 process.join(max(0.0, until - time.monotonic()))

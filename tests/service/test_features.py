@@ -1,0 +1,70 @@
+"""POST /features: values, statuses and ages of what a model looks up."""
+
+from __future__ import annotations
+
+import pytest
+
+from palette.service import stores
+from tests.service.asked import BODY, Asked, basis_plan, saved
+from tests.service.test_scoring import Elsewhere
+
+FEATURES = "/v1/models/eta/features"
+
+
+@pytest.fixture(params=["in memory", "elsewhere"])
+def asked(request, tmp_path, monkeypatch):
+    if request.param == "elsewhere":
+        store = Elsewhere()
+        monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    return Asked(saved(tmp_path))
+
+
+def test_values_with_status_and_age(asked):
+    answer = asked.post(FEATURES, {**BODY, "now": "2026-01-01T12:30:00Z"}).json()
+    assert answer["now"] == "2026-01-01T12:30:00Z"
+    assert answer["result"]["a"] == {
+        "value": 1.5,
+        "status": "present",
+        "feature": "restaurant:fg:x:r_id",
+        "key": {"uuid": "r1"},
+        "event_time": "2026-01-01T11:00:00Z",
+        "age_seconds": 5400.0,
+    }
+    assert (answer["result"]["wrote"]["value"], answer["result"]["wrote"]["status"]) == (None, "null")
+    assert answer["result"]["v"] == {
+        "value": [1.0, 2.0],
+        "status": "present",
+        "feature": "route:pairs:v:city,num",
+        "key": {"origin": "EWR", "number": 7},
+        "event_time": None,
+        "age_seconds": None,
+    }
+
+
+def test_expired_and_missing(asked):
+    late = asked.post(FEATURES, {**BODY, "now": "2026-01-01T13:00:00.000001Z"}).json()["result"]["a"]
+    assert (late["value"], late["status"], late["age_seconds"]) == (None, "expired", 7200.000001)
+    unknown = asked.post(FEATURES, {"row": {"r_id": "r9"}, "now": BODY["now"]}).json()["result"]["a"]
+    assert (unknown["value"], unknown["status"], unknown["age_seconds"]) == (None, "missing", None)
+    assert unknown["key"] == {"uuid": "r9"}
+
+
+def test_a_batch(asked):
+    rows = [BODY["row"], {"r_id": 5}, 7, {}, {"r_id": "r1", "city": 3}]
+    results = asked.post(FEATURES, {"rows": rows, "now": BODY["now"]}).json()["results"]
+    assert [result.get("kind") for result in results] == [None, "row", "row", None, "row"]
+    assert results[0]["v"]["value"] == [1.0, 2.0]
+    assert results[3]["a"]["status"] == "missing"
+    answer = asked.post(FEATURES, {"row": {"r_id": 5}})
+    assert (answer.status_code, answer.json()["kind"]) == (422, "row")
+    assert asked.post(FEATURES, {"rows": [], "now": BODY["now"]}).json()["results"] == []
+
+
+def test_a_moment_before_the_snapshot(tmp_path):
+    answer = Asked(saved(tmp_path)).post(FEATURES, {"row": {}, "now": "2020-01-01"})
+    assert (answer.status_code, answer.json()["kind"]) == (422, "now")
+
+
+def test_a_model_that_looks_nothing_up(tmp_path):
+    settings = saved(tmp_path, basis_plan({"x": "nVal('basis:x')"}, x="double"))
+    assert Asked(settings).post(FEATURES, {"row": {"x": 1}}).json()["result"] == {}

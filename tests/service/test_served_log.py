@@ -1,0 +1,127 @@
+"""The log of served features: whole files, bounded waiting, counted losses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from palette.errors import DefinitionError
+from palette.service.served_log import ServedLog
+from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.steps import Plan
+from tests.service.asked import BODY, Asked, basis_plan, saved
+from tests.serving.test_plan import HOUR, NOW
+
+SCORE = "/v1/models/eta/score"
+
+
+def files(home):
+    return sorted(path for path in home.rglob("*") if path.is_file())
+
+
+def test_what_was_served_is_read_back(tmp_path):
+    asked = Asked(replace(saved(tmp_path), served_log=str(tmp_path / "log")))
+    asked.post(SCORE, BODY)
+    asked.post(SCORE, {"rows": [{"r_id": "r9"}, {"r_id": 5}], "now": BODY["now"]})
+    asked.post(SCORE, {"row": {"r_id": 5}})
+    asked.service._log.close()
+    (file,) = files(tmp_path / "log")
+    assert file.suffix == ".parquet"
+    assert file.parent.parent == tmp_path / "log/eta"
+    first, second = pq.read_table(file).to_pylist()
+    assert first["served_at"] == NOW.replace(tzinfo=dt.UTC)
+    assert (first["model"], len(first["version"]), first["degraded"]) == ("eta", 12, False)
+    assert first["request"] == {"r_id": "r1", "city": "ewr", "o": None, "num": 7}
+    assert first["result"] == {
+        "a": 1.5, "b": 3, "when": (NOW - HOUR).replace(tzinfo=dt.UTC), "wrote": None, "city": "EWR", "sum": 4.5,
+        "v": [1.0, 2.0],
+    }  # fmt: skip
+    assert first["status"] == {"a": "present", "b": "present", "when": "present", "wrote": "null", "v": "present"}
+    assert set(second["status"].values()) == {"missing"}
+    assert asked.metrics()["palette_served_log_rows_total"] == 2
+
+
+def test_values_of_all_kinds(tmp_path):
+    plan = Plan(
+        (*basis_plan({"y": "nVal('basis:x') * 2"}, x="double").steps, VectorAssembler(("y", "w"), ("f",), "keep")),
+        ("y", "f"),
+        {"w": "vector"},
+    )
+    asked = Asked(replace(saved(tmp_path, plan), served_log=str(tmp_path / "log")))
+    for row in ({"x": 1, "w": [2]}, {"x": "NaN", "w": {"size": 2000, "indices": [1], "values": [3]}}, {"x": None}):
+        asked.post(SCORE, {"row": row})
+    asked.service._log.close()
+    (file,) = files(tmp_path / "log")
+    table = pq.read_table(file)
+    assert table.schema.field("result").type == pa.struct([("y", pa.float64()), ("f", pa.list_(pa.float64()))])
+    rows = table.to_pylist()
+    assert rows[0]["result"] == {"y": 2.0, "f": [2.0, 2.0]}
+    assert rows[1]["request"]["x"] != rows[1]["request"]["x"]
+    assert len(rows[1]["result"]["f"]) == 2001
+    assert rows[1]["request"]["w"][:2] == [0.0, 3.0]
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A model, an entry of it, and what its log told."""
+    model = Asked(saved(tmp_path)).service.registry.models["eta"]
+    answer = dict.fromkeys(model.outputs)
+    told = []
+    return (model, 0, {}, answer, ("missing",) * len(model.statuses), False), told
+
+
+def test_files_are_finished_by_rows_and_by_age(tmp_path, served):
+    entry, told = served
+    log = ServedLog(tmp_path / "log", rows=10, seconds=0.1, written=told.append)
+    for _ in range(25):
+        log.put(entry)
+    until = time.monotonic() + 10
+    while sum(told) < 25 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert told == [10, 10, 5]
+    log.close()
+    assert sum(pq.read_metadata(file).num_rows for file in files(tmp_path / "log")) == 25
+
+
+def test_more_than_may_wait_is_dropped_and_counted_at_once(tmp_path, served, monkeypatch):
+    entry, told = served
+    held = threading.Event()
+    monkeypatch.setattr(ServedLog, "_take", lambda self: held.wait(10))
+    log = ServedLog(tmp_path / "log", waiting=100, lost=lambda count, reason: told.append(reason))
+    started = time.perf_counter()
+    for _ in range(1000):
+        log.put(entry)
+    assert time.perf_counter() - started < 1
+    assert told == ["queue"] * 900
+    held.set()
+    log.close()
+
+
+def test_a_disk_that_fails_costs_rows_and_nothing_else(tmp_path, served, monkeypatch):
+    entry, told = served
+    monkeypatch.setattr(pq, "write_table", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+    log = ServedLog(tmp_path / "log", lost=lambda count, reason: told.append((count, reason)))
+    log.put(entry)
+    log.close()
+    assert told == [(1, "disk")]
+    assert files(tmp_path / "log") == []
+
+
+def test_rows_that_no_column_holds_are_counted(tmp_path, served):
+    entry, told = served
+    log = ServedLog(tmp_path / "log", lost=lambda count, reason: told.append((count, reason)))
+    log.put((*entry[:2], {"num": "seven"}, *entry[3:]))
+    log.close()
+    assert told == [(1, "type")]
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DefinitionError, match=r"--served-log .* cannot be made"):
+        ServedLog(tmp_path / "file" / "log")
