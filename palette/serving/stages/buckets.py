@@ -189,6 +189,6 @@ def _binary_vector(vector: Vector, threshold: float) -> Vector:
         return vector_of(len(vector), ones)
     ones_and_zeros = [1.0] * len(vector)
     for index, value in active(vector):
-        if value and value <= threshold:
+        if value <= threshold:
             ones_and_zeros[index] = 0.0
     return ones_and_zeros
