@@ -49,6 +49,9 @@ def serve(
     log_rows: Annotated[int, typer.Option(help="Rows after which a file is finished.")] = 50_000,
     log_seconds: Annotated[float, typer.Option(help="Seconds after which it is.")] = 60.0,
     access_log: Annotated[bool, typer.Option(help="Log each request.")] = False,
+    drain_seconds: Annotated[
+        float, typer.Option(help="Seconds to go on after SIGTERM, not ready, so that nobody is sent here.", min=0)
+    ] = 0.0,
     shutdown_seconds: Annotated[int, typer.Option(help="Seconds to answer what is under way.", min=1)] = 30,
 ) -> None:
     """Answer requests to score rows, over HTTP.
@@ -77,6 +80,7 @@ def serve(
         log_rows=log_rows,
         log_seconds=log_seconds,
         access_log=access_log,
+        drain_seconds=drain_seconds,
         shutdown_seconds=shutdown_seconds,
     )
     raise typer.Exit(run(settings))

@@ -53,6 +53,8 @@ class Service:
         tokens = read_tokens(settings.token_file) if tokens is None else tokens
         settings.check_open(tokens)
         self._log = self._served_log()
+        # Whether the service was told to end: it still answers, and is not ready for more.
+        self.ending = False
         self._checked: tuple[float, str] | None = None
         self._app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan)
         self._gate = Gate(self._app, Tokens(tokens), settings, self.metrics)
@@ -155,6 +157,8 @@ class Service:
         return _json({"status": "ok"})
 
     async def _readyz(self, _: Request) -> Response:
+        if self.ending:
+            return _json({"status": "ending"}, 503)
         now = time.monotonic()
         if self._checked is None or self._checked[0] < now - PERIOD:
             try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from palette.errors import PaletteError, SnapshotError, StoreError, StoreTimeoutError, nearest
 from palette.serving import RowRejectedError
 
-__all__ = ["KINDS", "RefusedError", "kind_of", "problem_of", "unknown_model"]
+__all__ = ["KINDS", "RefusedError", "kind_of", "problem_of", "reason_of", "unknown_model"]
 
 KINDS = (
     "request",
@@ -80,3 +80,9 @@ def unknown_model(name: str, known: Iterable[str]) -> RefusedError:
     return RefusedError(
         404, "unknown_model", f"no model {name!r:.80}{nearest(name[:80], known)} (models: {', '.join(known)})"
     )
+
+
+def reason_of(error: Exception) -> str:
+    """Return what the log says of a bundle that cannot be loaded: no values of its self-test."""
+    text = str(error)
+    return text.split(": ")[0] if "self-test" in text else text

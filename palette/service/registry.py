@@ -15,7 +15,7 @@ from palette.service.gate import Gate, Tokens
 from palette.service.logs import event
 from palette.service.metrics import Metrics
 from palette.service.models import Model, load_model
-from palette.service.problems import RefusedError, unknown_model
+from palette.service.problems import RefusedError, reason_of, unknown_model
 from palette.service.scoring import Scorer
 from palette.service.served_log import ServedLog
 from palette.service.settings import Settings, read_tokens
@@ -140,7 +140,7 @@ class Registry:
                     self._exchange(await asyncio.to_thread(self._load, name, path, stores))
                 except (PaletteError, DslError) as error:
                     failed = True
-                    event("model stays as it was", logging.ERROR, model=name, path=path, reason=_reason(error))
+                    event("model stays as it was", logging.ERROR, model=name, path=path, reason=reason_of(error))
             if not failed:
                 self.stores = stores
 
@@ -149,9 +149,3 @@ class Registry:
         if self._gate.tokens:
             raise PaletteError("there are none now; a service that asked for tokens goes on asking")
         return ()
-
-
-def _reason(error: Exception) -> str:
-    """Return what the log says of a bundle that cannot be loaded: no values of its self-test."""
-    text = str(error)
-    return text.split(": ")[0] if "self-test" in text else text

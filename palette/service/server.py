@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -22,6 +23,7 @@ from palette.errors import DefinitionError, PaletteError
 from palette.service.app import Service
 from palette.service.logs import configure, event
 from palette.service.metrics import MULTIPROCESS
+from palette.service.problems import reason_of
 from palette.service.settings import Settings, read_tokens
 
 __all__ = ["serve"]
@@ -89,19 +91,40 @@ def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
         proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, service)
     if url is not None:
         event("listening", url=url, models=sorted(service.registry.models))
-
-    def end(_: int, __: Any) -> None:
-        server.should_exit = True
-
-    # uvicorn has handlers of its own while it runs; what comes just before it is heeded too.
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    # uvicorn sets these itself while it runs; what comes just before it is heeded too.
+    signal.signal(signal.SIGTERM, server.handle_exit)
+    signal.signal(signal.SIGINT, server.handle_exit)
     server.run(sockets=[listening])
     event("ended")
     return 0 if server.started else FAILED
+
+
+class _Server(uvicorn.Server):
+    """Says that it is not ready before it ends, so that nobody is sent to it any more."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+        self._until: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as uvicorn has it
+        """Begin to end; at the second SIGINT end at once."""
+        first = self._until is None
+        self._service.ending = True
+        if first:
+            self._until = time.monotonic() + self._service.settings.drain_seconds
+        elif sig == signal.SIGINT:
+            self._until = 0.0
+            self.force_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell uvicorn's loop, ten times a second, whether to end."""
+        if self._until is not None and time.monotonic() >= self._until:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def _ended(number: int, _: Any) -> None:
@@ -114,7 +137,7 @@ def _worker(settings: Settings, listening: socket.socket) -> None:
     try:
         code = _run(settings, listening, None)
     except (PaletteError, DslError) as error:
-        event("worker cannot start", logging.ERROR, reason=str(error))
+        event("worker cannot start", logging.ERROR, reason=reason_of(error))
         code = FAILED
     sys.exit(code)
 
@@ -143,7 +166,7 @@ class _Workers:
             code = self._watch()
             # One that was being started was not told.
             self._pass_on(signal.SIGTERM, None)
-            until = time.monotonic() + self._settings.shutdown_seconds + 5
+            until = time.monotonic() + self._settings.drain_seconds + self._settings.shutdown_seconds + 5
             for process in self._processes:
                 process.join(max(0.0, until - time.monotonic()))
                 if process.is_alive():

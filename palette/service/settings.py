@@ -52,6 +52,8 @@ class Settings:
         Rows that may wait to be logged; rows and seconds after which a file is finished.
     access_log : bool
         Whether each request is a line of the log.
+    drain_seconds : float
+        Seconds between being told to end and taking no more connections; ``/readyz`` says so meanwhile.
     shutdown_seconds : int
         Seconds that requests under way have when the service is told to end.
     state : str, optional
@@ -77,6 +79,7 @@ class Settings:
     log_rows: int = 50_000
     log_seconds: float = 60.0
     access_log: bool = False
+    drain_seconds: float = 0.0
     shutdown_seconds: int = 30
     state: str | None = None
 

@@ -99,7 +99,7 @@ def test_bundles_are_exchanged_without_a_lost_request(bundles):
 def test_an_end_answers_what_is_under_way_and_writes_what_waits(tmp_path):
     settings = saved(tmp_path)
     (_, bundle) = settings.bundles[0]
-    with Running(bundle, "--store", settings.store, "--served-log", tmp_path / "log") as running:
+    with Running(bundle, "--store", settings.store, "--served-log", tmp_path / "log", "--drain-seconds", 1) as running:
         rows = [BODY["row"]] * 1000
         answers = []
 
@@ -113,12 +113,19 @@ def test_an_end_answers_what_is_under_way_and_writes_what_waits(tmp_path):
         until = time.monotonic() + 20
         while not answers and time.monotonic() < until:
             time.sleep(0.001)
-        assert running.end() == 0
+        running.process.terminate()
+        until = time.monotonic() + 0.8
+        while httpx.get(running.url + "/readyz").status_code == 200 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert httpx.get(running.url + "/readyz").json() == {"status": "ending"}
+        ask()
+        assert running.process.wait(30) == 0
         for client in clients:
             client.join()
-        assert running.wait_for("ended", seconds=1)
+    assert "ended" in [line["event"] for line in running.log]
+    assert answers == [200] * 6
     written = [pq.read_metadata(file).num_rows for file in (tmp_path / "log").rglob("*.parquet")]
-    assert sum(written) == 1000 * answers.count(200) >= 1000
+    assert sum(written) == 6000
     with pytest.raises(httpx.TransportError):
         httpx.get(running.url + "/healthz")
 
