@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
 from palette.definitions import FeatureGroup
@@ -15,7 +15,7 @@ from palette.online.coded import CodedStore, Shelf
 from palette.online.keys import is_absent
 from palette.online.reader import now_micros
 from palette.online.redis_cluster import ClusterWire
-from palette.online.redis_script import ALWAYS, NEWEST, PUT, PUT_SHA, SETTLED
+from palette.online.redis_script import ALWAYS, NEWEST, PUT, SETTLED, Writing
 from palette.online.redis_url import Address
 from palette.online.redis_wire import Command, Wire, failure, library, refusal
 from palette.online.remote import Definitions, Request, Row, newest
@@ -86,7 +86,9 @@ class RedisStore(CodedStore):
         self._slack = None if expire_after is None else expire_after // MICROSECOND
         wire = ClusterWire if self._address.cluster else Wire
         self._wire: Wire | ClusterWire = wire(repr(self), self._address.pool(), max_connections)
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+        # For each event loop a client, and what closes it.
+        self._clients: weakref.WeakKeyDictionary[Any, tuple[Any, AsyncGenerator[Any, None]]]
+        self._clients = weakref.WeakKeyDictionary()
         self._redis, _ = library()
         self._ways: dict[str, tuple[bytes, bytes, Shelf]] = {}
 
@@ -94,13 +96,30 @@ class RedisStore(CodedStore):
         return f"RedisStore({self._address.shown!r})"
 
     def close(self) -> None:
-        """Close the connections that are free; those of event loops with :meth:`close_async`."""
+        """Close the connections that are free; those of an event loop close with it, or with :meth:`close_async`."""
         self._wire.close()
 
     async def close_async(self) -> None:
-        """Close the connections of the running event loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
+        """Close the connections of the running event loop, which closes them at its end as well."""
+        found = self._clients.get(asyncio.get_running_loop())
+        if found is not None:
+            await found[1].aclose()
+
+    async def _client(self) -> Any:
+        loop = asyncio.get_running_loop()
+        found = self._clients.get(loop)
+        if found is None:
+            keeper = self._kept(loop)
+            found = self._clients[loop] = (await anext(keeper), keeper)
+        return found[0]
+
+    async def _kept(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Any, None]:
+        """Keep a client until the event loop shuts down, which ends its generators before it closes."""
+        client = self._address.client_async()
+        try:
+            yield client
+        finally:
+            self._clients.pop(loop, None)
             await client.aclose()
 
     def _forget(self, group: str) -> None:
@@ -184,9 +203,7 @@ class RedisStore(CodedStore):
     async def _exchange_async(self, commands: Sequence[Command], seconds: float) -> list[Any]:
         if seconds <= 0:
             raise StoreTimeoutError(f"{self!r}: no time was left to ask it")
-        client = self._clients.get(asyncio.get_running_loop())
-        if client is None:
-            client = self._clients[asyncio.get_running_loop()] = self._address.client_async()
+        client = await self._client()
         try:
             async with asyncio.timeout(seconds):
                 if len(commands) == 1:
@@ -210,7 +227,7 @@ class RedisStore(CodedStore):
         codec, encode_key = shelf.codec, shelf.encode_key
         mode = ALWAYS if shelf.schema.as_they_come else SETTLED if settled else NEWEST
         rows = [
-            _Writing(head + encode_key(key), codec.encode(row), row, self._expiry(row[0], shelf))
+            Writing(head + encode_key(key), codec.encode(row), row, self._expiry(row[0], shelf))
             for key, row in newest(packed, settled=settled).items()
         ]
         return self._write(rows, field, shelf, mode)
@@ -227,7 +244,7 @@ class RedisStore(CodedStore):
             return sum(sum(self._exchange([("HDEL", one, field) for one in chunk])) for chunk in chunks)
         tombstone = shelf.codec.tombstone(moment)
         expiry = self._expiry(STATIC if shelf.schema.timestamp is None else moment, shelf)
-        return self._write([_Writing(one, tombstone, moment, expiry) for one in where], field, shelf, NEWEST)
+        return self._write([Writing(one, tombstone, moment, expiry) for one in where], field, shelf, NEWEST)
 
     def _expiry(self, event: int, shelf: Shelf) -> bytes:
         """Return when a key may go, in milliseconds; nothing if never."""
@@ -235,12 +252,12 @@ class RedisStore(CodedStore):
             return b""
         return b"%d" % min((event + shelf.ttl + self._slack) // 1000, LATEST_EXPIRY)
 
-    def _write(self, rows: Sequence[_Writing], field: bytes, shelf: Shelf, mode: str) -> int:
+    def _write(self, rows: Sequence[Writing], field: bytes, shelf: Shelf, mode: str) -> int:
         taken = 0
         schema = shelf.schema
         note: Command = ("HSET", self._notes, f"{schema.group}/{schema.fingerprint.hex()}", schema.text)
         for start in range(0, len(rows), CHUNK):
-            waiting: list[_Writing] = list(rows[start : start + CHUNK])
+            waiting: list[Writing] = list(rows[start : start + CHUNK])
             notes = [note]
             while waiting:
                 commands = [one.command(field, mode) for one in waiting]
@@ -274,19 +291,3 @@ class RedisStore(CodedStore):
             if isinstance(reply, Exception):
                 raise refusal(repr(self), reply) from reply
         return replies
-
-
-class _Writing:
-    """A value on its way: a row, or a deletion at a moment."""
-
-    __slots__ = ("data", "expected", "expiry", "new", "where")
-
-    def __init__(self, where: bytes, data: bytes, new: Row | int, expiry: bytes) -> None:
-        self.where = where
-        self.data = data
-        self.new = new
-        self.expiry = expiry
-        self.expected = b""
-
-    def command(self, field: bytes, mode: str) -> Command:
-        return ("EVALSHA", PUT_SHA, b"1", self.where, field, self.data, mode, self.expected, self.expiry)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
-__all__ = ["ALWAYS", "NEWEST", "PUT", "PUT_SHA", "SETTLED"]
+__all__ = ["ALWAYS", "NEWEST", "PUT", "SETTLED", "Writing"]
 
 NEWEST, SETTLED, ALWAYS = "newest", "settled", "always"
 
@@ -63,3 +64,35 @@ if string.byte(new, 2) > 1 and not row then return 2 end
 return 1
 """
 PUT_SHA = hashlib.sha1(PUT.encode(), usedforsecurity=False).hexdigest()
+
+
+class Writing:
+    """A value on its way: a row, or a deletion at a moment.
+
+    Parameters
+    ----------
+    where, data : bytes
+        Key and value.
+    new : tuple or int
+        What the value says: the packed row, or the moment of the deletion.
+    expiry : bytes
+        When the key may go, in milliseconds; empty if never.
+
+    Attributes
+    ----------
+    expected : bytes
+        The old value over which the caller found it to win; empty until then.
+    """
+
+    __slots__ = ("data", "expected", "expiry", "new", "where")
+
+    def __init__(self, where: bytes, data: bytes, new: tuple[Any, ...] | int, expiry: bytes) -> None:
+        self.where = where
+        self.data = data
+        self.new = new
+        self.expiry = expiry
+        self.expected = b""
+
+    def command(self, field: bytes, mode: str) -> tuple[Any, ...]:
+        """Return the command that runs the script."""
+        return ("EVALSHA", PUT_SHA, b"1", self.where, field, self.data, mode, self.expected, self.expiry)

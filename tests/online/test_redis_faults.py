@@ -201,6 +201,21 @@ def test_event_loops_have_connections_of_their_own(store):
     assert asyncio.run(many()) == asyncio.run(many()) == [1.0] * 20
 
 
+def test_connections_close_with_their_event_loop(store, server):
+    def open_ones():
+        return len(server.client().client_list(_type="normal"))
+
+    before = open_ones()
+    during = asyncio.run(during_a_fetch(store, open_ones))
+    assert during == before + 1
+    assert open_ones() == before
+
+
+async def during_a_fetch(store, count):
+    await store.fetch_async(REQUESTS)
+    return count()
+
+
 def test_a_cancelled_fetch_leaves_no_answer_behind(store, server):
     async def cancelled():
         with server.paused():
