@@ -55,6 +55,8 @@ class IsotonicRegressionModel(Regressor):
     def _of(
         cls, params: Mapping[str, Any], boundaries: Sequence[float], predictions: Sequence[float]
     ) -> IsotonicRegressionModel:
+        if not params["predictionCol"]:
+            raise DataError(f"{cls.kind}: predictionCol is empty; Spark needs a name")
         return cls(
             **regressor_fields(params),
             size=-1,

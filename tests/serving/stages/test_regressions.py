@@ -11,6 +11,7 @@ from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.ml.regression import AFTSurvivalRegression, FMRegressor, IsotonicRegression
 from pyspark.sql import types as T
 
+from palette.errors import DataError
 from palette.serving.stages import local_form
 from palette.serving.testing import assert_same_stage
 
@@ -63,8 +64,9 @@ def test_isotonic(spark, training, rows, isotonic):
     assert_same_stage(model.setFeatureIndex(2), rows)
     model = IsotonicRegression(labelCol="y", featuresCol="x", predictionCol="p", isotonic=isotonic).fit(training)
     form = local_form(model)
-    middles = [left + (right - left) / 3 for left, right in zip(form.boundaries, form.boundaries[1:], strict=False)]
-    numbers = [*NUMBERS, None, *form.boundaries, *middles]
+    pairs = list(zip(form.boundaries, form.boundaries[1:], strict=False))
+    between = [left + (right - left) * share for left, right in pairs for share in (0.1, 0.3, 0.6, 0.7, 0.9)]
+    numbers = [*NUMBERS, None, *form.boundaries, *between]
     assert_same_stage(model, spark.createDataFrame([(number,) for number in numbers], "x double"))
 
 
@@ -80,6 +82,14 @@ def test_isotonic_with_zeros_of_both_signs(spark):
 def test_isotonic_of_one_point(spark):
     model = IsotonicRegression(labelCol="y", featuresCol="x").fit(spark.createDataFrame([(0.0, 2.0)], ["x", "y"]))
     assert_same_stage(model, spark.createDataFrame([(x,) for x in (*NUMBERS, None)], "x double"))
+
+
+def test_isotonic_needs_a_column(training):
+    model = IsotonicRegression(labelCol="y").fit(training).setPredictionCol("")
+    with pytest.raises(DataError, match="predictionCol is empty"):
+        local_form(model)
+    with pytest.raises(Exception, match="FIELD_NOT_FOUND"):
+        model.transform(training)
 
 
 def test_isotonic_refuses_short_vectors(spark, training):
