@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -10,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
+from palette.service.bodies import Bodies, GoneError, Receive
 from palette.service.coding import dumps
 from palette.service.logs import event
 from palette.service.metrics import Metrics
@@ -19,7 +19,6 @@ from palette.service.settings import Settings
 __all__ = ["Gate", "Handler", "Tokens"]
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
-Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 Handler: TypeAlias = "Callable[[bytes], Awaitable[bytes]]"
 
@@ -90,8 +89,7 @@ class Gate:
         self._app = app
         self.tokens = tokens
         self.fast: dict[str, Handler] = {}
-        self._max_body = settings.max_body
-        self._body_seconds = settings.body_seconds
+        self._bodies = Bodies(settings.max_body, settings.body_seconds)
         self._access_log = settings.access_log
         self._metrics = metrics
         self._seen: dict[tuple[str, int], tuple[Any, Any]] = {}
@@ -109,7 +107,7 @@ class Gate:
                 self.tokens.check(scope["headers"])
             handler = self.fast.get(path)
             if handler is not None and scope["method"] == "POST":
-                content = await handler(await self._body(receive))
+                content = await handler(await self._bodies.read(receive))
                 status = 200
                 await _answer(send, 200, content)
             else:
@@ -118,7 +116,7 @@ class Gate:
             status = problem.status
             self._metrics.errors.labels(problem.kind).inc()
             await _refuse(send, problem)
-        except _GoneError:
+        except GoneError:
             status = 499
         except Exception:  # noqa: BLE001  the last resort: an answer, and a line in the log
             self._metrics.errors.labels("internal").inc()
@@ -140,56 +138,9 @@ class Gate:
             method = scope["method"]
             event("request", method=method, route=route, model=model, status=status, seconds=round(seconds, 6))
 
-    async def _body(self, receive: Receive) -> bytes:
-        """Return the body, all of it within the bounds.
-
-        Raises
-        ------
-        RefusedError
-            413 if it is too long, 408 if it takes too long.
-        """
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                message = await receive()
-                body: bytes = message.get("body", b"")
-                if message.get("more_body"):
-                    body = await self._rest(body, receive)
-        except TimeoutError:
-            raise RefusedError(
-                408,
-                "too_slow",
-                f"the body did not arrive within {self._body_seconds:g} s",
-                {"connection": "close"},
-            ) from None
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        self._check_size(len(body))
-        return body
-
-    async def _rest(self, first: bytes, receive: Receive) -> bytes:
-        parts, size, more = [first], len(first), True
-        while more:
-            self._check_size(size)
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _GoneError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            more = message.get("more_body", False)
-        return b"".join(parts)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._max_body:
-            raise RefusedError(
-                413,
-                "too_large",
-                f"the body is larger than {self._max_body:,} bytes; send fewer rows, or raise --max-body",
-                {"connection": "close"},
-            )
-
     async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Let the application answer; it gets the whole body, and never more than the bounds allow."""
-        body = await self._body(receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else None
+        body = await self._bodies.read(receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else None
         status = 500
         given = body is None
 
@@ -208,10 +159,6 @@ class Gate:
 
         await self._app(scope, replay, watched)
         return status
-
-
-class _GoneError(Exception):
-    """The client went away."""
 
 
 def route_of(path: str) -> str:
