@@ -44,7 +44,6 @@ NASTY = [
 REFUSED = [
     None,
     Vectors.dense([1.0, 2.0]),
-    Vectors.dense([1.0, 2.0, 3.0, 4.0]),
     Vectors.sparse(4, [3], [1.0]),
 ]
 
