@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from palette._version import __version__
 from palette.cli import main
 from palette.cli.commands import app
 from palette.service import server
+from palette.service.metrics import Metrics
+from palette.service.problems import KINDS
 from palette.serving import LocalPipeline
 from tests.service.asked import basis_plan
 
@@ -73,3 +77,13 @@ def test_without_its_libraries_it_says_how_to_get_them(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(SystemExit, match=r"pip install 'palette-features\[server\]'"):
         main()
+
+
+def test_options_and_figures_are_documented():
+    text = (Path(__file__).parent.parent.parent / "docs/serving.md").read_text("utf-8")
+    options = {option for parameter in get_command(app).commands["serve"].params for option in parameter.opts}
+    assert [option for option in options if option.startswith("--") and f"`{option}`" not in text] == []
+    figures = re.findall(r"^# TYPE (\w+)", Metrics().render().decode(), re.MULTILINE)
+    assert len(figures) > 10
+    assert [figure for figure in figures if f"`{figure}`" not in text] == []
+    assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
