@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from palette.serving.stages import (
     assembler,
+    bayes,
     buckets,
+    clusters,
+    counts,
     encoders,
     factorization,
     glm,
+    hashing,
     imputer,
     indexers,
     interaction,
@@ -20,6 +24,9 @@ from palette.serving.stages import (
     scalers,
     selectors,
     survival,
+    text,
+    tree_classification,
+    tree_regression,
 )
 from palette.serving.stages.base import (
     Bind,
@@ -41,10 +48,14 @@ __all__ = [
     "RowRejectedError",
     "SavedStage",
     "assembler",
+    "bayes",
     "buckets",
+    "clusters",
+    "counts",
     "encoders",
     "factorization",
     "glm",
+    "hashing",
     "imputer",
     "indexers",
     "interaction",
@@ -64,4 +75,7 @@ __all__ = [
     "stage_from_json",
     "stage_to_json",
     "survival",
+    "text",
+    "tree_classification",
+    "tree_regression",
 ]

@@ -1,0 +1,238 @@
+"""The hashing trick: text and numbers at places of a vector that a hash tells."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache, partial
+from typing import Any
+
+from palette.errors import DataError
+from palette.serving.saved import SavedFiles
+from palette.serving.stages.base import Bind, SavedStage, register
+from palette.serving.stages.columns import columns_of
+from palette.serving.stages.models import live_params
+from palette.serving.stages.text import words
+from palette.serving.stages.vectors import Vector, vector_of
+
+__all__ = ["FeatureHasher", "HashingTF", "java_text", "murmur3"]
+
+SEED = 42
+_FLOAT = struct.Struct("f")
+
+
+def murmur3(data: bytes, seed: int = SEED) -> int:
+    """Return MurmurHash3 (x86, 32 bits) as a signed integer.
+
+    Examples
+    --------
+    >>> murmur3(b""), murmur3(b"spark")
+    (142593372, -226056714)
+    """
+    whole = len(data) & ~3
+    found = seed
+    for (block,) in struct.iter_unpack("<I", data[:whole]):
+        found ^= _mixed(block)
+        found = ((found << 13 | found >> 19) * 5 + 0xE6546B64) & 0xFFFFFFFF
+    found ^= _mixed(int.from_bytes(data[whole:], "little")) ^ len(data)
+    found = ((found ^ found >> 16) * 0x85EBCA6B) & 0xFFFFFFFF
+    found = ((found ^ found >> 13) * 0xC2B2AE35) & 0xFFFFFFFF
+    found ^= found >> 16
+    return found - 0x1_0000_0000 if found >= 0x8000_0000 else found
+
+
+def _mixed(block: int) -> int:
+    block = (block * 0xCC9E2D51) & 0xFFFFFFFF
+    return ((block << 15 | block >> 17) & 0xFFFFFFFF) * 0x1B873593 & 0xFFFFFFFF
+
+
+@lru_cache(maxsize=1 << 16)
+def _place(text: str, size: int) -> int:
+    return murmur3(text.encode("utf-8", "replace")) % size
+
+
+def java_text(value: Any, *, single: bool = False) -> str:
+    """Return a value as Java's ``toString`` writes it: the shortest digits, as it does from version 19 on.
+
+    Older versions write one digit more in some numbers.
+
+    Parameters
+    ----------
+    value : str, bool, int, float or Decimal
+        What to write.
+    single : bool
+        Whether a float has 32 bits only.
+
+    Examples
+    --------
+    >>> [java_text(value) for value in (True, 7, 2.0, 1e7, 1.25e-4, -0.0, float("nan"))]
+    ['true', '7', '2.0', '1.0E7', '1.25E-4', '-0.0', 'NaN']
+    >>> java_text(0.10000000149011612, single=True)
+    '0.1'
+    """
+    if value.__class__ is not float:
+        return ("true" if value else "false") if value.__class__ is bool else str(value)
+    if not math.isfinite(value):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if value == 0.0:
+        return "-0.0" if math.copysign(1.0, value) < 0.0 else "0.0"
+    sign, digits, _ = number = Decimal(_digits(value, single=single)).normalize().as_tuple()
+    power = len(digits) + int(number.exponent) - 1
+    figures = "".join(map(str, digits))
+    if not -3 <= power < 7:
+        text = f"{figures[0]}.{figures[1:] or '0'}E{power}"
+    elif power < 0:
+        text = f"0.{'0' * (-power - 1)}{figures}"
+    else:
+        figures = figures.ljust(power + 1, "0")
+        text = f"{figures[: power + 1]}.{figures[power + 1 :] or '0'}"
+    return "-" + text if sign else text
+
+
+def _digits(value: float, *, single: bool) -> str:
+    """Return the shortest text that means the number, of two digits at least."""
+    if single:
+        texts = (f"{value:.{digits}g}" for digits in range(2, 9))
+        return next((text for text in texts if _FLOAT.pack(float(text)) == _FLOAT.pack(value)), f"{value:.9g}")
+    text = repr(value)
+    return f"{value:.1e}" if sum(sign.isdigit() for sign in text.partition("e")[0]) == 1 else text
+
+
+@register
+@dataclass(frozen=True)
+class HashingTF(SavedStage):
+    """The local form of ``pyspark.ml.feature.HashingTF`` on lists of text.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        The list of words, the vector.
+    size : int
+        How long the vector is.
+    binary : bool
+        Whether a word counts once.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    size: int
+    binary: bool
+
+    kind = "HashingTF"
+    spark_class = "org.apache.spark.ml.feature.HashingTF"
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> HashingTF:
+        """Return the local form of Spark's stage."""
+        params = live_params(stage)
+        return cls(**columns_of(params), size=params["numFeatures"], binary=params["binary"])
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> HashingTF:
+        """Return the local form of a saved stage.
+
+        Raises
+        ------
+        DataError
+            If a version of Spark saved it that hashed otherwise.
+        """
+        if int(saved.spark_version.split(".")[0]) < 3:
+            raise DataError(f"{saved.name}: Spark {saved.spark_version} hashed otherwise; save it anew")
+        params = saved.params
+        return cls(**columns_of(params), size=params["numFeatures"], binary=params["binary"])
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """A vector."""
+        return ("vector",)
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return how often each place was met; a word that is null has a place too."""
+        counts: dict[int, float] = {}
+        for word in words(self.kind, self.inputs[0], values[0]):
+            place = SEED % self.size if word is None else _place(word, self.size)
+            counts[place] = 1.0 if self.binary else counts.get(place, 0.0) + 1.0
+        return (vector_of(self.size, counts),)
+
+
+@register
+@dataclass(frozen=True)
+class FeatureHasher(SavedStage):
+    """The local form of ``pyspark.ml.feature.FeatureHasher``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        Numbers, booleans and texts; the vector.
+    size : int
+        How long the vector is.
+    categories : list of str
+        Columns the numbers of which are categories.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    size: int
+    categories: list[str]
+
+    kind = "FeatureHasher"
+    spark_class = "org.apache.spark.ml.feature.FeatureHasher"
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> FeatureHasher:
+        """Return the local form of Spark's stage."""
+        return cls._of(live_params(stage))
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> FeatureHasher:
+        """Return the local form of a saved stage."""
+        return cls._of(saved.params)
+
+    @classmethod
+    def _of(cls, params: Any) -> FeatureHasher:
+        categories = sorted(params.get("categoricalCols") or ())
+        return cls(tuple(params["inputCols"]), (params["outputCol"],), params["numFeatures"], categories)
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """A vector."""
+        return ("vector",)
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the vector; a null adds nothing."""
+        return (self._vector((), *values),)
+
+    def _vector(self, singles: Sequence[str], *values: Any) -> Vector:
+        sums: dict[int, float] = {}
+        for column, value in zip(self.inputs, values, strict=True):
+            if value is None:
+                continue
+            if value.__class__ is str or value.__class__ is bool or column in self.categories:
+                place, amount = _place(f"{column}={java_text(value, single=column in singles)}", self.size), 1.0
+            elif isinstance(value, (int, float, Decimal)):
+                place, amount = _place(column, self.size), float(value)
+            else:
+                raise DataError(
+                    f"FeatureHasher: {column} is {value!r:.80}; it takes numbers, booleans and text: cast the column"
+                )
+            sums[place] = sums[place] + amount if place in sums else amount
+        return vector_of(self.size, sums)
+
+    def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
+        """Return a call; categories of type float are written with fewer digits than those of type double.
+
+        Raises
+        ------
+        DataError
+            If categories are decimals, the scale of which is lost on the way.
+        """
+        typed = dict(zip(self.inputs, types, strict=True))
+        for column in self.categories:
+            if typed.get(column, "").startswith("decimal"):
+                raise DataError(f"FeatureHasher: {column!r} is a decimal among categoricalCols; cast it to string")
+        singles = [column for column, dtype in typed.items() if dtype == "float"]
+        vector = bind(partial(self._vector, singles), ("hashed", id(self)))
+        return [f"{outputs[0]} = {vector}({', '.join(values)})"]
