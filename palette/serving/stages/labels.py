@@ -11,7 +11,11 @@ __all__ = ["numbers_of", "place_of"]
 
 INTEGER = re.compile(r"0|-?[1-9]\d*")
 # As Java writes floating-point numbers: no zeros that say nothing, and an exponent from 1E7 on and below 1E-3.
-FLOATING = re.compile(r"-?(?:(?:0|[1-9]\d{0,6})\.(?:0|\d*[1-9])|[1-9]\.(?:0|\d*[1-9])E-?[1-9]\d*|Infinity)")
+_DIGITS = r"(?:0|\d*[1-9])"
+FLOATING = re.compile(
+    rf"-?(?:0\.0{{0,2}}[1-9](?:\d*[1-9])?|[1-9]\d{{0,6}}\.{_DIGITS}|"
+    rf"[1-9]\.{_DIGITS}E(?:[7-9]|[1-9]\d+|-[4-9]|-[1-9]\d+)|Infinity)"
+)
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _FLOAT = struct.Struct("f")
 
@@ -45,6 +49,7 @@ def numbers_of(labels: Sequence[str], dtype: str) -> dict[float, float]:
     if dtype != "double":
         singles = {_single(number): place for number, place in numbers.items()}
         numbers = singles if dtype == "float" else singles | numbers
+    # The label of a double that a float rounds to zero is no label of zero.
     return {number: place for number, place in numbers.items() if number}
 
 

@@ -17,8 +17,7 @@ NAN, INF = math.nan, math.inf
 ROWS = [(2.5, -1.0), (None, 4.0), (NAN, 4.0), (2.25, 1.5), (INF, None), (-0.0, NAN), (2.5, 0.0)]
 
 
-@pytest.mark.parametrize("strategy", ["mean", "median", "mode"])
-@pytest.mark.parametrize("missing", [NAN, -1.0, 0.0])
+@pytest.mark.parametrize(("strategy", "missing"), [("mean", NAN), ("median", -1.0), ("mode", 0.0)])
 def test_equals_sparks(spark, strategy, missing):
     df = spark.createDataFrame(ROWS, "a double, b double")
     fitted = df.filter("a is null or a < 1e9")

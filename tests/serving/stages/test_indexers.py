@@ -48,7 +48,7 @@ def test_string_indexer_of_one_column_equals_sparks(words, order):
 @pytest.mark.parametrize(
     ("dtype", "known", "unknown"),
     [
-        ("double", NUMBERS, [None, NAN, 3.0, -1e-3]),
+        ("double", NUMBERS, [None, NAN, 3.0, -1e-3, 0.10000000000000002]),
         ("float", [0.0, -0.0, 0.1, 1e7, 2e23, 16777216.0, 1e-3, 3.4e38, INF], [None, NAN, 3.0]),
         ("int", WHOLE, [None, 8]),
         ("bigint", [*WHOLE, 2**63 - 1, -(2**63)], [None, 2**53]),
@@ -60,11 +60,15 @@ def test_string_indexer_of_numbers_equals_sparks(spark, dtype, known, unknown):
     # Dropped rows, so that one pass tells the known ones from the others.
     stage = StringIndexer(inputCol="x", outputCol="y", handleInvalid="skip").fit(df)
     assert_same_stage(stage, df.union(spark.createDataFrame([(value,) for value in unknown], f"x {dtype}")))
-    rounded = {"float": [F.lit(0.1)], "double": [F.lit(-0.0)]}.get(dtype, [])
-    labels = StringIndexerModel.from_labels(["1", "1.0", "1.50", "0.10", "+7", "-0.0"], "x", "y", "keep")
-    for column in rounded:
-        df = df.union(df.limit(1).select(column.cast(dtype)))
-    assert_same_stage(labels, df)
+
+
+def test_string_indexer_of_labels_that_no_number_has_equals_sparks(spark):
+    labels = ["1", "1.0", "1.50", "0.10", "+7", "-0.0", "1.0E3", "0.0001", "1.0E-4", "1.0E-3", "0.01", "10000000.0"]
+    stage = StringIndexerModel.from_labels(labels, "x", "y", "keep")
+    values = [1.0, 1.5, 0.1, 7.0, 0.0, -0.0, 1000.0, 1e-4, 1e-3, 0.01, 1e7, NAN, None]
+    for dtype in ("double", "float"):
+        assert_same_stage(stage, spark.createDataFrame([(value,) for value in values], f"x {dtype}"))
+    assert_same_stage(stage, spark.createDataFrame([(1,), (7,), (0,)], "x int"))
 
 
 def test_string_indexer_of_decimals_equals_sparks(spark):
