@@ -113,6 +113,24 @@ def test_processes_agree(server):
     assert store.read({writers.GROUP.full_name: keys}, T0)[writers.GROUP.full_name] == [writers.WINNER] * len(keys)
 
 
+@pytest.mark.parametrize(("theirs", "taken", "left"), [(5.0, 0, 5.0), (2.0, 1, 3.0)], ids=["greater", "less"])
+def test_a_tie_is_decided_anew_when_another_writes_meanwhile(make, monkeypatch, theirs, taken, left):
+    store, other = make(prefix=f"tie{taken}"), make(prefix=f"tie{taken}")
+    write(store, x=1.0)
+    exchange, calls = store._wire.exchange, []
+
+    def interrupted(commands, seconds):
+        calls.append(commands)
+        if len(calls) == 2:
+            write(other, x=theirs)
+        return exchange(commands, seconds)
+
+    monkeypatch.setattr(store._wire, "exchange", interrupted)
+    assert write(store, x=3.0) == taken
+    assert len(calls) == 2 + taken
+    assert x_of(other) == left
+
+
 def test_the_script_is_loaded_again_where_it_was_lost(make, redis_server):
     store = make()
     write(store)
@@ -186,6 +204,10 @@ def test_keys_expire_after_the_longest_ttl_of_their_groups(make, redis_server):
     assert left() == 8.0
     write(store, C)
     assert client.ttl("expiring:region:s:k") == -1
+    # A key that was written without expiry gets one, while the group is alone there; and loses it.
+    for writer, x in ((make(prefix="expiring"), 1.0), (store, 2.0), (make(prefix="expiring"), 3.0)):
+        writer.write(A, [{"id": "alone", "x": x, "ts": now}])
+        assert (client.ttl("expiring:place:s:alone") > 0) == (writer is store)
     # A group without ttl keeps the key.
     endless = FeatureGroup("b", PLACE, [Feature("x", "double")], timestamp="ts")
     kept = make(known={B.full_name: (PLACE, endless)}, prefix="expiring", expire_after=HOUR)
