@@ -30,7 +30,7 @@ SETS: dict[str, Ranges] = {
     "Graph": ((33, 126),), "Print": ((32, 126),), "Blank": ((9, 9), (32, 32)), "Cntrl": ((0, 31), (127, 127)),
     "XDigit": ((48, 57), (65, 70), (97, 102)), "Space": ((9, 13), (32, 32)),
 }  # fmt: skip
-CATEGORY = re.compile(r"(?:Is)?(L[ulotm]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?)")
+CATEGORY = re.compile(r"(?:Is)?(L[ulotm]?|M[ecn]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?)")
 OPENERS = ("(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:")
 LINE_END = "\\n\\r\\x85\\u2028\\u2029"
 
