@@ -31,7 +31,7 @@ from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.linear import LinearRegressionModel
 from palette.serving.steps import DslStep, LookupStep, Plan
 
-AT = dt.datetime(2026, 3, 15, 12)
+AT = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
 RESTAURANT = Entity("restaurant", keys={"restaurant_uuid": "string"})
 REGION = Entity("region", keys={"h3_cell": "string"})
 BATCH = FeatureGroup(
@@ -171,7 +171,7 @@ def run(*, quick: bool = False) -> list[Result]:
     home = Path(tempfile.mkdtemp(prefix="palette-service-"))
     LocalPipeline(plan()).save(home / "eta")
     snapshot().save(home / "snapshot")
-    body = json.dumps({"row": ORDER, "now": AT.isoformat()}).encode()
+    body = json.dumps({"row": ORDER}).encode()
     expected = LocalPipeline(plan(), snapshot()).score_instance(ORDER, now=AT)
     version = "0" * 12
     size = len(json.dumps({"model": "eta", "version": version, "result": expected}, separators=(",", ":")))
@@ -180,18 +180,55 @@ def run(*, quick: bool = False) -> list[Result]:
         scoring = connection.request("/v1/models/eta/score", body)
         constant = connection.request("/v1/constant", body)
         assert json.loads(connection.send(scoring))["result"] == expected
-        scores, constants = [], []
-        for turn in range(500 if quick else 10_000):
-            for times, request in [(scores, scoring), (constants, constant)][:: 1 if turn % 2 else -1]:
-                start = time.perf_counter()
+        arms = {"score": scoring, "constant": constant}
+        alone = in_turns(connection, arms, 500 if quick else 10_000)
+        # What one process can take, about: the time of a request and its answer, and no pause.
+        pace = 2 * statistics.median(alone["score"])
+        half = at_pace(connection, arms, pace, blocks=5 if quick else 60)
+    for name, times in alone.items():
+        cuts = statistics.quantiles(times, n=100)
+        print(f"{name}: p50 {cuts[49] * 1e6:.0f} us, p95 {cuts[94] * 1e6:.0f} us, p99 {cuts[98] * 1e6:.0f} us")
+    against = "the same server returning a constant"
+    p50 = statistics.median(alone["score"]) / statistics.median(alone["constant"])
+    # The median of blocks: another process that takes the processor for a moment spoils one of them, not all.
+    p99 = statistics.median(map(worst, half["score"])) / statistics.median(map(worst, half["constant"]))
+    return [
+        Result("POST /score, one row, p50", against, p50, 1.3, slower=True),
+        Result("POST /score, one row, p99 at half saturation", against, p99, 2, slower=True),
+    ]
+
+
+def worst(times: list[float]) -> float:
+    """Return the 99th of a hundred."""
+    return statistics.quantiles(times, n=100)[98]
+
+
+def in_turns(connection: Connection, arms: dict[str, bytes], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each answer, after a warm-up; the arms take turns, and each goes first as often as last."""
+    times: dict[str, list[float]] = {name: [] for name in arms}
+    for turn in range(rounds):
+        for name, request in list(arms.items())[:: 1 if turn % 2 else -1]:
+            start = time.perf_counter()
+            connection.send(request)
+            times[name].append(time.perf_counter() - start)
+    return {name: found[rounds // 10 :] for name, found in times.items()}
+
+
+def at_pace(connection: Connection, arms: dict[str, bytes], pace: float, blocks: int) -> dict[str, list[list[float]]]:
+    """Return the seconds of each answer since it was due, block by block; one is due each ``pace`` seconds."""
+    times: dict[str, list[list[float]]] = {name: [] for name in arms}
+    for block in range(blocks):
+        for name, request in list(arms.items())[:: 1 if block % 2 else -1]:
+            found: list[float] = []
+            due = time.perf_counter()
+            for _ in range(300):
+                due += pace
+                while time.perf_counter() < due:
+                    pass
                 connection.send(request)
-                times.append(time.perf_counter() - start)
-    for name, times in (("score", scores), ("constant", constants)):
-        cuts = statistics.quantiles(times[len(times) // 10 :], n=100)
-        print(f"service {name}: p50 {cuts[49] * 1e6:.0f} us, p95 {cuts[94] * 1e6:.0f} us, p99 {cuts[98] * 1e6:.0f} us")
-    warm = len(scores) // 10
-    ratio = statistics.median(scores[warm:]) / statistics.median(constants[warm:])
-    return [Result("POST /score, one row, p50", "the same server returning a constant", ratio, 1.3, slower=True)]
+                found.append(time.perf_counter() - due)
+            times[name].append(found)
+    return times
 
 
 if __name__ == "__main__":

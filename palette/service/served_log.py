@@ -183,7 +183,20 @@ def _array(values: list[Any], dtype: str) -> pa.Array:
     if dtype in ("double", "float"):
         # A whole number that a client sent for a double.
         values = [float(value) if value.__class__ is int else value for value in values]
-    return pa.array(values, arrow)
+    try:
+        return pa.array(values, arrow)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return pa.array([_held(value, arrow) for value in values], arrow)
+
+
+def _held(value: Any, dtype: pa.DataType) -> Any:
+    """Return a value if a column of the type holds it, else None: a key that no row has may be wider than its type."""
+    import pyarrow as pa
+
+    try:
+        return pa.scalar(value, dtype).as_py()
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _dense(value: Any) -> Any:

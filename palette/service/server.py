@@ -30,6 +30,8 @@ __all__ = ["serve"]
 
 BACKLOG = 2048
 FAILED = 3
+# Longer than load balancers keep theirs: the one that closes a connection must not be the one that is sent to.
+KEEP_ALIVE = 75
 # Seconds before a worker that ended by itself is replaced.
 PAUSE = 1.0
 
@@ -89,6 +91,7 @@ def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     server = _Server(config, service)

@@ -99,7 +99,7 @@ def test_bundles_are_exchanged_without_a_lost_request(bundles):
 def test_an_end_answers_what_is_under_way_and_writes_what_waits(tmp_path):
     settings = saved(tmp_path)
     (_, bundle) = settings.bundles[0]
-    with Running(bundle, "--store", settings.store, "--served-log", tmp_path / "log", "--drain-seconds", 1) as running:
+    with Running(bundle, "--store", settings.store, "--served-log", tmp_path / "log", "--drain-seconds", 4) as running:
         rows = [BODY["row"]] * 1000
         answers = []
 
@@ -114,7 +114,7 @@ def test_an_end_answers_what_is_under_way_and_writes_what_waits(tmp_path):
         while not answers and time.monotonic() < until:
             time.sleep(0.001)
         running.process.terminate()
-        until = time.monotonic() + 0.8
+        until = time.monotonic() + 3
         while httpx.get(running.url + "/readyz").status_code == 200 and time.monotonic() < until:
             time.sleep(0.01)
         assert httpx.get(running.url + "/readyz").json() == {"status": "ending"}

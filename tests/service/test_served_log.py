@@ -113,10 +113,21 @@ def test_a_disk_that_fails_costs_rows_and_nothing_else(tmp_path, served, monkeyp
     assert files(tmp_path / "log") == []
 
 
-def test_rows_that_no_column_holds_are_counted(tmp_path, served):
+def test_values_that_no_column_holds_are_null_and_cost_no_other(tmp_path, served):
     entry, told = served
     log = ServedLog(tmp_path / "log", lost=lambda count, reason: told.append((count, reason)))
-    log.put((*entry[:2], {"num": "seven"}, *entry[3:]))
+    for number in ("seven", 7, 1 << 70):
+        log.put((*entry[:2], {"num": number, "r_id": "r1"}, *entry[3:]))
+    log.close()
+    assert told == []
+    (file,) = files(tmp_path / "log")
+    assert [row["request"]["num"] for row in pq.read_table(file).to_pylist()] == [None, 7, None]
+
+
+def test_rows_that_make_no_table_are_counted(tmp_path, served, monkeypatch):
+    entry, told = served
+    log = ServedLog(tmp_path / "log", lost=lambda count, reason: told.append((count, reason)))
+    log.put((*entry[:4], (), False))
     log.close()
     assert told == [(1, "type")]
 
