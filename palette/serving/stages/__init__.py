@@ -18,6 +18,7 @@ from palette.serving.stages import (
     isotonic,
     linear,
     logistic,
+    mixtures,
     norms,
     perceptron,
     reshaping,
@@ -25,8 +26,6 @@ from palette.serving.stages import (
     selectors,
     survival,
     text,
-    tree_classification,
-    tree_regression,
 )
 from palette.serving.stages.base import (
     Bind,
@@ -63,6 +62,7 @@ __all__ = [
     "linear",
     "local_form",
     "logistic",
+    "mixtures",
     "norms",
     "perceptron",
     "register",
@@ -76,6 +76,4 @@ __all__ = [
     "stage_to_json",
     "survival",
     "text",
-    "tree_classification",
-    "tree_regression",
 ]
