@@ -15,7 +15,7 @@ from palette.serving.testing import assert_same_stage
 NAN, INF = math.nan, math.inf
 SCHEMA = T.StructType([T.StructField("label", T.DoubleType()), T.StructField("features", VectorUDT())])
 # A vector that Spark has dense is summed by its vector unit; exp and log are Java's own.
-ULPS = {"rawPrediction": 16, "probability": 256, "raw": 16}
+ULPS = {"rawPrediction": 4, "probability": 64, "raw": 4}
 
 
 def rows_of(make, count=120):
@@ -73,7 +73,7 @@ def test_sparse_vectors_to_the_last_digit(spark, kind):
         (label, vector) for label, vector in rows_of(MAKE[kind]) if kind == "gaussian" or hasattr(vector, "indices")
     ]
     model = NaiveBayes(modelType=kind).fit(spark.createDataFrame(rows, SCHEMA))
-    ulps = {"rawPrediction": 2 if kind in ("gaussian", "complement") else 0, "probability": 64}
+    ulps = {"rawPrediction": 2 if kind in ("gaussian", "complement") else 0, "probability": 4}
     assert_same_stage(model, spark.createDataFrame(rows, SCHEMA), ulps=ulps)
 
 

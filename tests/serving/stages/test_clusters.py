@@ -14,7 +14,7 @@ from palette.serving.testing import assert_same_stage
 
 NAN, INF = math.nan, math.inf
 # Eigenvalues are found by another library than Spark's: what is small beside the greatest is less exact.
-ULPS = 20_000
+ULPS = 10_000
 SCHEMA = T.StructType([T.StructField("features", VectorUDT())])
 
 
