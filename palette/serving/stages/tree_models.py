@@ -1,0 +1,115 @@
+"""What tree models share: where their nodes come from, and sums over trees.
+
+Sums are made in the order of the trees. Spark makes those of boosted trees with the vector unit of its processor, in an
+order of its own, so that last digits differ.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from palette.serving.saved import SavedFiles
+from palette.serving.stages.base import Bind
+from palette.serving.stages.models import live_params
+from palette.serving.stages.tree_code import GENERATED
+from palette.serving.stages.tree_nodes import Trees, saved_copy, trees_of
+
+__all__ = ["TreeModel", "bound", "total", "weighted_sum"]
+
+
+def read(saved: SavedFiles) -> dict[str, Any]:
+    """Return what the files of a tree model say besides its Params."""
+    trees, statistics, impurities = trees_of(saved.rows())
+    weights = [1.0]
+    if (saved.path / "treesMetadata").exists():
+        rows = saved.rows("treesMetadata")
+        weights = [float(row["_3"]) for row in sorted(rows, key=lambda row: int(row["_1"]))]
+    return {
+        "trees": trees.to_json(),
+        "weights": weights,
+        "statistics": statistics,
+        "impurities": impurities,
+        "classes": int(saved.metadata.get("numClasses", 2)),
+        "width": int(saved.metadata["numFeatures"]),
+    }
+
+
+class TreeModel:
+    """What tree models share.
+
+    Attributes
+    ----------
+    trees : dict of str to list
+        The fields of :class:`palette.serving.stages.tree_nodes.Trees`.
+    single : bool
+        Whether there is one tree, whose leaf column is a number and no vector.
+    """
+
+    kind: ClassVar[str]
+    single: ClassVar[bool] = False
+    trees: dict[str, Any]
+
+    @classmethod
+    @abstractmethod
+    def of(cls, params: Mapping[str, Any], found: Mapping[str, Any]) -> Self:
+        """Return the local form for Params and what the files say."""
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> Self:
+        """Return the local form of Spark's model."""
+        return cls.of(live_params(stage), saved_copy(stage, read))
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> Self:
+        """Return the local form of a saved model."""
+        return cls.of(saved.params, read(saved))
+
+    @property
+    def nodes(self) -> Trees:
+        """The trees, made of the lists once."""
+        found: Trees | None = self.__dict__.get("_nodes")
+        if found is None:
+            found = self.__dict__["_nodes"] = Trees(**self.trees)
+        return found
+
+    def leaf_column(self, leaves: Sequence[int]) -> float | list[float]:
+        """Return the numbers of leaves within their trees."""
+        numbers = [float(self.nodes.leaf[leaf]) for leaf in leaves]
+        return numbers[0] if self.single else numbers
+
+    @property
+    def leaf_type(self) -> str:
+        """The type of the leaf column."""
+        return "double" if self.single else "vector"
+
+    def generated(self, outputs: Sequence[str], gives: Sequence[str]) -> bool:
+        """Whether code is written for these outputs: the leaf column, seldom asked for, goes the long way."""
+        return bool(outputs) and "leaf" not in gives and "variance" not in gives and len(self.nodes.left) <= GENERATED
+
+
+def bound(value: float, bind: Bind) -> str:
+    """Return the name of a number in generated code."""
+    # As text: 0.0 and -0.0 are one key.
+    return bind(value, ("number", repr(value)))
+
+
+def total(values: Sequence[float]) -> float:
+    """Return the sum, made from the first to the last.
+
+    Examples
+    --------
+    >>> total([0.1, 0.2, 0.3])
+    0.6000000000000001
+    """
+    found = 0.0
+    for value in values:
+        found += value
+    return found
+
+
+def weighted_sum(names: Sequence[str], weights: Sequence[float], bind: Bind) -> str:
+    """Return an expression of the products of variables and weights, added in order."""
+    products = [f"{name} * {bound(weight, bind)}" for name, weight in zip(names, weights, strict=True)]
+    return " + ".join([bind(0.0, "zero"), *products])
