@@ -19,8 +19,10 @@ AT = eats_eta.START + dt.timedelta(days=11)
 ORDER = {"r_id": "r007", "order_size": 3}
 
 
-def hand_written(batch: dict, realtime: dict, service: dict) -> Callable[[dict, int], dict]:
-    """Return what an engineer would write for the eats pipeline: look-ups, ttl, fills, all columns."""
+def hand_written(
+    batch: dict, realtime: dict, service: dict, predict: Callable[..., float] | None = None
+) -> Callable[[dict, int], dict]:
+    """Return what an engineer would write for the eats pipeline: look-ups, ttl, fills, all columns, the model."""
     week, hours = 7 * 86_400_000_000, 2 * 3_600_000_000
     cell_of = h3.latlng_to_cell
 
@@ -49,7 +51,7 @@ def hand_written(batch: dict, realtime: dict, service: dict) -> Callable[[dict, 
         for value in features:
             if value is None or value != value:
                 raise ValueError(row)
-        return {
+        answer = {
             "region_id": region_id,
             "prep_time": prep_time,
             "n_meal": n_meal,
@@ -57,6 +59,9 @@ def hand_written(batch: dict, realtime: dict, service: dict) -> Callable[[dict, 
             "n_busy": n_busy,
             "features": features,
         }
+        if predict is not None:
+            answer["prediction"] = predict(prep_time, n_meal, order_size, n_busy)
+        return answer
 
     return score
 

@@ -1,0 +1,82 @@
+"""From a bundle on disk to the first score, in a new process, against loading the model into a running Spark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.ml import PipelineModel
+
+from benchmarks.serving_models import Fitted, close
+from benchmarks.table import Result
+from benchmarks.turns import Turn, calling, in_turns
+from palette.serving import LocalPipeline
+
+__all__ = ["loads"]
+
+LOAD = "PipelineModel.load in a running session"
+CHILD = """
+import json, sys
+from palette.serving import LocalPipeline
+answer = LocalPipeline.load(sys.argv[1]).score_instance(json.loads(sys.argv[2]))
+print(json.dumps([answer["prediction"], [name for name in ("pyspark", "numpy") if name in sys.modules]]))
+"""
+
+
+def loads(pipelines: Sequence[Fitted], *, quick: bool) -> list[Result]:
+    """Measure each pipeline."""
+    results = []
+    for one in pipelines:
+        path = str(Path(tempfile.mkdtemp(prefix="saved_")) / "model")
+        one.model.write().save(path)
+        whole, alone, spark = (
+            f"{what}, {one.name}"
+            for what in ("new process to first score", "bundle to first score, imported before", "PipelineModel.load")
+        )
+        arms = {whole: starting(one), alone: calling(lambda one=one: first_score(one), 3), spark: loading(path)}
+        times = in_turns(arms, 2 if quick else 10)
+        what = f"bundle to first score, {one.name} pipeline"
+        results += [
+            Result(f"{what}, start and end of a process", LOAD, times[spark].over(times[whole]), 20, times=times),
+            Result(f"{what}, palette imported before", LOAD, times[spark].over(times[alone])),
+        ]
+    return results
+
+
+def first_score(one: Fitted) -> dict:
+    """Load the bundle in this process, and score a row."""
+    return LocalPipeline.load(one.bundle).score_instance(one.rows[0])
+
+
+def starting(one: Fitted) -> Turn:
+    """Return a turn that starts a process; the interpreter's own start and end are in its time."""
+    row, expected = one.rows[0], one.local.score_instance(one.rows[0])["prediction"]
+    command = [sys.executable, "-c", CHILD, str(one.bundle), json.dumps(row)]
+    arrays = (one.bundle / "arrays.npz").exists()
+
+    def turn() -> list[float]:
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds = time.perf_counter() - start
+        prediction, imported = json.loads(done.stdout)
+        assert close(prediction, expected)
+        assert imported in ([], ["numpy"] if arrays else []), f"imported: {imported}"
+        return [seconds]
+
+    return turn
+
+
+def loading(path: str) -> Turn:
+    """Return a turn that loads a saved model by Spark."""
+
+    def turn() -> list[float]:
+        start = time.perf_counter()
+        PipelineModel.load(path)
+        return [time.perf_counter() - start]
+
+    return turn
