@@ -28,6 +28,8 @@ from palette.serving.stages import (
     selectors,
     survival,
     text,
+    tree_classification,
+    tree_regression,
 )
 from palette.serving.stages.base import (
     Bind,
@@ -80,4 +82,6 @@ __all__ = [
     "stage_to_json",
     "survival",
     "text",
+    "tree_classification",
+    "tree_regression",
 ]
