@@ -114,7 +114,7 @@ class ModelMetrics:
     def __init__(self, metrics: Metrics, name: str, plan: Plan) -> None:
         self._metrics = metrics
         self._name = name
-        self.rows = metrics.rows.labels(name)
+        self._rows = metrics.rows.labels(name)
         self.rejected = metrics.rejected.labels(name)
         self.degraded = metrics.degraded.labels(name)
         lookups = [step for step in plan.steps if isinstance(step, LookupStep)]
@@ -128,7 +128,7 @@ class ModelMetrics:
         return tuple(self._groups)
 
     def count(self, statuses: tuple[str, ...]) -> None:
-        """Count the statuses of one row."""
+        """Count a row, and the statuses of its values."""
         self._statuses[statuses] += 1
         if len(self._statuses) > WAITING:
             self.flush()
@@ -144,7 +144,11 @@ class ModelMetrics:
         counted, self._statuses = self._statuses, Tally()
         totals: Tally[tuple[str, str]] = Tally()
         groups = tuple(self._groups.values())
+        self._rows.inc(counted.total())
         for statuses, times in counted.items():
+            # There are none where the plan calls an output of its own so.
+            if not statuses:
+                continue
             for group, status in zip(groups, statuses, strict=True):
                 totals[group, status] += times
         self._add(totals)

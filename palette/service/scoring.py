@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -113,11 +112,10 @@ class Scorer:
         self.model = model
         self._metrics = metrics
         self._counts = model.metrics
+        self._statuses = model.statuses
         self._log = log
         self._max_rows = max_rows
         self._head = b'{"model":%b,"version":%b,' % (dumps(model.name), dumps(model.version))
-        # itemgetter of one name gives no tuple.
-        self._statuses_of: Any = itemgetter(*model.statuses) if len(model.statuses) > 1 else None
 
     async def __call__(self, body: bytes) -> bytes:
         """Return the body of the answer.
@@ -128,13 +126,9 @@ class Scorer:
             If there is none.
         """
         request = parse_request(body, self._max_rows)
-        if request.single:
-            return self._head + b'"result":' + dumps(await self._one(request.rows[0], request.now)) + b"}"
-        answers = await self._many(request.rows, request.now)
-        return self._head + b'"results":' + dumps(answers) + b"}"
-
-    async def _one(self, row: Any, now: dt.datetime | None) -> dict[str, Any]:
-        model = self.model
+        if not request.single:
+            return b'%b"results":%b}' % (self._head, dumps(await self._many(request.rows, request.now)))
+        row, now, model = request.rows[0], request.now, self.model
         try:
             self._decode(row)
             if model.remote:
@@ -147,7 +141,7 @@ class Scorer:
             if problem.kind == "rejected":
                 self._counts.rejected.inc()
             raise problem from error
-        return self._served(row, answer, now)
+        return b'%b"result":%b}' % (self._head, dumps(self._served(row, answer, now)))
 
     async def _many(self, rows: list[Any], now: dt.datetime | None) -> list[dict[str, Any]]:
         answers: list[Any] = [None] * len(rows)
@@ -192,14 +186,8 @@ class Scorer:
 
     def _served(self, row: dict[str, Any], answer: dict[str, Any], now: dt.datetime | None) -> dict[str, Any]:
         """Count a row that was scored, take it down, and return its answer as JSON has it."""
-        names = self.model.statuses
-        statuses: tuple[str, ...] = ()
-        if names:
-            statuses = self._statuses_of(answer) if self._statuses_of is not None else (answer[names[0]],)
-            self._counts.count(statuses)
-            for name in names:
-                del answer[name]
-        self._counts.rows.inc()
+        statuses = tuple(map(answer.pop, self._statuses))
+        self._counts.count(statuses)
         degraded = STORE_ERROR in answer
         if degraded:
             self._counts.degraded.inc()

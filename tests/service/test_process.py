@@ -130,6 +130,11 @@ def test_an_end_answers_what_is_under_way_and_writes_what_waits(tmp_path):
         httpx.get(running.url + "/healthz")
 
 
+def rows_counted(url):
+    lines = httpx.get(url + "/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith('palette_rows_total{model="eta"}'))
+
+
 @pytest.mark.slow
 def test_workers_share_bundles_figures_and_the_port(bundles):
     with Running(bundles / "eta", "--bundle-root", bundles / "root", "--workers", 2) as running:
@@ -142,11 +147,10 @@ def test_workers_share_bundles_figures_and_the_port(bundles):
         while found[-20:] != [3.0] * 20 and time.monotonic() < until:
             found.append(httpx.post(running.url + SCORE, json={"row": {"x": 1}}).json()["result"]["x"])
         assert found[-20:] == [3.0] * 20
-        counted = [
-            line for line in httpx.get(running.url + "/metrics").text.splitlines()
-            if line.startswith('palette_rows_total{model="eta"}')
-        ]  # fmt: skip
-        assert [float(line.split()[-1]) for line in counted] == [len(found)]
+        # Each worker passes on what it counted once a second.
+        while (counted := rows_counted(running.url)) != len(found) and time.monotonic() < until + 10:
+            time.sleep(0.1)
+        assert counted == len(found)
         children = {line["process"] for line in running.log} - {running.process.pid}
         os.kill(next(iter(children)), signal.SIGKILL)
         running.wait_for("worker ended, another takes its place")
