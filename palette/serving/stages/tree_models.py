@@ -24,8 +24,9 @@ def read(saved: SavedFiles) -> dict[str, Any]:
     trees, statistics, impurities = trees_of(saved.rows())
     weights = [1.0]
     if (saved.path / "treesMetadata").exists():
-        rows = saved.rows("treesMetadata")
-        weights = [float(row["_3"]) for row in sorted(rows, key=lambda row: int(row["_1"]))]
+        # The columns are number, metadata and weight, and called otherwise from one version of Spark to another.
+        rows = sorted((tuple(row.values()) for row in saved.rows("treesMetadata")), key=lambda row: int(row[0]))
+        weights = [float(row[2]) for row in rows]
     return {
         "trees": trees.to_json(),
         "weights": weights,

@@ -1,0 +1,62 @@
+"""Bundles and pipelines that a release wrote, with Spark's answers in them, are read by this one, without Spark."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from palette.errors import DataError
+from palette.serving import LocalPipeline
+from palette.serving.selftest import same
+from palette.serving.stages import LocalStage, registered
+from tests.serving.golden import BUNDLES, HOME, SAVED
+
+BUNDLE_PATHS = sorted(path.parent for path in HOME.glob("bundles-*/*/bundle.json"))
+# Bundles cannot hold the answers of this one before its library is asked; tests/serving/stages has it.
+APART = {"SparkXGBRegressorModel", "SparkXGBClassifierModel"}
+
+
+@pytest.mark.parametrize("path", BUNDLE_PATHS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_bundle_gives_the_answers_that_spark_gave(path):
+    pipeline = LocalPipeline.load(path)
+    tested = json.loads((path / "selftest.json").read_text("utf-8"))
+    assert len(tested["rows"]) == 3
+    answered = {column for row in tested["rows"] for column in row}
+    assert set(pipeline.plan.outputs) <= answered, "an output without a known answer proves nothing"
+
+
+@pytest.mark.parametrize("path", BUNDLE_PATHS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_bundle_with_other_answers_is_refused(path, tmp_path):
+    from palette.serving.bundle import write_bundle
+    from palette.serving.selftest import SelfTest
+
+    tested = SelfTest.from_json(json.loads((path / "selftest.json").read_text("utf-8")))
+    plan = LocalPipeline.load(path).plan
+    column = plan.outputs[-1]
+    wrong = [{**row, column: None if row[column] is not None else 1.0} for row in tested.rows]
+    write_bundle(plan, tmp_path / "bundle", SelfTest(tested.types, wrong))
+    with pytest.raises(DataError, match="fails its self-test"):
+        LocalPipeline.load(tmp_path / "bundle")
+
+
+def test_every_stage_is_in_a_golden_bundle():
+    stages = {
+        step.kind
+        for path in BUNDLE_PATHS
+        if path.parent == BUNDLES
+        for step in LocalPipeline.load(path).plan.steps
+        if isinstance(step, LocalStage)
+    }
+    assert stages == registered().keys() - APART, "python -m tests.serving.golden writes them"
+
+
+def test_a_saved_spark_pipeline_gives_the_answers_that_spark_gave(tmp_path):
+    pipeline = LocalPipeline.load(SAVED / "model")
+    for row in json.loads((SAVED / "answers.json").read_text("utf-8")):
+        assert same(pipeline.score_instance(row)["prediction"], row["prediction"])
+    shutil.copytree(SAVED / "model", tmp_path / "model")
+    next((tmp_path / "model/stages").glob("4_*/data/*.parquet")).unlink()
+    with pytest.raises(DataError, match="no data"):
+        LocalPipeline.load(tmp_path / "model")
