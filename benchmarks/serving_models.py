@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +36,7 @@ TEXT_COLUMNS = [f"t{place}" for place in range(TEXTS)]
 NUMBER_COLUMNS = [f"n{place}" for place in range(NUMBERS)]
 SPARK, PY4J, ONNX = "Spark's transform of one row", "predict of the last stage over py4j", "onnxmltools and onnxruntime"
 CHECKED = 200
+RIGHT = f"right on {CHECKED} rows, to three digits"
 # The converter's encoder needs this one at least.
 OPSET = 13
 
@@ -164,7 +167,7 @@ def against(
     return [
         Result(what, SPARK, spark.over(mine), 5_000, times=times),
         Result(what, PY4J, py4j.over(mine), 20),
-        Result(what, ONNX, rest[0].over(mine) if rest else None, 5, note="" if rest else str(onnx)),
+        Result(what, ONNX, rest[0].over(mine) if rest else None, 5, note=RIGHT if rest else str(onnx)),
     ]
 
 
@@ -187,7 +190,8 @@ def onnx_session(spark: SparkSession, model: Any, types: Sequence[tuple[str, Any
     import onnxruntime
     from onnxmltools import convert_sparkml
 
-    converted = convert_sparkml(model, "model", types, spark_session=spark, target_opset=OPSET)
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(divide="ignore"):  # it prints what it converts
+        converted = convert_sparkml(model, "model", types, spark_session=spark, target_opset=OPSET)
     for node in converted.graph.node:
         # The converter's Imputer says sizes as it was done before OPSET; without them the parts are equal, as wanted.
         sizes = [one for one in node.attribute if node.op_type == "Split" and one.name == "split"]
