@@ -11,8 +11,8 @@ Run it: python examples/flight_eta.py [--dir DIRECTORY]
 from __future__ import annotations
 
 import argparse
-import math
 import importlib.util
+import math
 import tempfile
 import time
 import warnings
