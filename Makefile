@@ -30,7 +30,7 @@ examples: $(READY) java  ## Run every example
 	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
 test: $(READY) java  ## Run all tests and doctests
-	$(BIN)/python -m pytest tests dsl palette --doctest-modules
+	$(BIN)/python -m pytest tests dsl palette --doctest-modules --durations=25
 
 parity: $(READY) java  ## Prove every DSL function equal in both compilers
 	$(BIN)/python -m pytest tests/dsl
