@@ -66,12 +66,10 @@ class Program(ABC):
 
 
 def program_of(plan: Plan, reader: OnlineReader, options: Options) -> Program:
-    """Prepare a plan on a store."""
-    return (
-        RemoteProgram(plan, reader, options)
-        if isinstance(reader, RemoteReader)
-        else TableProgram(plan, reader, options)
-    )
+    """Prepare a plan on a store; one that looks nothing up asks none."""
+    if plan.groups and isinstance(reader, RemoteReader):
+        return RemoteProgram(plan, reader, options)
+    return TableProgram(plan, reader, options)
 
 
 class TableProgram(Program):

@@ -15,6 +15,7 @@ from palette.online import LmdbStore, MemoryStore, Snapshot
 from palette.online.remote import RemoteReader
 from palette.serving import LocalPipeline
 from palette.serving.programs import STORE_ERROR
+from palette.serving.steps import DslStep, Plan
 from tests.serving.test_plan import KNOWN, NOW, PLAN
 
 HOUR = dt.timedelta(hours=1)
@@ -149,6 +150,14 @@ def test_what_a_request_holds(elsewhere):
         "o": "string",
         "num": "bigint",
     }
+
+
+def test_a_plan_without_lookups_asks_no_store(elsewhere):
+    step = DslStep({"y": "nVal('basis:x') * 2"}, {"basis:x": {"column": "x", "type": "double"}}, {})
+    pipeline = LocalPipeline(Plan((step,), ("y",)), elsewhere)
+    assert pipeline.score_instance({"x": 1.5}) == {"y": 3.0}
+    assert asyncio.run(pipeline.score_instances_async([{"x": 1.5}, {}])) == [{"y": 3.0}, {"y": None}]
+    assert not elsewhere.asked
 
 
 def test_a_store_by_its_uri(elsewhere, expected, tmp_path):
