@@ -6,8 +6,10 @@ expression (names, texts, numbers) is bound in a table of constants: the source 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 from dsl.bind import Binding, bind, references
@@ -129,9 +131,15 @@ def define(name: str, parameters: list[str], lines: list[str], constants: Mappin
     """Make a function of generated lines; `name`, `parameters` and `lines` hold generated identifiers only."""
     source = "\n    ".join([f"def {name}({', '.join(parameters)}):", *lines])
     namespace: dict[str, Any] = {"__builtins__": {}, **constants}
-    exec(compile(source, f"<generated {name}>", "exec"), namespace)  # noqa: S102  (see above)
+    exec(_compiled(source, name), namespace)  # noqa: S102  (see above)
     function: Callable[..., Any] = namespace[name]
     return function
+
+
+# A bundle's function is made twice, to test it and to serve: large models take most of their loading time for it.
+@functools.lru_cache(maxsize=8)
+def _compiled(source: str, name: str) -> CodeType:
+    return compile(source, f"<generated {name}>", "exec")
 
 
 class _Code:

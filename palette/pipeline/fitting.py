@@ -15,7 +15,9 @@ from dsl.bind import Binding, references, statistic_calls
 from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
 from palette.errors import DataError, SchemaError, nearest
+from palette.offline.checks import quoted
 from palette.pipeline.plan import PipelinePlan
+from palette.pipeline.scoring import BEFORE
 from palette.serving.stages import schema_form, stage_to_json
 from palette.transformer import PaletteTransformer
 
@@ -81,6 +83,7 @@ class Fitting:
         fitted: list[Any] = []
         columns: dict[str, str] = {}
         looked_up = checked = False
+        dataset = dataset.withColumns({BEFORE + name: quoted(name) for name in self._replaced(dataset.columns)})
         with _persisting() as persist:
             for position, stage in enumerate(self._plan.stages):
                 if refs := self._plan.lookups.get(position):
@@ -113,6 +116,11 @@ class Fitting:
             if checked:
                 self.sample = _sample(dataset)
         return fitted
+
+    def _replaced(self, columns: Iterable[str]) -> list[str]:
+        """Return the columns of the basis that a stage puts others in the place of."""
+        made = {name for stage in self._plan.stages if isinstance(stage, DSLEstimator) for name in stage.getLambdas()}
+        return [name for name in columns if name in made]
 
     def _fit_stage(self, stage: Any, dataset: DataFrame, columns: dict[str, str]) -> Any:
         if isinstance(stage, DSLEstimator):

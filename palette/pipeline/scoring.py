@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from palette.pipeline.model import MLPipelineModel
 
-__all__ = ["local_plan", "self_test", "spark_step"]
+__all__ = ["BEFORE", "local_plan", "self_test", "spark_step"]
 
+# How the columns begin that keep, during fit, what columns of the basis were before stages replaced them.
+BEFORE = "__palette_before_"
 # Output column Param to the method that computes it for one vector.
 ANSWERS = {"rawPredictionCol": "predictRaw", "probabilityCol": "predictProbability", "predictionCol": "predict"}
 
@@ -99,11 +101,18 @@ def self_test(model: MLPipelineModel, schema: StructType, rows: Sequence[Row]) -
         plan = local_plan(model, spark_step)
     except SchemaError:
         return None
-    types = {field.name: field.dataType.simpleString() for field in schema.fields}
-    read = request_columns(without_lookups(plan, types))
-    wanted = {*read, *plan.outputs}
-    plain = [{name: plain_value(row[name], types[name]) for name in row.asDict() if name in wanted} for row in rows]
-    return SelfTest({name: types[name] for name in read if name in types}, plain)
+    made = {field.name: field.dataType.simpleString() for field in schema.fields}
+    types = made | {name.removeprefix(BEFORE): dtype for name, dtype in made.items() if name.startswith(BEFORE)}
+    alone = without_lookups(plan, types)
+    read = [name for name in request_columns(alone) if name in types]
+    requests, answers = [], []
+    for row in rows:
+        values = row.asDict()
+        requests.append({name: plain_value(values.get(BEFORE + name, values.get(name)), types[name]) for name in read})
+        answers.append(
+            {name: plain_value(values[name], schema[name].dataType.simpleString()) for name in alone.outputs}
+        )
+    return SelfTest({name: types[name] for name in read}, requests, answers)
 
 
 def plain_value(value: Any, dtype: str) -> Any:

@@ -179,7 +179,11 @@ class PlanCode:
         inputs = [self._input(column) for column in stage.inputs]
         outputs = [self._local() for _ in stage.outputs]
         values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
-        self._lines += stage.generate(values, types, outputs, self._constant)
+        lines = stage.generate(values, types, outputs, self._constant)
+        if stage.skips_absent and outputs and not any(column in self._columns for column in stage.inputs):
+            there = " or ".join(f"{self._name(column)} in row" for column in stage.inputs)
+            lines = [f"if {there}:", *(f"    {line}" for line in lines), "else:", f"    {' = '.join(outputs)} = None"]
+        self._lines += lines
         for column, local, dtype in zip(stage.outputs, outputs, stage.result_types(types), strict=True):
             self._columns[column] = (local, dtype)
 

@@ -154,7 +154,7 @@ class RemoteProgram(Program):
                 found = self._reader.fetch(wanted, budget=wait.left())
             except StoreError as error:
                 found = wait.failed(error, len(wanted))
-            batch.send(found)
+            batch.send(wanted, found)
         return [answer if isinstance(answer, Exception) else wait.marked(answer) for answer in batch.answers]
 
     async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
@@ -166,7 +166,7 @@ class RemoteProgram(Program):
                 found = await self._reader.fetch_async(wanted, budget=wait.left())
             except StoreError as error:
                 found = wait.failed(error, len(wanted))
-            batch.send(found)
+            batch.send(wanted, found)
         return [answer if isinstance(answer, Exception) else wait.marked(answer) for answer in batch.answers]
 
 
@@ -198,30 +198,26 @@ class _Batch:
     """Requests that go from level to level together; what several want is fetched once."""
 
     def __init__(self, requests: Iterable[Any]) -> None:
-        self._requests = list(requests)
-        self.answers: list[Any] = [None] * len(self._requests)
-        self._wanted: list[tuple[int, tuple[tuple[str, Any], ...]]] = []
-        self._places: dict[tuple[str, Any], int] = {}
-        for place in range(len(self._requests)):
-            self._step(place, None)
+        self.answers: list[Any] = []
+        self._wanted: list[tuple[int, Any, tuple[tuple[str, Any], ...]]] = []
+        for place, request in enumerate(requests):
+            self.answers.append(None)
+            self._step(place, request, None)
 
     def wanted(self) -> list[tuple[str, Any]]:
         """Return the distinct (group, key) of this level, empty at the end."""
-        self._places = {}
-        for _, pairs in self._wanted:
-            for pair in pairs:
-                self._places.setdefault(pair, len(self._places))
-        return list(self._places)
+        return list(dict.fromkeys(pair for _, _, pairs in self._wanted for pair in pairs))
 
-    def send(self, rows: Sequence[Any]) -> None:
+    def send(self, wanted: Sequence[tuple[str, Any]], rows: Sequence[Any]) -> None:
         """Take the rows of :meth:`wanted`, and go to the next level."""
+        found = dict(zip(wanted, rows, strict=True)).get
         waiting, self._wanted = self._wanted, []
-        for place, pairs in waiting:
-            self._step(place, [rows[self._places[pair]] for pair in pairs])
+        for place, request, pairs in waiting:
+            self._step(place, request, [*map(found, pairs)])
 
-    def _step(self, place: int, rows: list[Any] | None) -> None:
+    def _step(self, place: int, request: Any, rows: list[Any] | None) -> None:
         try:
-            self._wanted.append((place, self._requests[place].send(rows)))
+            self._wanted.append((place, request, request.send(rows)))
         except StopIteration as done:
             self.answers[place] = done.value
         except (ValueError, TypeError) as error:

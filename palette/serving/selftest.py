@@ -23,27 +23,28 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class SelfTest:
-    """A few rows, with all columns that a plan reads and makes.
+    """A few requests with their answers.
 
     Parameters
     ----------
     types : dict of str to str
-        The Spark types of the columns that are read, looked-up ones among them.
-    rows : list of dict
+        The Spark types of the columns of a request, looked-up ones among them.
+    requests, answers : list of dict
         Columns to plain Python values.
     """
 
     types: dict[str, str]
-    rows: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         """Return the rows as JSON holds them."""
-        return {"types": self.types, "rows": [{name: _encoded(one) for name, one in row.items()} for row in self.rows]}
+        return {"types": self.types, "requests": _encoded_rows(self.requests), "answers": _encoded_rows(self.answers)}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> SelfTest:
         """Return what :meth:`to_json` wrote."""
-        return cls(plain["types"], [{name: _decoded(one) for name, one in row.items()} for row in plain["rows"]])
+        return cls(plain["types"], _decoded_rows(plain["requests"]), _decoded_rows(plain["answers"]))
 
     def check(self, plan: Plan, name: str) -> None:
         """Compute the rows again.
@@ -54,16 +55,16 @@ class SelfTest:
             If an answer is another one; ``name`` says whose.
         """
         score = compile_plan(without_lookups(plan, self.types), _no_table)
-        for row in self.rows:
+        for request, answer in zip(self.requests, self.answers, strict=True):
             try:
-                found = score(row, 0)
+                found = score(request, 0)
             except (DataError, DslError) as error:
                 raise DataError(f"{name!r} fails its self-test: {error}") from error
             for column, value in found.items():
-                if column in row and not same(value, row[column]):
+                if column in answer and not same(value, answer[column]):
                     raise DataError(
                         f"{name!r} fails its self-test: {column!r} is {value!r:.100} here, and when it was fitted "
-                        f"{row[column]!r:.100}; save the bundle again with the release that loads it"
+                        f"{answer[column]!r:.100}; save the bundle again with the release that loads it"
                     )
 
 
@@ -88,6 +89,14 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return (one != one and other != other) or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return bool(one == other)
+
+
+def _encoded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _encoded(value) for name, value in row.items()} for row in rows]
+
+
+def _decoded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _decoded(value) for name, value in row.items()} for row in rows]
 
 
 def _encoded(value: Any) -> Any:

@@ -243,10 +243,11 @@ def test_a_bundle_holds_answers_that_spark_gave(eats, snapshot, tmp_path):
     model = MLPipeline(first, assembler, regression, store=eats.store, timestampCol="at").fit(eats.orders)
     model.save_bundle(tmp_path / "bundle")
     told = json.loads((tmp_path / "bundle/selftest.json").read_text())
-    assert len(told["rows"]) == 3
-    assert {"at", PREP, "prep", "hour", "features", "prediction"} == set(told["rows"][0])
+    assert len(told["requests"]) == len(told["answers"]) == 3
+    assert {"at", PREP} == set(told["requests"][0])
+    assert {"prep", "hour", "features", "prediction"} == set(told["answers"][0])
     times = {row.at and row.at.astimezone(dt.UTC).replace(tzinfo=None) for row in eats.orders.select("at").collect()}
-    assert {decode(row["at"]) for row in told["rows"]} <= times
+    assert {decode(request["at"]) for request in told["requests"]} <= times
     model.save(str(tmp_path / "model"))
     again = type(model).load(str(tmp_path / "model"))
     again.save_bundle(tmp_path / "again")
@@ -254,6 +255,21 @@ def test_a_bundle_holds_answers_that_spark_gave(eats, snapshot, tmp_path):
     model.save_bundle(tmp_path / "bundle", self_test=False)
     assert not (tmp_path / "bundle/selftest.json").exists()
     assert LocalPipeline.load(tmp_path / "bundle", store=snapshot).score_instance({"r_id": "r1"}, now=NOW)
+
+
+def test_a_self_test_asks_with_what_a_replaced_column_was(eats, snapshot, tmp_path):
+    first = DSLEstimator(
+        lambdas={"size": "nVal('basis:size') * 10 + mean(nVal('basis:size'))", "prep": nFill(nVal(PREP))}
+    )
+    assembler = VectorAssembler(inputCols=["prep", "size"], outputCol="features")
+    model = MLPipeline(first, assembler, store=eats.store, timestampCol="at").fit(eats.orders)
+    model.save_bundle(tmp_path / "bundle")
+    told = json.loads((tmp_path / "bundle/selftest.json").read_text())
+    assert (told["types"]["size"], type(told["requests"][0]["size"])) == ("bigint", int)
+    assert told["answers"][0]["size"] > 10
+    found = LocalPipeline.load(tmp_path / "bundle", store=snapshot).score_instance({"r_id": "r1", "size": 2}, now=NOW)
+    assert found == model.score_instance({"r_id": "r1", "size": 2}, store=snapshot, now=NOW)
+    assert not [name for name in model.transform(eats.orders).columns if "palette" in name]
 
 
 def test_what_is_asked_wrongly_is_told(model, snapshot):

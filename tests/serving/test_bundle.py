@@ -32,7 +32,8 @@ PLAN = Plan((LOOKUP, STEP), ("a", "y", "late"), {"at": "timestamp"})
 NOON = dt.datetime(2026, 1, 1, 12)
 GOOD = SelfTest(
     {"a": "double", "at": "timestamp"},
-    [{"a": 1.5, "at": NOON, "y": 3.0, "late": False}, {"a": math.nan, "at": None, "y": math.nan, "late": None}],
+    [{"a": 1.5, "at": NOON}, {"a": math.nan, "at": None}],
+    [{"y": 3.0, "late": False}, {"y": math.nan, "late": None}],
 )
 
 
@@ -98,19 +99,21 @@ def test_a_bundle_without_arrays_needs_no_numpy(tmp_path):
 def test_known_answers_are_checked(tmp_path):
     write_bundle(PLAN, tmp_path / "bundle", GOOD)
     assert read_bundle(tmp_path / "bundle").to_json() == PLAN.to_json()
-    assert SelfTest.from_json(json.loads(json.dumps(GOOD.to_json()))).rows[0] == GOOD.rows[0]
+    assert SelfTest.from_json(json.loads(json.dumps(GOOD.to_json()))).requests[0] == GOOD.requests[0]
 
 
 @pytest.mark.parametrize(("column", "value"), [("y", 3.0 + 1e-6), ("y", None), ("late", True), ("a", "text")], ids=str)
 def test_another_answer_is_refused(tmp_path, column, value):
-    bad = SelfTest(GOOD.types, [{**GOOD.rows[0], column: value}])
+    requests, answers = [{**GOOD.requests[0]}], [{**GOOD.answers[0]}]
+    (requests if column == "a" else answers)[0][column] = value
+    bad = SelfTest(GOOD.types, requests, answers)
     write_bundle(PLAN, tmp_path / "bundle", bad)
     with pytest.raises(DataError, match="fails its self-test"):
         LocalPipeline.load(tmp_path / "bundle")
 
 
 def test_sparse_vectors_and_times_come_back():
-    test = SelfTest({}, [{"v": Sparse(5000, [7], [math.inf]), "at": NOON, "names": ["a", None]}])
-    (row,) = SelfTest.from_json(json.loads(json.dumps(test.to_json(), allow_nan=False))).rows
-    assert row == test.rows[0]
+    test = SelfTest({}, [{"v": Sparse(5000, [7], [math.inf]), "at": NOON, "names": ["a", None]}], [{}])
+    (row,) = SelfTest.from_json(json.loads(json.dumps(test.to_json(), allow_nan=False))).requests
+    assert row == test.requests[0]
     assert isinstance(row["v"], Sparse)

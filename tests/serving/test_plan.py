@@ -18,6 +18,7 @@ from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.plan import output_types, request_columns
 from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.stages.indexers import StringIndexerModel
 from palette.serving.steps import DslStep, LookupStep, Plan
 
 NOW = dt.datetime(2026, 1, 1, 12)
@@ -306,3 +307,18 @@ def test_types_of_requests_and_answers():
         "a": "double", "b": "int", "when": "timestamp", "wrote": "timestamp", "city": "string", "sum": "double",
         "v": "array<double>",
     }  # fmt: skip
+
+
+def test_a_label_that_no_request_has_is_left_out():
+    """Spark's StringIndexerModel does nothing where its column is not there, as that of a label at serving."""
+    label = StringIndexerModel(("label",), ("label_at",), [["no", "yes"]], "error")
+    plan = Plan(
+        (label, VectorAssembler(("a",), ("v",), "error")), ("label_at", "v"), {"label": "string", "a": "double"}
+    )
+    score = LocalPipeline(plan).score_instance
+    assert score({"a": 1.0}) == {"label_at": None, "v": [1.0]}
+    assert score({"a": 1.0, "label": "yes"}) == {"label_at": 1.0, "v": [1.0]}
+    with pytest.raises(DataError, match="label"):
+        score({"a": 1.0, "label": None})
+    kept = StringIndexerModel(("label",), ("label_at",), [["no", "yes"]], "keep")
+    assert LocalPipeline(Plan((kept,), ("label_at",))).score_instance({}) == {"label_at": 2.0}

@@ -53,6 +53,11 @@ class LocalStage(ABC):
     outputs: tuple[str, ...]
 
     @property
+    def skips_absent(self) -> bool:
+        """Whether Spark leaves the stage out where its input columns are not there, as labels are not at serving."""
+        return False
+
+    @property
     def output_types(self) -> tuple[str, ...]:
         """Spark types of the outputs: by default unknown."""
         return ("",) * len(self.outputs)

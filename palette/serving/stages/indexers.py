@@ -57,6 +57,11 @@ class StringIndexerModel(SavedStage):
         return cls(**columns_of(params), labels=labels, handle_invalid=params["handleInvalid"])
 
     @property
+    def skips_absent(self) -> bool:
+        """Whether a row without the columns has no places; with "keep" they are those of null."""
+        return self.handle_invalid != "keep"
+
+    @property
     def output_types(self) -> tuple[str, ...]:
         """Doubles."""
         return ("double",) * len(self.outputs)
