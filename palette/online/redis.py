@@ -159,23 +159,22 @@ class RedisStore(CodedStore):
 
     def _commands(self, requests: Sequence[Request]) -> tuple[list[list[Any]], list[list[tuple[int, Shelf]]]]:
         """Return one command an entity key, and whose answers its replies are."""
-        commands: dict[bytes, list[Any]] = {}
+        commands: list[list[Any]] = []
         places: list[list[tuple[int, Shelf]]] = []
-        numbers: dict[bytes, int] = {}
+        # By what keys begin with, so that a key of several groups becomes bytes once.
+        numbers: dict[tuple[bytes, Any], int] = {}
         ways = self._ways
         for at, (group, key) in enumerate(requests):
-            if is_absent(key):
-                continue
             head, field, shelf = ways.get(group) or self._way(group)
-            where = head + shelf.encode_key(key)
-            if where in commands:
-                commands[where].append(field)
-                places[numbers[where]].append((at, shelf))
-            else:
-                numbers[where] = len(places)
-                commands[where] = ["HMGET", where, field]
+            number = numbers.get((head, key))
+            if number is not None:
+                commands[number].append(field)
+                places[number].append((at, shelf))
+            elif not is_absent(key):
+                numbers[head, key] = len(places)
+                commands.append(["HMGET", head + shelf.encode_key(key), field])
                 places.append([(at, shelf)])
-        return list(commands.values()), places
+        return commands, places
 
     def _take(
         self,

@@ -43,7 +43,7 @@ def moment(microseconds: int) -> dt.datetime:
     >>> moment(86400000000)
     datetime.datetime(1970, 1, 2, 0, 0)
     """
-    return EPOCH + dt.timedelta(microseconds=microseconds)
+    return EPOCH + dt.timedelta(0, 0, microseconds)
 
 
 class GroupTable:
@@ -68,6 +68,11 @@ class GroupTable:
         self._dead: dict[Any, tuple[int, int | None]] = {}
         self._lock = threading.Lock()
         self._features = [(feature.name, feature.dtype) for feature in group.features]
+        # What every answer needs, made once.
+        self._names = tuple(feature.name for feature in group.features)
+        self._age = None if group.ttl is None else group.ttl // MICROSECOND
+        self._times = (group.timestamp, group.created)
+        self._text_key = list(entity.keys.values()) == ["string"]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,6 +87,8 @@ class GroupTable:
         DataError
             If a part is of another type than the entity declares.
         """
+        if self._text_key and key.__class__ is str:
+            return key
         columns = self.entity.keys
         if isinstance(key, Mapping):
             parts: Sequence[Any] = [key.get(column) for column in columns]
@@ -175,11 +182,12 @@ class GroupTable:
 
     def unpack(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """Return a packed row as columns: the features, then the timestamp and created columns."""
-        values = dict(zip((feature for feature, _ in self._features), row[2:], strict=True))
-        if self.group.timestamp is not None:
-            values[self.group.timestamp] = moment(row[0])
-        if self.group.created is not None:
-            values[self.group.created] = None if row[1] is None else moment(row[1])
+        values = dict(zip(self._names, row[2:], strict=True))
+        timestamp, created = self._times
+        if timestamp is not None:
+            values[timestamp] = moment(row[0])
+        if created is not None:
+            values[created] = None if row[1] is None else moment(row[1])
         return values
 
     def read(self, key: Any, now: int, *, status: bool = False) -> dict[str, Any]:
@@ -188,7 +196,7 @@ class GroupTable:
 
     def answer(self, row: tuple[Any, ...] | None, now: int, *, status: bool = False) -> dict[str, Any]:
         """Return the values of a packed row at ``now`` (microseconds), as :meth:`read` does."""
-        expired = row is not None and self.group.ttl is not None and row[0] < now - self.group.ttl // MICROSECOND
+        expired = row is not None and self._age is not None and row[0] < now - self._age
         values = dict.fromkeys(self.group.readable) if row is None or expired else self.unpack(row)
         if not status:
             return values
