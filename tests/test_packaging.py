@@ -91,6 +91,7 @@ def test_the_serving_suite_passes_without_spark(wheel, tmp_path):
         cwd=tmp_path,
     )
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     rooms = [f"tests/{room}" for room in ("serving", "service", "online") if (ROOT / "tests" / room).exists()]
     printed = run(python, "-m", "pytest", "-q", "-m", "not spark and not proof", *rooms, cwd=tmp_path)
