@@ -83,7 +83,8 @@ class Fitting:
         fitted: list[Any] = []
         columns: dict[str, str] = {}
         looked_up = checked = False
-        dataset = dataset.withColumns({BEFORE + name: quoted(name) for name in self._replaced(dataset.columns)})
+        for name in self._replaced(dataset.columns):
+            dataset = dataset.withColumn(BEFORE + name, quoted(name))
         with _persisting() as persist:
             for position, stage in enumerate(self._plan.stages):
                 if refs := self._plan.lookups.get(position):
