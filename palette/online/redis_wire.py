@@ -121,7 +121,7 @@ class Wire:
                 except (ConnectionError, EOFError):
                     line.close()
                     line = None
-            line = _Line(self._pool.make_connection(), self._hiredis, until)
+            line = _Line(self._connection(), self._hiredis, until)
             return line.exchange(packed, len(commands), until)
         except (TimeoutError, self._redis.exceptions.TimeoutError) as error:
             _close(line)
@@ -139,6 +139,11 @@ class Wire:
             raise
         finally:
             self._free.put(line)
+
+    def _connection(self) -> AbstractConnection:
+        """Return a new connection; the pool's own counting would never forget those that were replaced."""
+        made: AbstractConnection = self._pool.connection_class(**self._pool.connection_kwargs)
+        return made
 
     def everywhere(self, command: Command, seconds: float) -> None:
         """Send a command to the server."""
