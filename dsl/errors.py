@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -131,5 +130,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ''
     """
     by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
+    import difflib  # Only faults need it.
+
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1)
     return f"; did you mean {by_folded[close[0]]!r}?" if close else ""

@@ -6,14 +6,13 @@ expression (names, texts, numbers) is bound in a table of constants: the source 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 from dsl.bind import Binding, bind, references
 from dsl.build import literal
+from dsl.defining import define
 from dsl.dtypes import INT, NUM, VEC, DType, Var
 from dsl.incoming import reader, reading_lines
 from dsl.nodes import Call, Literal, Node, Read, Widen, walk
@@ -21,7 +20,7 @@ from dsl.parser import parse
 from dsl.refs import BasisRef
 from dsl.registry import Function, Nulls
 
-__all__ = ["Program", "compile_row", "define", "generate", "reader", "reads_of"]
+__all__ = ["Program", "compile_row", "generate", "reader", "reads_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +124,6 @@ def generate(bound: Mapping[str, Node], inputs: Mapping[Read, str], prefix: str 
     code = _Code(prefix, inputs)
     outputs = {output: code.atom(node) for output, node in bound.items()}
     return Program(code.lines, code.constants, outputs)
-
-
-def define(name: str, parameters: list[str], lines: list[str], constants: Mapping[str, Any]) -> Callable[..., Any]:
-    """Make a function of generated lines; `name`, `parameters` and `lines` hold generated identifiers only."""
-    source = "\n    ".join([f"def {name}({', '.join(parameters)}):", *lines])
-    namespace: dict[str, Any] = {"__builtins__": {}, **constants}
-    exec(_compiled(source, name), namespace)  # noqa: S102  (see above)
-    function: Callable[..., Any] = namespace[name]
-    return function
-
-
-# A bundle's function is made twice, to test it and to serve: large models take most of their loading time for it.
-@functools.lru_cache(maxsize=8)
-def _compiled(source: str, name: str) -> CodeType:
-    return compile(source, f"<generated {name}>", "exec")
 
 
 class _Code:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from palette.lazy import lazy
 
 if TYPE_CHECKING:
     from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
@@ -43,15 +44,5 @@ _HOMES = {
     "spark_session": "palette.session",
 }
 
-
-def __getattr__(name: str) -> Any:
-    # Lazy: importing palette must pull in neither Spark nor pandas.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'palette' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Importing palette must pull in neither Spark nor pandas.
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -5,7 +5,6 @@ Each error is a :class:`PaletteError` and also the builtin that a caller would c
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -72,6 +71,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["prep_time"])
     ''
     """
+    import difflib  # Only faults need it.
+
     found = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     if not found:
         return ""

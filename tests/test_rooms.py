@@ -23,7 +23,7 @@ LEVELS = [
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
     ("palette.definitions",),
     ("palette.directories",),
-    ("palette.errors", "palette._version"),
+    ("palette.errors", "palette.lazy", "palette._version"),
     ("dsl",),
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from palette.definitions.documents import dump_definitions, load_definitions
-from palette.definitions.models import Entity, Feature, FeatureGroup, duration
-from palette.definitions.sources import BatchSource, RPCSource, StreamSource
-from palette.definitions.types import arrow_type, canonical_type, check_value, utc, widens
+from typing import TYPE_CHECKING
+
+from palette.lazy import lazy
+
+if TYPE_CHECKING:
+    from palette.definitions.documents import dump_definitions, load_definitions
+    from palette.definitions.models import Entity, Feature, FeatureGroup, duration
+    from palette.definitions.sources import BatchSource, RPCSource, StreamSource
+    from palette.definitions.types import arrow_type, canonical_type, check_value, utc, widens
 
 __all__ = [
     "BatchSource",
@@ -23,3 +28,23 @@ __all__ = [
     "utc",
     "widens",
 ]
+
+_HOMES = {
+    "BatchSource": "palette.definitions.sources",
+    "Entity": "palette.definitions.models",
+    "Feature": "palette.definitions.models",
+    "FeatureGroup": "palette.definitions.models",
+    "RPCSource": "palette.definitions.sources",
+    "StreamSource": "palette.definitions.sources",
+    "arrow_type": "palette.definitions.types",
+    "canonical_type": "palette.definitions.types",
+    "check_value": "palette.definitions.types",
+    "dump_definitions": "palette.definitions.documents",
+    "duration": "palette.definitions.models",
+    "load_definitions": "palette.definitions.documents",
+    "utc": "palette.definitions.types",
+    "widens": "palette.definitions.types",
+}
+
+# A bundle without look-ups is scored without pydantic, whose import would take longer than all the rest.
+__getattr__, __dir__ = lazy(__name__, _HOMES)

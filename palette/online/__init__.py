@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from palette.online.memory import MemoryStore
-from palette.online.near_cache import CacheCounts, NearCache
-from palette.online.opening import open_online
-from palette.online.reader import OnlineReader, now_micros
-from palette.online.remote import RemoteReader, fill
-from palette.online.snapshot import Snapshot, from_arrow
-from palette.online.table import STATIC, GroupTable, micros, moment
+from palette.lazy import lazy
 
 if TYPE_CHECKING:
     from palette.online.embedded import LmdbStore
+    from palette.online.memory import MemoryStore
+    from palette.online.near_cache import CacheCounts, NearCache
+    from palette.online.opening import open_online
+    from palette.online.reader import OnlineReader, now_micros
     from palette.online.redis import RedisStore
+    from palette.online.remote import RemoteReader, fill
+    from palette.online.snapshot import Snapshot, from_arrow
+    from palette.online.table import STATIC, GroupTable, micros, moment
 
 __all__ = [
     "STATIC",
@@ -35,15 +36,24 @@ __all__ = [
     "open_online",
 ]
 
+_HOMES = {
+    "STATIC": "palette.online.table",
+    "CacheCounts": "palette.online.near_cache",
+    "GroupTable": "palette.online.table",
+    "LmdbStore": "palette.online.embedded",
+    "MemoryStore": "palette.online.memory",
+    "NearCache": "palette.online.near_cache",
+    "OnlineReader": "palette.online.reader",
+    "RedisStore": "palette.online.redis",
+    "RemoteReader": "palette.online.remote",
+    "Snapshot": "palette.online.snapshot",
+    "fill": "palette.online.remote",
+    "from_arrow": "palette.online.snapshot",
+    "micros": "palette.online.table",
+    "moment": "palette.online.table",
+    "now_micros": "palette.online.reader",
+    "open_online": "palette.online.opening",
+}
 
-def __getattr__(name: str) -> Any:
-    # Lazy: who scores from memory does not pay for what other stores import.
-    if name == "RedisStore":
-        from palette.online.redis import RedisStore
-
-        return RedisStore
-    if name == "LmdbStore":
-        from palette.online.embedded import LmdbStore
-
-        return LmdbStore
-    raise AttributeError(f"module 'palette.online' has no attribute {name!r}")
+# Who scores from memory does not pay for what other stores import.
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.definitions import Entity, FeatureGroup
 from palette.online.reader import OnlineReader, now_micros
 from palette.online.table import GroupTable
 
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
+
 __all__ = ["MemoryStore"]
 
-Definitions = Callable[[str], tuple[Entity, FeatureGroup]]
+Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
 
 
 class MemoryStore(OnlineReader):
@@ -81,7 +83,7 @@ class MemoryStore(OnlineReader):
         DataError
             If a row lacks its key or event time, or a value has the wrong type; then nothing is written.
         """
-        name = group.full_name if isinstance(group, FeatureGroup) else group
+        name = group if isinstance(group, str) else group.full_name
         table, stamp = self.table(name), now_micros(None)
         return table.put([table.pack(row, stamp) for row in rows])
 
@@ -106,5 +108,5 @@ class MemoryStore(OnlineReader):
         int
             How many rows are gone.
         """
-        table = self.table(group.full_name if isinstance(group, FeatureGroup) else group)
+        table = self.table(group if isinstance(group, str) else group.full_name)
         return table.delete([table.key(key, asked=True) for key in keys], now_micros(at))

@@ -7,12 +7,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError
 from palette.online.keys import is_absent
 from palette.online.remote import RemoteReader, Request, Row
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["CacheCounts", "NearCache"]
 
@@ -196,7 +198,7 @@ class NearCache(RemoteReader):
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete from the store, and drop what is held of the keys."""
-        name = group.full_name if isinstance(group, FeatureGroup) else group
+        name = group if isinstance(group, str) else group.full_name
         table = self.table(name)
         wanted = [table.key(key, asked=True) for key in keys]
         try:

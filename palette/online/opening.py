@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palette.errors import DefinitionError
-from palette.online.memory import Definitions, MemoryStore
-from palette.online.near_cache import NearCache
-from palette.online.reader import OnlineReader
-from palette.online.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from palette.online.memory import Definitions
+    from palette.online.reader import OnlineReader
 
 __all__ = ["open_online"]
 
@@ -44,6 +44,8 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
     """
     text = str(uri)
     if text == MEMORY:
+        from palette.online.memory import MemoryStore
+
         return MemoryStore(definitions)
     if text.startswith(REDIS):
         from palette.online.redis import RedisStore
@@ -54,10 +56,16 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
 
         store = LmdbStore(text.removeprefix(LMDB), definitions)
     elif Path(text).is_dir():
+        from palette.online.snapshot import Snapshot
+
         return Snapshot.load(text, memory_map=Snapshot.is_mapped(text))
     else:
         raise DefinitionError(
             f"no online store at {text.split('@')[-1]!r}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
             "or the directory of a saved snapshot"
         )
-    return NearCache(store, **cache) if cache else store
+    if not cache:
+        return store
+    from palette.online.near_cache import NearCache
+
+    return NearCache(store, **cache)

@@ -6,18 +6,20 @@ import datetime as dt
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from palette.definitions import Entity, FeatureGroup
 from palette.errors import DataError, SchemaError
-from palette.online.memory import MemoryStore
 from palette.online.reader import OnlineReader, now_micros
-from palette.online.snapshot import Snapshot
 from palette.online.table import GroupTable, moment, newer, not_older
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
+    from palette.online.memory import MemoryStore
+    from palette.online.snapshot import Snapshot
 
 __all__ = ["Definitions", "RemoteReader", "Request", "Row", "fill", "newest"]
 
-Definitions = Callable[[str], tuple[Entity, FeatureGroup]]
+Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
 Request = tuple[str, Any]
 Row = tuple[Any, ...]
 
@@ -146,7 +148,7 @@ class RemoteReader(OnlineReader):
         StoreError
             If the store fails; then any of the rows may have been written, and writing them again does no harm.
         """
-        name = group.full_name if isinstance(group, FeatureGroup) else group
+        name = group if isinstance(group, str) else group.full_name
         table, stamp = self.table(name), now_micros(None)
         return self.put(name, [table.pack(row, stamp) for row in rows])
 

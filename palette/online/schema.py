@@ -6,9 +6,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from palette.definitions import Entity, FeatureGroup
 from palette.errors import StoreError
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["Schema"]
 

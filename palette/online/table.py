@@ -6,10 +6,13 @@ import datetime as dt
 import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from palette.definitions import Entity, FeatureGroup, check_value
+from palette.definitions.types import check_value
 from palette.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["STATIC", "GroupTable", "micros", "moment", "newer", "not_older"]
 

@@ -12,7 +12,8 @@ from palette.errors import SchemaError
 
 __all__ = ["input_columns", "output_columns", "with_outputs"]
 
-INPUTS = ("inputCol", "featuresCol", "inputCols")
+# The last two are of xgboost.spark.
+INPUTS = ("inputCol", "featuresCol", "inputCols", "features_cols", "base_margin_col")
 OUTPUTS = ("outputCol", "outputCols", "rawPredictionCol", "probabilityCol", "predictionCol")
 # What Spark's estimators add is known to Python only after fit. These are told beforehand.
 ADDED: dict[str, DataType] = {

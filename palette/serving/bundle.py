@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from dsl.errors import DslError
-from palette.directories import replaced_directory
 from palette.errors import DataError, PaletteError
 from palette.serving.selftest import SelfTest
 from palette.serving.steps import Plan
@@ -50,6 +49,8 @@ def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None
     if self_test is not None:
         files[SELF_TEST] = _json(self_test.to_json())
     manifest = {"format": FORMAT, "files": {name: _checksum(content) for name, content in files.items()}}
+    from palette.directories import replaced_directory  # Who only reads bundles does without it.
+
     with replaced_directory(path, MANIFEST) as fresh:
         for name, content in files.items():
             (fresh / name).write_bytes(content)

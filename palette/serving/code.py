@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dsl.bind import Binding, bind
+from dsl.defining import define
 from dsl.dtypes import VEC
 from dsl.incoming import reading_lines
-from dsl.nodes import Node, Read
-from dsl.parser import parse
-from dsl.row import define, generate, reads_of
-from palette.definitions import Entity, FeatureGroup, check_value
+from palette.definitions.types import check_value
 from palette.errors import SnapshotError
 from palette.online import GroupTable, moment
 from palette.serving.incoming import incoming_lines
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
+
+if TYPE_CHECKING:
+    from dsl.bind import Binding
+    from dsl.nodes import Node, Read
+    from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["Definitions", "PlanCode"]
 
@@ -143,6 +145,11 @@ class PlanCode:
 
     def compute(self, step: DslStep) -> None:
         """Compute expressions; all of a step see the columns as they were before it."""
+        # Here, not above: plans without expressions do without the language.
+        from dsl.bind import Binding, bind
+        from dsl.parser import parse
+        from dsl.row import generate, reads_of
+
         bindings = {name: Binding(**binding) for name, binding in step.bindings.items()}
         nodes: dict[str, Node] = {column: parse(text) for column, text in step.lambdas.items()}
         bound = bind(nodes, bindings, step.statistics)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palette.errors import DataError
-from palette.online import GroupTable, OnlineReader, now_micros, open_online
+from palette.online.reader import OnlineReader, now_micros
+from palette.online.table import GroupTable
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.pipelines import is_saved, saved_plan
 from palette.serving.plan import Score, check_plan, request_columns
@@ -81,6 +82,8 @@ class LocalPipeline:
         self._ready: Ready | None = None
         self._recent: tuple[Ready, ...] = ()
         if isinstance(store, (str, Path)):
+            from palette.online.opening import open_online
+
             store = open_online(store, plan.definitions)
         if store is not None or not self.needs_store:
             self._prepare(store)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.definitions import Entity, FeatureGroup
-from palette.definitions.documents import from_plain, to_plain
 from palette.errors import DataError
 from palette.serving.stages import LocalStage, stage_from_json, stage_to_json
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["DslStep", "LookupStep", "Plan", "Step"]
 
@@ -35,6 +36,8 @@ class LookupStep:
 
     def to_json(self) -> dict[str, Any]:
         """Return this step as JSON holds it."""
+        from palette.definitions.documents import to_plain
+
         return {
             "entity": to_plain(self.entity),
             "group": to_plain(self.group),
@@ -45,6 +48,9 @@ class LookupStep:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> LookupStep:
         """Return the step that :meth:`to_json` wrote."""
+        from palette.definitions import Entity, FeatureGroup
+        from palette.definitions.documents import from_plain
+
         entity, group = from_plain(plain["entity"], "entities"), from_plain(plain["group"], "feature_groups")
         if not isinstance(entity, Entity) or not isinstance(group, FeatureGroup):
             raise DataError("a look-up needs an entity and a feature group")

@@ -15,8 +15,9 @@ import pytest
 import dsl
 from dsl import Binding, DslTypeError, compile_row, nFill, nVal, parse
 from dsl.bind import bind
+from dsl.defining import define
 from dsl.incoming import reading_lines
-from dsl.row import define, generate, reader, reads_of
+from dsl.row import generate, reader, reads_of
 from dsl.testing import same
 
 param = pytest.param

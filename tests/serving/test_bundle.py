@@ -18,7 +18,7 @@ from palette.serving import LocalPipeline
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.selftest import SelfTest
 from palette.serving.stages import SavedStage, register
-from palette.serving.stages.base import _LOCAL
+from palette.serving.stages.registry import _LOCAL
 from palette.serving.stages.vectors import Sparse
 from palette.serving.steps import DslStep, Plan
 from tests.serving.test_plan import LOOKUP

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from palette.errors import DataError
 from palette.serving import LocalPipeline
 from palette.serving.selftest import same
 from palette.serving.stages import LocalStage, registered
+from palette.serving.stages.registry import MODULES
 from tests.serving.golden import BUNDLES, HOME, SAVED
 
 BUNDLE_PATHS = sorted(path.parent for path in HOME.glob("bundles-*/*/bundle.json"))
@@ -48,6 +51,22 @@ def test_every_stage_is_in_a_golden_bundle():
         if isinstance(step, LocalStage)
     }
     assert stages == registered().keys(), "python -m tests.serving.golden writes them"
+
+
+def test_a_bundle_imports_only_what_it_holds():
+    code = (
+        "import sys; from palette.serving import LocalPipeline\n"
+        f"LocalPipeline.load({str(BUNDLES / 'boosted')!r})\n"
+        "print([name for name in ('pydantic', 'lark', 'numpy', 'dsl.registry', 'palette.serving.stages.text') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_registry_knows_where_each_stage_is():
+    kinds = {kind: cls.__module__.rpartition(".")[2] for kind, cls in registered().items()}
+    assert kinds == {kind: module for module, known in MODULES.items() for kind in known}
 
 
 def test_every_stage_is_in_the_guide():

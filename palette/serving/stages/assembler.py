@@ -9,7 +9,8 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, register
+from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import WIDE, Sparse, active
 
 __all__ = ["VectorAssembler"]

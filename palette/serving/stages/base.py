@@ -1,4 +1,4 @@
-"""Local forms of Spark ML stages: what they are, and where they are found."""
+"""Local forms of Spark ML stages: what they are."""
 
 from __future__ import annotations
 
@@ -13,19 +13,7 @@ from palette.errors import DataError
 if TYPE_CHECKING:
     from palette.serving.saved import SavedFiles
 
-__all__ = [
-    "Bind",
-    "LocalStage",
-    "RowRejectedError",
-    "SavedStage",
-    "local_form",
-    "register",
-    "registered",
-    "saved_form",
-    "schema_form",
-    "stage_from_json",
-    "stage_to_json",
-]
+__all__ = ["Bind", "LocalStage", "RowRejectedError", "SavedStage"]
 
 
 Bind: TypeAlias = Callable[[object, Hashable], str]
@@ -142,81 +130,3 @@ class SavedStage(LocalStage):
 
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-_LOCAL: dict[str, type[SavedStage]] = {}
-
-
-def register(cls: type[SavedStage]) -> type[SavedStage]:
-    """Add a local form under its ``kind``.
-
-    Raises
-    ------
-    DataError
-        If another class has it.
-    """
-    if cls.kind in _LOCAL:
-        raise DataError(f"stage {cls.kind!r} has a local form already")
-    _LOCAL[cls.kind] = cls
-    return cls
-
-
-def registered() -> dict[str, type[SavedStage]]:
-    """Return all local forms by kind."""
-    return dict(_LOCAL)
-
-
-def local_form(stage: Any, schema: Any = None) -> SavedStage | None:
-    """Return the local form of a fitted Spark stage, or None if there is none.
-
-    Parameters
-    ----------
-    stage : Transformer
-        The fitted stage.
-    schema : StructType, optional
-        Of a DataFrame that it transforms, for stages that look at the metadata of their input columns.
-    """
-    found = _LOCAL.get(type(stage).__name__)
-    if found is None:
-        return None
-    return found.from_spark(stage) if schema is None else found.from_schema(stage, schema)
-
-
-def schema_form(stage: Any, schema: Any) -> SavedStage | None:
-    """Return the local form of a fitted Spark stage that looks at the metadata of its input columns; None of others."""
-    found = _LOCAL.get(type(stage).__name__)
-    if found is None or found.from_schema.__func__ is SavedStage.from_schema.__func__:  # type: ignore[attr-defined]
-        return None
-    return found.from_schema(stage, schema)
-
-
-def saved_form(saved: SavedFiles) -> SavedStage | None:
-    """Return the local form of a stage that Spark saved, or None if there is none."""
-    found = next((cls for cls in _LOCAL.values() if cls.spark_class == saved.spark_class), None)
-    return None if found is None else found.from_saved(saved)
-
-
-def stage_to_json(stage: LocalStage) -> dict[str, Any]:
-    """Return a stage as JSON holds it, with its kind.
-
-    Raises
-    ------
-    DataError
-        If bundles cannot hold it.
-    """
-    if not isinstance(stage, SavedStage):
-        raise DataError(f"{type(stage).__name__} cannot be written to a bundle")
-    return {"kind": stage.kind, **stage.to_json()}
-
-
-def stage_from_json(plain: Mapping[str, Any]) -> SavedStage:
-    """Return the stage that :func:`stage_to_json` wrote; only registered kinds are made.
-
-    Raises
-    ------
-    DataError
-        If the kind is unknown here.
-    """
-    if plain["kind"] not in _LOCAL:
-        raise DataError(f"this process has no local form of stage {plain['kind']!r}; register it, or update palette")
-    return _LOCAL[plain["kind"]].from_json(plain)

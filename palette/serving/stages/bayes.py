@@ -14,8 +14,8 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import register
 from palette.serving.stages.models import Classifier, classifier_fields, exp, live_params, softmax
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active, dense
 from palette.serving.stages.weights import dot, rows_of, weights_of
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, register
+from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse, Vector, active, vector_of
 
 __all__ = ["Binarizer", "Bucketizer"]

@@ -11,8 +11,8 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles, vector
-from palette.serving.stages.base import register
 from palette.serving.stages.models import Regressor, live_params, regressor_fields
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active, dense
 
 __all__ = ["BisectingKMeansModel", "KMeansModel"]

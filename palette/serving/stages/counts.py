@@ -9,9 +9,10 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles, vector
-from palette.serving.stages.base import SavedStage, register
+from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
+from palette.serving.stages.registry import register
 from palette.serving.stages.text import words
 from palette.serving.stages.vectors import Sparse, vector_of
 

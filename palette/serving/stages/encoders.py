@@ -9,9 +9,10 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, SavedStage, register
+from palette.serving.stages.base import Bind, SavedStage
 from palette.serving.stages.columns import columns_of
 from palette.serving.stages.models import live_params
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import WIDE, Sparse, Vector
 
 __all__ = ["OneHotEncoderModel"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import register
 from palette.serving.stages.models import (
     Classifier,
     Regressor,
@@ -16,6 +15,7 @@ from palette.serving.stages.models import (
     live_params,
     regressor_fields,
 )
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active
 from palette.serving.stages.weights import dot, linear_fields, rows_of
 

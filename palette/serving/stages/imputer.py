@@ -10,10 +10,11 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, SavedStage, register
+from palette.serving.stages.base import Bind, SavedStage
 from palette.serving.stages.columns import columns_of
 from palette.serving.stages.labels import INTEGERS
 from palette.serving.stages.models import live_params, number
+from palette.serving.stages.registry import register
 
 __all__ = ["ImputerModel"]
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, register
+from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.labels import INTEGERS, numbers_of, place_of
 from palette.serving.stages.metadata import attribute_of
 from palette.serving.stages.models import live_params
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse, active
 
 __all__ = ["IndexToString", "StringIndexerModel", "VectorIndexerModel"]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.stages.base import SavedStage, register
+from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import present
 from palette.serving.stages.metadata import attribute_of, attributes_of, values_of
 from palette.serving.stages.models import live_params
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse, active, vector_of
 
 __all__ = ["Interaction"]

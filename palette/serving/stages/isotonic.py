@@ -9,8 +9,9 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, register
+from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Regressor, live_params, regressor_fields
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse, Vector, dense
 
 __all__ = ["IsotonicRegressionModel"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, register
+from palette.serving.stages.base import Bind
 from palette.serving.stages.models import (
     Classifier,
     Regressor,
@@ -16,6 +16,7 @@ from palette.serving.stages.models import (
     number,
     regressor_fields,
 )
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector
 from palette.serving.stages.weights import UNROLLED, dot, dot_lines, guarded, linear_fields
 

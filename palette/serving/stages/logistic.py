@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, register
+from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Classifier, classifier_fields, exp, live_params, number, softmax
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector
 from palette.serving.stages.weights import UNROLLED, dot, dot_lines, guarded, rows_of, weights_of
 

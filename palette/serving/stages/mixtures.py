@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.serving.saved import SavedFiles, matrix, vector
-from palette.serving.stages.base import register
 from palette.serving.stages.models import Classifier, argmax, classifier_fields, exp, live_params
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active
 
 __all__ = ["GaussianMixtureModel"]

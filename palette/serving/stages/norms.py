@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import SavedStage, register
+from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse
 
 __all__ = ["Normalizer"]

@@ -10,8 +10,9 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import SavedStage, local_form, register, saved_form, stage_from_json, stage_to_json
+from palette.serving.stages.base import SavedStage
 from palette.serving.stages.models import Classifier, live_params
+from palette.serving.stages.registry import local_form, register, saved_form, stage_from_json, stage_to_json
 
 __all__ = ["OneVsRestModel"]
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import RowRejectedError, SavedStage, register
+from palette.serving.stages.base import RowRejectedError, SavedStage
 from palette.serving.stages.models import live_params
+from palette.serving.stages.registry import register
 
 __all__ = ["ALSModel"]
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles, matrix
-from palette.serving.stages.base import RowRejectedError, SavedStage, register
+from palette.serving.stages.base import RowRejectedError, SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import dense
 from palette.serving.stages.weights import dot
 

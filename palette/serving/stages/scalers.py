@@ -10,9 +10,10 @@ from typing import Any, Self
 
 from palette.serving.saved import SavedFiles
 from palette.serving.saved import vector as saved_vector
-from palette.serving.stages.base import Bind, SavedStage, register
+from palette.serving.stages.base import Bind, SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse, active, dense
 
 __all__ = [

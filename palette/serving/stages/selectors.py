@@ -7,10 +7,11 @@ from typing import Any, Self
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import SavedStage, register
+from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.metadata import attribute_of, attributes_of
 from palette.serving.stages.models import live_params
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import active, vector_of
 
 __all__ = [

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import register
 from palette.serving.stages.models import Regressor, exp, live_params, number
+from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector
 from palette.serving.stages.weights import dot, linear_fields
 

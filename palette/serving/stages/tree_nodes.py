@@ -6,7 +6,6 @@ share.
 
 from __future__ import annotations
 
-import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -148,6 +147,8 @@ def saved_copy(stage: Any, read: Any) -> dict[str, Any]:
         If Spark wrote it where this process does not see it.
     """
     if stage not in _copies:
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="palette-") as folder:
             path = Path(folder) / "stage"
             stage.save(path.as_uri())

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from palette.serving.stages.base import Bind, register
+from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Regressor, regressor_fields
+from palette.serving.stages.registry import register
 from palette.serving.stages.tree_code import tree_lines
 from palette.serving.stages.tree_models import TreeModel, bound, total, weighted_sum
 from palette.serving.stages.vectors import Vector

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from palette.serving import LocalPipeline
-from palette.serving.stages import base
+from palette.serving.stages import registry
 from palette.serving.steps import Plan
 
 pytestmark = pytest.mark.spark
@@ -18,16 +18,16 @@ def test_the_guide_runs(spark, tmp_path):
     blocks = [block.split("```")[0] for block in GUIDE.read_text("utf-8").split("```python\n")[1:]]
     assert len(blocks) == 3
     names = {"spark": spark}
-    before = dict(base._LOCAL)
+    before = dict(registry._LOCAL)
     try:
         for block in blocks:
             exec(compile(block, str(GUIDE), "exec"), names)
-        local = base.local_form(names["stage"])
+        local = registry.local_form(names["stage"])
         LocalPipeline(Plan((local,), local.outputs, {"x": "double"})).save(tmp_path / "bundle")
         assert LocalPipeline.load(tmp_path / "bundle").score_instance({"x": 30.0}) == {"y": 10.0}
         names["LocalClipper"].compute = lambda self, value: (value,)
         with pytest.raises(AssertionError, match="Spark gives"):
             exec(compile(blocks[-1], str(GUIDE), "exec"), names)
     finally:
-        base._LOCAL.clear()
-        base._LOCAL.update(before)
+        registry._LOCAL.clear()
+        registry._LOCAL.update(before)

@@ -1,0 +1,155 @@
+"""Where local forms are found: by the name of the Spark class. Only what a plan holds is imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from palette.errors import DataError
+from palette.serving.stages.base import LocalStage, SavedStage
+
+if TYPE_CHECKING:
+    from palette.serving.saved import SavedFiles
+
+__all__ = [
+    "local_form",
+    "register",
+    "registered",
+    "saved_form",
+    "schema_form",
+    "stage_from_json",
+    "stage_to_json",
+]
+
+# Module of this package to the kinds that it registers.
+MODULES = {
+    "assembler": ("VectorAssembler",),
+    "bayes": ("NaiveBayesModel",),
+    "buckets": ("Bucketizer", "Binarizer"),
+    "clusters": ("KMeansModel", "BisectingKMeansModel"),
+    "counts": ("CountVectorizerModel", "IDFModel", "Word2VecModel"),
+    "encoders": ("OneHotEncoderModel",),
+    "factorization": ("FMRegressionModel", "FMClassificationModel"),
+    "glm": ("GeneralizedLinearRegressionModel",),
+    "hashing": ("HashingTF", "FeatureHasher"),
+    "imputer": ("ImputerModel",),
+    "indexers": ("StringIndexerModel", "IndexToString", "VectorIndexerModel"),
+    "interaction": ("Interaction",),
+    "isotonic": ("IsotonicRegressionModel",),
+    "linear": ("LinearRegressionModel", "LinearSVCModel"),
+    "logistic": ("LogisticRegressionModel",),
+    "mixtures": ("GaussianMixtureModel",),
+    "norms": ("Normalizer",),
+    "one_vs_rest": ("OneVsRestModel",),
+    "perceptron": ("MultilayerPerceptronClassificationModel",),
+    "recommender": ("ALSModel",),
+    "reshaping": ("PCAModel", "PolynomialExpansion", "VectorSizeHint", "DCT"),
+    "scalers": (
+        "StandardScalerModel",
+        "RobustScalerModel",
+        "MaxAbsScalerModel",
+        "ElementwiseProduct",
+        "MinMaxScalerModel",
+    ),
+    "selectors": (
+        "ChiSqSelectorModel",
+        "UnivariateFeatureSelectorModel",
+        "VarianceThresholdSelectorModel",
+        "VectorSlicer",
+    ),
+    "survival": ("AFTSurvivalRegressionModel",),
+    "text": ("Tokenizer", "RegexTokenizer", "StopWordsRemover", "NGram"),
+    "tree_classification": (
+        "DecisionTreeClassificationModel",
+        "RandomForestClassificationModel",
+        "GBTClassificationModel",
+    ),
+    "tree_regression": ("DecisionTreeRegressionModel", "RandomForestRegressionModel", "GBTRegressionModel"),
+}
+_HOMES = {kind: f"palette.serving.stages.{module}" for module, kinds in MODULES.items() for kind in kinds}
+_LOCAL: dict[str, type[SavedStage]] = {}
+
+
+def register(cls: type[SavedStage]) -> type[SavedStage]:
+    """Add a local form under its ``kind``.
+
+    Raises
+    ------
+    DataError
+        If another class has it.
+    """
+    if cls.kind in _LOCAL or _HOMES.get(cls.kind, cls.__module__) != cls.__module__:
+        raise DataError(f"stage {cls.kind!r} has a local form already")
+    _LOCAL[cls.kind] = cls
+    return cls
+
+
+def registered() -> dict[str, type[SavedStage]]:
+    """Return all local forms by kind."""
+    for kind in _HOMES:
+        _found(kind)
+    return dict(_LOCAL)
+
+
+def _found(kind: str) -> type[SavedStage] | None:
+    if kind not in _LOCAL and kind in _HOMES:
+        importlib.import_module(_HOMES[kind])
+    return _LOCAL.get(kind)
+
+
+def local_form(stage: Any, schema: Any = None) -> SavedStage | None:
+    """Return the local form of a fitted Spark stage, or None if there is none.
+
+    Parameters
+    ----------
+    stage : Transformer
+        The fitted stage.
+    schema : StructType, optional
+        Of a DataFrame that it transforms, for stages that look at the metadata of their input columns.
+    """
+    found = _found(type(stage).__name__)
+    if found is None:
+        return None
+    return found.from_spark(stage) if schema is None else found.from_schema(stage, schema)
+
+
+def schema_form(stage: Any, schema: Any) -> SavedStage | None:
+    """Return the local form of a fitted Spark stage that looks at the metadata of its input columns; None of others."""
+    found = _found(type(stage).__name__)
+    if found is None or found.from_schema.__func__ is SavedStage.from_schema.__func__:  # type: ignore[attr-defined]
+        return None
+    return found.from_schema(stage, schema)
+
+
+def saved_form(saved: SavedFiles) -> SavedStage | None:
+    """Return the local form of a stage that Spark saved, or None if there is none."""
+    found = _found(saved.spark_class.rpartition(".")[2])
+    return found.from_saved(saved) if found is not None and found.spark_class == saved.spark_class else None
+
+
+def stage_to_json(stage: LocalStage) -> dict[str, Any]:
+    """Return a stage as JSON holds it, with its kind.
+
+    Raises
+    ------
+    DataError
+        If bundles cannot hold it.
+    """
+    if not isinstance(stage, SavedStage):
+        raise DataError(f"{type(stage).__name__} cannot be written to a bundle")
+    return {"kind": stage.kind, **stage.to_json()}
+
+
+def stage_from_json(plain: Mapping[str, Any]) -> SavedStage:
+    """Return the stage that :func:`stage_to_json` wrote; only registered kinds are made.
+
+    Raises
+    ------
+    DataError
+        If the kind is unknown here.
+    """
+    found = _found(plain["kind"])
+    if found is None:
+        raise DataError(f"this process has no local form of stage {plain['kind']!r}; register it, or update palette")
+    return found.from_json(plain)
