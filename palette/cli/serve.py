@@ -17,6 +17,13 @@ class OnStoreError(StrEnum):
     DEFAULT = "default"
 
 
+class LogFormat(StrEnum):
+    """What served rows are written in."""
+
+    PARQUET = "parquet"
+    DELTA = "delta"
+
+
 def serve(
     bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help="Directories of bundles.")],
     store: Annotated[
@@ -44,7 +51,10 @@ def serve(
     bundle_root: Annotated[
         str | None, typer.Option(help="Where bundles may lie that are loaded while it runs.")
     ] = None,
-    served_log: Annotated[str | None, typer.Option(help="Directory for what was served, in Parquet.")] = None,
+    served_log: Annotated[str | None, typer.Option(help="Directory for what was served.")] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Parquet files, or a Delta table for each model.")
+    ] = LogFormat.PARQUET,
     log_queue: Annotated[int, typer.Option(help="Rows that may wait to be written there.")] = 10_000,
     log_rows: Annotated[int, typer.Option(help="Rows after which a file is finished.")] = 50_000,
     log_seconds: Annotated[float, typer.Option(help="Seconds after which it is.")] = 60.0,
@@ -76,6 +86,7 @@ def serve(
         token_file=token_file,
         bundle_root=bundle_root,
         served_log=served_log,
+        log_format=log_format.value,
         log_queue=log_queue,
         log_rows=log_rows,
         log_seconds=log_seconds,

@@ -73,10 +73,11 @@ class Service:
         def lost(count: int, reason: str) -> None:
             metrics.log_dropped.labels(reason).inc(count)
             if reason != "queue":
-                event("served rows lost", logging.ERROR, rows=count, reason=reason)
+                event("served rows lost", logging.ERROR, rows=count, reason=reason, error=True)
 
         return ServedLog(
             settings.served_log,
+            delta=settings.log_format == "delta",
             waiting=settings.log_queue,
             rows=settings.log_rows,
             seconds=settings.log_seconds,

@@ -1,9 +1,7 @@
-"""The log of what was served, in Parquet: rows wait in a bounded queue, a thread writes them, no request waits."""
+"""The log of what was served: rows wait in a bounded queue, a thread writes them, no request waits."""
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
 import json
 import os
 import threading
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from palette.definitions import arrow_type
 from palette.errors import DefinitionError
 from palette.service.models import Model
+from palette.service.served_files import DeltaTables, ParquetFiles, ServedFiles
 from palette.serving.stages.vectors import Sparse, dense
 
 if TYPE_CHECKING:
@@ -35,16 +34,18 @@ def _nothing(*_: object) -> None:
 
 
 class ServedLog:
-    """Writes served rows to ``DIRECTORY/MODEL/YYYY-MM-DD/TIME-PROCESS-NUMBER.parquet``.
+    """Writes served rows to Parquet files ``DIRECTORY/MODEL/YYYY-MM-DD/*.parquet``, or to Delta tables.
 
-    A file has the columns ``served_at``, ``model``, ``version``, ``degraded``, and the structs ``request`` (columns
-    that the plan reads), ``result`` (its answer) and ``status`` (of each looked-up value). It appears whole, under
-    its name, or not at all.
+    Rows have the columns ``served_at``, ``model``, ``version``, ``degraded``, and the structs ``request`` (columns
+    that the plan reads), ``result`` (its answer) and ``status`` (of each looked-up value). A file appears
+    whole, under its name, or not at all.
 
     Parameters
     ----------
     directory : str or Path
         Made if absent.
+    delta : bool
+        Whether a model's rows are one Delta table, ``DIRECTORY/MODEL``, partitioned by ``day``.
     waiting : int
         Rows that may wait; more are dropped.
     rows, seconds : int, float
@@ -55,26 +56,28 @@ class ServedLog:
     Raises
     ------
     DefinitionError
-        If the directory cannot be written.
+        If the directory cannot be written, or deltalake is not installed.
     """
 
     def __init__(
         self,
         directory: str | Path,
         *,
+        delta: bool = False,
         waiting: int = 10_000,
         rows: int = 50_000,
         seconds: float = 60.0,
         written: Callable[[int], None] = _nothing,
         lost: Callable[[int, str], None] = _nothing,
     ) -> None:
-        self._directory = Path(directory)
+        directory = Path(directory)
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DefinitionError(f"--served-log {str(directory)!r} cannot be made: {error}") from error
-        if not os.access(self._directory, os.W_OK | os.X_OK):
+        if not os.access(directory, os.W_OK | os.X_OK):
             raise DefinitionError(f"--served-log {str(directory)!r} cannot be written: change its rights")
+        self._files: ServedFiles = DeltaTables(directory) if delta else ParquetFiles(directory)
         self._waiting = waiting
         self._rows = rows
         self._seconds = seconds
@@ -83,7 +86,6 @@ class ServedLog:
         self._queue: deque[Entry] = deque()
         # The rows of each file that is not finished, and when the first of them came.
         self._open: dict[tuple[str, str], tuple[float, list[Entry]]] = {}
-        self._numbers = itertools.count()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="palette-served-log", daemon=True)
         self._thread.start()
@@ -124,27 +126,16 @@ class ServedLog:
 
     def _write(self, *rows: Entry) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        now = dt.datetime.now(dt.UTC)
         model = rows[0][0]
         try:
-            table = _table(model, rows)
+            self._files.write(model.name, _table(model, rows))
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             self._lost(len(rows), "type")
-            return
-        folder = self._directory / model.name / now.strftime("%Y-%m-%d")
-        name = f"{now.strftime('%H%M%S.%f')}-{os.getpid()}-{next(self._numbers)}.parquet"
-        unfinished = folder / f".{name}.unfinished"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, unfinished, compression="zstd")
-            unfinished.rename(folder / name)
-        except (OSError, pa.ArrowException):
-            unfinished.unlink(missing_ok=True)
+        except OSError:
             self._lost(len(rows), "disk")
-            return
-        self._written(len(rows))
+        else:
+            self._written(len(rows))
 
 
 def _table(model: Model, rows: tuple[Entry, ...]) -> pa.Table:

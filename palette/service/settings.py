@@ -48,6 +48,8 @@ class Settings:
         The directory under which bundles may be loaded while the service runs.
     served_log : str, optional
         The directory for the log of served features.
+    log_format : {"parquet", "delta"}
+        What it is written in.
     log_queue, log_rows, log_seconds : int, int, float
         Rows that may wait to be logged; rows and seconds after which a file is finished.
     access_log : bool
@@ -75,6 +77,7 @@ class Settings:
     token_file: str | None = None
     bundle_root: str | None = None
     served_log: str | None = None
+    log_format: str = "parquet"
     log_queue: int = 10_000
     log_rows: int = 50_000
     log_seconds: float = 60.0

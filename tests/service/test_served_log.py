@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import threading
 import time
 from dataclasses import replace
 
+import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -136,3 +138,51 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DefinitionError, match=r"--served-log .* cannot be made"):
         ServedLog(tmp_path / "file" / "log")
+
+
+def test_delta_tables_hold_what_parquet_files_hold(tmp_path):
+    rows = {}
+    for form in ("parquet", "delta"):
+        asked = Asked(replace(saved(tmp_path / form), served_log=str(tmp_path / form / "log"), log_format=form))
+        asked.post(SCORE, BODY)
+        asked.service._log.close()
+        assert asked.metrics()["palette_served_log_rows_total"] == 1
+        rows[form] = asked
+    (file,) = files(tmp_path / "parquet/log")
+    table = deltalake.DeltaTable(str(tmp_path / "delta/log/eta")).to_pyarrow_table()
+    assert table.drop_columns(["day"]).to_pylist() == pq.read_table(file).to_pylist()
+    assert table["day"].to_pylist() == [NOW.date()]
+
+
+def test_a_delta_table_takes_new_columns_and_refuses_other_types(tmp_path, served):
+    entry, told = served
+    lost = []
+    for columns, request in (
+        ({"r_id": "string"}, {"r_id": "r1"}),
+        ({"r_id": "string", "x": "double"}, {"r_id": "r2", "x": 1.5}),
+        ({"r_id": "string", "x": "string"}, {"r_id": "r3", "x": "text"}),
+    ):
+        log = ServedLog(tmp_path / "log", delta=True, written=told.append, lost=lambda *loss: lost.append(loss))
+        log.put((replace(entry[0], columns=columns), entry[1], request, *entry[3:]))
+        log.close()
+    assert told == [1, 1]
+    assert lost == [(1, "disk")]
+    table = deltalake.DeltaTable(str(tmp_path / "log" / entry[0].name)).to_pyarrow_table()
+    rows = sorted((row["request"] for row in table.to_pylist()), key=lambda request: request["r_id"])
+    assert rows == [{"r_id": "r1", "x": None}, {"r_id": "r2", "x": 1.5}]
+
+
+@pytest.mark.spark
+def test_spark_reads_the_delta_table(tmp_path, served, spark):
+    entry, _ = served
+    log = ServedLog(tmp_path / "log", delta=True)
+    log.put(entry)
+    log.close()
+    (row,) = spark.read.format("delta").load(str(tmp_path / "log" / entry[0].name)).collect()
+    assert (row["model"], row["day"]) == (entry[0].name, row["served_at"].date())
+
+
+def test_delta_without_deltalake_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(DefinitionError, match=r"palette-features\[delta-log\]"):
+        ServedLog(tmp_path / "log", delta=True)
