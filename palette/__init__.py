@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from palette.lazy import lazy
 
 if TYPE_CHECKING:
-    from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
+    from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
     from palette.online import Snapshot
     from palette.pipeline import MLPipeline, MLPipelineModel
     from palette.session import spark_session
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from palette.transformer import PaletteTransformer
 
 __all__ = [
+    "Aggregate",
     "BatchSource",
     "Entity",
     "Feature",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Aggregate": "palette.definitions",
     "BatchSource": "palette.definitions",
     "Entity": "palette.definitions",
     "Feature": "palette.definitions",

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from palette.lazy import lazy
 
 if TYPE_CHECKING:
+    from palette.definitions.aggregates import Aggregate
+    from palette.definitions.base import duration
     from palette.definitions.documents import dump_definitions, load_definitions
-    from palette.definitions.models import Entity, Feature, FeatureGroup, duration
+    from palette.definitions.features import Feature
+    from palette.definitions.models import Entity, FeatureGroup
     from palette.definitions.sources import BatchSource, RPCSource, StreamSource
     from palette.definitions.types import arrow_type, canonical_type, check_value, utc, widens
 
 __all__ = [
+    "Aggregate",
     "BatchSource",
     "Entity",
     "Feature",
@@ -30,9 +34,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Aggregate": "palette.definitions.aggregates",
     "BatchSource": "palette.definitions.sources",
     "Entity": "palette.definitions.models",
-    "Feature": "palette.definitions.models",
+    "Feature": "palette.definitions.features",
     "FeatureGroup": "palette.definitions.models",
     "RPCSource": "palette.definitions.sources",
     "StreamSource": "palette.definitions.sources",
@@ -40,7 +45,7 @@ _HOMES = {
     "canonical_type": "palette.definitions.types",
     "check_value": "palette.definitions.types",
     "dump_definitions": "palette.definitions.documents",
-    "duration": "palette.definitions.models",
+    "duration": "palette.definitions.base",
     "load_definitions": "palette.definitions.documents",
     "utc": "palette.definitions.types",
     "widens": "palette.definitions.types",

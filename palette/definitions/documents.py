@@ -81,7 +81,8 @@ def to_plain(definition: Entity | FeatureGroup) -> dict[str, Any]:
     """Return a definition as what JSON and YAML hold, without what is default."""
     plain: dict[str, Any] = definition.model_dump(mode="python", exclude_defaults=True, by_alias=True)
     if isinstance(definition, FeatureGroup) and definition.source is not None:
-        plain["source"] = definition.source.model_dump(mode="json", exclude_none=True, by_alias=True)
+        source = definition.source.model_dump(mode="json", exclude_none=True, by_alias=True)
+        plain["source"] = {word: value for word, value in source.items() if value != []}
     return _lists(plain)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
+
+from palette.definitions.aggregates import Aggregate, aggregate_features, check_aggregates, parse_aggregate
+from palette.definitions.base import Definition, checked_name, duration, duration_text, unique
+from palette.definitions.features import Feature
 
 __all__ = ["BatchSource", "RPCSource", "Source", "StreamSource"]
 
 
-class _Source(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BatchSource(_Source):
+class BatchSource(Definition):
     """Rows computed from history, by Spark SQL or by a DataFrame function.
+
+    With ``aggregates`` the query or function gives raw events, and the rows are computed from these: one at each
+    end of a window, see :mod:`palette.feeds.aggregates`.
 
     Parameters
     ----------
@@ -27,11 +30,28 @@ class BatchSource(_Source):
         A cron expression.
     lookback : timedelta, optional
         How far behind the newest event time a run looks again, for late rows.
+    aggregates : sequence of Aggregate, optional
+        What is computed from the events.
+    every : timedelta or str, optional
+        How often windows end, ``"1h"``, counted from 1970 in UTC; each window is a multiple of it.
+    by : sequence of str, optional
+        Columns of the events with the entity's keys, in the entity's order; by default they are called like the keys.
+    time : str, optional
+        Column of the events with their time: TIMESTAMP, or TIMESTAMP_NTZ or DATE, read as UTC.
+
+    Raises
+    ------
+    DefinitionError
+        If aggregates lack ``every`` or ``time``, a window does not fit, or names clash.
 
     Examples
     --------
     >>> BatchSource(sql="SELECT * FROM orders_daily", schedule="0 3 * * *").kind
     'batch'
+    >>> orders = BatchSource(sql="SELECT * FROM orders", every="1h", time="ordered_at", by=["r_id"],
+    ...                      aggregates=[Aggregate("order_value", "sum", windows=["1h", "7d"])])
+    >>> orders.features()
+    (Feature('order_value_sum_1h', 'double'), Feature('order_value_sum_7d', 'double'))
     """
 
     kind: Literal["batch"] = "batch"
@@ -39,6 +59,28 @@ class BatchSource(_Source):
     function: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     schedule: str | None = None
     lookback: timedelta | None = None
+    aggregates: tuple[Aggregate, ...] = ()
+    every: timedelta | None = None
+    by: tuple[str, ...] = ()
+    time: str | None = None
+
+    @field_validator("aggregates", mode="before")
+    @classmethod
+    def _aggregates(cls, written: Any) -> Any:
+        return tuple(parse_aggregate(one) for one in written) if isinstance(written, (list, tuple)) else written
+
+    @field_validator("every", mode="before")
+    @classmethod
+    def _every(cls, every: Any) -> Any:
+        return duration(every) if isinstance(every, str) else every
+
+    @field_serializer("every")
+    def _plain_every(self, every: timedelta | None) -> str | None:
+        return None if every is None else duration_text(every, weeks=False)
+
+    @field_serializer("aggregates")
+    def _plain_aggregates(self, aggregates: tuple[Aggregate, ...]) -> list[dict[str, Any]]:
+        return [aggregate.model_dump(mode="json", exclude_defaults=True) for aggregate in aggregates]
 
     @model_validator(mode="after")
     def _one_definition(self) -> BatchSource:
@@ -46,8 +88,23 @@ class BatchSource(_Source):
             raise ValueError("a batch source has either sql or function")
         return self
 
+    @model_validator(mode="after")
+    def _aggregates_on_a_grid(self) -> BatchSource:
+        if self.aggregates:
+            check_aggregates(self.aggregates, self.every, self.time)
+        elif self.every is not None or self.by or self.time is not None:
+            raise ValueError("every, by and time say how events are aggregated: give aggregates too, or leave them out")
+        for column in (*self.by, *([self.time] if self.time is not None else [])):
+            checked_name(column, "column")
+        unique(self.by, "key column")
+        return self
 
-class StreamSource(_Source):
+    def features(self) -> tuple[Feature, ...]:
+        """Return the features that the aggregates give, for ``FeatureGroup(features=source.features())``."""
+        return aggregate_features(self.aggregates)
+
+
+class StreamSource(Definition):
     """Rows computed seconds ago, by streaming SQL over a topic.
 
     Parameters
@@ -76,7 +133,7 @@ class StreamSource(_Source):
     watermark: timedelta | None = None
 
 
-class RPCSource(_Source):
+class RPCSource(Definition):
     """Values fetched at request time from another service.
 
     Parameters

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from palette.definitions import (
+    Aggregate,
     BatchSource,
     Entity,
     Feature,
@@ -18,6 +19,18 @@ from palette.definitions import (
 )
 from palette.errors import DefinitionError
 
+ORDERS = BatchSource(
+    sql="SELECT * FROM orders",
+    every="1h",
+    by=["start", "stop"],
+    time="ordered_at",
+    aggregates=[
+        Aggregate("order_value", "sum", windows=["1h", "7d", "28d"]),
+        Aggregate("order_value", "percentile", windows=["7d"], at=0.9),
+        Aggregate("status", "last", windows=["24h"], dtype="string"),
+        Aggregate("*", "count", windows=["1h"], name="orders"),
+    ],
+)
 DEFINITIONS = [
     Entity("route", keys={"origin": "string", "dest": "string"}, description="a pair of airports", tags=["air"]),
     FeatureGroup(
@@ -41,11 +54,22 @@ DEFINITIONS = [
         source=RPCSource(url="http://localhost/{origin}", mapping={"lat": "pos.lat"}),
         features=[Feature("lat", "decimal(9,6)", default="1.5")],
     ),
+    FeatureGroup("orders", entity="route", timestamp="window_end", source=ORDERS, features=ORDERS.features()),
 ]
 
 
 def test_dump_then_load_is_identity():
     assert load_definitions(dump_definitions(DEFINITIONS)) == DEFINITIONS
+
+
+def test_source_without_aggregates_says_nothing_of_them():
+    assert "aggregates" not in dump_definitions(DEFINITIONS[:2])
+
+
+def test_aggregates_are_written_as_people_write_them():
+    text = dump_definitions(DEFINITIONS[-1:])
+    assert "every: 1h" in text
+    assert load_definitions(text)[0].source.aggregates[2].windows == ("24h",)
 
 
 def test_folder_of_files_loads_entities_first(tmp_path):
@@ -64,6 +88,12 @@ def test_folder_of_files_loads_entities_first(tmp_path):
         pytest.param("entities: 3\n\n", "expected lists", id="no-list"),
         pytest.param("entities:\n- {name: a, keys: {k: int}, keys: {j: int}}\n", "stands twice", id="double-key"),
         pytest.param("entities: &a\n- {name: a, keys: {k: int}}\nfeature_groups: *a\n", "anchors", id="anchor"),
+        pytest.param(
+            "feature_groups:\n- {name: g, entity: e, timestamp: t, features: [{name: x_sum_1h, dtype: double}], "
+            "source: {kind: batch, sql: S, every: 1h, time: at, aggregates: [{column: x, windows: [1h]}]}}\n",
+            "aggregate of 'x': function missing",
+            id="aggregate",
+        ),
         pytest.param("entities:\n- {name: !!python/name:os.system x, keys: {k: int}}\n", "not YAML", id="python-tag"),
     ],
 )

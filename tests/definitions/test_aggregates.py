@@ -1,0 +1,98 @@
+"""Declarations of windowed aggregates: derived names and types, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from palette.definitions import Aggregate, BatchSource, Feature, FeatureGroup
+from palette.errors import DefinitionError
+
+
+def source(*aggregates, **rest):
+    return BatchSource(**{"sql": "SELECT 1", "every": "1h", "time": "at", "aggregates": aggregates, **rest})
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "names", "dtype"),
+    [
+        pytest.param(Aggregate("x", "sum", ["1h", "7d"]), ["x_sum_1h", "x_sum_7d"], "double", id="sum"),
+        pytest.param(Aggregate("x", "count", ["24h"]), ["x_count_24h"], "bigint", id="count"),
+        pytest.param(Aggregate("*", "count", "1h", name="orders"), ["orders_count_1h"], "bigint", id="events"),
+        pytest.param(Aggregate("x", "mean", [timedelta(days=28)]), ["x_mean_28d"], "double", id="timedelta"),
+        pytest.param(Aggregate("x", "min", ["1 d"], dtype="long"), ["x_min_1d"], "bigint", id="min"),
+        pytest.param(Aggregate("x", "last", ["1d"], dtype="string", name="y"), ["y_last_1d"], "string", id="last"),
+        pytest.param(Aggregate("x", "distinct", ["1d"]), ["x_distinct_1d"], "bigint", id="distinct"),
+        pytest.param(Aggregate("x", "percentile", ["1d"]), ["x_p50_1d"], "double", id="median"),
+        pytest.param(Aggregate("x", "percentile", ["1d"], at=0.999), ["x_p99_9_1d"], "double", id="p999"),
+        pytest.param(Aggregate("x", "percentile", ["1d"], at=0.29), ["x_p29_1d"], "double", id="p29"),
+    ],
+)
+def test_features_are_derived(aggregate, names, dtype):
+    assert [(feature.name, feature.dtype) for feature in aggregate.features] == [(name, dtype) for name in names]
+
+
+X = Aggregate("x", "sum", ["1h"])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda: Aggregate("x", "summ", ["1h"]), "Aggregate 'x'.*did you mean 'sum'", id="function"),
+        pytest.param(lambda: Aggregate("x", "sum", []), "at least one window", id="no-window"),
+        pytest.param(lambda: Aggregate("x", "sum", ["1y"]), "no duration", id="unit"),
+        pytest.param(lambda: Aggregate("x", "sum", ["1.5h"]), "90m for 1.5h", id="point"),
+        pytest.param(lambda: Aggregate("x", "sum", ["0h"]), "at least a second", id="zero"),
+        pytest.param(lambda: Aggregate("x", "sum", ["24h", "1d"]), "'24h' and '1d' are the same", id="same-window"),
+        pytest.param(lambda: Aggregate("x y", "sum", ["1h"]), "must match", id="column"),
+        pytest.param(lambda: Aggregate("x", "sum", ["1h"], name="a-b"), "must match", id="name"),
+        pytest.param(lambda: Aggregate("*", "count", ["1h"]), "name='orders'", id="events-without-name"),
+        pytest.param(lambda: Aggregate("*", "sum", ["1h"], name="all"), "counts events", id="sum-of-events"),
+        pytest.param(lambda: Aggregate("x", "percentile", ["1h"], at=1.5), "from 0 to 1", id="at-range"),
+        pytest.param(lambda: Aggregate("x", "sum", ["1h"], at=0.9), "at is for percentile", id="at"),
+        pytest.param(lambda: Aggregate("x", "sum", ["1h"], dtype="int"), "dtype is for", id="dtype"),
+        pytest.param(lambda: Aggregate("x", "max", ["1h"], dtype="doubel"), "did you mean 'double'", id="type"),
+        pytest.param(lambda: source(X, every=None), "aggregates need every=", id="no-grid"),
+        pytest.param(lambda: source(X, time=None), "time=, the column", id="no-time"),
+        pytest.param(lambda: source(X, every="1ms"), "at least a second", id="fine-grid"),
+        pytest.param(lambda: source(X, every="7m"), "'1h' of 'x' is no multiple of every='7m'", id="off-grid"),
+        pytest.param(lambda: source(X, every="1d"), "'1h' of 'x' is no multiple of every='1d'", id="below-grid"),
+        pytest.param(lambda: source(X, X), "'x_sum_1h' stands twice", id="twice"),
+        pytest.param(lambda: source(X, Aggregate("X", "max", ["1h"])), "differ only by case", id="column-case"),
+        pytest.param(lambda: source(X, by=["a", "a"]), "key column 'a' stands twice", id="by"),
+        pytest.param(lambda: source(X, by=["a b"]), "must match", id="by-name"),
+        pytest.param(lambda: source(X, time="a;b"), "must match", id="time-name"),
+        pytest.param(lambda: source(every="1h"), "give aggregates too", id="grid-alone"),
+        pytest.param(lambda: source("x"), "aggregates.0", id="no-aggregate"),
+        pytest.param(
+            lambda: source(Aggregate("x", "max", ["1h"]), Aggregate("x", "min", ["1h"], dtype="int")),
+            "'x' cannot be both double and int",
+            id="two-types",
+        ),
+        pytest.param(lambda: BatchSource(), "BatchSource: .*either sql or function", id="no-query"),
+    ],
+)
+def test_wrong_declaration_is_refused(make, message):
+    with pytest.raises(DefinitionError, match=message):
+        make()
+
+
+def test_group_takes_the_features_of_its_source():
+    orders = source(X, Aggregate("x", "count", ["1h"]))
+    more = [*orders.features(), Feature("other", "string")]
+    group = FeatureGroup("orders", entity="e", timestamp="window_end", features=more, source=orders)
+    assert group.feature("x_sum_1h").dtype == "double"
+
+
+@pytest.mark.parametrize(
+    ("features", "timestamp", "message"),
+    [
+        pytest.param([Feature("x_sum_1h", "double")], None, "timestamp='window_end'", id="static"),
+        pytest.param([Feature("x_sum_2h", "double")], "t", "'x_sum_1h'.*did you mean 'x_sum_2h'", id="missing"),
+        pytest.param([Feature("x_sum_1h", "float")], "t", "computes as double, is float", id="type"),
+    ],
+)
+def test_group_that_lacks_a_feature_of_its_source_is_refused(features, timestamp, message):
+    with pytest.raises(DefinitionError, match=message):
+        FeatureGroup("orders", entity="e", timestamp=timestamp, features=features, source=source(X))
