@@ -23,9 +23,12 @@ from pathlib import Path
 import palette
 from dsl import DSLEstimator, iVal, mean, nFill, nVal, regionId, sFill, sVal
 from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
+from palette.serving.stages import local_form
+from palette.serving.stages.vectors import incoming_vector
 from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.clustering import BisectingKMeans
 from pyspark.ml.feature import VectorAssembler
-from pyspark.ml.regression import LinearRegression
+from pyspark.ml.regression import GBTRegressor, LinearRegression, RandomForestRegressor
 from pyspark.sql.utils import is_remote
 from tests.eats import NOW, differences, orders, rows_of, scored, write
 
@@ -87,6 +90,20 @@ transformed = rows_of(model.transform(at_now))
 found = scored(model, [row.asDict() for row in at_now.collect()], store=snapshot, now=NOW)
 expected = {key: {name: row[name] for name in found[key]} for key, row in transformed.items()}
 tell("scoring", differences(expected, found))
+features = model.transform(basis).select("id", "features", "minutes")
+differ = []
+for estimator in (
+    GBTRegressor(labelCol="minutes", maxIter=3, maxDepth=3),
+    RandomForestRegressor(labelCol="minutes", numTrees=3, maxDepth=3),
+    BisectingKMeans(k=3),
+):
+    fitted = estimator.fit(features)
+    local, output = local_form(fitted), fitted.getPredictionCol()
+    for row in fitted.transform(features).collect():
+        mine = local.compute(incoming_vector(row["features"], "features"))[0]
+        if abs(mine - row[output]) > 1e-12 * abs(mine):
+            differ.append([type(fitted).__name__, mine, row[output]])
+tell("models", differ)
 store.optimize("restaurant:kitchen")
 store.vacuum("restaurant:kitchen")
 tell("pins", sorted(store.catalog.pins()))
@@ -143,6 +160,10 @@ def test_stages_work_in_a_plain_pipeline(connect):
 
 def test_score_instance_agrees_with_transform(connect):
     assert connect["scoring"] == []
+
+
+def test_models_that_show_nothing_have_local_forms(connect):
+    assert connect["models"] == []
 
 
 def test_models_saved_through_connect_keep_their_versions(connect):

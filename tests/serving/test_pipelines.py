@@ -8,7 +8,10 @@ import sys
 
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
+from pyspark.ml.regression import LinearRegression
+from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 
 import dsl.saving
 from dsl import DSLEstimator
@@ -73,6 +76,23 @@ def test_needs_no_spark(saved):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[4.0, 0.0]"
+
+
+def test_a_tuned_pipeline_is_its_best_model(spark, tmp_path):
+    rows = [(float(x), float(y), 2.0 * x + y) for x in range(12) for y in range(4)]
+    df = spark.createDataFrame(rows, "x double, z double, y double")
+    model = LinearRegression(labelCol="y")
+    pipeline = Pipeline(stages=[VectorAssembler(inputCols=["x", "z"], outputCol="features"), model])
+    grid = ParamGridBuilder().addGrid(model.regParam, [0.0, 10.0]).build()
+    wanted = {"estimator": pipeline, "estimatorParamMaps": grid, "evaluator": RegressionEvaluator(labelCol="y")}
+    for name, tuning in (("cv", CrossValidator(numFolds=2, **wanted)), ("tvs", TrainValidationSplit(**wanted))):
+        tuned = tuning.fit(df)
+        tuned.save(str(tmp_path / name))
+        local = LocalPipeline.load(tmp_path / name)
+        assert local.plan.outputs == ("features", "prediction")
+        for row in tuned.transform(df).collect():
+            found = local.score_instance({"x": row["x"], "z": row["z"]})
+            assert found["prediction"] == pytest.approx(row["prediction"], rel=1e-14)
 
 
 def test_stage_saved_alone(spark, tmp_path):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles, vector
@@ -178,6 +178,17 @@ class KMeansModel(_Clusters):
         return best
 
 
+Nodes: TypeAlias = "dict[int, tuple[list[float], float, list[int]]]"
+
+
+def _tree(saved: SavedFiles) -> tuple[int, Nodes]:
+    """Return the number of the root, and center, its norm and children of each node."""
+    lines = [part.read_text("utf-8") for part in sorted((saved.path / "data" / "metadata").glob("part-*"))]
+    rows = saved.rows("data/data")
+    found = {row["index"]: (vector(row["center"]), row["norm"], list(row["children"])) for row in rows}
+    return json.loads("".join(lines))["rootId"], found
+
+
 @register
 @dataclass(frozen=True)
 class BisectingKMeansModel(_Clusters):
@@ -197,32 +208,17 @@ class BisectingKMeansModel(_Clusters):
     @classmethod
     def from_spark(cls, stage: Any) -> BisectingKMeansModel:
         """Return the local form of Spark's model."""
-        java = stage._java_obj
-        # What Scala keeps to the class has the name of the class.
-        model = getattr(java, "org$apache$spark$ml$clustering$BisectingKMeansModel$$parentModel")()
-        found: dict[int, tuple[list[float], float, list[int]]] = {}
-        pending = [model.root()]
-        while pending:
-            node = pending.pop()
-            children = list(node.children())
-            center = node.centerWithNorm()
-            numbers = [child.index() for child in children]
-            found[node.index()] = [float(one) for one in center.vector().toArray()], float(center.norm()), numbers
-            pending += children
-        return cls._of(live_params(stage), model.root().index(), found)
+        from palette.serving.stages.copies import saved_copy  # What is served does without temporary files.
+
+        return cls._of(live_params(stage), *saved_copy(stage, _tree))
 
     @classmethod
     def from_saved(cls, saved: SavedFiles) -> BisectingKMeansModel:
         """Return the local form of a saved model."""
-        lines = [part.read_text("utf-8") for part in sorted((saved.path / "data" / "metadata").glob("part-*"))]
-        rows = saved.rows("data/data")
-        found = {row["index"]: (vector(row["center"]), row["norm"], list(row["children"])) for row in rows}
-        return cls._of(saved.params, json.loads("".join(lines))["rootId"], found)
+        return cls._of(saved.params, *_tree(saved))
 
     @classmethod
-    def _of(
-        cls, params: Mapping[str, Any], root: int, found: Mapping[int, tuple[list[float], float, list[int]]]
-    ) -> BisectingKMeansModel:
+    def _of(cls, params: Mapping[str, Any], root: int, found: Nodes) -> BisectingKMeansModel:
         order = sorted(found, key=lambda number: (number != root, number))
         places = {number: place for place, number in enumerate(order)}
         nodes = [

@@ -14,7 +14,7 @@ from palette.serving.saved import SavedFiles
 from palette.serving.stages.base import Bind
 from palette.serving.stages.models import live_params
 from palette.serving.stages.tree_code import GENERATED
-from palette.serving.stages.tree_nodes import Trees, saved_copy, trees_of
+from palette.serving.stages.tree_nodes import Trees, trees_of
 
 __all__ = ["TreeModel", "bound", "total", "weighted_sum"]
 
@@ -60,6 +60,8 @@ class TreeModel:
     @classmethod
     def from_spark(cls, stage: Any) -> Self:
         """Return the local form of Spark's model."""
+        from palette.serving.stages.copies import saved_copy  # What is served does without temporary files.
+
         return cls.of(live_params(stage), saved_copy(stage, read))
 
     @classmethod

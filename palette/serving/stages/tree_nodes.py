@@ -1,24 +1,15 @@
-"""The nodes of tree models as flat lists: read from what Spark saved, and walked.
-
-A live model does not show its nodes, so it is saved to a temporary directory first, which Spark and this process must
-share.
-"""
+"""The nodes of tree models as flat lists: read from what Spark saved, and walked."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
 from palette.serving.stages.vectors import Vector, dense
 
-__all__ = ["Trees", "saved_copy", "trees_of"]
-
-_copies: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+__all__ = ["Trees", "trees_of"]
 
 
 @dataclass(frozen=True)
@@ -136,27 +127,3 @@ def _choice(split: dict[str, Any]) -> list[float]:
     if len(left) <= count // 2:
         return [1.0, *left]
     return [0.0, *(float(category) for category in range(count) if float(category) not in left)]
-
-
-def saved_copy(stage: Any, read: Any) -> dict[str, Any]:
-    """Return what ``read`` makes of a live stage, which is saved to a temporary directory once.
-
-    Raises
-    ------
-    DataError
-        If Spark wrote it where this process does not see it.
-    """
-    if stage not in _copies:
-        import tempfile
-
-        with tempfile.TemporaryDirectory(prefix="palette-") as folder:
-            path = Path(folder) / "stage"
-            stage.save(path.as_uri())
-            try:
-                _copies[stage] = read(SavedFiles(path))
-            except DataError as error:
-                raise DataError(
-                    f"{stage.uid}: its trees cannot be seen, since Spark does not write to this machine; save the "
-                    "model, copy the directory here, and load that (LocalPipeline.load)"
-                ) from error
-    return _copies[stage]
