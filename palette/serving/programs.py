@@ -11,7 +11,7 @@ from typing import Any
 from palette.errors import DataError, StoreError
 from palette.online import OnlineReader
 from palette.online.remote import RemoteReader
-from palette.serving.plan import compile_levels, compile_plan
+from palette.serving.plan import Score, compile_levels, compile_plan
 from palette.serving.steps import Plan
 
 __all__ = ["STORE_ERROR", "Options", "Program", "program_of"]
@@ -46,11 +46,15 @@ class Options:
 
 
 class Program(ABC):
-    """A plan that is ready to score; times are microseconds since 1970 UTC."""
+    """A plan that is ready to score; times are microseconds since 1970 UTC.
 
-    @abstractmethod
-    def score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
-        """Return the outputs for one row."""
+    Attributes
+    ----------
+    score : callable
+        Returns the outputs for one row at a time.
+    """
+
+    score: Score
 
     @abstractmethod
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
@@ -77,11 +81,7 @@ class TableProgram(Program):
 
     def __init__(self, plan: Plan, reader: OnlineReader, options: Options) -> None:
         # The generated function itself: nothing stands between a request and it.
-        self.score = compile_plan(plan, reader.table, status=options.status)  # type: ignore[method-assign,assignment]
-
-    def score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
-        """Return the outputs for one row."""
-        raise NotImplementedError
+        self.score = compile_plan(plan, reader.table, status=options.status)
 
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
@@ -114,8 +114,9 @@ class RemoteProgram(Program):
         self._levels = compile_levels(plan, reader.definitions, status=options.status)
         self._reader = reader
         self._options = options
+        self.score = self._score
 
-    def score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+    def _score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
         request = self._levels(row, now)
         wait = _Wait(self._options)
