@@ -12,13 +12,13 @@ from dsl.errors import DslError
 from palette.errors import DataError
 from palette.online import GroupTable
 from palette.serving.plan import compile_plan
+from palette.serving.stages import LocalStage
 from palette.serving.stages.vectors import Sparse
 from palette.serving.steps import LookupStep, Plan
 
 __all__ = ["SelfTest", "without_lookups"]
 
-# Spark's own figures change in the last places from one processor to another.
-TOLERANCE = 1e-9
+TOLERANCE = LocalStage.tolerance
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class SelfTest:
             If an answer is another one; ``name`` says whose.
         """
         score = compile_plan(without_lookups(plan, self.types), _no_table)
+        tolerance = max([TOLERANCE, *(step.tolerance for step in plan.steps if isinstance(step, LocalStage))])
         for request, answer in zip(self.requests, self.answers, strict=True):
             try:
                 found = score(request, 0)
             except (DataError, DslError) as error:
                 raise DataError(f"{name!r} fails its self-test: {error}") from error
             for column, value in found.items():
-                if column in answer and not same(value, answer[column]):
+                if column in answer and not same(value, answer[column], tolerance):
                     raise DataError(
                         f"{name!r} fails its self-test: {column!r} is {value!r:.100} here, and when it was fitted "
                         f"{answer[column]!r:.100}; save the bundle again with the release that loads it"
@@ -76,8 +77,8 @@ def without_lookups(plan: Plan, types: Mapping[str, str]) -> Plan:
     return Plan(steps, outputs, {**plan.inputs, **types})
 
 
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal, numbers to a billionth.
+def same(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:
+    """Tell whether two values are equal, numbers to a share of them; a billionth, if not told otherwise.
 
     Examples
     --------
@@ -85,9 +86,9 @@ def same(one: Any, other: Any) -> bool:
     (True, False)
     """
     if isinstance(one, (list, tuple, Sparse)) and isinstance(other, (list, tuple, Sparse)):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(same(a, b, tolerance) for a, b in zip(one, other, strict=True))
     if isinstance(one, float) and isinstance(other, float):
-        return (one != one and other != other) or math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        return (one != one and other != other) or math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
     return bool(one == other)
 
 

@@ -1,5 +1,7 @@
 """Writes the golden bundles: ``python -m tests.serving.golden``, once for each release, before it is made.
 
+With names of pipelines, only these bundles are written.
+
 A bundle holds rows and Spark's answers for them, so that a later release, and a process without Spark, can tell whether
 it still reads the bundle and gives these answers. ``tests/serving/test_golden.py`` does.
 """
@@ -68,6 +70,7 @@ def pipelines() -> Iterator[tuple[str, list[Any]]]:
     from pyspark.ml import feature as f
     from pyspark.ml import regression as r
     from pyspark.ml.recommendation import ALS
+    from xgboost.spark import SparkXGBClassifier, SparkXGBRanker, SparkXGBRegressor
 
     from dsl import DSLEstimator
 
@@ -145,6 +148,15 @@ def pipelines() -> Iterator[tuple[str, list[Any]]]:
     }
     for name, model in models.items():
         yield name, [model.copy({model.featuresCol: "v"})]
+    small = {"n_estimators": 4, "max_depth": 3, "num_workers": 1}
+    yield (
+        "xgboost",
+        [
+            SparkXGBRegressor(features_col="v", label_col="target", prediction_col="amount", missing=0.0, **small),
+            SparkXGBClassifier(features_col=["x", "y", "n"], label_col="kind", prediction_col="sort", **small),
+            SparkXGBRanker(features_col="v", label_col="kind", qid_col="item", prediction_col="rank", **small),
+        ],
+    )
     yield "als", [ALS(userCol="user", itemCol="item", ratingCol="y", rank=3, maxIter=3, seed=5)]
 
 
@@ -169,7 +181,8 @@ def main() -> None:
         MLPipeline(*stages).fit(df).save_bundle(home / name)
         shutil.rmtree(BUNDLES / name, ignore_errors=True)
         shutil.copytree(home / name, BUNDLES / name)
-    write_saved(df)
+    if len(sys.argv) == 1:
+        write_saved(df)
     spark.stop()
 
 

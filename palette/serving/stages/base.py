@@ -35,10 +35,14 @@ class LocalStage(ABC):
         Columns read and added.
     output_types : tuple of str
         Spark types of the outputs, as ``simpleString`` names them; empty where unknown.
+    tolerance : float
+        How far numbers may be from Spark's on another processor, as a share of them.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    # Spark's own figures change in the last places from one processor to another.
+    tolerance: ClassVar[float] = 1e-9
 
     @property
     def skips_absent(self) -> bool:

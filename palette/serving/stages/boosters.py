@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from array import array
 from typing import Any
@@ -48,7 +47,6 @@ class Booster:
         self._lock = threading.Lock()
         try:
             self._booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(text.encode()))
-            booster = json.loads(self._booster.save_config())["learner"]["gradient_booster"]["name"]
             best = self._booster.attr("best_iteration")
             types = self._booster.feature_types
         except ValueError as error:
@@ -56,11 +54,9 @@ class Booster:
                 f"{kind}: xgboost {xgboost.__version__} cannot read this booster, perhaps since a newer one wrote it: "
                 f"{_reason(error)}"
             ) from error
-        self._linear = booster == "gblinear"
         self._kinds: dict[str, Any] = {"feature_types": types, "enable_categorical": "c" in (types or ())}
-        self._stopped = ALL if best is None or self._linear else (0, int(best) + 1)
-        given = rounds is not None and rounds[1] != 0 and not self._linear
-        self._rounds = (rounds[0], rounds[1]) if rounds is not None and given else self._stopped
+        self._stopped = ALL if best is None else (0, int(best) + 1)
+        self._rounds = self._stopped if rounds is None or rounds[1] == 0 else (rounds[0], rounds[1])
 
     def __reduce__(self) -> tuple[type[Booster], tuple[Any, ...]]:
         return Booster, self._made
@@ -74,9 +70,6 @@ class Booster:
             If the library refuses the row, as one of another length than those in training.
         """
         try:
-            if self._linear:
-                with self._lock:
-                    return self._booster.predict(self._matrix(row, base), output_margin=margin, validate_features=False)
             return self._booster.inplace_predict(
                 row,
                 iteration_range=self._rounds,
@@ -97,9 +90,11 @@ class Booster:
             If the library refuses the row.
         """
         try:
+            matrix = self._matrix_of(row, base_margin=_base(base), missing=self._missing, nthread=1, **self._kinds)
+            # What the library promises of threads is for scores.
             with self._lock:
                 return self._booster.predict(
-                    self._matrix(row, base),
+                    matrix,
                     pred_contribs=True,
                     validate_features=False,
                     iteration_range=self._stopped,
@@ -107,9 +102,6 @@ class Booster:
                 )
         except ValueError as error:
             raise self._refused(error) from error
-
-    def _matrix(self, row: Any, base: float | None) -> Any:
-        return self._matrix_of(row, base_margin=_base(base), missing=self._missing, nthread=1, **self._kinds)
 
     def _refused(self, error: Exception) -> DataError:
         return DataError(f"{self._kind}: xgboost refuses this row: {_reason(error)}")

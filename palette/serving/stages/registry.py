@@ -66,6 +66,7 @@ MODULES = {
         "GBTClassificationModel",
     ),
     "tree_regression": ("DecisionTreeRegressionModel", "RandomForestRegressionModel", "GBTRegressionModel"),
+    "xgboost": ("SparkXGBRegressorModel", "SparkXGBClassifierModel", "SparkXGBRankerModel"),
 }
 _HOMES = {kind: f"palette.serving.stages.{module}" for module, kinds in MODULES.items() for kind in kinds}
 _LOCAL: dict[str, type[SavedStage]] = {}
