@@ -1,6 +1,7 @@
 """Writes the golden bundles: ``python -m tests.serving.golden``, once for each release, before it is made.
 
-With names of pipelines, only these bundles are written.
+With names of pipelines, only these bundles are written; with ``saved`` only a pipeline as the installed Spark saves it,
+which may be an older release that palette itself does not run on.
 
 A bundle holds rows and Spark's answers for them, so that a later release, and a process without Spark, can tell whether
 it still reads the bundle and gives these answers. ``tests/serving/test_golden.py`` does.
@@ -21,11 +22,10 @@ from palette._version import __version__
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["BUNDLES", "SAVED"]
+__all__ = ["BUNDLES", "HOME"]
 
 HOME = Path(__file__).parent / "golden"
 BUNDLES = HOME / f"bundles-{'.'.join(__version__.split('.')[:2])}"
-SAVED = HOME / "saved-spark-4.2"
 WORDS = ["red", "blue", "Green", "the", "a", "tree", "", "door", "déjà"]
 
 
@@ -186,6 +186,15 @@ def main() -> None:
     spark.stop()
 
 
+def main_saved() -> None:
+    """Write what the installed release of Spark saves; it may be one that palette itself does not run on."""
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.master("local[2]").config("spark.sql.shuffle.partitions", 2).getOrCreate()
+    write_saved(frame(spark).cache())
+    spark.stop()
+
+
 def write_saved(df: DataFrame) -> None:
     """Write a plain PipelineModel, and what it gives for a few rows."""
     import json
@@ -202,12 +211,13 @@ def write_saved(df: DataFrame) -> None:
         RandomForestRegressor(labelCol="target", numTrees=3, maxDepth=3, seed=5),
     ]
     model = Pipeline(stages=stages).fit(df)
-    model.write().overwrite().save(str(SAVED / "model"))
-    for crc in SAVED.rglob("*.crc"):
+    home = HOME / f"saved-spark-{'.'.join(df.sparkSession.version.split('.')[:2])}"
+    model.write().overwrite().save(str(home / "model"))
+    for crc in home.rglob("*.crc"):
         crc.unlink()
     answers = model.transform(df).select("x", "y", "c", "prediction").limit(20).collect()
-    (SAVED / "answers.json").write_text(json.dumps([row.asDict() for row in answers], indent=1), "utf-8")
+    (home / "answers.json").write_text(json.dumps([row.asDict() for row in answers], indent=1), "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main_saved() if sys.argv[1:] == ["saved"] else main()

@@ -15,8 +15,9 @@ from palette.serving import LocalPipeline
 from palette.serving.selftest import same
 from palette.serving.stages import LocalStage, registered
 from palette.serving.stages.registry import MODULES
-from tests.serving.golden import BUNDLES, HOME, SAVED
+from tests.serving.golden import BUNDLES, HOME
 
+SAVED_PATHS = sorted(HOME.glob("saved-spark-*"))
 BUNDLE_PATHS = sorted(path.parent for path in HOME.glob("bundles-*/*/bundle.json"))
 
 
@@ -74,11 +75,12 @@ def test_every_stage_is_in_the_guide():
     assert not {kind for kind in registered() if kind not in guide}
 
 
-def test_a_saved_spark_pipeline_gives_the_answers_that_spark_gave(tmp_path):
-    pipeline = LocalPipeline.load(SAVED / "model")
-    for row in json.loads((SAVED / "answers.json").read_text("utf-8")):
+@pytest.mark.parametrize("saved", SAVED_PATHS, ids=lambda path: path.name)
+def test_a_saved_spark_pipeline_gives_the_answers_that_spark_gave(saved, tmp_path):
+    pipeline = LocalPipeline.load(saved / "model")
+    for row in json.loads((saved / "answers.json").read_text("utf-8")):
         assert same(pipeline.score_instance(row)["prediction"], row["prediction"])
-    shutil.copytree(SAVED / "model", tmp_path / "model")
+    shutil.copytree(saved / "model", tmp_path / "model")
     next((tmp_path / "model/stages").glob("4_*/data/*.parquet")).unlink()
     with pytest.raises(DataError, match="no data"):
         LocalPipeline.load(tmp_path / "model")
