@@ -18,6 +18,7 @@ LEVELS = [
     ("palette.transformer",),
     ("palette.params",),
     ("palette.store",),
+    ("palette.feeds",),
     ("palette.service",),
     ("palette.serving",),
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),

@@ -1,0 +1,168 @@
+"""The grid of window ends, and the blocks of several sizes that a window is put together from.
+
+All times are whole microseconds since 1970, UTC. A block of size ``s`` that ends at ``b`` is ``(b - s, b]``, ``b`` a
+multiple of ``s``. The smallest blocks are the buckets of the grid; larger ones (an hour, a day, a week, four weeks,
+as far as the smaller ones fit into them) save a long window from reading all of its buckets. A window takes each block
+that is wholly in it and that no larger block in it covers: few small ones at both ends, large ones between, none
+twice. Which sizes there are depends on the grid alone, so that a new window finds what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from palette.definitions.base import duration_text
+
+if TYPE_CHECKING:
+    from palette.definitions import BatchSource
+
+__all__ = ["Grid", "block_end", "merged", "ranges_using"]
+
+MICROSECOND = timedelta(microseconds=1)
+NATURAL = tuple(timedelta(**span) // MICROSECOND for span in (
+    {"minutes": 1}, {"hours": 1}, {"days": 1}, {"days": 7}, {"days": 28},
+))  # fmt: skip
+# A block holds at least so many of the next smaller ones, else it saves too little, and at most so many.
+FEWEST, MOST, OTHERWISE = 4, 64, 16
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Block sizes from the bucket upwards, and the windows in use.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Each a multiple of the one before.
+    windows : tuple of int
+        Ascending; multiples of the first size.
+    """
+
+    sizes: tuple[int, ...]
+    windows: tuple[int, ...]
+
+    @classmethod
+    def of(cls, source: BatchSource) -> Grid:
+        """Return the grid of a source with aggregates.
+
+        Examples
+        --------
+        >>> from palette.definitions import Aggregate, BatchSource
+        >>> source = BatchSource(sql="...", every="1h", time="at", aggregates=[Aggregate("x", "sum", ["1h", "2d"])])
+        >>> Grid.of(source).names
+        ('1h', '1d', '7d', '28d')
+        """
+        assert source.every is not None
+        sizes = [source.every // MICROSECOND]
+        while sizes[-1] < NATURAL[-1]:
+            fitting = (size for size in NATURAL if size % sizes[-1] == 0 and FEWEST <= size // sizes[-1] <= MOST)
+            sizes.append(next(fitting, sizes[-1] * OTHERWISE))
+        windows = {span // MICROSECOND for aggregate in source.aggregates for span in aggregate.spans}
+        return cls(tuple(sizes), tuple(sorted(windows)))
+
+    @property
+    def every(self) -> int:
+        """The size of a bucket, and the distance of window ends."""
+        return self.sizes[0]
+
+    @property
+    def longest(self) -> int:
+        """The longest window."""
+        return self.windows[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sizes as text."""
+        return tuple(duration_text(size * MICROSECOND, weeks=False) for size in self.sizes)
+
+    def parent(self, level: int) -> int | None:
+        """Return the next larger size."""
+        return self.sizes[level + 1] if level + 1 < len(self.sizes) else None
+
+    def ends(self, first: int, last: int) -> tuple[int, int]:
+        """Return the first and the last window end in ``(first, last]``."""
+        return first // self.every * self.every + self.every, last // self.every * self.every
+
+    def needed(self, first: int, last: int) -> list[tuple[int, int, int]]:
+        """Return (level, lowest end, highest end) of the blocks that the ends from ``first`` to ``last`` may use."""
+        found = []
+        for level, size in enumerate(self.sizes):
+            parent = self.parent(level)
+            spans = [(first - self.longest, last - self.longest)] if level == 0 else []  # closing rows
+            for window in self.windows:
+                if window < size:
+                    continue
+                if parent is None or parent > window:
+                    spans.append((first - window + size, last))
+                else:
+                    spans.append((first // parent * parent + 1, last))
+                    spans.append((first - window + size, block_end(last - window, parent)))
+            found += [(level, low, high) for low, high in merged(spans, gap=size)]
+        return found
+
+    def touched(self, buckets: Iterable[int]) -> list[tuple[int, int]]:
+        """Return the ``(first, last]`` with all ends whose rows change with these buckets."""
+        return merged(((bucket - self.every, bucket + self.longest) for bucket in buckets), gap=0)
+
+    def blocks(self, level: int, buckets: Iterable[int]) -> list[tuple[int, int]]:
+        """Return the lowest and highest ends of the runs of blocks that hold these buckets."""
+        ends = {block_end(bucket, self.sizes[level]) for bucket in buckets}
+        return merged(((end, end) for end in ends), gap=self.sizes[level])
+
+
+def ranges_using(
+    end: Any, level: int, window: int, grid: Grid, up: Callable[[Any, int], Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Yield (first, last) of the window ends whose window takes the block of this size and end.
+
+    Parameters
+    ----------
+    end : int or Column
+        The end of the block.
+    up : callable
+        Returns the end of the block of a given size that holds a time: :func:`block_end`, or the same for columns.
+    """
+    size, parent = grid.sizes[level], grid.parent(level)
+    if window < size:
+        return
+    last = end - size + window
+    if parent is None or parent > window:
+        yield end, last
+        return
+    # From `end` on the block is in the window, and from `outer` on the block around it, until that one's start is out.
+    outer = up(end, parent)
+    yield end, outer - grid.every
+    yield outer - parent + window + grid.every, last
+
+
+def block_end(time: int, size: int) -> int:
+    """Return the end of the block that holds a time.
+
+    Examples
+    --------
+    >>> block_end(10, 10), block_end(11, 10), block_end(-5, 10)
+    (10, 20, 0)
+    """
+    return time + -time % size
+
+
+def merged(spans: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """Return ascending spans, joined where they overlap or are at most ``gap`` apart.
+
+    Examples
+    --------
+    >>> merged([(5, 6), (1, 2), (2, 3)], gap=0)
+    [(1, 3), (5, 6)]
+    """
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if low > high:
+            continue
+        if found and low <= found[-1][1] + gap:
+            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        else:
+            found.append((low, high))
+    return found
