@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "CatalogError",
     "DataError",
     "DefinitionError",
+    "DeprecatedFeatureWarning",
     "FeatureNotFoundError",
     "PaletteError",
     "PlanError",
@@ -35,6 +37,14 @@ class DefinitionError(PaletteError, ValueError):
 
 class FeatureNotFoundError(PaletteError, KeyError):
     """A name is not in the catalog."""
+
+
+class CatalogError(PaletteError, OSError):
+    """The catalog's database cannot be reached, or refuses."""
+
+
+class DeprecatedFeatureWarning(UserWarning):
+    """A feature that is used was marked as deprecated in the catalog."""
 
 
 class SchemaError(PaletteError, TypeError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsl.refs import FeatureRef, parse_ref
-from palette.catalog import FileCatalog, named_columns, resolve
+from palette.catalog import SqlCatalog, named_columns, resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.errors import DataError, DefinitionError, nearest
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
@@ -17,11 +17,12 @@ from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from palette.catalog import Changes, Found
     from palette.offline import DeltaTables, Lookup
 
 __all__ = ["FeatureStore"]
 
-CONFIG = ("path", "tables", "online", "cache")
+CONFIG = ("path", "catalog", "tables", "online", "cache")
 
 
 class FeatureStore:
@@ -47,7 +48,7 @@ class FeatureStore:
         # What opens this store again, in another process.
         self.uri = directory
         self._tables_root = os.path.join(directory, "tables")
-        self.catalog = FileCatalog(Path(directory) / "catalog.json")
+        self.catalog = SqlCatalog.in_directory(directory)
         self.online: OnlineReader = MemoryStore(self.definitions)
 
     def __repr__(self) -> str:
@@ -61,7 +62,8 @@ class FeatureStore:
         ----------
         path : str or Path
             A file with the words ``path``, the directory of the catalog, relative to the file; and optionally
-            ``tables``, where the Delta tables are instead of under it: any path that Spark can write
+            ``catalog``, its database instead of a file there (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the
+            password in the environment variable ``PALETTE_CATALOG_PASSWORD``); ``tables``, where the Delta tables are instead of under it: any path that Spark can write
             (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``online``, the
             online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
             :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
@@ -87,6 +89,8 @@ class FeatureStore:
                 raise DefinitionError(f"{str(path)!r}: unknown word {word!r}{nearest(str(word), CONFIG)}")
         store = cls(path.parent / config["path"])
         store.uri = os.path.abspath(path)
+        if "catalog" in config:
+            store.catalog = SqlCatalog.in_directory(path.parent / config["path"], str(config["catalog"]))
         if "tables" in config:
             root = str(config["tables"])
             remote = "://" in root or root.startswith(("metastore:", "dbfs:", "file:"))
@@ -121,6 +125,64 @@ class FeatureStore:
         """
         self.catalog.apply(list(_flat(definitions)), allow_breaking=allow_breaking)
         self.online.refresh()
+
+    def plan(self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any]) -> Changes:
+        """Tell what :meth:`apply` would change, which of it breaks, and which models that hits."""
+        return self.catalog.plan(list(_flat(definitions)))
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        entity: str | None = None,
+        group: str | None = None,
+        dtype: str | None = None,
+        kind: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+        model: str | None = None,
+        fresher_than: str | dt.timedelta | dt.datetime | None = None,
+        curated: bool | None = None,
+        limit: int = 50,
+    ) -> list[Found]:
+        """Find features, best first.
+
+        Parameters
+        ----------
+        text : str, optional
+            Words, or beginnings of words, of names, descriptions and tags. Features with all of them are found;
+            where there are none, those with any.
+        entity, group, dtype, owner, tag : str, optional
+            Only features of these; a group is ``entity:group`` or just its name.
+        kind : {"batch", "stream", "rpc"}, optional
+            Only features with such a source.
+        model : str, optional
+            Only features that this model uses.
+        fresher_than : str, timedelta or datetime, optional
+            Only features of groups with a watermark not older than this.
+        curated : bool, optional
+            Only features that somebody vouches for, or only others.
+        limit : int
+            How many at most.
+
+        Raises
+        ------
+        DefinitionError
+            If a type, kind or span of time is unknown.
+        """
+        return self.catalog.search(
+            text,
+            entity=entity,
+            group=group,
+            dtype=dtype,
+            kind=kind,
+            owner=owner,
+            tag=tag,
+            model=model,
+            fresher_than=fresher_than,
+            curated=curated,
+            limit=limit,
+        )
 
     def group(self, name: str | FeatureGroup) -> FeatureGroup:
         """Return a feature group by its full name ``entity:group``.

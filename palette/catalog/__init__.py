@@ -1,8 +1,32 @@
-"""What is defined, and which table versions are kept."""
+"""What is defined, who uses it, and which table versions are kept."""
 
 from __future__ import annotations
 
-from palette.catalog.file import FileCatalog
+from typing import TYPE_CHECKING, Any
+
 from palette.catalog.resolve import Resolved, named_columns, resolve
 
-__all__ = ["FileCatalog", "Resolved", "named_columns", "resolve"]
+if TYPE_CHECKING:
+    from palette.catalog.plan import Change, Changes
+    from palette.catalog.records import ModelRecord
+    from palette.catalog.search import Found
+    from palette.catalog.sql import SqlCatalog
+
+__all__ = ["Change", "Changes", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
+
+_HOMES = {
+    "Change": "palette.catalog.plan",
+    "Changes": "palette.catalog.plan",
+    "Found": "palette.catalog.search",
+    "ModelRecord": "palette.catalog.records",
+    "SqlCatalog": "palette.catalog.sql",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: names can be resolved without a database.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'palette.catalog' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsl.refs import BasisRef, FeatureRef, parse_ref
-from palette.catalog.file import FileCatalog
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import FeatureNotFoundError, SchemaError
+from palette.errors import DeprecatedFeatureWarning, FeatureNotFoundError, SchemaError
+
+if TYPE_CHECKING:
+    from palette.catalog.sql import SqlCatalog
 
 __all__ = ["Resolved", "named_columns", "resolve"]
 
@@ -22,8 +25,8 @@ class Resolved(NamedTuple):
     feature: Feature
 
 
-def resolve(catalog: FileCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
-    """Return the definitions that an expression names.
+def resolve(catalog: SqlCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
+    """Return the definitions that an expression names; a deprecated feature warns.
 
     Raises
     ------
@@ -47,6 +50,9 @@ def resolve(catalog: FileCatalog, name: str | FeatureRef | BasisRef) -> Resolved
             f"{ref.name!r}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
             f"{len(entity.keys)} join keys with commas between, found {len(ref.join_keys)}"
         )
+    if reason := catalog.deprecated(f"{group.full_name}:{feature.name}"):
+        told = f"{ref.name!r} is deprecated: {reason}"
+        warnings.warn(told, DeprecatedFeatureWarning, stacklevel=3)
     return Resolved(ref, entity, group, feature)
 
 

@@ -1,0 +1,216 @@
+"""Connections to the catalog's database: SQLite beside the tables, or PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from palette.catalog import tables
+from palette.catalog.legacy import put_aside, take_over
+from palette.catalog.migrations import HEAD
+from palette.errors import CatalogError, DefinitionError
+
+__all__ = ["PASSWORD", "VERSION_TABLE", "Database"]
+
+T = TypeVar("T")
+PASSWORD = "PALETTE_CATALOG_PASSWORD"  # noqa: S105  the name of the variable, not what is in it
+VERSION_TABLE = "palette_catalog_version"
+BUSY_SECONDS = 60
+TRIES = 8
+# Serialisation failures and deadlocks: the same work may succeed a moment later.
+AGAIN = ("40001", "40P01")
+# Two processes may make the same empty database ready; one key for all catalogs is enough.
+READY_LOCK = 0x70616C65
+
+
+class Database:
+    """Transactions on one catalog database, which is made ready at the first change.
+
+    Parameters
+    ----------
+    url : str
+        ``sqlite:///FILE`` or ``postgresql+psycopg://USER@HOST:PORT/DATABASE``. The password comes from the
+        environment, ``PALETTE_CATALOG_PASSWORD`` (or what libpq reads: ``PGPASSWORD``, ``~/.pgpass``).
+    legacy : Path, optional
+        A ``catalog.json`` of an earlier release, taken over when the database is made.
+
+    Raises
+    ------
+    DefinitionError
+        If the URL is of another kind, or holds a password.
+    """
+
+    def __init__(self, url: str, legacy: Path | None = None) -> None:
+        self._url = _checked_url(url)
+        self._legacy = legacy
+        self._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_url": self._url, "_legacy": self._legacy}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._url.render_as_string(hide_password=True)!r})"
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, if it is one."""
+        return Path(str(self._url.database)) if self._url.get_backend_name() == "sqlite" else None
+
+    def _forget(self) -> None:
+        self._engine: sa.Engine | None = None
+        self._pid = 0
+        self._ready = False
+        self._lock = threading.RLock()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The connections of this process; a fork makes its own."""
+        with self._lock:
+            if self._engine is None or self._pid != os.getpid():
+                if self._engine is not None:
+                    self._engine.dispose(close=False)
+                self._engine, self._pid = _engine(self._url), os.getpid()
+            return self._engine
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection | None]:
+        """Give a connection in a transaction that only reads; None while there is no catalog."""
+        if self._missing() and not self._old():
+            yield None
+            return
+        with self._told(), self.engine.connect() as connection:
+            if self.path is not None or not self._ready:
+                found = _revision(connection)
+                if found != HEAD:
+                    connection.rollback()
+                    if found is None and not self._old():
+                        yield None
+                        return
+                    self.change(lambda _: None)
+                self._ready = True
+            yield connection
+
+    def change(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do work in one transaction; writers take turns, so what it reads is what it changes.
+
+        It may be done again from the start where the database says so.
+        """
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        for left in reversed(range(TRIES)):
+            try:
+                with self._told(), self.engine.connect().execution_options(palette_writes=True) as connection:
+                    with connection.begin():
+                        taken = self._make_ready(connection)
+                        connection.execute(sa.select(tables.state.c.revision).with_for_update())
+                        result = work(connection)
+                if taken and self._legacy is not None:
+                    put_aside(self._legacy)
+                self._ready = True
+                return result
+            except _AgainError as error:
+                if not left:
+                    raise CatalogError(f"{self!r}: other writers came first {TRIES} times") from error
+                time.sleep(random.uniform(0.01, 0.1) * (TRIES - left))  # noqa: S311  no secret
+        raise AssertionError
+
+    def _missing(self) -> bool:
+        return self.path is not None and not self.path.exists()
+
+    def _old(self) -> bool:
+        return self._legacy is not None and self._legacy.exists()
+
+    def _make_ready(self, connection: sa.Connection) -> bool:
+        """Bring the tables to this release's form; tell whether an old file was taken over."""
+        found = _revision(connection)
+        if found == HEAD:
+            return False
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(READY_LOCK)))
+            found = _revision(connection)
+        from palette.catalog.migrations.upgrade import upgrade
+
+        upgrade(connection, found, VERSION_TABLE)
+        if found is None and self._old():
+            assert self._legacy is not None
+            take_over(connection, self._legacy)
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) in AGAIN:
+                raise _AgainError from error
+            # Without the statement and its values, which are nobody's business in a log.
+            raise CatalogError(f"{self!r}: {error.orig}") from error
+        except ModuleNotFoundError as error:
+            raise CatalogError(f"{self!r} needs psycopg: pip install 'palette-features[postgres]'") from error
+
+
+class _AgainError(Exception):
+    pass
+
+
+def _checked_url(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # The text is not shown: there may be a password in it.
+        raise DefinitionError("catalog: not a database URL; write postgresql+psycopg://USER@HOST/DATABASE") from None
+    if backend not in ("sqlite", "postgresql"):
+        raise DefinitionError(f"catalog: {backend!r} is no database for a catalog; take postgresql+psycopg")
+    if parsed.password is not None or "password" in parsed.query:
+        raise DefinitionError(f"catalog: the URL holds a password; put it into the environment as {PASSWORD}")
+    return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() == "postgresql":
+        if password := os.environ.get(PASSWORD):
+            url = url.set(password=password)
+        return sa.create_engine(
+            url, pool_pre_ping=True, pool_size=2, hide_parameters=True, connect_args={"connect_timeout": 10}
+        )
+    # A connection each time: the file may be replaced under us, and an open one would not notice.
+    engine = sa.create_engine(
+        url, poolclass=sa.pool.NullPool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begun(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("palette_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if connection.dialect.name == "sqlite":
+        known = sa.text("SELECT 1 FROM sqlite_master WHERE name = :name")
+    else:
+        known = sa.text("SELECT to_regclass(:name)")
+    if connection.execute(known, {"name": VERSION_TABLE}).scalar() is None:
+        return None
+    return str(connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar())  # noqa: S608

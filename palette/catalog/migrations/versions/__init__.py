@@ -1,0 +1,1 @@
+"""One module a revision; they are frozen once released."""

@@ -1,0 +1,209 @@
+"""The tables of the catalog. What changes here needs a migration beside it; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+__all__ = [
+    "entities",
+    "features",
+    "groups",
+    "marks",
+    "metadata",
+    "model_features",
+    "models",
+    "notes",
+    "pins",
+    "ratings",
+    "runs",
+    "sources",
+    "state",
+    "statistics",
+    "tags",
+    "versions",
+    "watermarks",
+]
+
+metadata = MetaData()
+
+# One row: which catalog this is, and how often its definitions changed. Writers lock it.
+state = Table(
+    "catalog_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("identity", String(32), nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
+entities = Table(
+    "entities",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+groups = Table(
+    "feature_groups",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("entity", Text, ForeignKey("entities.name"), nullable=False, index=True),
+    Column("definition", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("group_name", Text, ForeignKey("feature_groups.name", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("schedule", Text),
+    Column("definition", Text, nullable=False),
+)
+
+# What search reads: derived from the groups, their marks and the models.
+features = Table(
+    "features",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("entity", Text, nullable=False),
+    Column("group_name", Text, ForeignKey("feature_groups.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expression", Text, nullable=False),
+    Column("dtype", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tag_list", Text, nullable=False),
+    Column("curated", Boolean, nullable=False, default=False),
+    Column("deprecated", Text),
+    Column("stars", Float),
+    Column("uses", Integer, nullable=False, default=0),
+    Index("features_by_worth", "curated", "uses", "name"),
+    Index("features_by_entity", "entity", "curated", "uses"),
+)
+
+tags = Table(
+    "feature_tags",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("feature", Integer, ForeignKey("features.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+versions = Table(
+    "definition_versions",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("action", String(16), nullable=False),
+    Column("definition", Text),
+    Column("who", Text, nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+# Subjects are names: an entity, entity:group or entity:group:feature.
+marks = Table(
+    "marks",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject", Text, nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+ratings = Table(
+    "ratings",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("stars", Integer, nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("stage", String(16), nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", DateTime, nullable=False),
+)
+
+model_features = Table(
+    "model_features",
+    metadata,
+    Column("feature", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("importance", Float),
+    Index("model_features_by_model", "model", "feature"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started", DateTime, nullable=False),
+    Column("ended", DateTime),
+    Column("who", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Index("runs_by_subject", "subject", "started"),
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", DateTime, nullable=False),
+    Column("updated", DateTime, nullable=False),
+)
+
+statistics = Table(
+    "feature_statistics",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("taken", DateTime, nullable=False),
+    Column("content", Text, nullable=False),
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("group_name", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
