@@ -1,4 +1,4 @@
-"""One Spark session and one Redis for the whole run."""
+"""One Spark session, one Redis and one PostgreSQL for the whole run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.eats import eats
+from tests.postgres_server import postgres_server
 from tests.redis_server import redis_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-__all__ = ["eats", "redis_server", "spark"]
+__all__ = ["eats", "postgres_server", "redis_server", "spark"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,167 @@
+"""The catalog on both databases: all or nothing, several processes, names, plans, records."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import multiprocessing
+
+import pytest
+
+from palette.catalog import ModelRecord, SqlCatalog
+from palette.definitions import Entity, Feature, FeatureGroup
+from palette.errors import DefinitionError, FeatureNotFoundError
+
+RESTAURANT = Entity("restaurant", keys={"uuid": "string"})
+MENU = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+
+
+def test_definitions_are_read_back_by_another(catalog, url):
+    other = SqlCatalog(url)
+    assert other.entities() == {"restaurant": RESTAURANT}
+    assert other.groups() == {"restaurant:menu": MENU}
+
+
+def test_a_change_is_seen_at_once_by_another(catalog, url):
+    other = SqlCatalog(url)
+    other.entities()
+    catalog.apply([Entity("region", keys={"id": "string"})])
+    assert "region" in other.entities()
+
+
+def test_unknown_names_offer_near_ones(catalog):
+    with pytest.raises(FeatureNotFoundError, match="did you mean 'restaurant'"):
+        catalog.entity("restaurnt")
+    with pytest.raises(FeatureNotFoundError, match="did you mean 'restaurant:menu'"):
+        catalog.group("restaurant:menus")
+
+
+@pytest.mark.parametrize(
+    ("definitions", "message"),
+    [
+        pytest.param([Entity("Restaurant", keys={"uuid": "string"})], "differ only by case", id="entity-case"),
+        pytest.param([FeatureGroup("Menu", entity="restaurant", features=MENU.features)], "only by case", id="case"),
+        pytest.param([FeatureGroup("g", entity="courier", features=MENU.features)], "no entity 'courier'", id="entity"),
+        pytest.param(
+            [FeatureGroup("g", entity="restaurant", features=[Feature("UUID", "int")])], "key 'uuid'", id="key-clash"
+        ),
+        pytest.param([Entity("restaurant", keys={"uuid": "bigint"})], "breaking", id="key-type"),
+        pytest.param(
+            [FeatureGroup("menu", entity="restaurant", features=[Feature("other", "int")])], "is removed", id="removed"
+        ),
+        pytest.param(
+            [FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "string")])], "changes", id="type"
+        ),
+    ],
+)
+def test_refused_change_leaves_everything(catalog, definitions, message):
+    before = catalog.entities(), catalog.groups(), catalog.history("restaurant")
+    with pytest.raises(DefinitionError, match=message):
+        catalog.apply([Entity("fresh", keys={"a": "int"}), *definitions])
+    assert (catalog.entities(), catalog.groups(), catalog.history("restaurant")) == before
+
+
+def test_new_feature_is_no_breaking_change(catalog):
+    wider = FeatureGroup("menu", entity="restaurant", features=[*MENU.features, Feature("price", "double")])
+    catalog.apply([wider])
+    assert catalog.group("restaurant:menu") == wider
+
+
+def test_breaking_change_on_demand(catalog):
+    catalog.apply([Entity("restaurant", keys={"uuid": "bigint"})], allow_breaking=True)
+    assert catalog.entity("restaurant").keys == {"uuid": "bigint"}
+
+
+def test_feature_called_like_a_status_is_refused(catalog):
+    features = [Feature("v", "int"), Feature("v__status", "string")]
+    with pytest.raises(DefinitionError, match="is what the status"):
+        catalog.apply([FeatureGroup("g", entity="restaurant", features=features)])
+
+
+def test_pins_are_kept_and_released(catalog, url):
+    catalog.keep("model:eta", {"restaurant:menu": 3})
+    assert SqlCatalog(url).pins() == {"model:eta": {"restaurant:menu": 3}}
+    catalog.release("model:eta")
+    assert catalog.pins() == {}
+    with pytest.raises(DefinitionError, match="no pin"):
+        catalog.release("model:eta")
+
+
+def test_plan_is_carried_out_exactly_or_refused(catalog):
+    wider = FeatureGroup("menu", entity="restaurant", features=[*MENU.features, Feature("price", "double")])
+    plan = catalog.plan([RESTAURANT, wider])
+    assert [(one.action, one.name, one.breaking) for one in plan.items] == [("added", "restaurant:menu:price", False)]
+    assert catalog.group("restaurant:menu") == MENU, "a plan changes nothing"
+    catalog.apply(plan, who="ada")
+    assert not catalog.plan([RESTAURANT, wider])
+    assert [(one.version, one.action, one.definition) for one in catalog.history("restaurant:menu")] == [
+        (1, "added", MENU),
+        (2, "changed", wider),
+    ]
+    assert catalog.history("restaurant:menu")[1].who == "ada"
+    with pytest.raises(DefinitionError, match="plan again"):
+        catalog.apply(plan)
+
+
+def test_breaking_changes_name_the_models_that_they_hit(catalog):
+    catalog.record_models([ModelRecord("eta", {"restaurant:menu:dishes": 0.5}), ModelRecord("other", {})])
+    renamed = FeatureGroup("menu", entity="restaurant", features=[Feature("n_dishes", "bigint")])
+    plan = catalog.plan([renamed])
+    assert plan.models == ("eta",)
+    assert "renamed to 'n_dishes'?" in str(plan)
+    assert json.loads(plan.to_json())["changes"][1]["breaking"] is True
+    with pytest.raises(DefinitionError, match="eta"):
+        catalog.apply(plan)
+    catalog.apply(plan, allow_breaking=True)
+    assert catalog.group("restaurant:menu") == renamed
+    assert catalog.plan([Entity("restaurant", keys={"uuid": "int"})]).models == ("eta",)
+
+
+def test_prune_removes_what_is_not_named(catalog):
+    assert {one.name for one in catalog.plan([], prune=True).removed} == {"restaurant", "restaurant:menu"}
+    with pytest.raises(DefinitionError, match="is removed"):
+        catalog.apply([RESTAURANT], prune=True)
+    catalog.apply([RESTAURANT], prune=True, allow_breaking=True)
+    assert catalog.groups() == {}
+    assert [one.action for one in catalog.history("restaurant:menu")] == ["added", "removed"]
+    catalog.apply([MENU])
+    assert catalog.history("restaurant:menu")[-1].version == 3
+
+
+def test_records_are_kept(catalog):
+    eta = ModelRecord("eta", {"restaurant:menu:dishes": 0.5}, stage="production", details={"auc": 0.9})
+    assert catalog.record_models([eta, eta]) == [1, 2]
+    assert [one.version for one in catalog.models(feature="restaurant:menu:dishes")] == [1, 2]
+    assert catalog.models("eta")[1].features == {"restaurant:menu:dishes": 0.5}
+    run = catalog.start_run("restaurant:menu", "materialize")
+    catalog.end_run(run, "done", details={"rows": 3})
+    assert [(one["status"], one["details"]) for one in catalog.runs("restaurant:menu")] == [("done", {"rows": 3})]
+    with pytest.raises(DefinitionError, match="no run"):
+        catalog.end_run(run + 1, "done")
+    for day in (1, 2):
+        catalog.set_watermark("restaurant:menu", "materialized", dt.datetime(2026, 1, day, tzinfo=dt.UTC))
+    assert catalog.watermarks("restaurant:menu") == {"materialized": dt.datetime(2026, 1, 2)}
+    catalog.set_statistics("restaurant:menu:dishes", "model:eta:1", {"count": 3})
+    assert catalog.statistics("restaurant:menu:dishes", "model:eta:1") == {"count": 3}
+
+
+def test_nothing_there_reads_as_empty(empty):
+    assert (empty.entities(), empty.groups(), empty.pins(), empty.models(), empty.runs()) == ({}, {}, {}, [], [])
+    assert empty.path is None or not empty.path.exists(), "reading makes no file"
+
+
+def _apply_many(url, start):
+    catalog = SqlCatalog(url)
+    for number in range(start, start + 10):
+        catalog.apply([Entity(f"entity_{number}", keys={"id": "string"})])
+
+
+def test_concurrent_appliers_lose_nothing(empty, url):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_apply_many, args=(url, start)) for start in (0, 10, 20)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(empty.entities()) == 30

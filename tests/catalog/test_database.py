@@ -1,0 +1,123 @@
+"""Migrations, the file of earlier releases, connections, passwords."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+import sqlalchemy as sa
+
+from palette import Entity, FeatureStore
+from palette.catalog import SqlCatalog, tables
+from palette.catalog.database import PASSWORD, VERSION_TABLE
+from palette.catalog.migrations import HEAD
+from palette.catalog.migrations.upgrade import scripts, upgrade
+from palette.definitions.documents import to_plain
+from palette.errors import CatalogError, DefinitionError
+
+PLANE = Entity("plane", keys={"tailnum": "string"})
+
+
+def test_migrations_make_the_tables_and_do_so_once(empty):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    assert scripts().get_current_head() == HEAD
+    empty.apply([PLANE])
+    with empty.engine.connect() as connection:
+        upgrade(connection, HEAD, VERSION_TABLE)
+        own = ("feature_words", VERSION_TABLE)
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": VERSION_TABLE,
+                "include_name": lambda name, kind, _: kind != "table" or not name.startswith(own),
+            },
+        )
+        assert compare_metadata(context, tables.metadata) == []
+    assert empty.entities() == {"plane": PLANE}
+
+
+def test_catalog_of_a_newer_release_is_refused(empty, url):
+    empty.apply([PLANE])
+    with empty.engine.connect() as connection, connection.begin():
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(DefinitionError, match="9999"):
+        SqlCatalog(url).entities()
+
+
+def write_legacy(directory, **more):
+    document = {"format": 1, "entities": [to_plain(PLANE)], "feature_groups": [], "pins": {"mine": {"plane:a": 3}}}
+    directory.mkdir(exist_ok=True)
+    (directory / "catalog.json").write_text(json.dumps(document | more))
+
+
+def test_old_file_is_taken_over_once(tmp_path):
+    write_legacy(tmp_path)
+    assert SqlCatalog.in_directory(tmp_path).entities() == {"plane": PLANE}
+    assert SqlCatalog.in_directory(tmp_path).pins() == {"mine": {"plane:a": 3}}
+    assert not (tmp_path / "catalog.json").exists()
+    assert (tmp_path / "catalog.json.taken-over").exists()
+    write_legacy(tmp_path, entities=[])
+    assert SqlCatalog.in_directory(tmp_path).entities() == {"plane": PLANE}
+
+
+@pytest.mark.parametrize("text", ["{", '{"format": 7}', "[]"])
+def test_damaged_old_file_is_named_and_left(tmp_path, text):
+    (tmp_path / "catalog.json").write_text(text)
+    for use in (lambda one: one.groups(), lambda one: one.apply([PLANE])):
+        with pytest.raises(DefinitionError, match=r"catalog\.json"):
+            use(SqlCatalog.in_directory(tmp_path))
+    assert (tmp_path / "catalog.json").read_text() == text
+
+
+def test_removed_file_is_forgotten_and_rights_are_the_usual(tmp_path):
+    catalog = SqlCatalog.in_directory(tmp_path)
+    catalog.apply([PLANE])
+    assert catalog.path.stat().st_mode & 0o044 == 0o044
+    assert pickle.loads(pickle.dumps(catalog)).entities() == {"plane": PLANE}
+    catalog.path.unlink()
+    assert catalog.entities() == {}
+
+
+def test_no_catalog_file_is_named(tmp_path):
+    (tmp_path / "catalog.db").write_text("something else entirely" * 100)
+    with pytest.raises(CatalogError, match=r"catalog\.db"):
+        SqlCatalog.in_directory(tmp_path).entities()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hunter2@h/d",
+        "postgresql://u@h/d?password=hunter2",
+        "mysql://u:hunter2@h/d",
+        "hunter2",
+        "postgresql://u:hunter2@h:port/d",
+    ],
+)
+def test_wrong_urls_are_refused_without_a_word_of_the_password(url):
+    with pytest.raises(DefinitionError, match="catalog: ") as refused:
+        SqlCatalog(url)
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_password_comes_from_the_environment_and_is_never_told(monkeypatch):
+    monkeypatch.setenv(PASSWORD, "hunter2")
+    catalog = SqlCatalog("postgresql://u@127.0.0.1:1/d")
+    assert catalog.engine.url.password == "hunter2"
+    with pytest.raises(CatalogError, match=r"u@127\.0\.0\.1:1/d") as failed:
+        catalog.entities()
+    assert "hunter2" not in f"{failed.value}{catalog!r}{failed.value.__cause__}"
+
+
+def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server):
+    (tmp_path / "palette.yaml").write_text(f"path: here\ncatalog: {postgres_server.database()}\n")
+    FeatureStore.from_config(tmp_path / "palette.yaml").apply(PLANE)
+    again = FeatureStore.from_config(tmp_path / "palette.yaml")
+    assert again.entity("plane") == PLANE
+    assert again.search("tail") == []
+    assert not (tmp_path / "here" / "catalog.db").exists()
+    again.catalog.engine.dispose()

@@ -1,0 +1,118 @@
+"""Search and what people say about features, on both databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from dsl.refs import parse_ref
+from palette import BatchSource, Entity, Feature, FeatureGroup, RPCSource
+from palette.catalog import ModelRecord, resolve
+from palette.catalog.fulltext import words
+from palette.errors import DefinitionError, DeprecatedFeatureWarning, FeatureNotFoundError
+
+ALL = dict.fromkeys(("entity", "group", "dtype", "kind", "owner", "tag", "model", "fresher_than", "curated"))
+
+
+@pytest.fixture
+def known(catalog):
+    orders = FeatureGroup(
+        "order_history",
+        entity="restaurant",
+        owner="ada",
+        tags=["eta"],
+        source=BatchSource(sql="SELECT 1"),
+        features=[Feature("avgPrepTime_7d", "double", description="minutes in the kitchen"), Feature("n_orders", "int")],
+    )
+    courier = Entity("courier", keys={"a": "string", "b": "int"}, tags=["people"])
+    position = FeatureGroup(
+        "position",
+        entity="courier",
+        source=RPCSource(url="http://x/{a}", mapping={"lat": "lat"}),
+        features=[Feature("lat", "double", owner="bob", description="Breite, für Züge; time of day")],
+    )
+    catalog.apply([orders, courier, position])
+    catalog.record_models([ModelRecord("eta", {"restaurant:order_history:avgPrepTime_7d": 1.0})])
+    catalog.set_watermark("restaurant:order_history", "materialized", dt.datetime.now(dt.UTC))
+    return catalog
+
+
+def found(catalog, text=None, limit=50, **filters):
+    return [one.expression.split(":")[2] for one in catalog.search(text, **{**ALL, **filters}, limit=limit)]
+
+
+@pytest.mark.parametrize(
+    ("text", "filters", "expected"),
+    [
+        pytest.param("prep time", {}, ["avgPrepTime_7d"], id="case-and-underscore"),
+        pytest.param("PREP", {}, ["avgPrepTime_7d"], id="folded"),
+        pytest.param("kitch", {}, ["avgPrepTime_7d"], id="beginning"),
+        pytest.param("time", {}, ["avgPrepTime_7d", "lat"], id="name-before-description"),
+        pytest.param("zuge fur", {}, ["lat"], id="accents"),
+        pytest.param("order nonsense", {"dtype": "integer"}, ["n_orders"], id="any-if-not-all"),
+        pytest.param("' OR 1=1 --", {"owner": "nobody"}, [], id="hostile"),
+        pytest.param('"* NEAR(zz) : ) | & ! \\', {}, [], id="syntax"),
+        pytest.param("!!!", {}, [], id="no-words"),
+        pytest.param("xyzzy", {}, [], id="nothing"),
+        pytest.param(None, {"entity": "courier"}, ["lat"], id="entity"),
+        pytest.param(None, {"group": "menu"}, ["dishes"], id="group"),
+        pytest.param(None, {"group": "restaurant:menu"}, ["dishes"], id="full-group"),
+        pytest.param(None, {"kind": "rpc"}, ["lat"], id="kind"),
+        pytest.param(None, {"owner": "ada", "dtype": "double"}, ["avgPrepTime_7d"], id="owner-of-group-and-type"),
+        pytest.param(None, {"owner": "bob"}, ["lat"], id="owner"),
+        pytest.param(None, {"tag": "people"}, ["lat"], id="tag-of-entity"),
+        pytest.param("order", {"model": "eta", "tag": "eta"}, ["avgPrepTime_7d"], id="model"),
+        pytest.param("prep", {"fresher_than": "1h"}, ["avgPrepTime_7d"], id="fresh"),
+        pytest.param(None, {"fresher_than": dt.datetime(2100, 1, 1)}, [], id="not-fresh"),
+        pytest.param(None, {"curated": True}, [], id="curated"),
+    ],
+)
+def test_search(known, text, filters, expected):
+    assert found(known, text, **filters) == expected
+
+
+def test_found_features_carry_expressions_that_parse(known):
+    lat = known.search("lat", **ALL, limit=1)[0]
+    assert lat.expression == "courier:position:lat:a,b"
+    assert parse_ref(lat.expression).join_keys == ("a", "b")
+    assert found(known, limit=1) == ["avgPrepTime_7d"], "what models use comes first"
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "bach"}, {"dtype": "dubble"}, {"fresher_than": "soon"}])
+def test_wrong_filters_are_named(known, wrong):
+    with pytest.raises(DefinitionError, match=next(iter(wrong.values()))):
+        found(known, **wrong)
+
+
+def test_marks_are_found_and_outlive_a_change(known):
+    known.rate("courier:position:lat", 2, who="a")
+    known.rate("courier:position:lat", 4, who="a")
+    known.rate("courier:position:lat", 5, who="b")
+    known.curate("courier:position")
+    known.deprecate("restaurant:order_history:avgPrepTime_7d", "take the median")
+    assert found(known, "time") == ["lat", "avgPrepTime_7d"], "the deprecated one goes down"
+    wider = known.group("courier:position").model_copy(update={"features": (Feature("lat", "double"),)})
+    known.apply([wider])
+    (lat,) = known.search(None, **{**ALL, "curated": True}, limit=5)
+    assert (lat.stars, lat.curated, lat.deprecated) == (4.5, True, None)
+    with pytest.warns(DeprecatedFeatureWarning, match="take the median"):
+        resolve(known, "restaurant:order_history:avgPrepTime_7d:k")
+    known.deprecate("restaurant:order_history:avgPrepTime_7d", None)
+    resolve(known, "restaurant:order_history:avgPrepTime_7d:k")
+    known.curate("courier:position", False)
+    assert found(known, curated=True) == []
+
+
+def test_notes(known):
+    known.note("courier", "drop '; DROP TABLE notes; --", who="ada")
+    assert [(one.text, one.who) for one in known.notes("courier")] == [("drop '; DROP TABLE notes; --", "ada")]
+    with pytest.raises(FeatureNotFoundError, match="did you mean 'courier'"):
+        known.note("courrier", "x")
+    for refused in (lambda: known.note("courier", " "), lambda: known.rate("courier:position:lat", 6)):
+        with pytest.raises(DefinitionError, match="expected"):
+            refused()
+
+
+def test_words_split_names():
+    assert words("XMLHttp_lastSeen") == ["xml", "http", "last", "seen"]
