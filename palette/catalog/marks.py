@@ -128,4 +128,6 @@ def _known(connection: sa.Connection, subject: str) -> None:
     if column is None:
         raise DefinitionError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
     if connection.scalar(sa.select(column).where(column == subject)) is None:
-        raise FeatureNotFoundError(f"nothing called {subject!r}{nearest(subject, connection.scalars(sa.select(column)))}")
+        raise FeatureNotFoundError(
+            f"nothing called {subject!r}{nearest(subject, connection.scalars(sa.select(column)))}"
+        )

@@ -126,9 +126,7 @@ class Changes:
             return
         told = "; ".join("; ".join(change.details) for change in self.breaking)
         hit = f"; models that use them: {', '.join(self.models)}" if self.models else ""
-        raise DefinitionError(
-            f"breaking changes: {told}{hit} (use another name, or apply(..., allow_breaking=True))"
-        )
+        raise DefinitionError(f"breaking changes: {told}{hit} (use another name, or apply(..., allow_breaking=True))")
 
 
 def compute(
@@ -159,9 +157,7 @@ def compute(
     _check(connection, new_entities, new_groups, entities, all_entities, {name for _, name in dropped})
 
     items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups)]
-    items += [
-        Change("removed", kind, name, (f"{kind} {name!r} is removed",), breaking=True) for kind, name in dropped
-    ]
+    items += [Change("removed", kind, name, (f"{kind} {name!r} is removed",), breaking=True) for kind, name in dropped]
     items = [_with_models(connection, change) for change in items]
     return Changes(tuple(items), (*new_entities.values(), *new_groups.values()), tuple(dropped), stamp)
 

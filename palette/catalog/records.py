@@ -91,9 +91,7 @@ class Records(Database):
             asked = asked.where(column.name == name)
         if feature is not None:
             asked = asked.where(
-                sa.exists().where(
-                    used.feature == feature, used.model == column.name, used.version == column.version
-                )
+                sa.exists().where(used.feature == feature, used.model == column.name, used.version == column.version)
             )
         with self.reading() as connection:
             if connection is None:

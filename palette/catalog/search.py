@@ -17,6 +17,7 @@ from palette.errors import DefinitionError, nearest
 __all__ = ["Found", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
+WEIGHED = 1000
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,23 @@ def _rows(
         return []
     for every in (True, False) if len(wanted) > 1 else (True,):
         hit = fulltext.match(connection.dialect.name, wanted, every=every)
+        texts = sa.select(hit.number.label("number"), hit.rank.label("rank")).where(hit.condition)
+        if not conditions:
+            # Of very many hits only those with the best texts are weighed.
+            texts = texts.order_by(sa.desc("rank")).limit(max(WEIGHED, limit))
+        hits = texts.cte("hits")
         # First the numbers of the best, then their rows: the sort carries little.
-        worth = hit.rank * (
+        worth = hits.c.rank * (
             1.0
             + sa.case((feature.curated, 0.5), else_=0.0)
             + 0.5 * feature.uses / (feature.uses + 10.0)
             + 0.1 * (sa.func.coalesce(feature.stars, 3.0) - 3.0)
         )
-        worth = worth * sa.case((feature.deprecated.is_not(None), 0.2), else_=1.0)
+        worth = worth * sa.case((feature.deprecated.is_not(None), 0.02), else_=1.0)
         best = (
             sa.select(feature.id)
-            .join_from(hit.table, tables.features, feature.id == hit.number)
-            .where(hit.condition, *conditions)
+            .join_from(hits, tables.features, feature.id == hits.c.number)
+            .where(*conditions)
             .order_by(worth.desc(), feature.name)
             .limit(limit)
         )

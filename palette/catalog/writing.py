@@ -45,9 +45,7 @@ def write_all(connection: sa.Connection, definitions: Sequence[Entity | FeatureG
     _sources(connection, groups)
     touched = set(groups)
     for some in chunks(entities):
-        touched |= set(
-            connection.scalars(sa.select(tables.groups.c.name).where(tables.groups.c.entity.in_(some)))
-        )
+        touched |= set(connection.scalars(sa.select(tables.groups.c.name).where(tables.groups.c.entity.in_(some))))
     index(connection, sorted(touched))
     stir(connection)
 
@@ -189,7 +187,5 @@ def weigh(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
     connection.execute(
         tables.features.update()
         .where(which)
-        .values(
-            curated=curated, uses=uses, stars=stars, deprecated=sa.func.coalesce(*(map(deprecation, subjects)))
-        )
+        .values(curated=curated, uses=uses, stars=stars, deprecated=sa.func.coalesce(*(map(deprecation, subjects))))
     )

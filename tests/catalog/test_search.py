@@ -23,7 +23,10 @@ def known(catalog):
         owner="ada",
         tags=["eta"],
         source=BatchSource(sql="SELECT 1"),
-        features=[Feature("avgPrepTime_7d", "double", description="minutes in the kitchen"), Feature("n_orders", "int")],
+        features=[
+            Feature("avgPrepTime_7d", "double", description="minutes in the kitchen"),
+            Feature("n_orders", "int"),
+        ],
     )
     courier = Entity("courier", keys={"a": "string", "b": "int"}, tags=["people"])
     position = FeatureGroup(
