@@ -11,7 +11,10 @@ import time
 from palette.catalog import ModelRecord, SqlCatalog
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
 
-WORDS = ["order", "prep", "time", "meal", "courier", "trip", "fare", "rating", "basket", "menu", "delay", "cancel", "refund", "surge", "demand", "supply", "wait"]
+WORDS = (
+    *("order", "prep", "time", "meal", "courier", "trip", "fare", "rating", "basket"),
+    *("menu", "delay", "cancel", "refund", "surge", "demand", "supply", "wait"),
+)
 SHAPES = ("mean", "sum", "max", "count", "last", "p90", "rate", "share")
 ALL = dict.fromkeys(("entity", "group", "dtype", "kind", "owner", "tag", "model", "fresher_than", "curated"))
 QUESTIONS = {

@@ -63,7 +63,8 @@ class FeatureStore:
         path : str or Path
             A file with the words ``path``, the directory of the catalog, relative to the file; and optionally
             ``catalog``, its database instead of a file there (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the
-            password in the environment variable ``PALETTE_CATALOG_PASSWORD``); ``tables``, where the Delta tables are instead of under it: any path that Spark can write
+            password in the environment variable ``PALETTE_CATALOG_PASSWORD``); ``tables``,
+            where the Delta tables are instead of under it: any path that Spark can write
             (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``online``, the
             online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
             :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment

@@ -112,15 +112,18 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         for left in reversed(range(TRIES)):
             try:
-                with self._told(), self.engine.connect().execution_options(palette_writes=True) as connection:
-                    with connection.begin():
-                        taken = self._make_ready(connection)
-                        connection.execute(sa.select(tables.state.c.revision).with_for_update())
-                        result = work(connection)
+                with (
+                    self._told(),
+                    self.engine.connect().execution_options(palette_writes=True) as connection,
+                    connection.begin(),
+                ):
+                    taken = self._make_ready(connection)
+                    connection.execute(sa.select(tables.state.c.revision).with_for_update())
+                    result = work(connection)
                 if taken and self._legacy is not None:
                     put_aside(self._legacy)
                 self._ready = True
-                return result
+                return result  # noqa: TRY300  the loop's way out
             except _AgainError as error:
                 if not left:
                     raise CatalogError(f"{self!r}: other writers came first {TRIES} times") from error

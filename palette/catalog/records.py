@@ -61,7 +61,7 @@ class Records(Database):
             newest: dict[str, int] = {}
             for some in chunks({one.name for one in wanted}):
                 asked = sa.select(column.name, sa.func.max(column.version)).where(column.name.in_(some))
-                newest |= {name: number for name, number in connection.execute(asked.group_by(column.name))}
+                newest |= dict(connection.execute(asked.group_by(column.name)))
             rows, used, numbers = [], [], []
             for one in wanted:
                 newest[one.name] = number = newest.get(one.name, 0) + 1
@@ -77,7 +77,7 @@ class Records(Database):
                 connection.execute(tables.models.insert(), rows)
             if used:
                 connection.execute(tables.model_features.insert(), used)
-            for some in chunks({row["feature"] for row in used}):
+            for some in chunks({name for one in wanted for name in one.features}):
                 weigh(connection, tables.features.c.name.in_(some))
             return numbers
 
@@ -162,7 +162,7 @@ class Records(Database):
         column = tables.watermarks.c
         asked = sa.select(column.name, column.value).where(column.group_name == group)
         with self.reading() as connection:
-            return {} if connection is None else {name: value for name, value in connection.execute(asked)}
+            return {} if connection is None else dict(connection.execute(asked))
 
     def set_statistics(self, subject: str, scope: str, content: Mapping[str, Any]) -> None:
         """Keep statistics of a feature under a scope (``model:eta:3``, ...)."""

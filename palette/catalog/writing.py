@@ -88,7 +88,7 @@ def _write(
     if added:
         connection.execute(table.insert(), added)
     if changed:
-        names = [column for column in ("definition", "owner", "version")]
+        names = ["definition", "owner", "version"]
         update = table.update().where(table.c.name == sa.bindparam("new_name"))
         connection.execute(update.values({name: sa.bindparam(f"new_{name}") for name in names}), changed)
     if history:
