@@ -61,7 +61,7 @@ class Records(Database):
             newest: dict[str, int] = {}
             for some in chunks({one.name for one in wanted}):
                 asked = sa.select(column.name, sa.func.max(column.version)).where(column.name.in_(some))
-                newest |= dict(connection.execute(asked.group_by(column.name)))
+                newest |= dict(map(tuple, connection.execute(asked.group_by(column.name))))
             rows, used, numbers = [], [], []
             for one in wanted:
                 newest[one.name] = number = newest.get(one.name, 0) + 1
@@ -162,7 +162,7 @@ class Records(Database):
         column = tables.watermarks.c
         asked = sa.select(column.name, column.value).where(column.group_name == group)
         with self.reading() as connection:
-            return {} if connection is None else dict(connection.execute(asked))
+            return {} if connection is None else dict(map(tuple, connection.execute(asked)))
 
     def set_statistics(self, subject: str, scope: str, content: Mapping[str, Any]) -> None:
         """Keep statistics of a feature under a scope (``model:eta:3``, ...)."""
