@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import palette
-from benchmarks import columns, join, scoring, service, serving
+from benchmarks import catalog, columns, join, scoring, service, serving
 from benchmarks.table import print_table
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     quick = parser.parse_args().quick
     spark = palette.spark_session(**{"spark.log.level": "ERROR"})
     results = [*scoring.run(spark, quick=quick), *columns.run(spark, quick=quick), *join.run(spark, quick=quick)]
-    results += [*serving.run(spark, quick=quick), *service.run(quick=quick)]
+    results += [*serving.run(spark, quick=quick), *service.run(quick=quick), *catalog.run(quick=quick)]
     print_table(results)
     return 0
 

@@ -1,31 +1,69 @@
-"""``python -m benchmarks.catalog [URL]``: apply and search over 20,000 features and 8,000 models."""
+"""The catalog: applying 20,000 features, and searching them beside 8,000 models, on both databases.
+
+``python -m benchmarks.catalog [--quick]``; each kind of question is asked in turn with the others.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import datetime as dt
 import random
 import statistics
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from typing import Any
 
+from benchmarks.table import Result, print_table
+from benchmarks.turns import Times, Turn, calling, in_turns
 from palette.catalog import ModelRecord, SqlCatalog
-from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
+from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource
+from tests.postgres_server import PostgresServer, programs
 
 WORDS = (
     *("order", "prep", "time", "meal", "courier", "trip", "fare", "rating", "basket"),
     *("menu", "delay", "cancel", "refund", "surge", "demand", "supply", "wait"),
 )
 SHAPES = ("mean", "sum", "max", "count", "last", "p90", "rate", "share")
-ALL = dict.fromkeys(("entity", "group", "dtype", "kind", "owner", "tag", "model", "fresher_than", "curated"))
-QUESTIONS = {
-    "rare words": ("surge refund p90 28d", {}),
-    "two words": ("prep time", {}),
+# Half of the groups have no source; a few ask a service.
+SOURCES = [None] * 5 + [BatchSource(sql="SELECT 1")] * 4 + [RPCSource(url="http://x/{id}", mapping={"a": "a"})]
+SEVERAL = {"entity": "entity_3", "dtype": "double", "kind": "batch"}
+QUESTIONS: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "a rare word": ("641", {}),
+    "a common word": ("time", {}),
     "a word in all": ("generated", {}),
-    "words and filters": ("prep time", {"entity": "entity_3", "dtype": "double", "kind": "batch"}),
-    "words and model": ("time", {"model": "model_17"}),
-    "filters only": (None, {"owner": "team_3", "tag": "tag_5"}),
+    "a letter": ("g", {}),
+    "two common words": ("prep time", {}),
+    "five common words": ("order prep time meal courier", {}),
+    "any of rare and common words": ("surge refund p90 28d xyzzy", {}),
+    "any of words, one in all": ("generated xyzzy time", {}),
+    "a word that is nowhere": ("xyzzy", {}),
     "nothing asked": (None, {}),
-    "any of the words": ("prep xyzzy", {}),
+    "entity": (None, {"entity": "entity_3"}),
+    "group": (None, {"group": "order_5"}),
+    "type": (None, {"dtype": "double"}),
+    "kind": (None, {"kind": "rpc"}),
+    "kind without a feature": (None, {"kind": "stream"}),
+    "owner": (None, {"owner": "team_3"}),
+    "tag": (None, {"tag": "tag_5"}),
+    "used by a model": (None, {"used_by": "model_17"}),
+    "freshness": (None, {"fresher_than": "1d"}),
+    "curated": (None, {"curated": True}),
+    "not curated": (None, {"curated": False}),
+    "a word in all, entity": ("generated", {"entity": "entity_3"}),
+    "a word in all, type": ("generated", {"dtype": "double"}),
+    "a word in all, kind": ("generated", {"kind": "batch"}),
+    "a word in all, owner": ("generated", {"owner": "team_3"}),
+    "a word in all, tag": ("generated", {"tag": "tag_5"}),
+    "a word in all, used by a model": ("generated", {"used_by": "model_17"}),
+    "a word in all, freshness": ("generated", {"fresher_than": "1d"}),
+    "a word in all, not curated": ("generated", {"curated": False}),
+    "two words, entity, type, kind": ("prep time", SEVERAL),
+    "two words and every filter": (
+        "prep time",
+        {**SEVERAL, "owner": "team_3", "tag": "tag_5", "used_by": "model_17", "fresher_than": "1d", "curated": False},
+    ),
 }
 
 
@@ -42,7 +80,7 @@ def generate(catalog: SqlCatalog, *, features: int, models: int) -> tuple[float,
                 entity=drawn.choice(entities),
                 owner=f"team_{number % 50}",
                 tags=[f"tag_{number % 30}"],
-                source=BatchSource(sql="SELECT 1") if number % 2 else None,
+                source=SOURCES[number % 10],
                 features=[
                     Feature(
                         name,
@@ -61,28 +99,61 @@ def generate(catalog: SqlCatalog, *, features: int, models: int) -> tuple[float,
     catalog.record_models(
         ModelRecord(f"model_{n}", dict.fromkeys(drawn.sample(known, min(30, len(known))))) for n in range(models)
     )
-    return applied, time.perf_counter() - start
+    recorded = time.perf_counter() - start
+    for group in groups[::5]:
+        catalog.set_watermark(group.full_name, "materialized", dt.datetime.now(dt.UTC))
+    catalog.curate(groups[0].full_name)
+    return applied, recorded
 
 
-def run(url: str, *, quick: bool = False) -> dict[str, float]:
-    """Return milliseconds of each question: the median and, beside it, the slowest."""
+def run(*, quick: bool) -> list[Result]:
+    """Fill a catalog on each database, and ask it."""
+    results = []
+    with tempfile.TemporaryDirectory() as home:
+        results += measured("SQLite", f"sqlite:///{home}/catalog.db", quick=quick)
+    if programs() is None:
+        return [*results, Result("the same, PostgreSQL", "", None, note="not measured: apt-get install postgresql")]
+    with postgres() as url:
+        results += measured("PostgreSQL", url, quick=quick)
+    return results
+
+
+def measured(database: str, url: str, *, quick: bool) -> list[Result]:
+    """Return what applying takes, and of the slowest kind of question the p95."""
     catalog = SqlCatalog(url)
     features, models = (200, 50) if quick else (20_000, 8_000)
-    applied, recorded = generate(catalog, features=features, models=models)
-    print(f"{features:,} features applied in {applied:.1f} s, {models:,} models in {recorded:.1f} s")
-    slowest = {}
-    for name, (text, filters) in QUESTIONS.items():
-        taken = []
-        for _ in range(15):
-            start = time.perf_counter()
-            found = catalog.search(text, **{**ALL, **filters}, limit=50)
-            taken.append((time.perf_counter() - start) * 1000)
-        slowest[name] = max(taken[1:])
-        median = statistics.median(taken)
-        print(f"{name:20} {len(found):3} found, median {median:6.1f} ms, slowest {slowest[name]:6.1f} ms")
-    return slowest
+    applied, _ = generate(catalog, features=features, models=models)
+
+    def asking(text: str | None, filters: dict[str, Any]) -> Turn:
+        return calling(lambda: catalog.search(text, **filters), 1)
+
+    arms = {f"search, {database}: {name}": asking(*question) for name, question in QUESTIONS.items()}
+    times = in_turns(arms, 2 if quick else 40)
+    catalog.engine.dispose()
+    slowest = max(map(p95, times.values()))
+    what = f"search of {features:,} features and {models:,} models, {database}"
+    return [
+        Result(f"apply of {features:,} features, {database}", "", applied, 60, slower=True, unit=" s"),
+        Result(what, "p95 of the slowest kind of question", slowest * 1e3, 50, slower=True, unit=" ms", times=times),
+    ]
+
+
+def p95(times: Times) -> float:
+    """Return the 95th percentile of all calls, in seconds."""
+    return statistics.quantiles([one for turn in times.turns for one in turn], n=20, method="inclusive")[-1]
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """A server of its own, on loopback, with an empty database."""
+    server = PostgresServer().start()
+    try:
+        yield server.database()
+    finally:
+        server.close()
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as home:
-        run(sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{home}/catalog.db")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    print_table(run(quick=parser.parse_args().quick))

@@ -6,23 +6,21 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from dsl.refs import FeatureRef, parse_ref
-from palette.catalog import SqlCatalog, named_columns, resolve
+from palette.catalog import named_columns, resolve
+from palette.config import read_config
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
-from palette.errors import DataError, DefinitionError, nearest
+from palette.errors import DefinitionError
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from palette.catalog import Changes, Found
+    from palette.catalog import Changes, Filters, Found, SqlCatalog
     from palette.offline import DeltaTables, Lookup
 
 __all__ = ["FeatureStore"]
-
-CONFIG = ("path", "catalog", "tables", "online", "cache")
 
 
 class FeatureStore:
@@ -48,7 +46,7 @@ class FeatureStore:
         # What opens this store again, in another process.
         self.uri = directory
         self._tables_root = os.path.join(directory, "tables")
-        self.catalog = SqlCatalog.in_directory(directory)
+        self.catalog = _catalog(directory)
         self.online: OnlineReader = MemoryStore(self.definitions)
 
     def __repr__(self) -> str:
@@ -61,10 +59,10 @@ class FeatureStore:
         Parameters
         ----------
         path : str or Path
-            A file with the words ``path``, the directory of the catalog, relative to the file; and optionally
-            ``catalog``, its database instead of a file there (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the
-            password in the environment variable ``PALETTE_CATALOG_PASSWORD``); ``tables``,
-            where the Delta tables are instead of under it: any path that Spark can write
+            A file with the words ``path``, the directory of the store, relative to the file; and optionally
+            ``catalog``, the catalog's database instead of a file there
+            (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the password in the environment variable
+            ``PALETTE_CATALOG_PASSWORD``); ``tables``, where the Delta tables are: any path that Spark can write
             (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``online``, the
             online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
             :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
@@ -76,28 +74,15 @@ class FeatureStore:
         DefinitionError
             If the file is missing, is no YAML mapping, or has an unknown word.
         """
-        import yaml
-
-        path = Path(path)
-        try:
-            config = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise DefinitionError(f"cannot read the configuration {str(path)!r}: {error}") from error
-        if not isinstance(config, dict) or "path" not in config:
-            raise DefinitionError(f"{str(path)!r}: expected 'path: DIRECTORY'")
-        for word in config:
-            if word not in CONFIG:
-                raise DefinitionError(f"{str(path)!r}: unknown word {word!r}{nearest(str(word), CONFIG)}")
-        store = cls(path.parent / config["path"])
+        config = read_config(path)
+        store = cls(config.path)
         store.uri = os.path.abspath(path)
-        if "catalog" in config:
-            store.catalog = SqlCatalog.in_directory(path.parent / config["path"], str(config["catalog"]))
-        if "tables" in config:
-            root = str(config["tables"])
-            remote = "://" in root or root.startswith(("metastore:", "dbfs:", "file:"))
-            store._tables_root = root if remote else os.path.abspath(path.parent / root)
-        if "online" in config:
-            store.online = open_online(str(config["online"]), store.definitions, cache=config.get("cache"))
+        if config.catalog is not None:
+            store.catalog = _catalog(config.path, config.catalog)
+        if config.tables is not None:
+            store._tables_root = config.tables
+        if config.online is not None:
+            store.online = open_online(config.online, store.definitions, cache=config.cache)
         return store
 
     @classmethod
@@ -108,44 +93,53 @@ class FeatureStore:
     # Definitions
 
     def apply(
-        self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any], allow_breaking: bool = False
+        self,
+        *definitions: Entity | FeatureGroup | str | Path | Iterable[Any] | Changes,
+        allow_breaking: bool = False,
+        prune: bool = False,
     ) -> None:
         """Add or change definitions, all or none; applying the same again changes nothing.
 
         Parameters
         ----------
-        *definitions : Entity, FeatureGroup, list of them, or path
-            A path is a YAML file or a folder of them.
+        *definitions : Entity, FeatureGroup, list of them, path, or what :meth:`plan` returned
+            A path is a YAML file or a folder of them. A plan is carried out as it was shown, or refused.
         allow_breaking : bool
             Lets features disappear and types change; tables already written may then not be readable.
+        prune : bool
+            Whether what is applied and not among the definitions is removed; that is a breaking change.
 
         Raises
         ------
         DefinitionError
-            If names clash, an entity is unknown, or a change breaks what is there.
+            If names clash, an entity is unknown, a change breaks what is there, or the catalog has changed since
+            the plan.
         """
-        self.catalog.apply(list(_flat(definitions)), allow_breaking=allow_breaking)
+        from palette.catalog import Changes
+
+        plan = definitions[0] if len(definitions) == 1 and isinstance(definitions[0], Changes) else None
+        self.catalog.apply(
+            list(_flat(definitions)) if plan is None else plan, allow_breaking=allow_breaking, prune=prune
+        )
         self.online.refresh()
 
-    def plan(self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any]) -> Changes:
-        """Tell what :meth:`apply` would change, which of it breaks, and which models that hits."""
-        return self.catalog.plan(list(_flat(definitions)))
+    def plan(self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any], prune: bool = False) -> Changes:
+        """Tell what :meth:`apply` would change, which of it breaks, and which models that hits.
 
-    def search(
-        self,
-        text: str | None = None,
-        *,
-        entity: str | None = None,
-        group: str | None = None,
-        dtype: str | None = None,
-        kind: str | None = None,
-        owner: str | None = None,
-        tag: str | None = None,
-        model: str | None = None,
-        fresher_than: str | dt.timedelta | dt.datetime | None = None,
-        curated: bool | None = None,
-        limit: int = 50,
-    ) -> list[Found]:
+        Examples
+        --------
+        >>> import tempfile
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> plan = store.plan(Entity("plane", keys={"tailnum": "string"}))
+        >>> print(plan)
+        + entity plane
+            keys tailnum
+        1 added, 0 changed, 0 removed; none breaking
+        >>> store.apply(plan)
+        """
+        return self.catalog.plan(list(_flat(definitions)), prune=prune)
+
+    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
         """Find features, best first.
 
         Parameters
@@ -153,37 +147,34 @@ class FeatureStore:
         text : str, optional
             Words, or beginnings of words, of names, descriptions and tags. Features with all of them are found;
             where there are none, those with any.
+        limit : int
+            How many at most.
         entity, group, dtype, owner, tag : str, optional
             Only features of these; a group is ``entity:group`` or just its name.
         kind : {"batch", "stream", "rpc"}, optional
             Only features with such a source.
-        model : str, optional
-            Only features that this model uses.
+        used_by : str, optional
+            Only features that a version of this model uses.
         fresher_than : str, timedelta or datetime, optional
             Only features of groups with a watermark not older than this.
         curated : bool, optional
             Only features that somebody vouches for, or only others.
-        limit : int
-            How many at most.
 
         Raises
         ------
         DefinitionError
             If a type, kind or span of time is unknown.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> store.apply(Entity("restaurant", keys={"restaurant_uuid": "string"}),
+        ...             FeatureGroup("menu", entity="restaurant", features=[Feature("avgPrice", "double")]))
+        >>> [found.expression for found in store.search("price", entity="restaurant")]
+        ['restaurant:menu:avgPrice:restaurant_uuid']
         """
-        return self.catalog.search(
-            text,
-            entity=entity,
-            group=group,
-            dtype=dtype,
-            kind=kind,
-            owner=owner,
-            tag=tag,
-            model=model,
-            fresher_than=fresher_than,
-            curated=curated,
-            limit=limit,
-        )
+        return self.catalog.search(text, limit=limit, **filters)
 
     def group(self, name: str | FeatureGroup) -> FeatureGroup:
         """Return a feature group by its full name ``entity:group``.
@@ -354,23 +345,9 @@ class FeatureStore:
             If no column carries its origin (metadata is lost in unions and in files), or columns of one group come
             from two versions.
         """
-        pins: dict[str, int] = {}
-        for field in training_set.schema.fields:
-            origin = (field.metadata or {}).get("feature")
-            if not isinstance(origin, dict) or "version" not in origin:
-                continue
-            ref = parse_ref(origin["ref"])
-            assert isinstance(ref, FeatureRef)
-            group, version = f"{ref.entity}:{ref.group}", origin["version"]
-            if pins.setdefault(group, version) != version:
-                raise DataError(
-                    f"{group} was read at versions {pins[group]} and {version}: take the pins of each training set"
-                )
-        if not pins:
-            raise DataError(
-                "no column of this DataFrame came from training_set(); take the pins before unions and files"
-            )
-        return pins
+        from palette.offline import pinned_versions
+
+        return pinned_versions(training_set.schema)
 
     def keep(self, name: str, versions: Mapping[str, int]) -> None:
         """Keep table versions from :meth:`vacuum`, under a name; :meth:`release` drops them."""
@@ -466,6 +443,13 @@ class FeatureStore:
         entity = self.entity(group.entity)
         rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
         return from_arrow(entity, group, arrow_rows(rows, entity, group))
+
+
+def _catalog(directory: str, url: str | None = None) -> SqlCatalog:
+    # Here, because it is SQLAlchemy that takes long to import.
+    from palette.catalog import SqlCatalog
+
+    return SqlCatalog.in_directory(directory, url)
 
 
 def _flat(definitions: Iterable[Any]) -> Iterator[Entity | FeatureGroup]:

@@ -26,7 +26,10 @@ class PostgresServer:
     """One server; ``database()`` makes an empty database in it."""
 
     def __init__(self) -> None:
-        self._programs = programs()
+        found = programs()
+        if found is None:
+            pytest.fail(REMEDY, pytrace=False)
+        self._programs = found
         self._user = unprivileged()
         self.home = Path(tempfile.mkdtemp(prefix="palette-postgres-"))
         self.port = free_port()
@@ -87,13 +90,11 @@ class PostgresServer:
         return {"user": self._user, "cwd": self.home} if self._user is not None else {"cwd": self.home}
 
 
-def programs() -> Path:
-    """Return the directory of initdb and postgres, or fail with the remedy."""
+def programs() -> Path | None:
+    """Return the directory of initdb and postgres, if they are installed."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
     found += [path] if (path := shutil.which("initdb")) else []
-    if not found:
-        pytest.fail(REMEDY, pytrace=False)
-    return Path(os.path.realpath(found[-1])).parent
+    return Path(os.path.realpath(found[-1])).parent if found else None
 
 
 def unprivileged() -> str | None:

@@ -21,7 +21,7 @@ LEVELS = [
     ("palette.feeds",),
     ("palette.service",),
     ("palette.serving",),
-    ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
+    ("palette.offline", "palette.online", "palette.catalog", "palette.session", "palette.config"),
     ("palette.definitions",),
     ("palette.directories",),
     ("palette.errors", "palette.lazy", "palette._version"),
@@ -94,6 +94,12 @@ def test_import_is_light(package):
     code = f"import sys, {package}; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_serving_needs_no_database():
+    names = "palette.serving, palette.service.app, palette.online"
+    code = f"import sys; sys.modules['sqlalchemy'] = None; import palette, {names}; palette.Snapshot"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize("package", ["palette", "dsl"])

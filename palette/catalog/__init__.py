@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from palette.catalog.resolve import Resolved, named_columns, resolve
+from palette.errors import CatalogError
 
 if TYPE_CHECKING:
     from palette.catalog.plan import Change, Changes
     from palette.catalog.records import ModelRecord
-    from palette.catalog.search import Found
+    from palette.catalog.search import Filters, Found
     from palette.catalog.sql import SqlCatalog
 
-__all__ = ["Change", "Changes", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
+__all__ = ["Change", "Changes", "Filters", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
 
 _HOMES = {
     "Change": "palette.catalog.plan",
     "Changes": "palette.catalog.plan",
+    "Filters": "palette.catalog.search",
     "Found": "palette.catalog.search",
     "ModelRecord": "palette.catalog.records",
     "SqlCatalog": "palette.catalog.sql",
@@ -29,4 +31,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'palette.catalog' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("alembic", "sqlalchemy"):
+            raise
+        raise CatalogError(f"a catalog needs {error.name}: pip install 'palette-features[catalog]'") from error

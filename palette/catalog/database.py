@@ -162,6 +162,8 @@ class Database:
                 raise _AgainError from error
             # Without the statement and its values, which are nobody's business in a log.
             raise CatalogError(f"{self!r}: {error.orig}") from error
+        except UnicodeError as error:
+            raise DefinitionError(f"{self!r}: a text holds half a surrogate pair; take it out") from error
         except ModuleNotFoundError as error:
             raise CatalogError(f"{self!r} needs psycopg: pip install 'palette-features[postgres]'") from error
 
@@ -181,6 +183,8 @@ def _checked_url(url: str) -> sa.URL:
         raise DefinitionError(f"catalog: {backend!r} is no database for a catalog; take postgresql+psycopg")
     if parsed.password is not None or "password" in parsed.query:
         raise DefinitionError(f"catalog: the URL holds a password; put it into the environment as {PASSWORD}")
+    if backend == "sqlite" and not os.path.isabs(parsed.database or ""):
+        raise DefinitionError("catalog: SQLite needs the whole path of a file, sqlite:////DIRECTORY/catalog.db")
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 

@@ -27,15 +27,18 @@ def take_over(connection: Connection, path: Path) -> None:
         If the file is damaged or of a format unknown here; it is left alone.
     """
     document = _document(path)
-    definitions = [
-        from_plain(plain, section) for section in ("entities", "feature_groups") for plain in document[section]
-    ]
+    try:
+        definitions = [
+            from_plain(plain, section) for section in ("entities", "feature_groups") for plain in document[section]
+        ]
+        rows = [
+            {"name": name, "group_name": group, "version": int(version)}
+            for name, versions in document["pins"].items()
+            for group, version in versions.items()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DefinitionError(f"{str(path)!r} is damaged: {error!r}") from error
     write_all(connection, definitions, who=f"taken over from {path.name}")
-    rows = [
-        {"name": name, "group_name": group, "version": version}
-        for name, versions in document["pins"].items()
-        for group, version in versions.items()
-    ]
     if rows:
         connection.execute(pins.insert(), rows)
 
@@ -48,7 +51,7 @@ def put_aside(path: Path) -> None:
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DefinitionError(f"{str(path)!r} is not a catalog: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,6 +15,12 @@ from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 __all__ = ["Marks", "Note"]
 
 MAX_NOTE = 10_000
+# By the colons of a subject: where its name is, and what it covers.
+LEVELS: tuple[tuple[sa.Column[str], sa.Column[str]], ...] = (
+    (tables.entities.c.name, tables.features.c.entity),
+    (tables.groups.c.name, tables.features.c.group_name),
+    (tables.features.c.name, tables.features.c.name),
+)
 
 
 class Note(NamedTuple):
@@ -112,22 +118,13 @@ def _checked_text(text: str) -> None:
         raise DefinitionError(f"expected a text of 1 to {MAX_NOTE:,} characters without NUL, found {text!r:.60}")
 
 
-def _column(subject: str) -> sa.Column[Any]:
-    depth = subject.count(":")
-    if depth > 2:
-        raise DefinitionError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
-    return (tables.features.c.entity, tables.features.c.group_name, tables.features.c.name)[depth]
-
-
 def _covered(subject: str) -> sa.ColumnElement[bool]:
-    return _column(subject) == subject
+    return LEVELS[subject.count(":")][1] == subject
 
 
 def _known(connection: sa.Connection, subject: str) -> None:
-    column = (tables.entities.c.name, tables.groups.c.name, tables.features.c.name, None)[min(subject.count(":"), 3)]
-    if column is None:
+    if subject.count(":") >= len(LEVELS):
         raise DefinitionError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
-    if connection.scalar(sa.select(column).where(column == subject)) is None:
-        raise FeatureNotFoundError(
-            f"nothing called {subject!r}{nearest(subject, connection.scalars(sa.select(column)))}"
-        )
+    name, _ = LEVELS[subject.count(":")]
+    if connection.scalar(sa.select(name).where(name == subject)) is None:
+        raise FeatureNotFoundError(f"nothing called {subject!r}{nearest(subject, connection.scalars(sa.select(name)))}")

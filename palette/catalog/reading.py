@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from palette.definitions import Entity, FeatureGroup
@@ -14,6 +15,8 @@ __all__ = ["chunks", "entity_of", "group_of", "text_of"]
 
 # Databases limit the values of one statement.
 CHUNK = 500
+# As JSON writes it, after an even number of backslashes.
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def chunks(names: Iterable[str]) -> Iterator[list[str]]:
@@ -35,11 +38,15 @@ def text_of(definition: Entity | FeatureGroup) -> str:
     Raises
     ------
     DefinitionError
-        If it holds the character NUL, which PostgreSQL cannot keep.
+        If it holds the character NUL or half a surrogate pair, which databases cannot keep.
     """
-    text = json.dumps(to_plain(definition), allow_nan=False, separators=(",", ":"))
-    if "\\u0000" in text:
+    text = json.dumps(to_plain(definition), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    if NUL.search(text):
         raise DefinitionError(f"{definition.name!r}: a text holds the character NUL; take it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DefinitionError(f"{definition.name!r}: a text holds half a surrogate pair; take it out") from error
     return text
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.reading import chunks
-from palette.catalog.writing import current_user, now, weigh
+from palette.catalog.writing import MANY, current_user, now, settle, weigh
 from palette.definitions.types import utc
 from palette.errors import DefinitionError
 
@@ -79,6 +79,8 @@ class Records(Database):
                 connection.execute(tables.model_features.insert(), used)
             for some in chunks({name for one in wanted for name in one.features}):
                 weigh(connection, tables.features.c.name.in_(some))
+            if len(rows) > MANY:
+                settle(connection)
             return numbers
 
         return self.change(add)

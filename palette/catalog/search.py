@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -14,10 +16,11 @@ from palette.definitions.models import duration
 from palette.definitions.types import canonical_type, utc
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["Found", "search"]
+__all__ = ["Filters", "Found", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
-WEIGHED = 1000
+MAX_WORDS = 20
+FEATURE = tables.features.c
 
 
 @dataclass(frozen=True)
@@ -54,112 +57,103 @@ class Found:
     uses: int
 
 
-def search(  # noqa: C901  one line a filter
-    connection: sa.Connection,
-    text: str | None,
-    *,
-    entity: str | None,
-    group: str | None,
-    dtype: str | None,
-    kind: str | None,
-    owner: str | None,
-    tag: str | None,
-    model: str | None,
-    fresher_than: str | dt.timedelta | dt.datetime | None,
-    curated: bool | None,
-    limit: int,
-) -> list[Found]:
+class Filters(TypedDict, total=False):
+    """What :meth:`palette.FeatureStore.search` takes besides words; None is as good as nothing."""
+
+    entity: str | None
+    group: str | None
+    dtype: str | None
+    kind: str | None
+    owner: str | None
+    tag: str | None
+    used_by: str | None
+    fresher_than: str | dt.timedelta | dt.datetime | None
+    curated: bool | None
+
+
+def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
     """Find features; see :meth:`palette.FeatureStore.search`."""
     if limit < 1:
         raise DefinitionError(f"limit: expected at least 1, found {limit}")
-    feature = tables.features.c
-    conditions: list[sa.ColumnElement[bool]] = []
-    if entity is not None:
-        conditions.append(feature.entity == entity)
-    if group is not None:
-        full = ":" in group or entity is None
-        if full and ":" not in group:
-            conditions.append(feature.group_name.endswith(f":{group}", autoescape=True))
-        else:
-            conditions.append(feature.group_name == (group if ":" in group else f"{entity}:{group}"))
-    if dtype is not None:
-        conditions.append(feature.dtype == canonical_type(dtype))
-    if kind is not None:
-        if kind not in KINDS:
-            raise DefinitionError(f"unknown kind {kind!r}{nearest(kind, KINDS)} (kinds: {', '.join(KINDS)})")
-        conditions.append(feature.kind == KINDS[kind])
-    if owner is not None:
-        conditions.append(feature.owner == owner)
-    if curated is not None:
-        conditions.append(feature.curated == curated)
-    if tag is not None:
-        conditions.append(feature.id.in_(sa.select(tables.tags.c.feature).where(tables.tags.c.tag == tag)))
-    if model is not None:
-        used = tables.model_features.c
-        conditions.append(feature.name.in_(sa.select(used.feature).where(used.model == model)))
-    if fresher_than is not None:
-        mark = tables.watermarks.c
-        fresh = sa.select(mark.group_name).where(mark.value >= _since(fresher_than))
-        conditions.append(feature.group_name.in_(fresh))
-    return [_found(row) for row in _rows(connection, text, conditions, limit)]
-
-
-def _rows(
-    connection: sa.Connection, text: str | None, conditions: list[sa.ColumnElement[bool]], limit: int
-) -> list[Any]:
-    feature = tables.features.c
+    conditions = _conditions(filters)
     if text is None or not text.strip():
-        order = (feature.curated.desc(), feature.uses.desc(), feature.name)
-        return list(connection.execute(sa.select(tables.features).where(*conditions).order_by(*order).limit(limit)))
-    wanted = list(dict.fromkeys(fulltext.words(text)))[:20]
-    if not wanted:
-        return []
-    for every in (True, False) if len(wanted) > 1 else (True,):
+        return _best(connection, tables.features, conditions, FEATURE.worth, limit)
+    wanted = list(dict.fromkeys(fulltext.words(text, question=True)))[:MAX_WORDS]
+    for every in (True, False)[: len(wanted)]:
         hit = fulltext.match(connection.dialect.name, wanted, every=every)
-        texts = sa.select(hit.number.label("number"), hit.rank.label("rank")).where(hit.condition)
-        if not conditions:
-            # Of very many hits only those with the best texts are weighed.
-            texts = texts.order_by(sa.desc("rank")).limit(max(WEIGHED, limit))
-        hits = texts.cte("hits")
-        # First the numbers of the best, then their rows: the sort carries little.
-        worth = hits.c.rank * (
-            1.0
-            + sa.case((feature.curated, 0.5), else_=0.0)
-            + 0.5 * feature.uses / (feature.uses + 10.0)
-            + 0.1 * (sa.func.coalesce(feature.stars, 3.0) - 3.0)
-        )
-        worth = worth * sa.case((feature.deprecated.is_not(None), 0.02), else_=1.0)
-        best = (
-            sa.select(feature.id)
-            .join_from(hits, tables.features, feature.id == hits.c.number)
-            .where(*conditions)
-            .order_by(worth.desc(), feature.name)
-            .limit(limit)
-        )
-        numbers = list(connection.scalars(best))
-        if numbers:
-            rows = {row.id: row for row in _by_number(connection, numbers)}
-            return [rows[number] for number in numbers]
+        if found := _best(connection, hit.source, [hit.condition, *conditions], hit.rank * FEATURE.worth, limit):
+            return found
     return []
 
 
-def _by_number(connection: sa.Connection, numbers: list[int]) -> list[Any]:
-    return list(connection.execute(sa.select(tables.features).where(tables.features.c.id.in_(numbers))))
-
-
-def _found(row: Any) -> Found:
-    return Found(
-        expression=row.expression,
-        dtype=row.dtype,
-        kind=row.kind,
-        owner=row.owner,
-        description=row.description,
-        tags=tuple(row.tag_list.split("\n")) if row.tag_list else (),
-        curated=row.curated,
-        deprecated=row.deprecated,
-        stars=None if row.stars is None else float(row.stars),
-        uses=row.uses,
+def _best(
+    connection: sa.Connection,
+    source: sa.FromClause,
+    conditions: list[sa.ColumnElement[bool]],
+    score: sa.ColumnElement[float],
+    limit: int,
+) -> list[Found]:
+    # First the numbers of the best, then their rows: what is sorted carries little.
+    best = (
+        sa.select(FEATURE.id, score.label("score"))
+        .select_from(source)
+        .where(*conditions)
+        .order_by(sa.desc("score"), FEATURE.name)
+        .limit(limit)
+        .subquery()
     )
+    rows = sa.select(*(FEATURE[field.name] for field in fields(Found)))
+    rows = rows.join_from(best, tables.features, FEATURE.id == best.c.id).order_by(best.c.score.desc(), FEATURE.name)
+    found = connection.execute(rows).mappings()
+    return [Found(**{**row, "tags": tuple(json.loads(row["tags"]))}) for row in found]
+
+
+def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    for name in filters:
+        if name not in FILTERS:
+            raise TypeError(f"search: unknown filter {name!r}{nearest(name, FILTERS)} (filters: {', '.join(FILTERS)})")
+    return [FILTERS[name](asked) for name, asked in filters.items() if asked is not None]
+
+
+def _of_group(asked: str) -> sa.ColumnElement[bool]:
+    if ":" in asked:
+        return FEATURE.group_name == asked
+    name = tables.groups.c.name
+    return FEATURE.group_name.in_(sa.select(name).where(name.endswith(f":{asked}", autoescape=True)))
+
+
+def _of_kind(asked: str) -> sa.ColumnElement[bool]:
+    if asked not in KINDS:
+        raise DefinitionError(f"unknown kind {asked!r}{nearest(asked, KINDS)} (kinds: {', '.join(KINDS)})")
+    return FEATURE.kind == KINDS[asked]
+
+
+def _tagged(asked: str) -> sa.ColumnElement[bool]:
+    tagged = tables.tags.c
+    return FEATURE.id.in_(sa.select(tagged.feature).where(tagged.tag == asked))
+
+
+def _used_by(asked: str) -> sa.ColumnElement[bool]:
+    used = tables.model_features.c
+    return FEATURE.name.in_(sa.select(used.feature).where(used.model == asked))
+
+
+def _fresher_than(asked: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[bool]:
+    mark = tables.watermarks.c
+    return FEATURE.group_name.in_(sa.select(mark.group_name).where(mark.value >= _since(asked)))
+
+
+FILTERS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
+    "entity": lambda asked: FEATURE.entity == asked,
+    "group": _of_group,
+    "dtype": lambda asked: FEATURE.dtype == canonical_type(asked),
+    "kind": _of_kind,
+    "owner": lambda asked: FEATURE.owner == asked,
+    "tag": _tagged,
+    "used_by": _used_by,
+    "fresher_than": _fresher_than,
+    "curated": lambda asked: FEATURE.curated == asked,
+}
 
 
 def _since(asked: str | dt.timedelta | dt.datetime) -> dt.datetime:
@@ -167,5 +161,5 @@ def _since(asked: str | dt.timedelta | dt.datetime) -> dt.datetime:
         return utc(asked)
     try:
         return now() - (duration(asked) if isinstance(asked, str) else asked)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DefinitionError(f"fresher_than: {error}") from error

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from palette.catalog.marks import Marks
 from palette.catalog.plan import Changes, compute
 from palette.catalog.reading import entity_of, group_of
 from palette.catalog.records import Records
-from palette.catalog.search import Found, search
+from palette.catalog.search import Filters, Found, search
 from palette.catalog.writing import current_user, remove, stir, write_all
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
@@ -148,7 +148,7 @@ class SqlCatalog(Marks, Records):
         with self.reading() as connection:
             if connection is not None:
                 return compute(connection, definitions, prune=prune, stamp=_stamp(connection))
-        with self.__class__("sqlite://").engine.connect() as nothing:
+        with sa.create_engine("sqlite://").connect() as nothing:
             tables.metadata.create_all(nothing)
             return compute(nothing, definitions, prune=prune, stamp=("", 0))
 
@@ -211,10 +211,10 @@ class SqlCatalog(Marks, Records):
             for row in rows
         ]
 
-    def search(self, text: str | None = None, **filters: Any) -> list[Found]:
+    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
         """Find features; see :meth:`palette.FeatureStore.search`."""
         with self.reading() as connection:
-            return [] if connection is None else search(connection, text, **filters)
+            return [] if connection is None else search(connection, text, limit=limit, **filters)
 
     def pins(self) -> dict[str, dict[str, int]]:
         """Name of who keeps them to the table versions kept."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 __all__ = [
     "entities",
@@ -75,27 +76,30 @@ sources = Table(
     Column("definition", Text, nullable=False),
 )
 
-# What search reads: derived from the groups, their marks and the models.
+# What search reads: derived from the groups, their marks and the models. The words are in a table of their own on
+# SQLite (FTS5), and in a column on PostgreSQL, which ranks a row without a join.
 features = Table(
     "features",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
-    Column("entity", Text, nullable=False),
+    Column("entity", Text, nullable=False, index=True),
     Column("group_name", Text, ForeignKey("feature_groups.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("expression", Text, nullable=False),
     Column("dtype", Text, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("owner", Text, nullable=False),
+    Column("owner", Text, nullable=False, index=True),
     Column("description", Text, nullable=False),
-    Column("tag_list", Text, nullable=False),
+    Column("tags", Text, nullable=False),
     Column("curated", Boolean, nullable=False, default=False),
     Column("deprecated", Text),
     Column("stars", Float),
     Column("uses", Integer, nullable=False, default=0),
-    Index("features_by_worth", "curated", "uses", "name"),
-    Index("features_by_entity", "entity", "curated", "uses"),
+    Column("worth", Float, nullable=False, default=1.0),
+    Column("words", Text().with_variant(TSVECTOR, "postgresql")),
 )
+
+Index("features_by_worth", features.c.worth.desc(), features.c.name)
 
 tags = Table(
     "feature_tags",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+import json
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,7 +15,10 @@ from palette.catalog import fulltext, tables
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["current_user", "now", "remove", "stir", "weigh", "write_all"]
+__all__ = ["MANY", "current_user", "now", "remove", "settle", "stir", "weigh", "write_all"]
+
+# So many definitions or models at once change what is in the tables.
+MANY = 100
 
 
 def now() -> dt.datetime:
@@ -47,6 +52,8 @@ def write_all(connection: sa.Connection, definitions: Sequence[Entity | FeatureG
     for some in chunks(entities):
         touched |= set(connection.scalars(sa.select(tables.groups.c.name).where(tables.groups.c.entity.in_(some))))
     index(connection, sorted(touched))
+    if len(touched) > MANY:
+        settle(connection)
     stir(connection)
 
 
@@ -126,7 +133,7 @@ def index(connection: sa.Connection, groups: Sequence[str]) -> None:
     _unindex(connection, groups)
     number = connection.scalar(sa.select(sa.func.max(tables.features.c.id))) or 0
     for some in chunks(groups):
-        rows, tagged, words = [], [], []
+        rows, tagged, documents = [], [], []
         joined = sa.select(tables.groups.c.definition, tables.entities.c.definition).join_from(
             tables.groups, tables.entities
         )
@@ -149,17 +156,14 @@ def index(connection: sa.Connection, groups: Sequence[str]) -> None:
                         "kind": group.source.kind if group.source else "",
                         "owner": feature.owner or group.owner or entity.owner,
                         "description": feature.description,
-                        "tag_list": "\n".join(labels),
-                        "curated": False,
-                        "uses": 0,
+                        "tags": json.dumps(labels),
                     }
                 )
                 tagged += [{"tag": label, "feature": number} for label in labels]
                 described = f"{feature.description} {group.description}"
-                words.append(fulltext.Document(number, name, " ".join(labels), described))
+                documents.append(fulltext.Document(name, " ".join(labels), described))
         if rows:
-            connection.execute(tables.features.insert(), rows)
-            fulltext.write(connection, words)
+            fulltext.insert(connection, rows, documents)
         if tagged:
             connection.execute(tables.tags.insert(), tagged)
         weigh(connection, tables.features.c.group_name.in_(some))
@@ -173,7 +177,7 @@ def _unindex(connection: sa.Connection, groups: Iterable[str]) -> None:
 
 
 def weigh(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
-    """Bring up to date what people and models say about features."""
+    """Bring up to date what people and models say about features, and what that makes them worth to a search."""
     feature, mark = tables.features.c, tables.marks.c
     used, rated = tables.model_features.c, tables.ratings.c
 
@@ -181,11 +185,37 @@ def weigh(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
         return sa.select(mark.text).where(mark.kind == "deprecated", mark.subject == subject).scalar_subquery()
 
     subjects = (feature.name, feature.group_name, feature.entity)
-    curated = sa.exists().where(mark.kind == "curated", mark.subject.in_(subjects))
-    uses = sa.select(sa.func.count(used.model.distinct())).where(used.feature == feature.name).scalar_subquery()
-    stars = sa.select(sa.func.avg(rated.stars)).where(rated.subject == feature.name).scalar_subquery()
-    connection.execute(
-        tables.features.update()
+    uses = sa.select(sa.func.count(used.model.distinct())).where(used.feature == feature.name)
+    stars = sa.select(sa.func.avg(rated.stars)).where(rated.subject == feature.name)
+    new = (
+        sa.select(
+            feature.id,
+            sa.exists().where(mark.kind == "curated", mark.subject.in_(subjects)).label("curated"),
+            sa.func.coalesce(*(map(deprecation, subjects))).label("deprecated"),
+            sa.cast(stars.scalar_subquery(), sa.Float).label("stars"),
+            uses.scalar_subquery().label("uses"),
+        )
         .where(which)
-        .values(curated=curated, uses=uses, stars=stars, deprecated=sa.func.coalesce(*(map(deprecation, subjects))))
+        .subquery()
     )
+    said = {name: new.c[name] for name in ("curated", "deprecated", "stars", "uses")}
+    # A row that stays as it is is not written again: after a first apply that is all of them.
+    differs = sa.or_(*(feature[name].is_distinct_from(value) for name, value in said.items()))
+    update = tables.features.update().where(feature.id == new.c.id, differs)
+    connection.execute(update.values({**said, "worth": _worth(new.c)}))
+
+
+def _worth(said: sa.ColumnCollection[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[float]:
+    liked = (
+        1.0
+        + sa.case((said.curated, 0.5), else_=0.0)
+        + 0.5 * said.uses / (said.uses + 10.0)
+        + 0.1 * (sa.func.coalesce(said.stars, 3.0) - 3.0)
+    )
+    return liked * sa.case((said.deprecated.is_not(None), 0.02), else_=1.0)
+
+
+def settle(connection: sa.Connection) -> None:
+    """Let PostgreSQL count anew after many rows were written: its plans for empty tables are slow."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("ANALYZE features, feature_tags, feature_groups, model_features"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import multiprocessing
+import os
 
 import pytest
 
-from palette.catalog import ModelRecord, SqlCatalog
+from palette.catalog import ModelRecord, SqlCatalog, sql
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError
 
@@ -156,12 +158,72 @@ def _apply_many(url, start):
         catalog.apply([Entity(f"entity_{number}", keys={"id": "string"})])
 
 
-def test_concurrent_appliers_lose_nothing(empty, url):
+def _widen(url, start):
+    catalog = SqlCatalog(url)
+    for number in range(start, start + 5):
+        done = False
+        while not done:
+            menu = catalog.group("restaurant:menu")
+            wider = menu.model_copy(update={"features": (*menu.features, Feature(f"v_{number}", "int"))})
+            # Refused where another was faster: its feature is not in ours.
+            with contextlib.suppress(DefinitionError):
+                catalog.apply(catalog.plan([wider]))
+                done = True
+
+
+def _die_in_the_middle(url, _):
+    sql.stir = lambda _: os._exit(9)
+    SqlCatalog(url).apply([Entity("courier", keys={"id": "string"})], prune=True, allow_breaking=True)
+
+
+def in_processes(target, url, *starts):
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_apply_many, args=(url, start)) for start in (0, 10, 20)]
+    workers = [context.Process(target=target, args=(url, start)) for start in starts]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+        worker.join(60)
+        worker.kill()
+    return [worker.exitcode for worker in workers]
+
+
+def test_concurrent_appliers_lose_nothing(empty, url):
+    assert in_processes(_apply_many, url, 0, 10, 20) == [0, 0, 0]
     assert len(empty.entities()) == 30
+
+
+def test_concurrent_appliers_to_one_group_lose_nothing(catalog, url):
+    assert in_processes(_widen, url, 0, 5, 10) == [0, 0, 0]
+    assert {one.name for one in catalog.group("restaurant:menu").features} == {"dishes", *(f"v_{n}" for n in range(15))}
+    assert [one.version for one in catalog.history("restaurant:menu")] == list(range(1, 17))
+
+
+def test_applier_that_dies_leaves_everything(catalog, url):
+    assert in_processes(_die_in_the_middle, url, 0) == [9]
+    assert (catalog.entities(), catalog.groups()) == ({"restaurant": RESTAURANT}, {"restaurant:menu": MENU})
+    assert [one.expression for one in catalog.search("dishes")] == ["restaurant:menu:dishes:uuid"]
+
+
+HOSTILE = ("'; DROP TABLE features; --", '"', "a\nb", "%_\\", "\\u0000", "$1 :x ?", "😀", " ", "{}[]")
+
+
+def test_hostile_texts_come_back_as_they_are(catalog):
+    group = FeatureGroup(
+        "g", entity="restaurant", owner=HOSTILE[0], features=[Feature("v", "int", tags=HOSTILE, description=HOSTILE[0])]
+    )
+    catalog.apply([group])
+    assert catalog.group("restaurant:g") == group
+    (found,) = catalog.search(owner=HOSTILE[0])
+    assert set(found.tags) == set(HOSTILE)
+    for tag in HOSTILE:
+        assert [one.expression for one in catalog.search(tag=tag)] == [found.expression]
+    hostile = ModelRecord(HOSTILE[0], {HOSTILE[1]: 1.0}, details={"a": HOSTILE[0]})
+    assert catalog.record_models([hostile]) == [1]
+    assert catalog.models(HOSTILE[0])[0].details == {"a": HOSTILE[0]}
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800"], ids=["nul", "surrogate"])
+def test_texts_that_no_database_holds_are_refused(catalog, text):
+    with pytest.raises(DefinitionError, match="take it out"):
+        catalog.apply([Entity("other", keys={"id": "int"}, description=text)])
+    assert list(catalog.entities()) == ["restaurant"]

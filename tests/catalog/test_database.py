@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -27,12 +29,12 @@ def test_migrations_make_the_tables_and_do_so_once(empty):
     empty.apply([PLANE])
     with empty.engine.connect() as connection:
         upgrade(connection, HEAD, VERSION_TABLE)
-        own = ("feature_words", VERSION_TABLE)
+        own = ("feature_words", "features_by_word", VERSION_TABLE)
         context = MigrationContext.configure(
             connection,
             opts={
                 "version_table": VERSION_TABLE,
-                "include_name": lambda name, kind, _: kind != "table" or not name.startswith(own),
+                "include_name": lambda name, *_: not str(name).startswith(own),
             },
         )
         assert compare_metadata(context, tables.metadata) == []
@@ -63,7 +65,15 @@ def test_old_file_is_taken_over_once(tmp_path):
     assert SqlCatalog.in_directory(tmp_path).entities() == {"plane": PLANE}
 
 
-@pytest.mark.parametrize("text", ["{", '{"format": 7}', "[]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "[" * 100_000, '{"format": 7}', '{"format": 1}'),
+        '{"format": 1, "entities": [7], "feature_groups": [], "pins": {}}',
+        '{"format": 1, "entities": [], "feature_groups": [], "pins": {"a": {"b": "c"}}}',
+    ],
+    ids=["cut", "list", "deep", "format", "empty", "entity", "pin"],
+)
 def test_damaged_old_file_is_named_and_left(tmp_path, text):
     (tmp_path / "catalog.json").write_text(text)
     for use in (lambda one: one.groups(), lambda one: one.apply([PLANE])):
@@ -95,6 +105,8 @@ def test_no_catalog_file_is_named(tmp_path):
         "mysql://u:hunter2@h/d",
         "hunter2",
         "postgresql://u:hunter2@h:port/d",
+        "sqlite:///hunter2.db",
+        "sqlite://",
     ],
 )
 def test_wrong_urls_are_refused_without_a_word_of_the_password(url):
@@ -121,3 +133,9 @@ def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server
     assert again.search("tail") == []
     assert not (tmp_path / "here" / "catalog.db").exists()
     again.catalog.engine.dispose()
+
+
+def test_missing_packages_are_named():
+    code = "import sys; sys.modules['sqlalchemy'] = None; import palette; palette.FeatureStore('x')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'palette-features[catalog]'" in done.stderr

@@ -12,8 +12,6 @@ from palette.catalog import ModelRecord, resolve
 from palette.catalog.fulltext import words
 from palette.errors import DefinitionError, DeprecatedFeatureWarning, FeatureNotFoundError
 
-ALL = dict.fromkeys(("entity", "group", "dtype", "kind", "owner", "tag", "model", "fresher_than", "curated"))
-
 
 @pytest.fixture
 def known(catalog):
@@ -42,7 +40,7 @@ def known(catalog):
 
 
 def found(catalog, text=None, limit=50, **filters):
-    return [one.expression.split(":")[2] for one in catalog.search(text, **{**ALL, **filters}, limit=limit)]
+    return [one.expression.split(":")[2] for one in catalog.search(text, limit=limit, **filters)]
 
 
 @pytest.mark.parametrize(
@@ -65,10 +63,12 @@ def found(catalog, text=None, limit=50, **filters):
         pytest.param(None, {"owner": "ada", "dtype": "double"}, ["avgPrepTime_7d"], id="owner-of-group-and-type"),
         pytest.param(None, {"owner": "bob"}, ["lat"], id="owner"),
         pytest.param(None, {"tag": "people"}, ["lat"], id="tag-of-entity"),
-        pytest.param("order", {"model": "eta", "tag": "eta"}, ["avgPrepTime_7d"], id="model"),
+        pytest.param("order", {"used_by": "eta", "tag": "eta"}, ["avgPrepTime_7d"], id="used-by"),
         pytest.param("prep", {"fresher_than": "1h"}, ["avgPrepTime_7d"], id="fresh"),
         pytest.param(None, {"fresher_than": dt.datetime(2100, 1, 1)}, [], id="not-fresh"),
         pytest.param(None, {"curated": True}, [], id="curated"),
+        pytest.param(None, {"group": "%"}, [], id="wildcard"),
+        pytest.param("time " * 10_000, {"kind": "near real time"}, [], id="long"),
     ],
 )
 def test_search(known, text, filters, expected):
@@ -76,16 +76,23 @@ def test_search(known, text, filters, expected):
 
 
 def test_found_features_carry_expressions_that_parse(known):
-    lat = known.search("lat", **ALL, limit=1)[0]
+    lat = known.search("lat", limit=1)[0]
     assert lat.expression == "courier:position:lat:a,b"
     assert parse_ref(lat.expression).join_keys == ("a", "b")
     assert found(known, limit=1) == ["avgPrepTime_7d"], "what models use comes first"
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "bach"}, {"dtype": "dubble"}, {"fresher_than": "soon"}])
+@pytest.mark.parametrize(
+    "wrong", [{"kind": "bach"}, {"dtype": "dubble"}, {"fresher_than": "soon"}, {"fresher_than": "9999999999w"}]
+)
 def test_wrong_filters_are_named(known, wrong):
-    with pytest.raises(DefinitionError, match=next(iter(wrong.values()))):
+    with pytest.raises(DefinitionError, match=f"{next(iter(wrong))}|{next(iter(wrong.values()))}"):
         found(known, **wrong)
+
+
+def test_unknown_filters_are_named(known):
+    with pytest.raises(TypeError, match="did you mean 'owner'"):
+        found(known, ownr="ada")
 
 
 def test_marks_are_found_and_outlive_a_change(known):
@@ -97,7 +104,7 @@ def test_marks_are_found_and_outlive_a_change(known):
     assert found(known, "time") == ["lat", "avgPrepTime_7d"], "the deprecated one goes down"
     wider = known.group("courier:position").model_copy(update={"features": (Feature("lat", "double"),)})
     known.apply([wider])
-    (lat,) = known.search(None, **{**ALL, "curated": True}, limit=5)
+    (lat,) = known.search(curated=True)
     assert (lat.stars, lat.curated, lat.deprecated) == (4.5, True, None)
     with pytest.warns(DeprecatedFeatureWarning, match="take the median"):
         resolve(known, "restaurant:order_history:avgPrepTime_7d:k")

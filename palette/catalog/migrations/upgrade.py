@@ -10,7 +10,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from palette.errors import DefinitionError
+from palette.errors import CatalogError, DefinitionError
 
 __all__ = ["scripts", "upgrade"]
 
@@ -30,11 +30,16 @@ def upgrade(connection: Connection, found: str | None, version_table: str) -> No
     ------
     DefinitionError
         If the catalog was written by a newer release.
+    CatalogError
+        If this package was imported from a zip, which Alembic cannot list.
     """
+    if not Path(__file__).is_file():
+        raise CatalogError("a catalog is made and upgraded by an installed palette, not from a zip: run it there once")
     known = scripts()
     if found is not None and found not in {script.revision for script in known.walk_revisions()}:
         raise DefinitionError(f"the catalog has the form {found!r}, which this release does not know; upgrade palette")
 
+    # The way that Alembic's own documentation of EnvironmentContext goes.
     def steps(revision: Any, _: Any) -> Any:
         return known._upgrade_revs("head", revision)
 

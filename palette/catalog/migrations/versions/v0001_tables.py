@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 revision = "0001"
 down_revision = None
@@ -60,26 +61,28 @@ Table(
     Column("definition", Text, nullable=False),
 )
 
-Table(
+features = Table(
     "features",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
-    Column("entity", Text, nullable=False),
+    Column("entity", Text, nullable=False, index=True),
     Column("group_name", Text, ForeignKey("feature_groups.name", ondelete="CASCADE"), nullable=False, index=True),
     Column("expression", Text, nullable=False),
     Column("dtype", Text, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("owner", Text, nullable=False),
+    Column("owner", Text, nullable=False, index=True),
     Column("description", Text, nullable=False),
-    Column("tag_list", Text, nullable=False),
+    Column("tags", Text, nullable=False),
     Column("curated", Boolean, nullable=False, default=False),
     Column("deprecated", Text),
     Column("stars", Float),
     Column("uses", Integer, nullable=False, default=0),
-    Index("features_by_worth", "curated", "uses", "name"),
-    Index("features_by_entity", "entity", "curated", "uses"),
+    Column("worth", Float, nullable=False, default=1.0),
+    Column("words", Text().with_variant(TSVECTOR, "postgresql")),
 )
+
+Index("features_by_worth", features.c.worth.desc(), features.c.name)
 
 Table(
     "feature_tags",
@@ -201,5 +204,4 @@ def upgrade() -> None:
     if connection.dialect.name == "sqlite":
         op.execute("CREATE VIRTUAL TABLE feature_words USING fts5(names, tags, description, prefix='2 3 4')")
     else:
-        op.execute("CREATE TABLE feature_words (rowid integer PRIMARY KEY, words tsvector NOT NULL)")
-        op.execute("CREATE INDEX feature_words_by_word ON feature_words USING gin (words)")
+        op.execute("CREATE INDEX features_by_word ON features USING gin (words)")
