@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.catalog.resolve import Resolved, named_columns, resolve
 from palette.errors import CatalogError
+from palette.lazy import lazy
 
 if TYPE_CHECKING:
     from palette.catalog.plan import Change, Changes
@@ -24,15 +25,13 @@ _HOMES = {
     "SqlCatalog": "palette.catalog.sql",
 }
 
+_attribute, __dir__ = lazy(__name__, _HOMES)
+
 
 def __getattr__(name: str) -> Any:
-    # Lazy: names can be resolved without a database.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'palette.catalog' has no attribute {name!r}")
-    import importlib
-
+    # Lazy: names can be resolved without a database, and without the packages for it.
     try:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return _attribute(name)
     except ModuleNotFoundError as error:
         if error.name not in ("alembic", "sqlalchemy"):
             raise
