@@ -87,11 +87,13 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection | None]:
-        """Give a connection in a transaction that only reads; None while there is no catalog."""
+        """Give a connection that only reads; None while there is no catalog."""
         if self._missing() and not self._old():
             yield None
             return
-        with self._told(), self.engine.connect() as connection:
+        # PostgreSQL shows others' changes between statements anyhow; BEGIN and ROLLBACK would be two trips more.
+        options = {"isolation_level": "AUTOCOMMIT"} if self.path is None else {}
+        with self._told(), self.engine.connect().execution_options(**options) as connection:
             if self.path is not None or not self._ready:
                 found = _revision(connection)
                 if found != HEAD:
