@@ -145,8 +145,8 @@ class FeatureStore:
         Parameters
         ----------
         text : str, optional
-            Words, or beginnings of words, of names, descriptions and tags. Features with all of them are found;
-            where there are none, those with any.
+            Words, or beginnings of words, of names, descriptions and tags. Features with all of them are found; a
+            word that is nowhere is left out. Where none has all, those with any are found.
         limit : int
             How many at most.
         entity, group, dtype, owner, tag : str, optional

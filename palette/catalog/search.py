@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, Unpack
 
@@ -78,12 +78,27 @@ def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **fi
     conditions = _conditions(filters)
     if text is None or not text.strip():
         return _best(connection, tables.features, conditions, FEATURE.worth, limit)
-    wanted = list(dict.fromkeys(fulltext.words(text, question=True)))[:MAX_WORDS]
-    for every in (True, False)[: len(wanted)]:
-        hit = fulltext.match(connection.dialect.name, wanted, every=every)
+    for words, every in _readings(connection, text):
+        hit = fulltext.match(connection.dialect.name, words, every=every)
         if found := _best(connection, hit.source, [hit.condition, *conditions], hit.rank * FEATURE.worth, limit):
             return found
     return []
+
+
+def _readings(connection: sa.Connection, text: str) -> Iterator[tuple[list[str], bool]]:
+    """Yield words, and whether all are wanted: all words; those that occur at all; last, as the dearest, any."""
+    wanted = list(dict.fromkeys(fulltext.words(text, question=True)))[:MAX_WORDS]
+    if wanted:
+        yield wanted, True
+    if len(wanted) > 1 and (known := [word for word in wanted if _occurs(connection, word)]):
+        if known != wanted:
+            yield known, True
+        yield known, False
+
+
+def _occurs(connection: sa.Connection, word: str) -> bool:
+    hit = fulltext.match(connection.dialect.name, [word], every=True)
+    return connection.scalar(sa.select(FEATURE.id).select_from(hit.source).where(hit.condition).limit(1)) is not None
 
 
 def _best(
