@@ -8,11 +8,17 @@ from palette.catalog import SqlCatalog
 from palette.definitions import Entity, Feature, FeatureGroup
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def new_url(request, tmp_path_factory):
+    """Return what makes an empty database and tells its URL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store' / 'catalog.db'}"
-    return request.getfixturevalue("postgres_server").database()
+        return lambda: f"sqlite:///{tmp_path_factory.mktemp('catalog') / 'store' / 'catalog.db'}"
+    return request.getfixturevalue("postgres_server").database
+
+
+@pytest.fixture
+def url(new_url):
+    return new_url()
 
 
 @pytest.fixture

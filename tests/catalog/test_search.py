@@ -8,35 +8,42 @@ import pytest
 
 from dsl.refs import parse_ref
 from palette import BatchSource, Entity, Feature, FeatureGroup, RPCSource
-from palette.catalog import ModelRecord, resolve
+from palette.catalog import ModelRecord, SqlCatalog, resolve
 from palette.catalog.fulltext import words
 from palette.errors import DefinitionError, DeprecatedFeatureWarning, FeatureNotFoundError
 
+RESTAURANT = Entity("restaurant", keys={"uuid": "string"})
+MENU = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+ORDERS = FeatureGroup(
+    "order_history",
+    entity="restaurant",
+    owner="ada",
+    tags=["eta"],
+    source=BatchSource(sql="SELECT 1"),
+    features=[Feature("avgPrepTime_7d", "double", description="minutes in the kitchen"), Feature("n_orders", "int")],
+)
+COURIER = Entity("courier", keys={"a": "string", "b": "int"}, tags=["people"])
+POSITION = FeatureGroup(
+    "position",
+    entity="courier",
+    source=RPCSource(url="http://x/{a}", mapping={"lat": "lat"}),
+    features=[Feature("lat", "double", owner="bob", description="Breite, für Züge; time of day")],
+)
 
-@pytest.fixture
-def known(catalog):
-    orders = FeatureGroup(
-        "order_history",
-        entity="restaurant",
-        owner="ada",
-        tags=["eta"],
-        source=BatchSource(sql="SELECT 1"),
-        features=[
-            Feature("avgPrepTime_7d", "double", description="minutes in the kitchen"),
-            Feature("n_orders", "int"),
-        ],
-    )
-    courier = Entity("courier", keys={"a": "string", "b": "int"}, tags=["people"])
-    position = FeatureGroup(
-        "position",
-        entity="courier",
-        source=RPCSource(url="http://x/{a}", mapping={"lat": "lat"}),
-        features=[Feature("lat", "double", owner="bob", description="Breite, für Züge; time of day")],
-    )
-    catalog.apply([orders, courier, position])
+
+def filled(catalog):
+    catalog.apply([RESTAURANT, MENU, ORDERS, COURIER, POSITION])
     catalog.record_models([ModelRecord("eta", {"restaurant:order_history:avgPrepTime_7d": 1.0})])
     catalog.set_watermark("restaurant:order_history", "materialized", dt.datetime.now(dt.UTC))
     return catalog
+
+
+@pytest.fixture(scope="module")
+def known(new_url):
+    """Only to be read."""
+    catalog = filled(SqlCatalog(new_url()))
+    yield catalog
+    catalog.engine.dispose()
 
 
 def found(catalog, text=None, limit=50, **filters):
@@ -98,7 +105,8 @@ def test_unknown_filters_are_named(known):
         found(known, ownr="ada")
 
 
-def test_marks_are_found_and_outlive_a_change(known):
+def test_marks_are_found_and_outlive_a_change(empty):
+    known = filled(empty)
     known.rate("courier:position:lat", 2, who="a")
     known.rate("courier:position:lat", 4, who="a")
     known.rate("courier:position:lat", 5, who="b")
@@ -117,7 +125,8 @@ def test_marks_are_found_and_outlive_a_change(known):
     assert found(known, curated=True) == []
 
 
-def test_notes(known):
+def test_notes(empty):
+    known = filled(empty)
     known.note("courier", "drop '; DROP TABLE notes; --", who="ada")
     assert [(one.text, one.who) for one in known.notes("courier")] == [("drop '; DROP TABLE notes; --", "ada")]
     with pytest.raises(FeatureNotFoundError, match="did you mean 'courier'"):
