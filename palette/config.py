@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from palette.definitions.documents import plain_yaml
 from palette.errors import DefinitionError, nearest
 
 __all__ = ["StoreConfig", "read_config"]
@@ -57,13 +58,11 @@ def read_config(file: str | Path) -> StoreConfig:
     >>> read_config(file)
     StoreConfig(path='/data/store', catalog=None, tables=None, online='redis://localhost:6379/0', cache=None)
     """
-    import yaml
-
     file = Path(file)
     where = f"the configuration {str(file)!r}"
     try:
-        config = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        config = plain_yaml(file.read_text("utf-8"), where)
+    except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(f"cannot read {where}: {error}") from error
     if not isinstance(config, dict) or "path" not in config:
         raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from palette.catalog import fulltext, tables
 from palette.catalog.writing import now
-from palette.definitions.models import duration
+from palette.definitions import duration
 from palette.definitions.types import canonical_type, utc
 from palette.errors import DefinitionError, nearest
 

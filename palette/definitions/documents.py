@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from palette.definitions.models import Entity, FeatureGroup
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["dump_definitions", "from_plain", "load_definitions", "to_plain"]
+__all__ = ["dump_definitions", "from_plain", "load_definitions", "plain_yaml", "to_plain"]
 
 SECTIONS: dict[str, type[Entity] | type[FeatureGroup]] = {"entities": Entity, "feature_groups": FeatureGroup}
 MAX_CHARACTERS = 10_000_000
@@ -103,16 +104,27 @@ def _lists(value: Any) -> Any:
     return value
 
 
-def _parse(text: str, where: str) -> list[Entity | FeatureGroup]:
+def plain_yaml(text: str, where: str) -> Any:
+    """Return what a YAML text says, without anchors, so that a short text cannot grow.
+
+    Raises
+    ------
+    DefinitionError
+        If it is not YAML, is too long, or has anchors or double keys.
+    """
     import yaml
 
     if len(text) > MAX_CHARACTERS:
         raise DefinitionError(f"{where}: more than {MAX_CHARACTERS:,} characters of YAML")
     try:
         _refuse_anchors_and_double_keys(yaml.compose(text, Loader=yaml.SafeLoader), where)
-        document = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise DefinitionError(f"{where}: not YAML: {error}") from error
+
+
+def _parse(text: str, where: str) -> list[Entity | FeatureGroup]:
+    document = plain_yaml(text, where)
     if document is None:
         return []
     if not isinstance(document, dict) or not all(isinstance(rows, list) for rows in document.values()):
@@ -144,7 +156,7 @@ def _refuse_anchors_and_double_keys(root: Any, where: str) -> None:
         if isinstance(node, yaml.SequenceNode):
             waiting.extend(node.value)
         elif isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value]
-            if double := next((key for key in keys if isinstance(key, str) and keys.count(key) > 1), None):
+            counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            if double := next((key for key, count in counts.items() if count > 1), None):
                 raise DefinitionError(f"{where}: line {node.start_mark.line + 1}: {double!r} stands twice")
             waiting.extend(inner for pair in node.value for inner in pair)

@@ -1,0 +1,53 @@
+"""The YAML file that describes a store: where its paths count from, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from palette.config import StoreConfig, read_config
+from palette.errors import DefinitionError
+
+LAUGHS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}' if n else 'ha'] * 9)}]\n" for n in range(9))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("path: here\ntables: s3a://bucket/t\n", {"tables": "s3a://bucket/t"}, id="remote"),
+        pytest.param("path: here\ntables: metastore:a.b\n", {"tables": "metastore:a.b"}, id="metastore"),
+        pytest.param("path: here\nonline:\ncache: {size: 3}\n", {"cache": {"size": 3}}, id="empty-word"),
+        pytest.param("path: here\ncatalog: postgresql://u@h/d\n", {"catalog": "postgresql://u@h/d"}, id="catalog"),
+    ],
+)
+def test_words_are_read(tmp_path, text, expected):
+    (tmp_path / "palette.yaml").write_text(text)
+    assert read_config(tmp_path / "palette.yaml") == StoreConfig(str(tmp_path / "here"), **expected)
+
+
+def test_relative_paths_count_from_the_file(tmp_path):
+    (tmp_path / "palette.yaml").write_text("path: ../here\ntables: tables\n")
+    config = read_config(tmp_path / "palette.yaml")
+    assert (config.path, config.tables) == (str(tmp_path.parent / "here"), str(tmp_path / "tables"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("online: redis://h\n", "expected 'path: DIRECTORY'", id="no-path"),
+        pytest.param("- path\n", "expected 'path: DIRECTORY'", id="list"),
+        pytest.param("path: a\ntable: b\n", "did you mean 'tables'", id="unknown"),
+        pytest.param("path: [\n", "not YAML", id="no-yaml"),
+        pytest.param(f"{LAUGHS}path: here\ncatalog: *l8\n", "anchors are not taken", id="bomb"),
+        pytest.param("path: !!python/name:os.system x\n", "not YAML", id="python-tag"),
+        pytest.param("path: a\npath: b\n", "stands twice", id="twice"),
+    ],
+)
+def test_wrong_files_are_refused(tmp_path, text, message):
+    (tmp_path / "palette.yaml").write_text(text)
+    with pytest.raises(DefinitionError, match=message):
+        read_config(tmp_path / "palette.yaml")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(DefinitionError, match=r"absent\.yaml"):
+        read_config(tmp_path / "absent.yaml")
