@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from palette.catalog import named_columns, resolve
-from palette.config import read_config
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
+from palette.definitions.config import read_config
 from palette.errors import DefinitionError
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
 

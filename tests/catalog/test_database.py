@@ -135,6 +135,14 @@ def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server
     again.catalog.engine.dispose()
 
 
+def test_catalog_is_imported_when_it_is_opened():
+    code = (
+        "import sys; sys.modules['sqlalchemy'] = None; "
+        "import palette, palette.store, palette.online, palette.serving, palette.service.app; palette.Snapshot"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_missing_packages_are_named():
     code = "import sys; sys.modules['sqlalchemy'] = None; import palette; palette.FeatureStore('x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

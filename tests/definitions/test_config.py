@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from palette.config import StoreConfig, read_config
+from palette.definitions.config import StoreConfig, read_config
 from palette.errors import DefinitionError
 
 LAUGHS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}' if n else 'ha'] * 9)}]\n" for n in range(9))
