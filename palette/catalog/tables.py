@@ -100,6 +100,9 @@ features = Table(
 )
 
 Index("features_by_worth", features.c.worth.desc(), features.c.name)
+# So that what few features are is not looked for among all.
+Index("features_by_kind", features.c.kind, features.c.worth.desc(), features.c.name)
+Index("features_by_curated", features.c.curated, features.c.worth.desc(), features.c.name)
 
 tags = Table(
     "feature_tags",

@@ -83,6 +83,8 @@ features = Table(
 )
 
 Index("features_by_worth", features.c.worth.desc(), features.c.name)
+Index("features_by_kind", features.c.kind, features.c.worth.desc(), features.c.name)
+Index("features_by_curated", features.c.curated, features.c.worth.desc(), features.c.name)
 
 Table(
     "feature_tags",
