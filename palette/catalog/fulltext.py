@@ -94,7 +94,7 @@ def match(dialect: str, wanted: Sequence[str], *, every: bool) -> Match:
     query = (" AND " if every else " OR ").join(f'"{word}" *' for word in wanted)
     number: sa.ColumnClause[int] = sa.column("rowid", sa.Integer)
     index = sa.table("feature_words", number)
-    condition: Any = sa.text("feature_words MATCH :wanted").bindparams(wanted=query)
+    condition = sa.literal_column("feature_words").bool_op("MATCH")(query)
     # bm25 is better the smaller it is.
     rank: Any = -sa.literal_column("bm25(feature_words, 10.0, 5.0, 1.0)", sa.Float)
     return Match(sa.join(index, features, features.c.id == index.c.rowid), condition, rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -90,15 +91,16 @@ def _readings(connection: sa.Connection, text: str) -> Iterator[tuple[list[str],
     wanted = list(dict.fromkeys(fulltext.words(text, question=True)))[:MAX_WORDS]
     if wanted:
         yield wanted, True
-    if len(wanted) > 1 and (known := [word for word in wanted if _occurs(connection, word)]):
+    if len(wanted) > 1 and (known := _occurring(connection, wanted)):
         if known != wanted:
             yield known, True
         yield known, False
 
 
-def _occurs(connection: sa.Connection, word: str) -> bool:
-    hit = fulltext.match(connection.dialect.name, [word], every=True)
-    return connection.scalar(sa.select(FEATURE.id).select_from(hit.source).where(hit.condition).limit(1)) is not None
+def _occurring(connection: sa.Connection, words: list[str]) -> list[str]:
+    hits = [fulltext.match(connection.dialect.name, [word], every=True) for word in words]
+    found = connection.execute(sa.select(*(sa.exists().select_from(hit.source).where(hit.condition) for hit in hits)))
+    return list(itertools.compress(words, found.one()))
 
 
 def _best(
