@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import datetime as dt
 import random
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -140,8 +139,9 @@ def measured(database: str, url: str, *, quick: bool) -> list[Result]:
 
 
 def p95(times: Times) -> float:
-    """Return the 95th percentile of all calls, in seconds."""
-    return statistics.quantiles([one for turn in times.turns for one in turn], n=20, method="inclusive")[-1]
+    """Return the 95th percentile of all calls, in seconds, as :class:`Times` shows it."""
+    taken = sorted(one for turn in times.turns for one in turn)
+    return taken[min(int(len(taken) * 0.95), len(taken) - 1)]
 
 
 @contextlib.contextmanager
