@@ -83,7 +83,7 @@ def test_example_runs_from_the_wheel_and_its_bundle_scores_without_spark(wheel, 
 @pytest.mark.slow
 def test_the_serving_suite_passes_without_spark(wheel, tmp_path):
     tools = ("pytest", "hypothesis", "httpx")
-    python = environment(tmp_path / "base", f"{wheel}[redis,lmdb,server,xgboost]", *tools)
+    python = environment(tmp_path / "base", f"{wheel}[redis,lmdb,server,delta-log,xgboost]", *tools)
     run(
         python,
         "-c",

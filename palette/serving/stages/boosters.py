@@ -48,13 +48,11 @@ class Booster:
         try:
             self._booster = xgboost.Booster({"nthread": 1}, model_file=bytearray(text.encode()))
             best = self._booster.attr("best_iteration")
-            types = self._booster.feature_types
         except ValueError as error:
             raise DataError(
                 f"{kind}: xgboost {xgboost.__version__} cannot read this booster, perhaps since a newer one wrote it: "
                 f"{_reason(error)}"
             ) from error
-        self._kinds: dict[str, Any] = {"feature_types": types, "enable_categorical": "c" in (types or ())}
         self._stopped = ALL if best is None else (0, int(best) + 1)
         self._rounds = self._stopped if rounds is None or rounds[1] == 0 else (rounds[0], rounds[1])
 
@@ -90,7 +88,7 @@ class Booster:
             If the library refuses the row.
         """
         try:
-            matrix = self._matrix_of(row, base_margin=_base(base), missing=self._missing, nthread=1, **self._kinds)
+            matrix = self._matrix_of(row, base_margin=_base(base), missing=self._missing, nthread=1)
             # What the library promises of threads is for scores.
             with self._lock:
                 return self._booster.predict(
