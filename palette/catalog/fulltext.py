@@ -89,7 +89,8 @@ def match(dialect: str, wanted: Sequence[str], *, every: bool) -> Match:
     """Return the SQL that finds features with words that begin with the wanted ones: all of them, or any."""
     if dialect == "postgresql":
         query = (" & " if every else " | ").join(f"'{word}':*" for word in wanted)
-        asked = sa.cast(sa.literal(query), TSQUERY)
+        # The literal has the type, too: a text would be parsed anew for each row, once the statement is prepared.
+        asked = sa.cast(sa.literal(query, TSQUERY), TSQUERY)
         return Match(features, features.c.words.op("@@")(asked), sa.func.ts_rank(features.c.words, asked))
     query = (" AND " if every else " OR ").join(f'"{word}" *' for word in wanted)
     number: sa.ColumnClause[int] = sa.column("rowid", sa.Integer)
