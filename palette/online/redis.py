@@ -188,8 +188,14 @@ class RedisStore(CodedStore):
             if isinstance(reply, Exception):
                 raise refusal(repr(self), reply) from reply
             for data, (at, shelf) in zip(reply, asked, strict=True):
-                if data is not None:
-                    rows[at] = self._row(shelf, data) if look_up else shelf.codec.decode(data)
+                if data is None:
+                    continue
+                try:
+                    rows[at] = shelf.codec.decode(data)
+                except UnknownSchemaError:
+                    if not look_up:
+                        raise
+                    rows[at] = self._row(shelf, data)
 
     def _note(self, group: str, fingerprint: bytes) -> str | None:
         (reply,) = self._exchange([("HGET", self._notes, f"{group}/{fingerprint.hex()}")])

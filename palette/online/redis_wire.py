@@ -8,8 +8,9 @@ it halves what the client adds to the round trip.
 from __future__ import annotations
 
 import os
-import queue
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,7 @@ class Wire:
 
     def _open(self) -> None:
         self._process = os.getpid()
-        self._free: queue.LifoQueue[_Line | None] = queue.LifoQueue()
-        for _ in range(self._size):
-            self._free.put(None)
+        self._free = _Free(self._size)
 
     def exchange(self, commands: Sequence[Command], seconds: float) -> list[Any]:
         """Send commands together and return their replies; what the server refused is an exception among them.
@@ -109,8 +108,8 @@ class Wire:
         if self._process != os.getpid():
             self._open()  # after a fork: the sockets are the parent's
         try:
-            line = self._free.get(timeout=max(seconds, 0.0))
-        except queue.Empty:
+            line = self._free.take(until)
+        except TimeoutError:
             raise StoreTimeoutError(
                 f"{self._name}: all {self._size} connections were busy for {seconds:.3f} s; raise max_connections"
             ) from None
@@ -138,7 +137,7 @@ class Wire:
             line = None
             raise
         finally:
-            self._free.put(line)
+            self._free.give(line)
 
     def _connection(self) -> AbstractConnection:
         """Return a new connection; the pool's own counting would never forget those that were replaced."""
@@ -153,14 +152,61 @@ class Wire:
 
     def close(self) -> None:
         """Close the connections that are free; the wire may be used again."""
-        closed = 0
+        for line in self._free.kept():
+            _close(line)
+
+
+class _Free:
+    """Places for connections that are not in use, with the connection that was kept there; the last one comes first.
+
+    What a lock would take for each exchange is saved: a deque's ends are safe without, and only who finds it empty
+    waits.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._places: deque[_Line | None] = deque([None] * size)
+        self._returned = threading.Condition()
+        self._waiting = 0
+
+    def take(self, until: float) -> _Line | None:
+        """Return a place; raise TimeoutError if none becomes free."""
         try:
-            while True:
-                _close(self._free.get_nowait())
-                closed += 1
-        except queue.Empty:
-            for _ in range(closed):
-                self._free.put(None)
+            return self._places.pop()
+        except IndexError:
+            pass
+        with self._returned:
+            self._waiting += 1
+            try:
+                while True:
+                    try:
+                        return self._places.pop()
+                    except IndexError:
+                        self._returned.wait(_left(until))
+            finally:
+                self._waiting -= 1
+
+    def give(self, line: _Line | None) -> None:
+        """Take a place back."""
+        self._places.append(line)
+        # Who waits has counted itself before it looked for a place, so that it is seen here or finds this one.
+        if self._waiting:
+            with self._returned:
+                self._returned.notify()
+
+    def kept(self) -> list[_Line]:
+        """Return the connections that are kept, and keep them no longer."""
+        found, lines = 0, []
+        while self._places:
+            try:
+                line = self._places.pop()
+            except IndexError:
+                break
+            found += 1
+            if line is not None:
+                lines.append(line)
+        for _ in range(found):
+            self.give(None)
+        return lines
 
 
 class _Line:

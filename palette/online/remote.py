@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from palette.errors import DataError, SchemaError
@@ -166,7 +166,7 @@ class RemoteReader(OnlineReader):
         """
         at, wanted = now_micros(now), self._wanted(keys)
         requests = [(group, key) for group, (_, found) in wanted.items() for key in found]
-        return _answers(wanted, iter(self.fetch(requests, budget)), at, status=status)
+        return _answers(wanted, self.fetch(requests, budget), at, status=status)
 
     async def read_async(
         self,
@@ -179,14 +179,11 @@ class RemoteReader(OnlineReader):
         """Do as :meth:`read` does, without holding up the event loop."""
         at, wanted = now_micros(now), self._wanted(keys)
         requests = [(group, key) for group, (_, found) in wanted.items() for key in found]
-        return _answers(wanted, iter(await self.fetch_async(requests, budget)), at, status=status)
+        return _answers(wanted, await self.fetch_async(requests, budget), at, status=status)
 
     def _wanted(self, keys: Mapping[str, Iterable[Any]]) -> dict[str, tuple[GroupTable, list[Any]]]:
         tables = {group: self.table(group) for group in keys}
-        return {
-            group: (tables[group], [tables[group].key(key, asked=True) for key in wanted])
-            for group, wanted in keys.items()
-        }
+        return {group: (tables[group], tables[group].asked(wanted)) for group, wanted in keys.items()}
 
     def put_snapshot(self, snapshot: Snapshot) -> int:
         """Put all rows of a snapshot; see :func:`fill`."""
@@ -201,11 +198,14 @@ def _same(table: GroupTable, definitions: tuple[Entity, FeatureGroup]) -> bool:
 
 
 def _answers(
-    wanted: Mapping[str, tuple[GroupTable, list[Any]]], rows: Iterator[Row | None], at: int, *, status: bool
+    wanted: Mapping[str, tuple[GroupTable, list[Any]]], rows: Sequence[Row | None], at: int, *, status: bool
 ) -> dict[str, list[dict[str, Any]]]:
-    return {
-        group: [table.answer(next(rows), at, status=status) for _ in found] for group, (table, found) in wanted.items()
-    }
+    answers, start = {}, 0
+    for group, (table, keys) in wanted.items():
+        found = rows[start : start + len(keys)]
+        start += len(keys)
+        answers[group] = [table.answer(row, at, status=True) for row in found] if status else table.answers(found, at)
+    return answers
 
 
 def newest(packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> dict[Any, Row]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsl.defining import define
 from palette.definitions.types import check_value
 from palette.errors import DataError, nearest
 
@@ -72,13 +73,20 @@ class GroupTable:
         self._lock = threading.Lock()
         self._features = [(feature.name, feature.dtype) for feature in group.features]
         # What every answer needs, made once.
-        self._names = tuple(feature.name for feature in group.features)
+        self._columns = _columns_of(group)
+        self._blank = dict.fromkeys(group.readable)
         self._age = None if group.ttl is None else group.ttl // MICROSECOND
-        self._times = (group.timestamp, group.created)
         self._text_key = list(entity.keys.values()) == ["string"]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def asked(self, keys: Iterable[Any]) -> list[Any]:
+        """Return keys that are asked for as the table holds them; see :meth:`key`."""
+        found = list(keys)
+        if self._text_key and {key.__class__ for key in found} == {str}:
+            return found
+        return [self.key(key, asked=True) for key in found]
 
     def key(self, key: Any, *, asked: bool = False) -> Any:
         """Return a key as the table holds it, from a value, a sequence or a mapping of key columns.
@@ -185,13 +193,7 @@ class GroupTable:
 
     def unpack(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """Return a packed row as columns: the features, then the timestamp and created columns."""
-        values = dict(zip(self._names, row[2:], strict=True))
-        timestamp, created = self._times
-        if timestamp is not None:
-            values[timestamp] = moment(row[0])
-        if created is not None:
-            values[created] = None if row[1] is None else moment(row[1])
-        return values
+        return self._columns(*row)
 
     def read(self, key: Any, now: int, *, status: bool = False) -> dict[str, Any]:
         """Return the values of one key at ``now`` (microseconds); all ``None`` where missing or expired."""
@@ -199,13 +201,21 @@ class GroupTable:
 
     def answer(self, row: tuple[Any, ...] | None, now: int, *, status: bool = False) -> dict[str, Any]:
         """Return the values of a packed row at ``now`` (microseconds), as :meth:`read` does."""
-        expired = row is not None and self._age is not None and row[0] < now - self._age
-        values = dict.fromkeys(self.group.readable) if row is None or expired else self.unpack(row)
+        (values,) = self.answers((row,), now)
         if not status:
             return values
+        expired = row is not None and self._age is not None and row[0] < now - self._age
         absent = "missing" if row is None else "expired" if expired else "null"
         statuses = {f"{name}__status": absent if value is None else "present" for name, value in values.items()}
         return values | statuses
+
+    def answers(self, rows: Iterable[tuple[Any, ...] | None], now: int) -> list[dict[str, Any]]:
+        """Return the values of packed rows at ``now`` (microseconds), as :meth:`read` does."""
+        columns, blank = self._columns, self._blank
+        if self._age is None:
+            return [blank.copy() if row is None else columns(*row) for row in rows]
+        oldest = now - self._age
+        return [blank.copy() if row is None or row[0] < oldest else columns(*row) for row in rows]
 
     def redefined(self, entity: Entity, group: FeatureGroup) -> GroupTable:
         """Return a table with another definition of the same group, and the values that it still has."""
@@ -225,6 +235,20 @@ class GroupTable:
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         return iter(list(self.rows.items()))
+
+
+def _columns_of(group: FeatureGroup) -> Callable[..., dict[str, Any]]:
+    """Return a function that makes columns of a packed row: the features, then the timestamp and created columns."""
+    names = [feature.name for feature in group.features]
+    constants: dict[str, Any] = {f"n{place}": name for place, name in enumerate(names)}
+    constants |= {"timestamp": group.timestamp, "created": group.created, "epoch": EPOCH, "delta": dt.timedelta}
+    pairs = [f"n{place}: v{place}" for place in range(len(names))]
+    if group.timestamp is not None:
+        pairs.append("timestamp: epoch + delta(0, 0, event)")
+    if group.created is not None:
+        pairs.append("created: None if written is None else epoch + delta(0, 0, written)")
+    values = [f"v{place}" for place in range(len(names))]
+    return define("columns", ["event", "written", *values], [f"return {{{', '.join(pairs)}}}"], constants)
 
 
 def newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:

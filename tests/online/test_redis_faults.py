@@ -179,6 +179,23 @@ def test_no_thread_gets_the_answer_of_another(store):
     assert wrong == []
 
 
+def test_threads_hand_one_connection_on(server):
+    narrow = RedisStore(server.url, KNOWN.__getitem__, max_connections=1)
+    write(narrow)
+    found = []
+
+    def work():
+        found.extend(narrow.fetch(REQUESTS, budget=30.0)[0][2] for _ in range(200))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [1.0] * 1600
+    narrow.close()
+
+
 def test_a_forked_process_has_connections_of_its_own(store):
     assert x_of(store) == 1.0
     children = []
