@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from dsl.defining import define
 from palette.errors import DataError, StoreError
 from palette.online.schema import Schema
 from palette.online.table import STATIC, newer, not_older
@@ -149,24 +150,20 @@ class RowCodec:
 
     def _decoder(self) -> Callable[[bytes], Row | None]:
         """Return a function that takes the usual case first: this schema, with the created time it declares."""
-        usual = self._bare if self.schema.created is None else self._stamped
-        unpack, bare, careful = self._values.unpack, self.schema.created is None, self._careful
         if self._body == self._mixed or self._wide:
-            return careful
-        error = struct.error
-
-        def decode(data: bytes) -> Row | None:
-            if data[:8] != usual:
-                return careful(data)
-            try:
-                found = unpack(data)
-            except error:
-                return careful(data)
-            if found[-1]:
-                return careful(data)
-            return (found[0], None, *found[2:-1]) if bare else found[:-1]
-
-        return decode
+            return self._careful
+        bare = self.schema.created is None
+        values = [f"v{place}" for place in range(len(self.schema.features))]
+        lines = [
+            "if data[:8] != usual: return careful(data)",
+            f"try: {', '.join(['event', 'created', *values, 'nulls'])} = unpack(data)",
+            "except error: return careful(data)",
+            "if nulls: return careful(data)",
+            f"return ({', '.join(['event', 'None' if bare else 'created', *values])})",
+        ]
+        constants = {"usual": self._bare if bare else self._stamped, "careful": self._careful}
+        constants |= {"unpack": self._values.unpack, "error": struct.error}
+        return define("decode", ["data"], lines, constants)
 
     def _careful(self, data: bytes) -> Row | None:
         head = data[:8]
