@@ -243,6 +243,14 @@ class FeatureStore:
         found = self.group(group)
         return self.tables.write(self.entity(found.entity), found, rows, mode=mode)
 
+    def create_tables(self) -> list[str]:
+        """Make the empty tables of groups that have none yet; return the groups. Else the first write makes them."""
+        spark = _spark()
+        groups = [group for group in self.catalog.groups().values() if self.tables.version(spark, group) is None]
+        for group in groups:
+            self.tables.create(spark, self.entity(group.entity), group)
+        return [group.full_name for group in groups]
+
     def training_set(
         self,
         basis: DataFrame,

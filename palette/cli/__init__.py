@@ -12,5 +12,5 @@ def main() -> None:
     try:
         from palette.cli.commands import app
     except ImportError as error:
-        sys.exit(f"palette: {error}; install it: pip install 'palette-features[server]'")
+        sys.exit(f"palette: {error}; install it: pip install 'palette-features[server]', or [spark], or [catalog]")
     app()

@@ -10,7 +10,10 @@ from typing import Annotated
 import typer
 
 from palette._version import __version__
+from palette.cli.definitions import apply, plan, validate
 from palette.cli.failures import told
+from palette.cli.finding import search, show
+from palette.cli.score import score
 from palette.cli.serve import serve
 
 __all__ = ["app"]
@@ -20,7 +23,6 @@ app = typer.Typer(
     help="A feature store: train on Spark, serve without it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -39,4 +41,11 @@ def palette(
     """A feature store: train on Spark, serve without it."""
 
 
-app.command()(told(serve))
+PANELS = {
+    "Definitions": (validate, plan, apply),
+    "Catalog": (search, show),
+    "Serving": (score, serve),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(told(command))

@@ -24,6 +24,9 @@ def told(command: Command) -> Command:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except ImportError as error:
+            typer.echo(f"palette {command.__name__}: {error}; see which extra it belongs to in the README", err=True)
+            raise typer.Exit(EXIT_CODE) from error
         except (PaletteError, DslError) as error:
             typer.echo(f"palette {command.__name__}: {error}", err=True)
             raise typer.Exit(EXIT_CODE) from error

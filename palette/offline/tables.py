@@ -137,6 +137,11 @@ class DeltaTables:
         assert version is not None
         return version
 
+    def create(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
+        """Make a group's table, empty."""
+        columns = ", ".join(f"{_quoted(name)} {dtype}" for name, dtype in stored_types(entity, group).items())
+        self._append(spark.createDataFrame([], columns), group)
+
     def _append(self, rows: DataFrame, group: FeatureGroup, *, widen: bool = False) -> None:
         writer = rows.write.format("delta").mode("append").option("mergeSchema", widen).options(**PROPERTIES)
         if self.root.startswith(METASTORE):

@@ -1,0 +1,76 @@
+"""``palette validate``, ``palette plan`` and ``palette apply``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palette.cli.output import Json, print_json
+from palette.cli.project import FILE, Config, definitions_beside, open_store
+
+if TYPE_CHECKING:
+    from palette.catalog import Changes
+
+__all__ = ["apply", "plan", "validate"]
+
+Definitions = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[DEFINITIONS]...", help="YAML files or folders. Default: definitions/ beside the store."),
+]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove what is applied and not among the definitions.")]
+
+
+def validate(definitions: Definitions = None, config: Config = Path(FILE), as_json: Json = False) -> None:
+    """Check definitions, without a store."""
+    from palette.definitions import Entity, load_definitions
+
+    found = [one for path in definitions_beside(config, definitions) for one in load_definitions(path)]
+    entities = [one.name for one in found if isinstance(one, Entity)]
+    groups = [one.full_name for one in found if not isinstance(one, Entity)]
+    if as_json:
+        print_json({"entities": entities, "feature_groups": groups})
+    else:
+        typer.echo(f"well formed; entities: {len(entities)}, feature groups: {len(groups)}")
+
+
+def plan(
+    definitions: Definitions = None, config: Config = Path(FILE), prune: Prune = False, as_json: Json = False
+) -> None:
+    """Show what apply would change, what of it breaks, and which models that hits."""
+    changes = open_store(config).plan(*definitions_beside(config, definitions), prune=prune)
+    _show(changes, as_json)
+
+
+def apply(
+    definitions: Definitions = None,
+    config: Config = Path(FILE),
+    prune: Prune = False,
+    allow_breaking: Annotated[
+        bool, typer.Option("--allow-breaking", help="Let features disappear and types change.")
+    ] = False,
+    create_tables: Annotated[
+        bool, typer.Option("--create-tables", help="Make the Delta tables now, by Spark, not at the first write.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Carry out what plan shows: all of it in one transaction, or nothing."""
+    store = open_store(config)
+    changes = store.plan(*definitions_beside(config, definitions), prune=prune)
+    store.apply(changes, allow_breaking=allow_breaking)
+    _show(changes, as_json)
+    if create_tables:
+        from palette.session import spark_session
+
+        spark_session()
+        for name in store.create_tables():
+            typer.echo(f"table of {name} made", err=True)
+
+
+def _show(changes: Changes, as_json: bool) -> None:
+    if as_json:
+        print_json(json.loads(changes.to_json()))
+    else:
+        typer.echo(str(changes))

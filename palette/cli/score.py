@@ -1,0 +1,91 @@
+"""``palette score``: rows in and answers out are JSON as the service has it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from palette.errors import DataError
+
+__all__ = ["score"]
+
+MANY = 1000
+
+
+def score(
+    bundle: Annotated[Path, typer.Argument(help="The directory of a bundle, or of a saved PipelineModel.")],
+    rows: Annotated[
+        Path | None,
+        typer.Argument(metavar="[ROWS]", help="A file with one JSON object a line; - is the standard input."),
+    ] = None,
+    row: Annotated[str | None, typer.Option(help="One row, as a JSON object.")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="redis://HOST:PORT/DB (rediss, unix, redis+cluster), lmdb:DIR, or a snapshot")
+    ] = None,
+    now: Annotated[dt.datetime | None, typer.Option(help="The moment at which ttl counts, UTC. Default: now.")] = None,
+    status: Annotated[bool, typer.Option("--status", help="Tell whether each looked-up value was there.")] = False,
+) -> None:
+    """Score rows without Spark: JSON in, JSON out, a line each; a row that cannot be scored is an error in its place.
+
+    Ends with 1 if there was such a row.
+    """
+    from palette.service.coding import decoders_of, dumps, plain
+    from palette.serving import LocalPipeline
+
+    if (rows is None) == (row is None):
+        raise DataError("name a file of rows, or give one with --row")
+    pipeline = LocalPipeline.load(bundle, store, status=status)
+    decoders = decoders_of(pipeline.request_columns)
+    lines = [row] if row is not None else _lines(rows)
+    failed = False
+    for some in _chunks(lines):
+        parsed = [_parsed(line, decoders) for line in some]
+        good = [one for one in parsed if not isinstance(one, Exception)]
+        answers = iter(pipeline.score_instances(good, now, errors="return"))
+        for one in parsed:
+            answer = one if isinstance(one, Exception) else next(answers)
+            failed |= isinstance(answer, Exception)
+            typer.echo(dumps({"error": str(answer)} if isinstance(answer, Exception) else plain(answer)))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _lines(path: Path | None) -> Iterator[str]:
+    if str(path) == "-":
+        yield from sys.stdin
+        return
+    assert path is not None
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from file
+    except OSError as error:
+        raise DataError(f"rows cannot be read: {error}") from error
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    for line in lines:
+        if line.strip():
+            some.append(line)
+        if len(some) == MANY:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _parsed(line: str, decoders: Iterable[tuple[str, Callable[[Any], Any]]]) -> Any:
+    """Return a row, or what is wrong with it."""
+    try:
+        found = json.loads(line)
+        if not isinstance(found, dict):
+            return DataError(f"a row is a JSON object, found {line.strip():.80}")
+        return found | {column: decode(found[column]) for column, decode in decoders if column in found}
+    except (ValueError, TypeError, RecursionError) as error:
+        return DataError(f"no row: {error}")

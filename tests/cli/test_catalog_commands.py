@@ -1,0 +1,138 @@
+"""The commands that declare and find features, as people type them; errors are a line, JSON is for machines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from palette.catalog.records import ModelRecord
+from palette.cli.commands import app
+from palette.store import FeatureStore
+
+DEFINITIONS = """
+entities:
+  - {name: restaurant, keys: {r_id: string}, owner: eats}
+feature_groups:
+  - name: order_history
+    entity: restaurant
+    timestamp: at
+    tags: [orders]
+    features:
+      - {name: prep_time, dtype: double, description: minutes from order to pick-up}
+      - {name: n_meal, dtype: bigint}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "palette.yaml").write_text("path: store\n")
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions/eats.yaml").write_text(DEFINITIONS)
+    return tmp_path
+
+
+@pytest.fixture
+def run(project):
+    def run(command, *arguments):
+        return CliRunner().invoke(app, [command, *arguments, "--config", str(project / "palette.yaml")])
+
+    return run
+
+
+def put(project, old, new):
+    file = project / "definitions/eats.yaml"
+    file.write_text(file.read_text().replace(old, new))
+
+
+def test_the_way_from_a_file_to_a_feature(project, run):
+    assert run("validate").output == "well formed; entities: 1, feature groups: 1\n"
+    shown = run("plan")
+    assert shown.exit_code == 0
+    assert "+ group restaurant:order_history\n    features prep_time, n_meal\n" in shown.output
+    assert run("search").output.splitlines()[-1] == "nothing found"
+    assert run("apply").output == shown.output
+    assert run("plan").output == "0 added, 0 changed, 0 removed; none breaking\n"
+    found = run("search", "prep time", "--entity", "restaurant")
+    assert "restaurant:order_history:prep_time:r_id" in found.output
+    assert "minutes from order to pick-up" in found.output
+    (one,) = json.loads(run("search", "prep", "--json").output)
+    assert (one["expression"], one["dtype"]) == ("restaurant:order_history:prep_time:r_id", "double")
+    assert json.loads(run("search", "--used-by", "eta", "--json").output) == []
+    FeatureStore.from_config(project / "palette.yaml").catalog.record_models(
+        [ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})]
+    )
+    (one,) = json.loads(run("search", "--used-by", "eta", "--json").output)
+    assert one["uses"] == 1
+
+
+def test_what_breaks_is_shown_and_refused_unless_wanted(project, run):
+    run("apply")
+    FeatureStore.from_config(project / "palette.yaml").catalog.record_models(
+        [ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})]
+    )
+    put(project, "name: prep_time, dtype: double", "name: prep_time, dtype: string")
+    shown = run("plan")
+    assert "(breaking)" in shown.output
+    assert "used by eta" in shown.output
+    assert json.loads(run("plan", "--json").output)["models"] == ["eta"]
+    refused = run("apply")
+    assert refused.exit_code == 2
+    assert refused.output.startswith("palette apply: breaking changes: ")
+    assert "0 breaking" not in run("plan").output
+    assert run("apply", "--allow-breaking").exit_code == 0
+    assert run("plan").output.startswith("0 added, 0 changed")
+
+
+def test_show_tells_all_of_a_thing(project, run):
+    run("apply")
+    store = FeatureStore.from_config(project / "palette.yaml")
+    store.catalog.note("restaurant:order_history", "late on Mondays", who="ada")
+    store.catalog.record_models([ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})])
+    entity = json.loads(run("show", "restaurant", "--json").output)
+    assert (entity["keys"], entity["groups"]) == ({"r_id": "string"}, ["restaurant:order_history"])
+    group = json.loads(run("show", "restaurant:order_history", "--json").output)
+    assert [note["text"] for note in group["notes"]] == ["late on Mondays"]
+    assert [version["action"] for version in group["versions"]] == ["added"]
+    feature = json.loads(run("show", "restaurant:order_history:prep_time", "--json").output)
+    assert feature["models"] == [{"model": "eta", "version": 1, "stage": "shadow", "importance": 0.7}]
+    printed = run("show", "restaurant:order_history:prep_time").output
+    assert "dtype: double" in printed
+    assert "eta" in printed
+    assert "late on Mondays" in run("show", "restaurant:order_history").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),
+        (["show", "a:b:c:d"], "expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE"),
+        (["search", "--fresher-than", "soon"], "'soon' is no duration"),
+        (["search", "--type", "dubble"], "unknown type 'dubble'; did you mean 'double'?"),
+        (["validate", "nowhere.yaml"], "no YAML file at 'nowhere.yaml'"),
+    ],
+)
+def test_faults_are_a_line(run, arguments, message):
+    run("apply")
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_a_store_that_is_not_there(tmp_path):
+    done = CliRunner().invoke(app, ["plan", "--config", str(tmp_path / "palette.yaml")])
+    assert done.exit_code == 2
+    assert "name its YAML file or directory with --config" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.spark
+def test_tables_are_made_when_asked_for(project, run, spark):
+    assert run("apply", "--create-tables").exit_code == 0
+    store = FeatureStore.from_config(project / "palette.yaml")
+    assert store.latest("restaurant:order_history").count() == 0
+    assert store.create_tables() == []
+    store.write("restaurant:order_history", spark.sql("SELECT 'r1' r_id, now() at, 1D prep_time, 2L n_meal"))
+    assert store.latest("restaurant:order_history").count() == 1

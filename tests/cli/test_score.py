@@ -1,0 +1,53 @@
+"""``palette score``: lines of JSON in, lines of JSON out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from palette.cli.commands import app
+from palette.serving import LocalPipeline
+from tests.service.asked import basis_plan
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    expressions = {"y": "nVal('basis:x') * 2", "day": "dayOfMonth(tVal('basis:at'))"}
+    LocalPipeline(basis_plan(expressions, x="double", at="timestamp")).save(tmp_path / "eta")
+    return str(tmp_path / "eta")
+
+
+def score(*arguments, **options):
+    return CliRunner().invoke(app, ["score", *arguments], **options)
+
+
+def test_one_row(bundle):
+    done = score(bundle, "--row", '{"x": 1.5, "at": "2026-01-31T12:00:00Z"}')
+    assert (done.exit_code, json.loads(done.output)) == (0, {"y": 3.0, "day": 31})
+
+
+def test_rows_of_a_file_and_of_the_standard_input(bundle, tmp_path):
+    rows = [{"x": number} for number in range(2500)]
+    text = "\n".join(map(json.dumps, rows)) + "\n\n"
+    (tmp_path / "rows.jsonl").write_text(text)
+    done = score(bundle, str(tmp_path / "rows.jsonl"))
+    assert [json.loads(line)["y"] for line in done.output.splitlines()] == [2.0 * row["x"] for row in rows]
+    assert score(bundle, "-", input=text).output == done.output
+
+
+def test_a_bad_row_is_an_error_in_its_place(bundle):
+    rows = ['{"x": 1}', '{"x": "text"}', "no json", "[1]", '{"x": "NaN"}', '{"at": "noon"}', '{"x": 2}']
+    done = score(bundle, "-", input="\n".join(rows))
+    assert done.exit_code == 1
+    answers = [json.loads(line) for line in done.output.splitlines()]
+    assert [answer.get("y") for answer in answers] == [2.0, None, None, None, "NaN", None, 4.0]
+    assert ["error" in answer for answer in answers] == [False, True, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("arguments", [[], ["-", "--row", "{}"], ["nowhere.jsonl"]])
+def test_faults_are_a_line(bundle, arguments):
+    done = score(bundle, *arguments)
+    assert done.exit_code == 2
+    assert done.output.startswith("palette score: ")
