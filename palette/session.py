@@ -34,6 +34,8 @@ SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     # The default, INT96, has no statistics to skip files by, and is slow to read.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Else Delta's parser drops the parameters of a query (delta-io/delta#7640).
+    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
     # Python workers outlive a task, so that travelling histories are mapped once.
     "spark.python.worker.reuse": "true",
 }

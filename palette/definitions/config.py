@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,6 +31,8 @@ class StoreConfig:
         The online store by its URI, instead of this process's memory.
     cache : dict, optional
         Arguments of a :class:`palette.online.NearCache` before it.
+    modules : tuple of str
+        From where functions of batch sources may be imported; written ``feeds: {modules: [...]}``.
     """
 
     path: str
@@ -37,9 +40,11 @@ class StoreConfig:
     tables: str | None = None
     online: str | None = None
     cache: Mapping[str, Any] | None = None
+    modules: tuple[str, ...] = ()
 
 
-WORDS = tuple(field.name for field in fields(StoreConfig))
+WORDS = (*(field.name for field in fields(StoreConfig) if field.name != "modules"), "feeds")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 def read_config(file: str | Path) -> StoreConfig:
@@ -55,8 +60,8 @@ def read_config(file: str | Path) -> StoreConfig:
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "palette.yaml"
     >>> _ = file.write_text("path: /data/store\nonline: redis://localhost:6379/0\n")
-    >>> read_config(file)
-    StoreConfig(path='/data/store', catalog=None, tables=None, online='redis://localhost:6379/0', cache=None)
+    >>> read_config(file).online
+    'redis://localhost:6379/0'
     """
     file = Path(file)
     where = f"the configuration {str(file)!r}"
@@ -69,12 +74,20 @@ def read_config(file: str | Path) -> StoreConfig:
     for word in config:
         if word not in WORDS:
             raise DefinitionError(f"{where}: unknown word {word!r}{nearest(str(word), WORDS)}")
-    found = {word: str(value) for word, value in config.items() if word != "cache" and value is not None}
+    found = {word: str(value) for word, value in config.items() if word not in ("cache", "feeds") and value is not None}
     found["path"] = _from(file, found["path"])
     tables = found.get("tables", "metastore:")
     if "://" not in tables and not tables.startswith(("metastore:", "dbfs:", "file:")):
         found["tables"] = _from(file, tables)
-    return StoreConfig(**found, cache=config.get("cache"))
+    return StoreConfig(**found, cache=config.get("cache"), modules=_modules(config.get("feeds"), where))
+
+
+def _modules(feeds: Any, where: str) -> tuple[str, ...]:
+    feeds = {} if feeds is None else feeds
+    names = feeds.get("modules", []) if isinstance(feeds, dict) and set(feeds) <= {"modules"} else None
+    if not isinstance(names, list) or not all(isinstance(name, str) and MODULE.fullmatch(name) for name in names):
+        raise DefinitionError(f"{where}: expected 'feeds: {{modules: [my_features]}}', found {feeds!r:.200}")
+    return tuple(names)
 
 
 def _from(file: Path, path: str) -> str:

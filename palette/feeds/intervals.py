@@ -1,0 +1,138 @@
+"""Which intervals of event time are still to be computed.
+
+An interval is ``(start, end]``. The watermark tells up to where all was computed; a lookback goes behind it again, for
+rows that came late.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from palette.definitions.base import duration
+from palette.definitions.types import utc
+from palette.errors import PlanError
+
+__all__ = ["Interval", "advanced", "missing", "span"]
+
+EARLIEST = dt.datetime(1, 1, 1)
+# More would be a slip of the pen: a chunk of a second over years.
+MOST = 100_000
+
+
+class Interval(NamedTuple):
+    """Event times after ``start``, up to and with ``end``; without a start all up to ``end``. Naive UTC."""
+
+    start: dt.datetime | None
+    end: dt.datetime
+
+    def __str__(self) -> str:
+        return f"({'...' if self.start is None else self.start.isoformat()}, {self.end.isoformat()}]"
+
+
+def missing(
+    watermark: dt.datetime | None,
+    to: dt.datetime,
+    *,
+    start: dt.datetime | None = None,
+    lookback: dt.timedelta | None = None,
+    chunk: dt.timedelta | None = None,
+) -> list[Interval]:
+    """Return the intervals to compute, in order.
+
+    Parameters
+    ----------
+    watermark : datetime, optional
+        Up to where all was computed; None if nothing was.
+    to : datetime
+        Up to where to compute. Naive is UTC.
+    start : datetime, optional
+        After which event time to begin, whatever the watermark says: a backfill.
+    lookback : timedelta, optional
+        How far behind the watermark to begin.
+    chunk : timedelta, optional
+        How long an interval is at most.
+
+    Raises
+    ------
+    PlanError
+        If ``start`` is not before ``to``, the chunk is not positive or gives too many intervals, or nobody says where
+        the first one begins.
+
+    Examples
+    --------
+    >>> day = dt.datetime(2026, 1, 1)
+    >>> for interval in missing(day, dt.datetime(2026, 1, 3, 12), chunk=dt.timedelta(days=1)):
+    ...     print(interval)
+    (2026-01-01T00:00:00, 2026-01-02T00:00:00]
+    (2026-01-02T00:00:00, 2026-01-03T00:00:00]
+    (2026-01-03T00:00:00, 2026-01-03T12:00:00]
+    >>> print(*missing(day, dt.datetime(2026, 1, 2), lookback=dt.timedelta(hours=6)))
+    (2025-12-31T18:00:00, 2026-01-02T00:00:00]
+    >>> print(*missing(None, day))
+    (..., 2026-01-01T00:00:00]
+    >>> missing(day, dt.datetime(2025, 1, 1))
+    []
+    """
+    to = utc(to)
+    if start is not None:
+        start = utc(start)
+        if start >= to:
+            raise PlanError(f"start {start.isoformat()} is not before the end {to.isoformat()}")
+    elif watermark is not None:
+        back = lookback or dt.timedelta(0)
+        start = utc(watermark) - min(back, utc(watermark) - EARLIEST)
+        if to < utc(watermark) or start >= to:
+            return []
+    if chunk is None:
+        return [Interval(start, to)]
+    if chunk <= dt.timedelta(0):
+        raise PlanError(f"a chunk must be positive, found {chunk}")
+    if start is None:
+        raise PlanError("nothing was computed yet: say with start= where the first chunk begins, or leave out chunk=")
+    count = -((start - to) // chunk)
+    if count > MOST:
+        raise PlanError(f"{count:,} chunks of {chunk} are too many: take a longer chunk=")
+    return [Interval(start + place * chunk, min(start + (place + 1) * chunk, to)) for place in range(count)]
+
+
+def advanced(watermark: dt.datetime | None, done: Interval, *, first: bool) -> dt.datetime | None:
+    """Return the watermark after an interval was computed; what lies before it must have no gap.
+
+    Parameters
+    ----------
+    first : bool
+        Whether a watermark may begin with this interval, if there is none: what the first run is told to leave out
+        before its start is left out on purpose.
+
+    Examples
+    --------
+    >>> early, middle, late = (dt.datetime(2026, 1, day) for day in (1, 2, 3))
+    >>> advanced(middle, Interval(early, late), first=False) == late
+    True
+    >>> advanced(early, Interval(middle, late), first=False) == early
+    True
+    >>> advanced(late, Interval(early, middle), first=False) == late
+    True
+    """
+    if watermark is None:
+        return done.end if first else None
+    if done.start is not None and done.start > watermark:
+        return watermark
+    return max(watermark, done.end)
+
+
+def span(chunk: str | dt.timedelta | None) -> dt.timedelta | None:
+    """Return the length of a chunk written as text, ``"1d"``.
+
+    Raises
+    ------
+    PlanError
+        If the text is no duration.
+    """
+    if not isinstance(chunk, str):
+        return chunk
+    try:
+        return duration(chunk)
+    except ValueError as error:
+        raise PlanError(f"chunk: {error}") from None

@@ -1,0 +1,132 @@
+"""The rows that a batch source gives for an interval of event time."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from palette.errors import DefinitionError, SchemaError, nearest
+from palette.offline.checks import quoted
+from palette.offline.times import is_time, micros, to_micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from palette.definitions import BatchSource, FeatureGroup
+    from palette.feeds.intervals import Interval
+
+__all__ = ["BEGINNING", "rows_of"]
+
+# What a query or function is told as start where there is none; the rows themselves are not cut there.
+BEGINNING = dt.datetime(1900, 1, 1)
+SUBSTITUTION = "spark.sql.legacy.parameterSubstitution.constantsOnly"
+
+
+def rows_of(
+    spark: SparkSession, group: FeatureGroup, source: BatchSource, interval: Interval, modules: Iterable[str] = ()
+) -> DataFrame:
+    """Return the rows of a group with event times in an interval; of a static group all.
+
+    Rows without event time stay, so that whoever writes them is told.
+
+    Parameters
+    ----------
+    interval : Interval
+        A query may use it as ``:start`` and ``:end``; a function is called with the session and both, as datetimes
+        with zone UTC.
+    modules : iterable of str
+        From where functions are imported: these, and what is in these packages.
+
+    Raises
+    ------
+    DefinitionError
+        If the function's module is not among them, or it is no such function.
+    SchemaError
+        If the event time is missing, or no time.
+    """
+    start, end = (moment.replace(tzinfo=dt.UTC) for moment in (interval.start or BEGINNING, interval.end))
+    if source.function is not None:
+        rows = _called(source.function, modules)(spark, start, end)
+        if not hasattr(rows, "sparkSession"):
+            raise DefinitionError(
+                f"{group.full_name}: {source.function} returned {type(rows).__name__}, expected a DataFrame"
+            )
+    else:
+        # The text is the definition's own, as it stands; what varies goes in as parameters.
+        with _parameters(spark):
+            rows = spark.sql(str(source.sql), args={"start": start, "end": end})
+    return rows if group.timestamp is None else _within(rows, group, interval)
+
+
+@contextlib.contextmanager
+def _parameters(spark: SparkSession) -> Iterator[None]:
+    """Let a session that is not :func:`palette.spark_session`'s take parameters; Delta's parser drops them."""
+    before = spark.conf.get(SUBSTITUTION, None)
+    spark.conf.set(SUBSTITUTION, "true")
+    try:
+        yield
+    finally:
+        if before is None:
+            spark.conf.unset(SUBSTITUTION)
+        else:
+            spark.conf.set(SUBSTITUTION, before)
+
+
+def _within(rows: DataFrame, group: FeatureGroup, interval: Interval) -> DataFrame:
+    wanted = str(group.timestamp)
+    fields = {field.name.lower(): field for field in rows.schema}
+    field = fields.get(wanted.lower())
+    if field is None:
+        raise SchemaError(
+            f"{group.full_name}: the source gives no event time {wanted!r}{nearest(wanted, rows.columns)} "
+            f"(it gives {', '.join(rows.columns)})"
+        )
+    if not is_time(field.dataType):
+        raise SchemaError(
+            f"{group.full_name}: the event time {wanted!r} of the source is {field.dataType.simpleString()}: "
+            f"cast it to a timestamp"
+        )
+    column = quoted(field.name)
+    # As it stands where it can be: files that have no such times are skipped.
+    plain = field.dataType.simpleString() == "timestamp"
+    time = column if plain else micros(column, field.dataType)
+
+    def bound(moment: dt.datetime) -> Any:
+        number = F.lit(to_micros(moment))
+        return F.timestamp_micros(number) if plain else number
+
+    inside = time <= bound(interval.end)
+    if interval.start is not None:
+        inside &= time > bound(interval.start)
+    return rows.filter(inside | column.isNull())
+
+
+def _called(name: str, modules: Iterable[str]) -> Callable[..., Any]:
+    """Return the function of a name ``module:function``; other modules than those allowed are not even imported."""
+    module, _, function = name.partition(":")
+    allowed = tuple(modules)
+    if not _is_in(module, allowed):
+        known = ", ".join(allowed) or "none"
+        raise DefinitionError(
+            f"{name}: the module {module!r} is not among those that functions may come from ({known}): "
+            f"add it to the store's configuration, 'feeds: {{modules: [{module}]}}'"
+        )
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except ModuleNotFoundError as error:
+        raise DefinitionError(f"{name}: {error}: install it where this runs, or put it on PYTHONPATH") from error
+    if not callable(found):
+        raise DefinitionError(f"{name}: the module {module!r} has no function {function!r}")
+    # What a module has imported itself (os.system, say) is not what it offers.
+    if not _is_in(str(getattr(found, "__module__", "")), allowed):
+        raise DefinitionError(f"{name}: {function!r} is not defined in {module!r}, only imported there")
+    return found
+
+
+def _is_in(module: str, allowed: Iterable[str]) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in allowed)

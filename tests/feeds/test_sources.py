@@ -1,0 +1,135 @@
+"""What a batch source gives for an interval, and what is not run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+
+import pytest
+
+from palette.definitions import BatchSource, Feature, FeatureGroup
+from palette.errors import DefinitionError, SchemaError
+from palette.feeds.intervals import Interval
+from palette.feeds.sources import SUBSTITUTION, rows_of
+
+JUNE = dt.datetime(2026, 6, 1)
+HOUR = dt.timedelta(hours=1)
+GROUP = FeatureGroup("g", entity="e", timestamp="ts", features=[Feature("x", "bigint")])
+STATIC = FeatureGroup("s", entity="e", features=[Feature("x", "bigint")])
+DAY = Interval(JUNE, JUNE + 24 * HOUR)
+HOURLY = """
+    SELECT id AS x, 'a' AS k, timestamp_seconds(unix_seconds(TIMESTAMP '2026-06-01 00:00:00Z') + id * 3600) AS ts
+    FROM range(-50, 50)
+"""
+MODULE = """
+from os import getcwd
+
+def hourly(spark, start, end):
+    assert start.utcoffset().total_seconds() == end.utcoffset().total_seconds() == 0
+    return spark.sql({sql!r}).filter(f"x < {{(end - start).days * 20}}")
+
+def nothing(spark, start, end):
+    return 3
+
+number = 5
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "my_features.py").write_text(MODULE.format(sql=HOURLY))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "my_features"
+    sys.modules.pop("my_features", None)
+
+
+def found(rows):
+    return sorted(row.x for row in rows.select("x").collect())
+
+
+def test_query_is_cut_to_the_interval(spark):
+    source = BatchSource(sql=HOURLY)
+    assert found(rows_of(spark, GROUP, source, DAY)) == list(range(1, 25))
+    assert found(rows_of(spark, GROUP, source, Interval(None, JUNE))) == list(range(-50, 1))
+    assert found(rows_of(spark, STATIC, source, DAY)) == list(range(-50, 50))
+
+
+def test_query_may_use_the_bounds_in_any_zone(spark):
+    text = "SELECT 1 AS x, :start AS ts, unix_micros(:end) AS y UNION ALL SELECT 2, :end, 0"
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        (row,) = rows_of(spark, GROUP, BatchSource(sql=text), DAY).collect()
+        assert row.x == 2
+        whole = rows_of(spark, STATIC, BatchSource(sql=text), Interval(None, JUNE)).selectExpr("unix_seconds(ts)", "y")
+        starts = [dt.datetime(1900, 1, 1, tzinfo=dt.UTC).timestamp(), JUNE.replace(tzinfo=dt.UTC).timestamp()]
+        assert whole.collect() == [(starts[0], int(starts[1]) * 10**6), (starts[1], 0)]
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+@pytest.mark.parametrize("cast", ["timestamp_ntz", "date"])
+def test_event_times_without_zone_are_utc(spark, cast):
+    source = BatchSource(sql=f"SELECT x, CAST(ts AS {cast}) AS ts FROM ({HOURLY})")
+    hours = found(rows_of(spark, GROUP, source, DAY))
+    assert hours == (list(range(1, 25)) if cast == "timestamp_ntz" else list(range(24, 48)))
+
+
+def test_rows_without_event_time_are_left_for_the_writer_to_refuse(spark):
+    source = BatchSource(sql="SELECT 1L AS x, CAST(NULL AS TIMESTAMP) AS ts")
+    assert found(rows_of(spark, GROUP, source, DAY)) == [1]
+
+
+def test_query_is_the_definition_s_own_text_and_nothing_more(spark):
+    """What looks like a parameter, a brace or another statement within a text is that text."""
+    hostile = "'; DROP TABLE x; -- {start} :end'"
+    source = BatchSource(sql=f"SELECT 1L AS x, {hostile} AS k, :end AS ts")
+    (row,) = rows_of(spark, GROUP, source, DAY).collect()
+    assert row.k == hostile[1:-1]
+
+
+def test_session_of_somebody_else_takes_parameters_and_stays_as_it_was(spark):
+    spark.conf.set(SUBSTITUTION, "false")
+    try:
+        assert found(rows_of(spark, GROUP, BatchSource(sql="SELECT 1L AS x, :end AS ts"), DAY)) == [1]
+        assert spark.conf.get(SUBSTITUTION) == "false"
+    finally:
+        spark.conf.set(SUBSTITUTION, "true")
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        pytest.param("SELECT 1L AS x, 2 AS tss", "no event time 'ts'; did you mean 'tss'", id="missing"),
+        pytest.param("SELECT 1L AS x, 'a' AS ts", "'ts' of the source is string", id="no-time"),
+    ],
+)
+def test_wrong_columns_are_refused(spark, sql, message):
+    with pytest.raises(SchemaError, match=message):
+        rows_of(spark, GROUP, BatchSource(sql=sql), DAY)
+
+
+def test_function_is_called_with_the_interval(spark, module):
+    assert found(rows_of(spark, GROUP, BatchSource(function="my_features:hourly"), DAY, [module])) == list(range(1, 20))
+
+
+@pytest.mark.parametrize(
+    ("function", "modules", "message"),
+    [
+        pytest.param("my_features:hourly", (), "modules: .my_features", id="none-allowed"),
+        pytest.param("my_features:hourly", ("my", "my_features.sub"), "modules: .my_features", id="other"),
+        pytest.param("my_features:hourli", ("my_features",), "no function 'hourli'", id="unknown"),
+        pytest.param("my_features:number", ("my_features",), "no function 'number'", id="no-function"),
+        pytest.param("my_features:getcwd", ("my_features",), "only imported there", id="imported"),
+        pytest.param("my_features:nothing", ("my_features",), "returned int, expected a DataFrame", id="no-frame"),
+        pytest.param("not_there_at_all:f", ("not_there_at_all",), "PYTHONPATH", id="not-installed"),
+    ],
+)
+def test_refused_function(module, function, modules, message):
+    with pytest.raises(DefinitionError, match=message):
+        rows_of(None, GROUP, BatchSource(function=function), DAY, modules)
+
+
+def test_module_that_is_not_allowed_is_not_imported(module):
+    with pytest.raises(DefinitionError):
+        rows_of(None, GROUP, BatchSource(function="my_features:hourly"), DAY, ["os"])
+    assert "my_features" not in sys.modules
