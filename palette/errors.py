@@ -13,6 +13,7 @@ __all__ = [
     "DefinitionError",
     "DeprecatedFeatureWarning",
     "FeatureNotFoundError",
+    "LockedError",
     "PaletteError",
     "PlanError",
     "SchemaError",
@@ -41,6 +42,10 @@ class FeatureNotFoundError(PaletteError, KeyError):
 
 class CatalogError(PaletteError, OSError):
     """The catalog's database cannot be reached, or refuses."""
+
+
+class LockedError(PaletteError, BlockingIOError):
+    """Another run works on the same."""
 
 
 class DeprecatedFeatureWarning(UserWarning):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Unpack
 import sqlalchemy as sa
 
 from palette.catalog import tables
+from palette.catalog.feeds import FeedRecords
 from palette.catalog.marks import Marks
 from palette.catalog.plan import Changes, compute
 from palette.catalog.reading import entity_of, group_of
@@ -48,7 +49,7 @@ class _Kept:
         self.deprecated = marked
 
 
-class SqlCatalog(Marks, Records):
+class SqlCatalog(Marks, Records, FeedRecords):
     """Definitions and pins of a store, and what people and pipelines say about them.
 
     Definitions that were read stay in memory; each call asks whether they changed, so another process's changes are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -18,9 +19,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 __all__ = [
+    "dispersals",
     "entities",
     "features",
     "groups",
+    "locks",
     "marks",
     "metadata",
     "model_features",
@@ -213,4 +216,32 @@ pins = Table(
     Column("name", Text, primary_key=True),
     Column("group_name", Text, primary_key=True),
     Column("version", Integer, nullable=False),
+)
+
+# Who works on something now; a process that died is told by the machine, its number and when it began.
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token", String(32), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("since", DateTime, nullable=False),
+    Column("heartbeat", DateTime, nullable=False),
+)
+
+# The version of a group's table up to which an online store was filled, and the event time from which rows of it
+# were left out.
+dispersals = Table(
+    "dispersals",
+    metadata,
+    Column("group_name", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("identity", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("left_from", DateTime),
+    Column("updated", DateTime, nullable=False),
 )

@@ -1,0 +1,161 @@
+"""Locks and dispersals, on both databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from palette.catalog import SqlCatalog, tables
+from palette.catalog.feeds import Dispersal
+from palette.errors import LockedError
+
+NAME = "restaurant:menu"
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def change(catalog, **values):
+    catalog.change(lambda connection: connection.execute(tables.locks.update().values(**values)))
+
+
+def test_one_holds_a_lock_at_a_time(catalog, url):
+    with catalog.lock(NAME) as lease:
+        lease.check()
+        told = rf"process {os.getpid()} on {socket.gethostname()}, since 20\d\d-"
+        with pytest.raises(LockedError, match=told), SqlCatalog(url).lock(NAME):
+            pass
+        with SqlCatalog(url).lock("restaurant:other"):
+            pass
+        lease.check()
+    with SqlCatalog(url).lock(NAME):
+        pass
+
+
+def test_lock_goes_when_the_block_fails(catalog):
+    with pytest.raises(ZeroDivisionError), catalog.lock(NAME):
+        raise ZeroDivisionError
+    with catalog.lock(NAME):
+        pass
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lock ")]
+
+
+def hold(url, told):
+    with SqlCatalog(url).lock(NAME):
+        told.put("held")
+        time.sleep(60)
+
+
+def test_lock_of_a_killed_process_is_taken_over(catalog, url):
+    told = SPAWN.Queue()
+    child = SPAWN.Process(target=hold, args=(url, told))
+    child.start()
+    assert told.get(timeout=30) == "held"
+    with pytest.raises(LockedError, match=f"process {child.pid} "), catalog.lock(NAME):
+        pass
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    with catalog.lock(NAME) as lease:
+        lease.check()
+
+
+def test_number_of_a_dead_process_that_another_has_now(catalog):
+    with catalog.lock(NAME) as lease:
+        change(catalog, process="1")
+        with catalog.lock(NAME), pytest.raises(LockedError, match="took its place"):
+            lease.check()
+
+
+def test_process_of_another_machine_counts_as_alive_until_it_is_silent(catalog):
+    long_ago = dt.datetime(2026, 1, 1)
+    with catalog.lock(NAME, beat=60) as lease:
+        change(catalog, machine="other", pid=1 << 30)
+        with pytest.raises(LockedError), catalog.lock(NAME):
+            pass
+        change(catalog, heartbeat=long_ago)
+        with catalog.lock(NAME), pytest.raises(LockedError, match="taken for dead"):
+            lease.check()
+
+
+def test_signs_of_life_come_by_themselves(catalog):
+    def heartbeat():
+        with catalog.reading() as connection:
+            return connection.scalar(sa.select(tables.locks.c.heartbeat))
+
+    with catalog.lock(NAME, beat=0.05):
+        before, until = heartbeat(), time.monotonic() + 10
+        while heartbeat() == before and time.monotonic() < until:
+            time.sleep(0.02)
+        assert heartbeat() > before
+
+
+def race(url, start, counts):
+    catalog = SqlCatalog(url)
+    start.wait()
+    try:
+        with catalog.lock(NAME):
+            counts.put("in")
+            time.sleep(1)
+            counts.put("out")
+    except LockedError:
+        counts.put("refused")
+
+
+def test_of_many_who_want_it_at_once_one_gets_it(catalog, url):
+    start, counts = SPAWN.Event(), SPAWN.Queue()
+    children = [SPAWN.Process(target=race, args=(url, start, counts)) for _ in range(3)]
+    for child in children:
+        child.start()
+    time.sleep(2)
+    start.set()
+    told = [counts.get(timeout=30) for _ in range(4)]
+    for child in children:
+        child.join()
+    assert sorted(told) == ["in", "out", "refused", "refused"]
+
+
+def test_dispersals_are_told_apart_by_target(catalog):
+    assert catalog.dispersal(NAME, "redis") is None
+    left = Dispersal("table", 1 << 40, dt.datetime(2026, 1, 1))
+    catalog.set_dispersal(NAME, "redis", left)
+    catalog.set_dispersal(NAME, "other", Dispersal("table", 1))
+    assert catalog.dispersal(NAME, "redis") == left
+    catalog.set_dispersal(NAME, "redis", Dispersal("table", 7))
+    assert catalog.dispersal(NAME, "redis") == Dispersal("table", 7, None)
+    assert catalog.dispersal(NAME, "other") == Dispersal("table", 1, None)
+
+
+def test_lost_runs_and_watermarks_that_go(catalog):
+    mine, done, other = (catalog.start_run(*about) for about in [(NAME, "a"), (NAME, "a"), (NAME, "b")])
+    catalog.end_run(done, "done")
+    assert catalog.end_lost_runs(NAME, "a") == 1
+    assert {run["id"]: run["status"] for run in catalog.runs()} == {mine: "lost", done: "done", other: "running"}
+    catalog.set_watermark(NAME, "backfill", dt.datetime(2026, 1, 1))
+    catalog.set_watermark(NAME, "offline", dt.datetime(2026, 1, 1))
+    catalog.forget_watermark(NAME, "backfill")
+    assert list(catalog.watermarks(NAME)) == ["offline"]
+
+
+def test_catalog_of_the_first_form_is_migrated(empty, url):
+    from palette.catalog.database import VERSION_TABLE
+    from palette.definitions import Entity
+
+    empty.apply([Entity("plane", keys={"tailnum": "string"})])
+
+    def back(connection):
+        tables.locks.drop(connection)
+        tables.dispersals.drop(connection)
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+
+    empty.change(back)
+    migrated = SqlCatalog(url)
+    assert list(migrated.entities()) == ["plane"]
+    with migrated.lock(NAME):
+        pass
+    migrated.engine.dispose()
