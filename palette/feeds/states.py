@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["State", "needs", "result", "states_of"]
 
 EVERY_EVENT = "*"
+# Added to a number it makes -0.0 to 0.0: Spark takes the two for equal and would keep either.
+ONE_ZERO = 0.0
 NEEDS = {"mean": ("sum", "count")}
 
 
@@ -70,12 +72,11 @@ class State:
         if self.kind in ("sum", "percentile"):
             if not isinstance(dtype, T.NumericType):
                 raise self._unsuitable(dtype, "a number")
-            return column.cast("double")
+            return column.cast("double") + ONE_ZERO
         if not widens(dtype.simpleString(), self.dtype):
             raise self._unsuitable(dtype, f"{self.dtype}, as it is declared (dtype=)")
         column = converted(field, self.dtype)
-        # Spark takes -0.0 and 0.0 for equal and would keep either.
-        return (column + F.lit(0.0)).cast(self.dtype) if self.dtype in ("double", "float") else column
+        return (column + ONE_ZERO).cast(self.dtype) if self.dtype in ("double", "float") else column
 
     def _unsuitable(self, found: T.DataType, wanted: str) -> SchemaError:
         return SchemaError(
@@ -112,7 +113,7 @@ def _told_apart(field: T.StructField) -> Column:
     if is_time(dtype):
         return micros(column, dtype)
     if isinstance(dtype, T.FractionalType) and not isinstance(dtype, T.DecimalType):
-        column = column.cast("double") + F.lit(0.0)  # one zero
+        column = column.cast("double") + ONE_ZERO
     elif isinstance(dtype, T.BinaryType):
         column = F.hex(column)
     elif not isinstance(dtype, (T.StringType, T.BooleanType, T.DecimalType)):

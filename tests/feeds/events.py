@@ -47,13 +47,14 @@ def order(number: Any) -> tuple[bool, Any]:
 def value(aggregate: Aggregate, events: list[dict[str, Any]], time: str) -> Any:
     if aggregate.column == "*":
         return len(events)
-    given = [event for event in events if event[aggregate.column] is not None]
+    given = [{**event, aggregate.column: one_zero(event[aggregate.column])} for event in events]
+    given = [event for event in given if event[aggregate.column] is not None]
     values = [event[aggregate.column] for event in given]
     function = aggregate.function
     if function == "count":
         return len(values)
     if function == "distinct":
-        return len({repr(value + 0.0) if isinstance(value, float) else value for value in values})
+        return len(set(map(told, values)))
     if function == "percentile":
         numbers = sorted(number for number in values if not math.isnan(number))
         return float(numbers[max(math.ceil(aggregate.at * len(numbers)) - 1, 0)]) if numbers else None
@@ -68,6 +69,10 @@ def value(aggregate: Aggregate, events: list[dict[str, Any]], time: str) -> Any:
     return {"min": min, "max": max}[function](values, key=order)
 
 
+def one_zero(value: Any) -> Any:
+    return value + 0.0 if isinstance(value, float) else value
+
+
 def told(value: Any) -> Any:
-    """Return a value so that ``==`` tells NaN and types apart, but not the zeros."""
-    return repr(value + 0.0) if isinstance(value, float) else value
+    """Return a value so that ``==`` tells NaN, the sign of zero and types apart."""
+    return repr(value) if isinstance(value, float) else value
