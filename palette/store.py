@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from palette.catalog import named_columns, resolve
+from palette.catalog.doors import ModelDoors
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.definitions.config import read_config
 from palette.errors import DefinitionError
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["FeatureStore"]
 
 
-class FeatureStore:
+class FeatureStore(ModelDoors):
     """Declare, write and read features.
 
     Parameters
     ----------
     path : str or Path
-        A directory, made at the first change: the catalog, and the Delta tables under it.
+        A directory, made at the first change: the catalog, and under it the Delta tables and the bundles of models.
 
     Examples
     --------
@@ -46,6 +47,7 @@ class FeatureStore:
         # What opens this store again, in another process.
         self.uri = directory
         self._tables_root = os.path.join(directory, "tables")
+        self.models_directory = os.path.join(directory, "models")
         self.catalog = _catalog(directory)
         self.online: OnlineReader = MemoryStore(self.definitions)
 
@@ -63,7 +65,8 @@ class FeatureStore:
             ``catalog``, the catalog's database instead of a file there
             (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the password in the environment variable
             ``PALETTE_CATALOG_PASSWORD``); ``tables``, where the Delta tables are: any path that Spark can write
-            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``online``, the
+            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``models``, the
+            directory of the bundles of deployed models; ``online``, the
             online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
             :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
             variable ``PALETTE_REDIS_PASSWORD``; ``cache``, the arguments of a :class:`palette.online.NearCache`
@@ -81,6 +84,8 @@ class FeatureStore:
             store.catalog = _catalog(config.path, config.catalog)
         if config.tables is not None:
             store._tables_root = config.tables
+        if config.models is not None:
+            store.models_directory = config.models
         if config.online is not None:
             store.online = open_online(config.online, store.definitions, cache=config.cache)
         return store

@@ -4,116 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.database import Database
-from palette.catalog.reading import chunks
-from palette.catalog.writing import MANY, current_user, now, settle, weigh
+from palette.catalog.models import ModelRecord, Models
+from palette.catalog.writing import current_user, now
 from palette.definitions.types import utc
 from palette.errors import DefinitionError
 
 __all__ = ["ModelRecord", "Records"]
 
 
-@dataclass(frozen=True)
-class ModelRecord:
-    """A version of a model, and the features it uses with their importances.
-
-    Parameters
-    ----------
-    name : str
-        The model.
-    features : dict of str to float or None
-        ``entity:group:feature`` to importance.
-    stage : str
-        ``shadow``, ``production``, ...
-    uri : str
-        Where its bundle is.
-    details : dict
-        More, as JSON holds it.
-    version : int
-        Counted by the catalog.
-    """
-
-    name: str
-    features: Mapping[str, float | None]
-    stage: str = "shadow"
-    uri: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    version: int = 0
-
-
-class Records(Database):
+class Records(Models):
     """Small accessors for what later rooms keep here."""
-
-    def record_models(self, models: Iterable[ModelRecord], *, who: str | None = None) -> list[int]:
-        """Add a version of each model, all or none; return the versions."""
-        wanted = list(models)
-        at, who = now(), who or current_user()
-
-        def add(connection: sa.Connection) -> list[int]:
-            column = tables.models.c
-            newest: dict[str, int] = {}
-            for some in chunks({one.name for one in wanted}):
-                asked = sa.select(column.name, sa.func.max(column.version)).where(column.name.in_(some))
-                newest |= dict(map(tuple, connection.execute(asked.group_by(column.name))))
-            rows, used, numbers = [], [], []
-            for one in wanted:
-                newest[one.name] = number = newest.get(one.name, 0) + 1
-                numbers.append(number)
-                details = json.dumps(dict(one.details), allow_nan=False)
-                row = {"name": one.name, "version": number, "stage": one.stage, "uri": one.uri, "details": details}
-                rows.append(row | {"who": who, "at": at})
-                used += [
-                    {"feature": name, "model": one.name, "version": number, "importance": importance}
-                    for name, importance in one.features.items()
-                ]
-            if rows:
-                connection.execute(tables.models.insert(), rows)
-            if used:
-                connection.execute(tables.model_features.insert(), used)
-            for some in chunks({name for one in wanted for name in one.features}):
-                weigh(connection, tables.features.c.name.in_(some))
-            if len(rows) > MANY:
-                settle(connection)
-            return numbers
-
-        return self.change(add)
-
-    def models(self, name: str | None = None, *, feature: str | None = None) -> list[ModelRecord]:
-        """Return the versions of models, oldest first; of one name, or those that use a feature."""
-        column, used = tables.models.c, tables.model_features.c
-        asked = sa.select(column.name, column.stage, column.uri, column.details, column.version)
-        if name is not None:
-            asked = asked.where(column.name == name)
-        if feature is not None:
-            asked = asked.where(
-                sa.exists().where(used.feature == feature, used.model == column.name, used.version == column.version)
-            )
-        with self.reading() as connection:
-            if connection is None:
-                return []
-            found = list(connection.execute(asked.order_by(column.name, column.version)))
-            features: dict[tuple[str, int], dict[str, float | None]] = {}
-            for some in chunks(dict.fromkeys(row.name for row in found)):
-                for row in connection.execute(sa.select(tables.model_features).where(used.model.in_(some))):
-                    features.setdefault((row.model, row.version), {})[row.feature] = row.importance
-        return [
-            ModelRecord(
-                row.name,
-                features.get((row.name, row.version), {}),
-                row.stage,
-                row.uri,
-                json.loads(row.details),
-                row.version,
-            )
-            for row in found
-        ]
 
     def start_run(self, subject: str, kind: str, *, details: Mapping[str, Any] | None = None) -> int:
         """Record that a pipeline began; return the number of the run."""
@@ -167,7 +73,7 @@ class Records(Database):
             return {} if connection is None else dict(map(tuple, connection.execute(asked)))
 
     def set_statistics(self, subject: str, scope: str, content: Mapping[str, Any]) -> None:
-        """Keep statistics of a feature under a scope (``model:eta:3``, ...)."""
+        """Keep statistics of a feature, or of a model (``model:eta:3``), under a scope (``training``, ...)."""
         column = tables.statistics.c
         row = {"subject": subject, "scope": scope, "taken": now(), "content": json.dumps(content, allow_nan=False)}
 

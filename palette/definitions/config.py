@@ -27,6 +27,8 @@ class StoreConfig:
         The catalog's database by its URL, instead of a file in the directory.
     tables : str, optional
         Where the Delta tables are, instead of in the directory.
+    models : str, optional
+        The directory of the bundles of deployed models, instead of ``models`` in the directory.
     online : str, optional
         The online store by its URI, instead of this process's memory.
     cache : dict, optional
@@ -38,6 +40,7 @@ class StoreConfig:
     path: str
     catalog: str | None = None
     tables: str | None = None
+    models: str | None = None
     online: str | None = None
     cache: Mapping[str, Any] | None = None
     modules: tuple[str, ...] = ()
@@ -79,6 +82,10 @@ def read_config(file: str | Path) -> StoreConfig:
     tables = found.get("tables", "metastore:")
     if "://" not in tables and not tables.startswith(("metastore:", "dbfs:", "file:")):
         found["tables"] = _from(file, tables)
+    if "models" in found:
+        if "://" in found["models"]:
+            raise DefinitionError(f"{where}: models: {found['models']!r} is no directory of this machine")
+        found["models"] = _from(file, found["models"])
     return StoreConfig(**found, cache=config.get("cache"), modules=_modules(config.get("feeds"), where))
 
 

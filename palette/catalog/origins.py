@@ -1,0 +1,93 @@
+"""What a feature group is computed from, as its source says: tables, a function, a topic, a service."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple
+
+from palette.definitions import BatchSource, FeatureGroup, RPCSource, StreamSource
+
+__all__ = ["Origin", "origins", "same_table", "tables_of"]
+
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Origin(NamedTuple):
+    """A thing that rows come from: its kind (``table``, ``function``, ``topic``, ``service``) and its name."""
+
+    kind: str
+    name: str
+
+
+def origins(group: FeatureGroup) -> tuple[list[Origin], str | None]:
+    """Return what a group is computed from, and why that may not be all, or None.
+
+    Examples
+    --------
+    >>> from palette.definitions import Feature
+    >>> source = BatchSource(sql="SELECT * FROM orders JOIN geo.places USING (r_id)")
+    >>> found, missing = origins(FeatureGroup("g", entity="e", features=[Feature("x", "int")], source=source))
+    >>> [origin.name for origin in found], missing
+    (['geo.places', 'orders'], None)
+    """
+    source = group.source
+    if isinstance(source, BatchSource) and source.sql is not None:
+        try:
+            return [Origin("table", name) for name in tables_of(source.sql)], None
+        except ValueError as error:
+            return [], f"the tables that {group.full_name} reads are not known: {error}"
+    if isinstance(source, BatchSource):
+        missing = f"the tables that {group.full_name} reads are not known: a function reads them"
+        return [Origin("function", str(source.function))], missing
+    if isinstance(source, StreamSource):
+        return [Origin("topic", source.topic)], None
+    return ([Origin("service", source.url)] if isinstance(source, RPCSource) else []), None
+
+
+@functools.lru_cache(4096)
+def tables_of(sql: str) -> tuple[str, ...]:
+    """Return the tables that a Spark SQL query reads, in lower case and order; not those that it names itself.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be told: the query is not understood, or there is no sqlglot to read it.
+
+    Examples
+    --------
+    >>> tables_of("WITH late AS (SELECT * FROM DB.orders) SELECT * FROM late JOIN delta.`/data/places`")
+    ('db.orders', 'delta.`/data/places`')
+    """
+    try:
+        import sqlglot
+        from sqlglot import exp
+        from sqlglot.optimizer.scope import traverse_scope
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}: pip install 'palette-features[catalog]'") from error
+    try:
+        trees = sqlglot.parse(sql, read="spark")
+        if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+            raise ValueError("its SQL is no query that sqlglot understands")
+        read = [source for scope in traverse_scope(trees[0]) for source in scope.sources.values()]
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        raise ValueError("its SQL is not understood by sqlglot") from error
+    tables = [one for one in read if isinstance(one, exp.Table) and isinstance(one.this, exp.Identifier)]
+    return tuple(sorted({".".join(_part(part.name) for part in table.parts) for table in tables}))
+
+
+def same_table(one: str, other: str) -> bool:
+    """Tell whether two texts name one table; case and backticks do not matter.
+
+    Examples
+    --------
+    >>> same_table("DB.Orders", "db.`orders`")
+    True
+    """
+    return one.replace("`", "").casefold() == other.replace("`", "").casefold()
+
+
+def _part(name: str) -> str:
+    # Spark's names have no case; those of files have.
+    name = name if "/" in name else name.lower()
+    return name if PLAIN.fullmatch(name) else "`" + name.replace("`", "``") + "`"
