@@ -120,10 +120,10 @@ def test_what_is_called_alike_needs_its_kind(world):
     ("name", "message"),
     [
         ("restaurant:history:prap", "did you mean 'prep'"),
-        ("restaurant:histori", "did you mean 'restaurant:history'"),
-        ("eto", "did you mean 'eta'"),
+        ("restaurant:historyy", "did you mean 'restaurant:history'"),
+        ("etaa", "did you mean 'eta'"),
         ("db.order", "did you mean 'db.orders'"),
-        ("model:eto", "did you mean 'eta'"),
+        ("model:etaa", "did you mean 'eta'"),
         ("table:place", "no source reads 'place'; did you mean 'places'"),
         ("", "ENTITY:GROUP:FEATURE"),
     ],
