@@ -96,27 +96,23 @@ def missing(
     return [Interval(start + place * chunk, min(start + (place + 1) * chunk, to)) for place in range(count)]
 
 
-def advanced(watermark: dt.datetime | None, done: Interval, *, first: bool) -> dt.datetime | None:
-    """Return the watermark after an interval was computed; what lies before it must have no gap.
+def advanced(watermark: dt.datetime | None, done: Interval) -> dt.datetime:
+    """Return the watermark after an interval was computed: there is no gap before it.
 
-    Parameters
-    ----------
-    first : bool
-        Whether a watermark may begin with this interval, if there is none: what the first run is told to leave out
-        before its start is left out on purpose.
+    What the first run of all is told to leave out before its start is left out on purpose.
 
     Examples
     --------
     >>> early, middle, late = (dt.datetime(2026, 1, day) for day in (1, 2, 3))
-    >>> advanced(middle, Interval(early, late), first=False) == late
+    >>> advanced(middle, Interval(early, late)) == late
     True
-    >>> advanced(early, Interval(middle, late), first=False) == early
-    True
-    >>> advanced(late, Interval(early, middle), first=False) == late
+    >>> advanced(early, Interval(middle, late)) == middle
+    False
+    >>> advanced(late, Interval(early, middle)) == late
     True
     """
     if watermark is None:
-        return done.end if first else None
+        return done.end
     if done.start is not None and done.start > watermark:
         return watermark
     return max(watermark, done.end)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["Files", "Unreadable", "newest_version", "read_log"]
+__all__ = ["Files", "Unreadable", "fresh_files", "newest_version", "read_log"]
 
 COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.\d{10})?\.parquet")
@@ -80,6 +80,29 @@ def read_log(table: str, version: int) -> Files:
     return Files(paths, metadata["schemaString"], metadata["id"])
 
 
+def fresh_files(table: str, since: int, version: int) -> list[str]:
+    """Return those files of a version that hold rows which commits after version ``since`` have written.
+
+    Files into which older ones were only moved together (OPTIMIZE) are not among them.
+
+    Raises
+    ------
+    Unreadable
+        If the log does not tell any more.
+    """
+    fresh: dict[tuple[str, ...], str] = {}
+    for commit in range(since + 1, version + 1):
+        actions = list(_commit(os.path.join(table, "_delta_log"), commit))
+        removed = {_identity(action["remove"]) for action in actions if action.get("remove")}
+        renewed = not removed.isdisjoint(fresh)
+        for gone in removed:
+            fresh.pop(gone, None)
+        for action in actions:
+            if (file := action.get("add")) and (file.get("dataChange", True) or renewed):
+                fresh[_identity(file)] = file["path"]
+    return sorted(_local(table, path) for path in fresh.values())
+
+
 def _identity(file: dict[str, Any]) -> tuple[str, ...]:
     # One commit may replace a file by itself with a deletion vector; the two are different files to the protocol.
     vector = file.get("deletionVector") or {}
@@ -118,13 +141,17 @@ def _actions(log: str, version: int) -> Iterator[dict[str, Any]]:
         start = last + 1
         yield from _checkpoint([os.path.join(log, name) for at, name in checkpoints if at == last])
     for commit in range(start, version + 1):
-        path = os.path.join(log, f"{commit:020}.json")
-        if not os.path.exists(path):
-            raise Unreadable(f"commit {commit} is not in the log")
-        with open(path, encoding="utf-8") as lines:
-            for line in lines:
-                if line.strip():
-                    yield json.loads(line)
+        yield from _commit(log, commit)
+
+
+def _commit(log: str, commit: int) -> Iterator[dict[str, Any]]:
+    path = os.path.join(log, f"{commit:020}.json")
+    if not os.path.exists(path):
+        raise Unreadable(f"commit {commit} is not in the log")
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
 
 
 def _checkpoint(paths: list[str]) -> Iterator[dict[str, Any]]:

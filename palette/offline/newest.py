@@ -10,11 +10,11 @@ from palette.offline.checks import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["arrow_rows"]
+__all__ = ["arrow_rows", "columns_of"]
 
 # What palette.online.table takes for the event time of a static row.
 STATIC = 1 << 62
@@ -25,6 +25,11 @@ def arrow_rows(rows: DataFrame, entity: Entity, group: FeatureGroup) -> pa.Table
 
     Features that the table does not have yet are null.
     """
+    return rows.select(*columns_of(rows, entity, group)).toArrow()
+
+
+def columns_of(rows: DataFrame, entity: Entity, group: FeatureGroup) -> list[Column]:
+    """Return the columns that :func:`arrow_rows` has."""
     event = F.lit(STATIC) if group.timestamp is None else F.unix_micros(quoted(group.timestamp))
     created = F.lit(None).cast("bigint") if group.created is None else F.unix_micros(quoted(group.created))
     present = set(rows.columns)
@@ -33,4 +38,4 @@ def arrow_rows(rows: DataFrame, entity: Entity, group: FeatureGroup) -> pa.Table
         for feature in group.features
     ]
     keys = [quoted(column) for column in entity.keys]
-    return rows.select(*keys, event.alias("__event"), created.alias("__created"), *features).toArrow()
+    return [*keys, event.alias("__event"), created.alias("__created"), *features]

@@ -39,6 +39,15 @@ class Shelf:
 class CodedStore(RemoteReader):
     """A remote store of bytes, which keeps a note of every schema in which it holds rows."""
 
+    @property
+    def place(self) -> str:
+        """What tells this store from others, without passwords."""
+        return repr(self)
+
+    def holds(self, group: str) -> bool:
+        """Tell whether rows of a group, as it is defined now, were put here, and not everything was lost since."""
+        return self._note(group, self._shelf(group).schema.fingerprint) is not None
+
     def _shelf(self, group: str) -> Shelf:
         found = self._shelves().get(group)
         if found is None:

@@ -83,6 +83,11 @@ class NearCache(RemoteReader):
         return f"NearCache({self._store!r}, size={self._size}, ttl={self._ttl})"
 
     @property
+    def behind(self) -> RemoteReader:
+        """The store before which the cache stands."""
+        return self._store
+
+    @property
     def counts(self) -> CacheCounts:
         """Hits and misses so far, and the rows now held."""
         return CacheCounts(self._hits, self._misses, len(self._rows))

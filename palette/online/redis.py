@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import weakref
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from palette.definitions import FeatureGroup
@@ -91,6 +91,18 @@ class RedisStore(CodedStore):
         self._clients = weakref.WeakKeyDictionary()
         self._redis, _ = library()
         self._ways: dict[str, tuple[bytes, bytes, Shelf]] = {}
+        options = {"prefix": prefix, "timeout": timeout, "expire_after": expire_after}
+        self._arguments: tuple[str, dict[str, Any]] = (url, options)
+
+    @property
+    def place(self) -> str:
+        """What tells this store from others, without passwords."""
+        return f"{self._address.shown} {self._address.database} {self._prefix.decode()}"
+
+    def opener(self) -> Callable[[Definitions], RedisStore]:
+        """Return what opens this store in another process; a password is in it only if it was in the URL."""
+        url, options = self._arguments
+        return lambda definitions: RedisStore(url, definitions, max_connections=1, **options)
 
     def __repr__(self) -> str:
         return f"RedisStore({self._address.shown!r})"

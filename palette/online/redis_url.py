@@ -31,6 +31,8 @@ class Address:
         The URL without user, password and options: what errors may say.
     cluster : bool
         Whether it is one node of a cluster.
+    database : int
+        The number of the database.
 
     Raises
     ------
@@ -51,7 +53,7 @@ class Address:
         self.cluster = parts.scheme.endswith("+cluster")
         self._url = url.replace("+cluster://", "://", 1)
         library()
-        self._options()
+        self.database = int(self._options().get("db") or 0)
 
     def _options(self, module: str = "redis.connection") -> dict[str, Any]:
         """Return what the URL says as keyword arguments of a connection pool of redis-py."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,15 +174,22 @@ class Snapshot(OnlineReader):
 def from_arrow(entity: Entity, group: FeatureGroup, rows: pa.Table) -> GroupTable:
     """Return a table from Arrow columns: keys, ``__event`` and ``__created`` in microseconds, features."""
     table = GroupTable(entity, group)
+    table.put(packed_rows(entity, group, rows))
+    return table
+
+
+def packed_rows(
+    entity: Entity, group: FeatureGroup, rows: pa.Table | pa.RecordBatch
+) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Return (key, packed row) of the Arrow columns that :func:`from_arrow` takes."""
     names = [*entity.keys, EVENT, CREATED, *(feature.name for feature in group.features)]
     columns = [_plain(rows.column(name)) for name in names]
     width = len(entity.keys)
     keys = columns[0] if width == 1 else list(zip(*columns[:width], strict=True))
-    table.put(zip(keys, zip(*columns[width:], strict=True), strict=True))
-    return table
+    return zip(keys, zip(*columns[width:], strict=True), strict=True)
 
 
-def _plain(column: pa.ChunkedArray) -> list[Any]:
+def _plain(column: pa.ChunkedArray | pa.Array) -> list[Any]:
     """Return plain Python values: timestamps as naive UTC datetimes."""
     import pyarrow as pa
 

@@ -37,7 +37,7 @@ def test_intervals_follow_one_another(watermark, to, start, lookback, chunk):
     assert all(one.start < one.end for one in found)
     assert chunk is None or all(one.end - one.start <= chunk for one in found)
     for one in found:
-        watermark = advanced(watermark, one, first=False)
+        watermark = advanced(watermark, one)
     assert watermark >= to or begin > found[0].start or start is not None
 
 
@@ -80,12 +80,11 @@ def test_refused(arguments, message):
 
 def test_watermark_has_no_gap_behind_it():
     chunk = Interval(JUNE, JUNE + DAY)
-    assert advanced(None, chunk, first=True) == JUNE + DAY
-    assert advanced(None, chunk, first=False) is None
-    assert advanced(JUNE, chunk, first=False) == JUNE + DAY
-    assert advanced(JUNE - DAY, chunk, first=False) == JUNE - DAY
-    assert advanced(JUNE + 2 * DAY, chunk, first=False) == JUNE + 2 * DAY
-    assert advanced(JUNE - DAY, Interval(None, JUNE), first=False) == JUNE
+    assert advanced(None, chunk) == JUNE + DAY
+    assert advanced(JUNE, chunk) == JUNE + DAY
+    assert advanced(JUNE - DAY, chunk) == JUNE - DAY
+    assert advanced(JUNE + 2 * DAY, chunk) == JUNE + 2 * DAY
+    assert advanced(JUNE - DAY, Interval(None, JUNE)) == JUNE
 
 
 def test_chunk_as_text():

@@ -1,0 +1,90 @@
+"""Rows into an online store: by the workers where it can be reached from them, else by this process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql.utils import is_remote
+
+import dsl
+import palette
+from palette.offline.newest import columns_of
+from palette.online.snapshot import packed_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from palette.definitions import Entity, FeatureGroup
+
+__all__ = ["fill_online"]
+
+BATCH = 65_536
+_sent: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGroup) -> int:
+    """Put rows, one a key, into an online store; never an older one over a newer one.
+
+    Parameters
+    ----------
+    online : OnlineReader
+        One with an ``opener`` (Redis) is opened and filled by each task; another one by this process, in batches.
+
+    Returns
+    -------
+    int
+        How many rows took their place. A task that Spark repeats counts only what was left to do.
+    """
+    store = getattr(online, "behind", online)
+    wanted = rows.select(*columns_of(rows, entity, group))
+    if not hasattr(store, "opener"):
+        table = online.table(group.full_name)
+        batches = wanted.toArrow().to_batches(max_chunksize=BATCH)
+        return sum(table.put(packed_rows(entity, group, batch), settled=True) for batch in batches)
+    _ship(rows.sparkSession)
+    filled = wanted.mapInArrow(_filler(store.opener(), entity, group), "taken bigint")
+    taken = filled.agg(F.sum("taken")).first()[0]
+    if store is not online:
+        online.clear()
+    return int(taken or 0)
+
+
+def _filler(
+    opened: Callable[[Any], Any], entity: Entity, group: FeatureGroup
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return what a task runs: it opens the store, and puts its batches as they come."""
+
+    def fill(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        store = opened({group.full_name: (entity, group)}.__getitem__)
+        try:
+            taken = [store.put(group.full_name, packed_rows(entity, group, batch), settled=True) for batch in batches]
+        finally:
+            store.close()
+        yield pa.RecordBatch.from_pydict({"taken": pa.array([sum(taken)], pa.int64())})
+
+    return fill
+
+
+def _ship(spark: SparkSession) -> None:
+    """Send this library to workers that are elsewhere, once a session."""
+    local = not is_remote() and spark.conf.get("spark.master", "").split("[")[0] == "local"
+    home = Path(str(palette.__file__)).parent
+    # In a zip it came with spark-submit, and the workers have it.
+    if local or spark in _sent or not home.is_dir():
+        return
+    place = Path(tempfile.mkdtemp(prefix="palette-workers-")) / "palette_workers.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for package in (home, Path(str(dsl.__file__)).parent):
+            for file in sorted(package.rglob("*")):
+                if file.is_file() and "__pycache__" not in file.parts:
+                    archive.write(file, os.path.join(package.name, file.relative_to(package)))
+    spark.addArtifacts(str(place), pyfile=True)
+    _sent.add(spark)
