@@ -28,7 +28,7 @@ class MemoryStore(OnlineReader):
 
     Examples
     --------
-    >>> from palette.definitions import Feature
+    >>> from palette.definitions import Entity, Feature, FeatureGroup
     >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
     >>> store = MemoryStore({"restaurant:menu": (Entity("restaurant", keys={"id": "string"}), menu)}.__getitem__)
     >>> store.write(menu, [{"id": "r1", "dishes": 40}])

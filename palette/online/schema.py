@@ -31,7 +31,7 @@ class Schema:
 
     Examples
     --------
-    >>> from palette.definitions import Feature
+    >>> from palette.definitions import Entity, Feature, FeatureGroup
     >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
     >>> schema = Schema.of(Entity("restaurant", keys={"id": "string"}), menu)
     >>> schema.text
