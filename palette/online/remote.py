@@ -249,7 +249,6 @@ def fill(store: RemoteReader | MemoryStore, snapshot: Snapshot) -> int:
     --------
     >>> from palette.definitions import Entity, Feature, FeatureGroup
     >>> from palette.online import MemoryStore, Snapshot
-    >>> from palette.online import MemoryStore, Snapshot
     >>> menu = FeatureGroup("menu", entity="r", features=[Feature("dishes", "bigint")])
     >>> here, there = (MemoryStore({"r:menu": (Entity("r", keys={"id": "string"}), menu)}.__getitem__) for _ in "12")
     >>> here.write(menu, [{"id": "r1", "dishes": 40}])
