@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.ml import Model
@@ -13,6 +13,7 @@ from dsl.saving import SavedStage
 from palette.errors import SchemaError
 from palette.params import ScoresRows
 from palette.pipeline.columns import with_outputs
+from palette.pipeline.deployment import deploy
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.scoring import local_plan, spark_step
 from palette.serving.bundle import write_bundle
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+    from palette.pipeline.deployment import Deployment
     from palette.serving.steps import Plan
     from palette.store import FeatureStore
 
@@ -187,6 +189,44 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         plan = local_plan(self, refuse)
         tested = self.getSelfTest() if self_test else ""
         write_bundle(plan, path, SelfTest.from_json(json.loads(tested)) if tested else None)
+
+    def deploy(
+        self,
+        name: str,
+        *,
+        store: FeatureStore | str | None = None,
+        stage: str = "shadow",
+        training: DataFrame | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Deployment:
+        """Write the bundle into the store's model directory, and a new version of the model into the catalog.
+
+        Parameters
+        ----------
+        name : str
+            What the model is called: letters, digits, ``_``, ``-``, ``.``; at most 64.
+        store : FeatureStore or str, optional
+            Where; by default the model's own store.
+        stage : {"shadow", "production"}
+            In production it takes the place of the version there, which is retired.
+        training : DataFrame, optional
+            The basis that was given to ``fit``; its statistics are taken in one pass, and kept in the catalog.
+        details : dict, optional
+            What else is to be known of this version, as JSON holds it.
+
+        Returns
+        -------
+        Deployment
+            With the version, where the bundle is, and the features used with their importances.
+
+        Raises
+        ------
+        DefinitionError
+            If the name, the stage or the details cannot be taken; nothing is written.
+        SchemaError
+            If a stage has no local form; it is named, and nothing is written.
+        """
+        return deploy(self, name, store=store, stage=stage, training=training, details=details)
 
     def write(self) -> PipelineWriter:
         """Return a writer; saving also keeps the pinned table versions from ``vacuum``."""
