@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from palette.catalog import Changes, Filters, Found, SqlCatalog
+    from palette.feeds.summary import Materialized, Progress
     from palette.offline import DeltaTables, Lookup
 
 __all__ = ["FeatureStore"]
@@ -50,6 +51,8 @@ class FeatureStore(ModelDoors):
         self.models_directory = os.path.join(directory, "models")
         self.catalog = _catalog(directory)
         self.online: OnlineReader = MemoryStore(self.definitions)
+        # From where functions of batch sources may be imported.
+        self.modules: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
@@ -70,7 +73,7 @@ class FeatureStore(ModelDoors):
             online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
             :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
             variable ``PALETTE_REDIS_PASSWORD``; ``cache``, the arguments of a :class:`palette.online.NearCache`
-            before it.
+            before it; ``feeds: {modules: [my_features]}``, from where functions of batch sources may be imported.
 
         Raises
         ------
@@ -88,6 +91,7 @@ class FeatureStore(ModelDoors):
             store.models_directory = config.models
         if config.online is not None:
             store.online = open_online(config.online, store.definitions, cache=config.cache)
+        store.modules = config.modules
         return store
 
     @classmethod
@@ -436,19 +440,58 @@ class FeatureStore(ModelDoors):
             known = [self.group(group) for group in groups]
         return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
 
-    def materialize(self, group: str | FeatureGroup, to: dt.datetime | None = None) -> int:
-        """Put the newest offline rows up to ``to`` (default now) into the online store.
+    def materialize(
+        self,
+        group: str | FeatureGroup,
+        to: dt.datetime | None = None,
+        *,
+        start: dt.datetime | None = None,
+        chunk: str | dt.timedelta | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[Progress], Any] | None = None,
+    ) -> Materialized:
+        """Bring a group up to date: compute what is missing from its batch source, and put the newest rows online.
 
-        An older row never replaces a newer one.
+        Without a batch source the offline rows, as they were written, go online. An older row never replaces a newer
+        one there, and rows after ``to`` do not go yet.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        to : datetime, optional
+            Up to which event time; naive is UTC; default now.
+        start : datetime, optional
+            After which event time to compute, even what was computed before: a backfill. By default from where the
+            last run ended, less the source's lookback. A backfill that was broken off goes on when it is repeated.
+        chunk : str or timedelta, optional
+            Computes and writes in steps of this length, ``"1d"``.
+        everything : bool
+            Puts the newest row of every key online, not only what was written since the last time.
+        dry_run : bool
+            Only tells what would be done.
+        progress : callable, optional
+            Is told each step when it begins.
 
         Returns
         -------
-        int
-            How many rows took their place.
+        Materialized
+            What was done.
+
+        Raises
+        ------
+        LockedError
+            If another run works on this group.
+        PlanError, DefinitionError, SchemaError, DataError
+            If the source cannot be computed like this, or gives rows that the group cannot hold.
         """
+        from palette.feeds.materialize import Stores, materialize
+
         found = self.group(group)
-        newest = self._newest(found, to or dt.datetime.now(dt.UTC), "event")
-        return self.online.table(found.full_name).put(newest, settled=True)
+        stores = Stores(_spark(), self.catalog, self.tables, self.online, self.modules)
+        how: dict[str, Any] = {"everything": everything, "dry_run": dry_run, "progress": progress}
+        return materialize(stores, self.entity(found.entity), found, start=start, to=to, chunk=chunk, **how)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
         from palette.offline.newest import arrow_rows

@@ -81,9 +81,9 @@ def test_snapshot_and_materialize_hold_what_the_rule_picks(spark, store):
     assert early.read(keys, now=T0)["thing:one"][0]["v"] == 1.0
     assert late.read(keys, now=T0 + HOUR, status=True)["thing:one"][0]["v__status"] == "null"
     assert late.read(keys, now=T0 + 4 * HOUR, status=True)["thing:one"][0]["w__status"] == "expired"
-    assert store.materialize(ONE, to=T0) == 2
+    assert store.materialize(ONE, to=T0).rows_dispersed == 2
     assert store.online.read(keys, now=T0)["thing:one"][0]["v"] == 1.0
-    assert store.materialize("thing:one") == 2
+    assert store.materialize("thing:one").rows_dispersed == 2
     assert store.online.read(keys, now=T0 + HOUR)["thing:one"][0]["w"] == 11
 
 

@@ -64,15 +64,16 @@ class DeltaTables:
                     f"since tables are called <entity>__<group>: rename {group.entity!r}, or use a store of files"
                 )
             return f"{self.root.removeprefix(METASTORE)}.{group.entity}__{group.name}"
-        return f"delta.{_quoted(self._path(group))}"
+        return f"delta.{_quoted(self.path(group))}"
 
-    def _path(self, group: FeatureGroup) -> str:
+    def path(self, group: FeatureGroup) -> str:
+        """Return where the table of a group is; in a metastore that does not tell."""
         return f"{self.root}/{group.entity}/{group.name}"
 
     def version(self, spark: SparkSession, group: FeatureGroup) -> int | None:
         """Return the newest version of a group's table; None if nothing was written yet."""
         # Looking at the log's file names first: asking Spark costs a tenth of a second a table.
-        if (newest := newest_version(self._path(group))) is not None:
+        if (newest := newest_version(self.path(group))) is not None:
             return newest
         history = self._history(spark, group, limit=1)
         return history[0][0] if history else None
@@ -147,7 +148,7 @@ class DeltaTables:
         if self.root.startswith(METASTORE):
             writer.saveAsTable(self.identifier(group))
         else:
-            writer.save(self._path(group))
+            writer.save(self.path(group))
 
     def _added(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> dict[str, str]:
         """Return new columns, with their types; refuse a table whose columns are otherwise not the declared ones.
@@ -155,7 +156,7 @@ class DeltaTables:
         Their columns are added by the write itself, so that a write that fails leaves the table as it was.
         """
         wanted = stored_types(entity, group)
-        for field in self._load(spark, group, None).schema:
+        for field in self.load(spark, group, None).schema:
             found = field.dataType.simpleString()
             if field.name not in wanted:
                 raise SchemaError(
@@ -184,7 +185,7 @@ class DeltaTables:
         version = self.resolve(spark, group, version)
         with contextlib.suppress(Unreadable):
             self.files(group, version)
-        table = self._load(spark, group, version)
+        table = self.load(spark, group, version)
         columns = readable(table.schema, entity, group, version)
         return table.select(*(converted(table.schema[name], dtype) for name, dtype in columns.items()))
 
@@ -198,7 +199,7 @@ class DeltaTables:
         DataError
             If they were vacuumed.
         """
-        files = read_log(self._path(group), version)
+        files = read_log(self.path(group), version)
         if gone := sum(not os.path.exists(path) for path in files.paths):
             raise DataError(
                 f"{group.full_name}: version {version} cannot be read any more, {gone} of its {len(files.paths)} files "
@@ -236,13 +237,14 @@ class DeltaTables:
             raise DataError(f"{group.full_name}: there is no version {version} (the newest is {newest})")
         return newest if version is None else version
 
-    def _load(self, spark: SparkSession, group: FeatureGroup, version: int | None) -> DataFrame:
+    def load(self, spark: SparkSession, group: FeatureGroup, version: int | None) -> DataFrame:
+        """Return the table of a group as it is stored, of a version or the newest."""
         reader = spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
         if self.root.startswith(METASTORE):
             return reader.table(self.identifier(group))
-        return reader.load(self._path(group))
+        return reader.load(self.path(group))
 
     def latest(
         self,

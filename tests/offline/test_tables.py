@@ -273,7 +273,7 @@ def test_log_is_read_as_delta_reads_it(spark: SparkSession, tables: DeltaTables)
         tables.write(SHOP, PLAIN, rows(spark, ("a", place % 3, NOON, float(place), "p")), mode)
     assert list(Path(tables.root).rglob("*.checkpoint*.parquet"))
     for version in (0, 4, 9, 10, 12):
-        files = tables._load(spark, PLAIN, version).inputFiles()
+        files = tables.load(spark, PLAIN, version).inputFiles()
         assert sorted(Path(file.removeprefix("file:")) for file in files) == [
             Path(path) for path in tables.files(PLAIN, version).paths
         ]

@@ -1,0 +1,118 @@
+"""From the Delta table into the online store: what commits have added since the last time.
+
+What went online is known by the table's version, not by an event time, so rows that come late go online as well.
+Rows of an event time that has not come yet are left out, and are looked for again the next time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import functions as F
+
+from palette.catalog.feeds import Dispersal
+from palette.feeds.filling import fill_online
+from palette.offline.changes import rows_since
+from palette.offline.checks import quoted
+from palette.offline.history import latest
+from palette.offline.times import to_micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from palette.catalog import SqlCatalog
+    from palette.definitions import Entity, FeatureGroup
+    from palette.offline import DeltaTables
+
+__all__ = ["Planned", "disperse", "planned"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to go online.
+
+    Parameters
+    ----------
+    version : int
+        Of the table.
+    identity : str
+        Of the table.
+    since : Dispersal, optional
+        What is online already; None: everything is to go.
+    place : str, optional
+        Under what name the catalog keeps it; None where the store is of this process and is lost with it.
+    """
+
+    version: int
+    identity: str
+    since: Dispersal | None
+    place: str | None
+
+
+def planned(
+    spark: SparkSession,
+    catalog: SqlCatalog,
+    tables: DeltaTables,
+    online: Any,
+    group: FeatureGroup,
+    *,
+    everything: bool = False,
+) -> Planned:
+    """Tell what is to go online.
+
+    Everything, if the catalog does not know up to which version this store was filled, if it was filled from another
+    table of the same name, or if the store has lost it.
+    """
+    version = tables.resolve(spark, group)
+    identity = tables.identity(spark, group, version)
+    store = getattr(online, "behind", online)
+    place: str | None = getattr(store, "place", None)
+    since = None if place is None else catalog.dispersal(group.full_name, place)
+    if since is not None and (
+        everything or since.identity != identity or since.version > version or not store.holds(group.full_name)
+    ):
+        since = None
+    return Planned(version, identity, since, place)
+
+
+def disperse(
+    spark: SparkSession,
+    catalog: SqlCatalog,
+    tables: DeltaTables,
+    online: Any,
+    entity: Entity,
+    group: FeatureGroup,
+    plan: Planned,
+    at: dt.datetime,
+) -> int:
+    """Put the newest rows up to a moment online, and record it; return how many took their place."""
+    since = plan.since
+    if since is not None and since.version == plan.version and since.left_from is None:
+        return 0
+    rows = _rows(spark, tables, entity, group, plan)
+    taken = fill_online(online, latest(rows, entity, group, "event", to_micros(at)), entity, group)
+    if plan.place is not None:
+        left_out = group.timestamp is not None and not rows.filter(_after(group.timestamp, at)).isEmpty()
+        left = at if left_out else None
+        catalog.set_dispersal(group.full_name, plan.place, Dispersal(plan.identity, plan.version, left))
+    return taken
+
+
+def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup, plan: Planned) -> DataFrame:
+    whole = tables.read(spark, entity, group, plan.version)
+    if plan.since is None:
+        return whole
+    try:
+        rows = rows_since(tables, spark, entity, group, plan.since.version, plan.version)
+    except AnalysisException:
+        return whole  # the log goes back no further
+    if plan.since.left_from is not None and group.timestamp is not None:
+        rows = rows.unionByName(whole.filter(_after(group.timestamp, plan.since.left_from)))
+    return rows
+
+
+def _after(timestamp: str, moment: dt.datetime) -> Column:
+    return quoted(timestamp) > F.timestamp_micros(F.lit(to_micros(moment)))

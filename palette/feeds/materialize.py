@@ -1,0 +1,217 @@
+"""A feature group brought up to date: computed from its source, written to Delta, dispersed to the online store.
+
+Each chunk is written by a merge that can be repeated, and then the watermark goes on: a run that is killed at any
+moment is repeated, and gives the same table. What goes online is known by the table's version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from palette.definitions import BatchSource
+from palette.definitions.types import utc
+from palette.errors import CatalogError, PlanError
+from palette.feeds.dispersal import disperse, planned
+from palette.feeds.intervals import Interval, advanced, missing, span
+from palette.feeds.sources import rows_of
+from palette.feeds.summary import Materialized, Progress
+from palette.offline.changes import Counts, counts
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from palette.catalog import SqlCatalog
+    from palette.catalog.feeds import Lease
+    from palette.definitions import Entity, FeatureGroup
+    from palette.offline import DeltaTables
+
+__all__ = ["OFFLINE", "Stores", "materialize"]
+
+# The watermark up to which a group was computed.
+OFFLINE = "offline"
+KIND = "materialize"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What a feed reads and fills.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    catalog, tables, online
+        Of the feature store.
+    modules : tuple of str
+        From where functions of sources may be imported.
+    """
+
+    spark: SparkSession
+    catalog: SqlCatalog
+    tables: DeltaTables
+    online: Any
+    modules: tuple[str, ...] = ()
+
+
+def materialize(
+    stores: Stores,
+    entity: Entity,
+    group: FeatureGroup,
+    *,
+    start: dt.datetime | None = None,
+    to: dt.datetime | None = None,
+    chunk: str | dt.timedelta | None = None,
+    everything: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Progress], Any] | None = None,
+) -> Materialized:
+    """Bring a feature group up to date; see :meth:`palette.FeatureStore.materialize`.
+
+    Raises
+    ------
+    LockedError
+        If another run works on the group.
+    PlanError
+        If there is nothing that could be computed like this.
+    """
+    run = _Run(stores, entity, group, utc(to or dt.datetime.now(dt.UTC)), progress or (lambda _: None))
+    backfill = None if start is None else _backfill_name(group, utc(start), to)
+    if dry_run:
+        return run.dry(run.intervals(start, span(chunk), backfill), everything=everything)
+    # Refused before anything is recorded.
+    run.intervals(start, span(chunk), backfill)
+    with stores.catalog.lock(group.full_name) as lease, run.recorded():
+        run.compute(run.intervals(start, span(chunk), backfill), lease, backfill)
+        lease.check()
+        run.disperse(everything=everything)
+    return run.told
+
+
+@dataclass
+class _Run:
+    """One run over one group."""
+
+    stores: Stores
+    entity: Entity
+    group: FeatureGroup
+    to: dt.datetime
+    progress: Callable[[Progress], Any]
+    told: Materialized = field(init=False)
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        self.told = Materialized(self.group.full_name)
+
+    def intervals(
+        self, start: dt.datetime | None, chunk: dt.timedelta | None, backfill: str | None
+    ) -> tuple[Interval, ...]:
+        """Return what is to be computed; of a backfill that was broken off, what is left of it."""
+        source, name = self.group.source, self.group.full_name
+        if not isinstance(source, BatchSource) or self.group.timestamp is None:
+            if start is not None or chunk is not None:
+                what = "has no event time" if isinstance(source, BatchSource) else "has no batch source"
+                raise PlanError(f"{name} {what}: there are no intervals to compute, leave out start and chunk")
+            return (Interval(None, self.to),) if isinstance(source, BatchSource) else ()
+        if source.aggregates:
+            raise PlanError(
+                f"{name}: windowed aggregates cannot be materialized by a run yet: compute them with "
+                f"palette.feeds.aggregates, and write them with store.write(..., mode='merge')"
+            )
+        marks = self.stores.catalog.watermarks(name)
+        if self.stores.tables.version(self.stores.spark, self.group) is None:
+            marks = {}  # the table was deleted
+        found = missing(marks.get(OFFLINE), self.to, start=start, lookback=source.lookback, chunk=chunk)
+        done = marks.get(backfill) if backfill else None
+        return tuple(one for one in found if done is None or one.end > done)
+
+    def dry(self, intervals: tuple[Interval, ...], *, everything: bool) -> Materialized:
+        """Tell what would be done."""
+        self.told = replace(self.told, intervals=intervals, dry_run=True, watermark=self._watermark())
+        stores = self.stores
+        if stores.tables.version(stores.spark, self.group) is None:
+            return self.told
+        plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, self.group, everything=everything)
+        return replace(self.told, version=plan.version, since=plan.since and plan.since.version)
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Keep a row of the run in the catalog, whatever becomes of it."""
+        catalog, name = self.stores.catalog, self.group.full_name
+        catalog.end_lost_runs(name, KIND)  # we hold the lock: nobody runs them
+        number = catalog.start_run(name, KIND, details={"to": self.to.isoformat()})
+        try:
+            yield
+        except BaseException as error:
+            # The error that matters is this one, even where it cannot be recorded.
+            with contextlib.suppress(CatalogError):
+                fault = f"{type(error).__name__}: {error}"[:1000]
+                catalog.end_run(number, "failed", details=self.told.to_json() | {"error": fault})
+            raise
+        catalog.end_run(number, "done", details=self.told.to_json())
+        self.progress(Progress(name, "done", self.steps, self.steps))
+
+    def compute(self, intervals: tuple[Interval, ...], lease: Lease, backfill: str | None) -> None:
+        """Write interval by interval, each with its watermark."""
+        stores, group, source = self.stores, self.group, self.group.source
+        before = stores.tables.version(stores.spark, group)
+        if before is None:
+            stores.catalog.forget_watermark(group.full_name, OFFLINE)  # of a table that was deleted
+        self.steps = len(intervals) + 1
+        began = time.perf_counter()
+        for step, interval in enumerate(intervals):
+            assert isinstance(source, BatchSource)
+            self.progress(Progress(group.full_name, "compute", step, self.steps, interval))
+            rows = rows_of(stores.spark, group, source, interval, stores.modules)
+            lease.check()
+            version = stores.tables.write(self.entity, group, rows, mode="merge")
+            lease.check()
+            stores.catalog.set_watermark(group.full_name, OFFLINE, advanced(self._watermark(), interval))
+            if backfill is not None:
+                stores.catalog.set_watermark(group.full_name, backfill, interval.end)
+            # Where nothing changes there is no commit that could tell.
+            found = Counts(rows.count(), 0) if version == before else self._counts(version)
+            before = version
+            self.told = replace(
+                self.told,
+                intervals=intervals[: step + 1],
+                rows_computed=self.told.rows_computed + found.given,
+                rows_written=self.told.rows_written + found.written,
+                seconds={"compute": time.perf_counter() - began},
+            )
+        if backfill is not None:
+            stores.catalog.forget_watermark(group.full_name, backfill)
+        self.told = replace(self.told, watermark=self._watermark())
+
+    def disperse(self, *, everything: bool) -> None:
+        """Put online what is new."""
+        stores, group = self.stores, self.group
+        self.progress(Progress(group.full_name, "disperse", self.steps - 1, self.steps))
+        began = time.perf_counter()
+        plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, group, everything=everything)
+        taken = disperse(stores.spark, stores.catalog, stores.tables, stores.online, self.entity, group, plan, self.to)
+        self.told = replace(
+            self.told,
+            rows_dispersed=taken,
+            version=plan.version,
+            since=plan.since and plan.since.version,
+            seconds={**self.told.seconds, "disperse": time.perf_counter() - began},
+        )
+
+    def _counts(self, version: int) -> Counts:
+        return counts(self.stores.tables, self.stores.spark, self.group, version)
+
+    def _watermark(self) -> dt.datetime | None:
+        return self.stores.catalog.watermarks(self.group.full_name).get(OFFLINE)
+
+
+def _backfill_name(group: FeatureGroup, start: dt.datetime, to: dt.datetime | None) -> str:
+    """Name a backfill by its range and source: only the same one goes on where it was broken off."""
+    source = "" if group.source is None else group.source.model_dump_json()
+    text = f"{start.isoformat()} {'' if to is None else utc(to).isoformat()} {source}"
+    return f"backfill:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"

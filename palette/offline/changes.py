@@ -1,0 +1,75 @@
+"""What commits have added to a table since a version."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyspark.sql import functions as F
+
+from palette.offline.checks import converted, readable
+from palette.offline.log import Unreadable, fresh_files
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from palette.definitions import Entity, FeatureGroup
+    from palette.offline.tables import DeltaTables
+
+__all__ = ["Counts", "counts", "rows_since"]
+
+# Spark would take these in a path for a pattern.
+PATTERN = set("*?[]{}\\")
+
+
+def rows_since(
+    tables: DeltaTables, spark: SparkSession, entity: Entity, group: FeatureGroup, since: int, version: int
+) -> DataFrame:
+    """Return the rows of a version that are in files which commits after version ``since`` have added.
+
+    These are all rows written since, whatever their event times, and old rows that share a file with them.
+    """
+    table = tables.load(spark, group, version)
+    columns = readable(table.schema, entity, group, version)
+    try:
+        tables.files(group, version)
+        paths = fresh_files(tables.path(group), since, version)
+        found = _read(table, paths)
+    except Unreadable:
+        old = set(map(os.path.basename, tables.load(spark, group, since).inputFiles()))
+        found = _of_files(table, set(map(os.path.basename, table.inputFiles())) - old)
+    return found.select(*(converted(table.schema[name], dtype) for name, dtype in columns.items()))
+
+
+def _read(table: DataFrame, paths: list[str]) -> DataFrame:
+    if not paths:
+        return table.limit(0)
+    if any(PATTERN & set(path) for path in paths):
+        return _of_files(table, set(map(os.path.basename, paths)))
+    return table.sparkSession.read.schema(table.schema).parquet(*paths)
+
+
+def _of_files(table: DataFrame, names: set[str]) -> DataFrame:
+    # Names of files hold a random number each. The whole table is read.
+    return table.filter(F.col("_metadata.file_name").isin(*sorted(names))) if names else table.limit(0)
+
+
+class Counts(NamedTuple):
+    """Rows that a commit was given, and those that it wrote."""
+
+    given: int
+    written: int
+
+
+def counts(tables: DeltaTables, spark: SparkSession, group: FeatureGroup, version: int) -> Counts:
+    """Return what a commit tells about itself; zeros where it does not."""
+    history = spark.sql(f"DESCRIBE HISTORY {tables.identifier(group)} LIMIT 10")
+    row = history.filter(F.col("version") == version).select("operationMetrics").first()
+    told = {} if row is None or row[0] is None else dict(row[0])
+
+    def number(name: str) -> int:
+        return int(told.get(name, 0))
+
+    if "numSourceRows" in told:
+        return Counts(number("numSourceRows"), number("numTargetRowsInserted") + number("numTargetRowsUpdated"))
+    return Counts(number("numOutputRows"), number("numOutputRows"))

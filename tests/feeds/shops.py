@@ -1,0 +1,53 @@
+"""A store with a batch source over a table of events, for the tests of materialize."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
+
+JUNE = dt.datetime(2026, 6, 1)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+SHOP = Entity("shop", keys={"id": "string", "seat": "int"})
+SQL = "SELECT * FROM parquet.`{path}/rows` WHERE :end IS NOT NULL"
+WRITTEN = "id string, seat int, ts timestamp, x double, tags array<string>"
+GROUP = "shop:hourly"
+
+
+def group(source=None, **more):
+    features = [Feature("x", "double"), Feature("tags", "array<string>")]
+    return FeatureGroup("hourly", entity="shop", timestamp="ts", features=features, source=source, **more)
+
+
+def event(key, ts, x, tags=("a",)):
+    return (key, 1, ts.replace(tzinfo=dt.UTC), x, None if tags is None else list(tags))
+
+
+def add(spark, path, rows, mode="append"):
+    spark.createDataFrame(rows, WRITTEN).coalesce(1).write.mode(mode).parquet(f"{path}/rows")
+
+
+def store_of(path, redis=None, lookback=None, catalog=None, **more):
+    """Return a store in a directory, whose source is the files beside it."""
+    path.mkdir(exist_ok=True)
+    words = {"path": "store", "online": redis, "catalog": catalog}
+    (path / "palette.yaml").write_text("".join(f"{word}: {said}\n" for word, said in words.items() if said))
+    store = FeatureStore.from_config(path / "palette.yaml")
+    source = BatchSource(sql=SQL.format(path=path), lookback=lookback)
+    store.apply(SHOP, group(source, **more))
+    return store
+
+
+def offline(spark, store, name=GROUP):
+    """Return all rows of the table, sorted."""
+    _, found = store.definitions(name)
+    rows = store.tables.read(spark, store.entity("shop"), found).selectExpr(
+        "id", "seat", "unix_micros(ts)", "x", "tags"
+    )
+    return sorted((tuple(row) for row in rows.collect()), key=str)
+
+
+def online(store, keys, now=JUNE + 99 * DAY):
+    """Return what is read of shops by their names."""
+    rows = store.online.read({GROUP: [(key, 1) for key in keys]}, now=now)[GROUP]
+    return {key: (row["x"], row["ts"]) for key, row in zip(keys, rows, strict=True)}

@@ -1,0 +1,315 @@
+"""Materialize: Delta, watermark, lock, run, dispersal."""
+
+from __future__ import annotations
+
+import pytest
+
+from palette import Entity, Feature, FeatureGroup, FeatureStore
+from palette.definitions import Aggregate, BatchSource
+from palette.errors import DataError, LockedError, PlanError
+from palette.feeds.intervals import Interval
+from palette.feeds.materialize import OFFLINE
+from palette.online import NearCache
+from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, add, event, group, offline, online, store_of
+
+FIRST = [event("a", JUNE + HOUR, 1.0), event("a", JUNE + 2 * HOUR, 2.0, None), event("b", JUNE + HOUR, 3.0)]
+NEXT = [event("a", JUNE + DAY + HOUR, 4.0), event("c", JUNE + DAY + 2 * HOUR, 5.0, [])]
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    redis_server.client().flushall()
+    return redis_server.url
+
+
+@pytest.fixture(params=["memory", "lmdb", "redis"])
+def place(request, tmp_path):
+    if request.param == "redis":
+        return request.getfixturevalue("redis_url")
+    return None if request.param == "memory" else f"lmdb:{tmp_path}/online"
+
+
+def test_each_run_computes_what_is_missing(spark, tmp_path, place):
+    store = store_of(tmp_path, place)
+    add(spark, tmp_path, FIRST + NEXT)
+    told = store.materialize(GROUP, to=JUNE + DAY)
+    assert told.intervals == (Interval(None, JUNE + DAY),)
+    assert (told.rows_computed, told.rows_written, told.rows_dispersed, told.watermark) == (3, 3, 2, JUNE + DAY)
+    assert online(store, "abc") == {"a": (2.0, JUNE + 2 * HOUR), "b": (3.0, JUNE + HOUR), "c": (None, None)}
+    told = store.materialize(GROUP, to=JUNE + 2 * DAY)
+    assert told.intervals == (Interval(JUNE + DAY, JUNE + 2 * DAY),)
+    # Memory does not know what it held before.
+    taken = 3 if place is None else 2
+    assert (told.rows_computed, told.rows_written, told.rows_dispersed) == (2, 2, taken)
+    assert (told.version, told.since) == (1, None if place is None else 0)
+    assert online(store, "ac") == {"a": (4.0, JUNE + DAY + HOUR), "c": (5.0, JUNE + DAY + 2 * HOUR)}
+    assert store.online.read({GROUP: [("c", 1)]}, now=JUNE + 9 * DAY)[GROUP][0]["tags"] == []
+    again = store.materialize(GROUP, to=JUNE + 2 * DAY)
+    assert (again.intervals, again.rows_written, again.rows_dispersed) == ((), 0, 3 if place is None else 0)
+    assert len(offline(spark, store)) == 5
+    assert [run["status"] for run in store.catalog.runs(GROUP)] == ["done"] * 3
+    assert store.catalog.runs(GROUP)[1]["details"]["rows_written"] == 2
+
+
+def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
+    store, told = store_of(tmp_path), []
+    add(spark, tmp_path, FIRST + NEXT)
+
+    def watch(step):
+        told.append((step.phase, step.step, step.steps, store.catalog.watermarks(GROUP).get(OFFLINE)))
+
+    found = store.materialize(GROUP, to=JUNE + 2 * DAY, start=JUNE, chunk="1d", progress=watch)
+    assert found.rows_computed == 5
+    assert told == [
+        ("compute", 0, 3, None),
+        ("compute", 1, 3, JUNE + DAY),
+        ("disperse", 2, 3, JUNE + 2 * DAY),
+        ("done", 3, 3, JUNE + 2 * DAY),
+    ]
+    assert list(store.catalog.watermarks(GROUP)) == [OFFLINE]
+
+
+def test_rows_that_come_late_go_online_if_they_are_looked_for(spark, tmp_path, redis_url):
+    """By the lookback, or by a backfill; an event-time watermark of what is online would lose them."""
+    store = store_of(tmp_path, redis_url, lookback=6 * HOUR)
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, to=JUNE + DAY)
+    late = [event("late", JUNE + 20 * HOUR, 7.0), event("later", JUNE + 3 * HOUR, 8.0), event("a", JUNE, 0.5)]
+    add(spark, tmp_path, late)
+    told = store.materialize(GROUP, to=JUNE + 2 * DAY)
+    assert told.intervals == (Interval(JUNE + 18 * HOUR, JUNE + 2 * DAY),)
+    assert online(store, ["late", "later"]) == {"late": (7.0, JUNE + 20 * HOUR), "later": (None, None)}
+    told = store.materialize(GROUP, start=JUNE - HOUR, to=JUNE + DAY)
+    assert (told.rows_computed, told.rows_written) == (6, 2)
+    assert online(store, ["later", "a"]) == {"later": (8.0, JUNE + 3 * HOUR), "a": (2.0, JUNE + 2 * HOUR)}
+    assert store.catalog.watermarks(GROUP)[OFFLINE] == JUNE + 2 * DAY
+
+
+def test_corrected_rows_are_updated(spark, tmp_path, redis_url):
+    store = store_of(tmp_path, redis_url, lookback=DAY)
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, to=JUNE + DAY)
+    add(spark, tmp_path, [event("a", JUNE + 2 * HOUR, -9.0), *FIRST[:1], *FIRST[2:]], mode="overwrite")
+    told = store.materialize(GROUP, to=JUNE + DAY)
+    assert told.rows_written == 1
+    assert online(store, "ab") == {"a": (-9.0, JUNE + 2 * HOUR), "b": (3.0, JUNE + HOUR)}
+    assert len(offline(spark, store)) == 3
+
+
+def test_rows_of_the_future_wait(spark, tmp_path, redis_url):
+    """Written by hand, so they are in the table; each goes online when its time has come, though no commit adds it."""
+    store = store_of(tmp_path, redis_url)
+    rows = [event("a", JUNE, 1.0), event("a", JUNE + DAY, 2.0), event("b", JUNE + 2 * DAY, 3.0)]
+    store.write(GROUP, spark.createDataFrame(rows, "id string, seat int, ts timestamp, x double, tags array<string>"))
+    add(spark, tmp_path, [])
+    store.materialize(GROUP, to=JUNE)
+    assert online(store, "ab") == {"a": (1.0, JUNE), "b": (None, None)}
+    store.materialize(GROUP, to=JUNE + DAY)
+    assert online(store, "ab") == {"a": (2.0, JUNE + DAY), "b": (None, None)}
+    assert store.materialize(GROUP, to=JUNE + DAY + HOUR).rows_dispersed == 0
+    store.materialize(GROUP, to=JUNE + 3 * DAY)
+    assert online(store, "b") == {"b": (3.0, JUNE + 2 * DAY)}
+    assert store.catalog.dispersal(GROUP, store.online.place).left_from is None
+
+
+def test_store_that_lost_everything_is_filled_again(spark, tmp_path, redis_url, redis_server):
+    store = store_of(tmp_path, redis_url)
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, to=JUNE + DAY)
+    redis_server.client().flushall()
+    told = store.materialize(GROUP, to=JUNE + DAY)
+    assert (told.since, told.rows_dispersed) == (None, 2)
+    redis_server.client().delete(*redis_server.client().keys("palette:shop:*"))
+    assert store.materialize(GROUP, to=JUNE + DAY).rows_dispersed == 0  # it cannot be seen
+    assert store.materialize(GROUP, to=JUNE + DAY, everything=True).rows_dispersed == 2
+
+
+def test_cache_before_the_store_forgets_what_was_there(spark, tmp_path, redis_url):
+    store = store_of(tmp_path, redis_url)
+    store.online = NearCache(store.online, size=10, ttl=1000.0)
+    add(spark, tmp_path, FIRST)
+    assert online(store, "a") == {"a": (None, None)}
+    assert store.materialize(GROUP, to=JUNE + DAY).rows_dispersed == 2
+    assert online(store, "a") == {"a": (2.0, JUNE + 2 * HOUR)}
+    assert store.materialize(GROUP, to=JUNE + DAY).since == 0
+
+
+def test_new_feature_and_new_table_are_noticed(spark, tmp_path, redis_url):
+    import shutil
+
+    store = store_of(tmp_path, redis_url)
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, to=JUNE + DAY)
+    _, old = store.definitions(GROUP)
+    wider = [*old.features, Feature("y", "double")]
+    sql = f"SELECT *, x + 1 AS y FROM parquet.`{tmp_path}/rows`"
+    store.apply(FeatureGroup("hourly", "shop", wider, timestamp="ts", source=BatchSource(sql=sql)))
+    told = store.materialize(GROUP, start=JUNE, to=JUNE + DAY)
+    assert (told.rows_written, told.since) == (3, None)
+    assert store.online.read({GROUP: [("a", 1)]}, now=JUNE + DAY)[GROUP][0]["y"] == 3.0
+    shutil.rmtree(store.tables.path(old))
+    told = store.materialize(GROUP, to=JUNE + HOUR)
+    assert (told.rows_written, told.since, told.watermark) == (2, None, JUNE + HOUR)
+
+
+def test_compaction_is_no_reason_to_send_rows_again(spark, tmp_path, redis_url):
+    store = store_of(tmp_path, redis_url)
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, to=JUNE + DAY)
+    add(spark, tmp_path, NEXT)
+    store.materialize(GROUP, to=JUNE + 2 * DAY)
+    store.optimize(GROUP)
+    assert store.materialize(GROUP, to=JUNE + 2 * DAY).rows_dispersed == 0
+    # What was compacted before it went online goes.
+    add(spark, tmp_path, [event("d", JUNE + 2 * DAY + HOUR, 6.0)])
+    store.write(GROUP, spark.read.parquet(f"{tmp_path}/rows").filter("id = 'd'"))
+    store.optimize(GROUP)
+    store.materialize(GROUP, to=JUNE + 3 * DAY)
+    assert online(store, "d") == {"d": (6.0, JUNE + 2 * DAY + HOUR)}
+
+
+def contents(store):
+    with store.catalog.reading() as connection:
+        tables = ("runs", "watermarks", "locks", "dispersals")
+        return [connection.exec_driver_sql(f"SELECT * FROM {table}").all() for table in tables]
+
+
+def test_dry_run_changes_nothing(spark, tmp_path, redis_url, redis_server):
+    store = store_of(tmp_path, redis_url)
+    add(spark, tmp_path, FIRST)
+    before = contents(store)
+    told = store.materialize(GROUP, to=JUNE + DAY, dry_run=True)
+    assert (told.dry_run, told.intervals, told.version) == (True, (Interval(None, JUNE + DAY),), None)
+    _, found = store.definitions(GROUP)
+    assert store.tables.version(spark, found) is None
+    store.materialize(GROUP, to=JUNE + DAY)
+    before, keys = contents(store), sorted(redis_server.client().keys())
+    told = store.materialize(GROUP, start=JUNE, to=JUNE + 2 * DAY, chunk="1d", dry_run=True)
+    assert [one.end for one in told.intervals] == [JUNE + DAY, JUNE + 2 * DAY]
+    assert (told.version, told.since) == (0, 0)
+    assert (contents(store), sorted(redis_server.client().keys())) == (before, keys)
+    assert "would do 2 intervals" in str(told)
+
+
+def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
+    store = store_of(tmp_path)
+    add(spark, tmp_path, FIRST + NEXT)
+    store.materialize(GROUP, to=JUNE + 9 * DAY)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(step):
+        if step.step == 2:
+            raise StoppedError
+
+    asked = {"start": JUNE - DAY, "to": JUNE + 3 * DAY, "chunk": DAY}
+    with pytest.raises(StoppedError):
+        store.materialize(GROUP, **asked, progress=stop)
+    (failed, *_) = store.catalog.runs(GROUP)
+    assert (failed["status"], failed["details"]["error"]) == ("failed", "StoppedError: ")
+    assert [one[1] for one in failed["details"]["intervals"]] == [JUNE.isoformat(), (JUNE + DAY).isoformat()]
+    assert [one.end for one in store.materialize(GROUP, **asked).intervals] == [JUNE + 2 * DAY, JUNE + 3 * DAY]
+    # It is done, so the next one is a new one; and the watermark did not go back.
+    assert len(store.materialize(GROUP, **asked).intervals) == 4
+    assert store.catalog.watermarks(GROUP) == {OFFLINE: JUNE + 9 * DAY}
+
+
+@pytest.mark.parametrize("moment", ["set_watermark", "set_dispersal"])
+def test_run_that_dies_before_it_says_how_far_it_came_is_repeated(spark, tmp_path, redis_url, monkeypatch, moment):
+    store = store_of(tmp_path, redis_url)
+    add(spark, tmp_path, FIRST + NEXT)
+    store.materialize(GROUP, to=JUNE + DAY)
+
+    def dies(*_):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store.catalog), moment, dies)
+        with pytest.raises(ZeroDivisionError):
+            store.materialize(GROUP, to=JUNE + 2 * DAY)
+    assert store.catalog.dispersal(GROUP, store.online.place).version == 0
+    rows = offline(spark, store)
+    assert len(rows) == 5
+    assert store.materialize(GROUP, to=JUNE + 2 * DAY).rows_written == 0
+    assert offline(spark, store) == rows
+    assert online(store, "ac") == {"a": (4.0, JUNE + DAY + HOUR), "c": (5.0, JUNE + DAY + 2 * HOUR)}
+
+
+def test_one_run_a_group(spark, tmp_path):
+    store = store_of(tmp_path)
+    add(spark, tmp_path, FIRST)
+
+    def second(step):
+        if step.phase == "compute":
+            with pytest.raises(LockedError, match=r"shop:hourly: .* works on it, process"):
+                store_of(tmp_path).materialize(GROUP, to=JUNE + DAY)
+
+    assert store.materialize(GROUP, to=JUNE + DAY, progress=second).rows_written == 3
+    assert [run["status"] for run in store.catalog.runs(GROUP)] == ["done"]
+
+
+def test_failed_run_says_so_and_leaves_the_table(spark, tmp_path):
+    store = store_of(tmp_path)
+    add(spark, tmp_path, [*FIRST, (None, 1, None, 1.0, None)])
+    lost = store.catalog.start_run(GROUP, "materialize")  # of a process that was killed
+    with pytest.raises(DataError, match="1 rows have a null in id, seat, ts"):
+        store.materialize(GROUP, to=JUNE + DAY)
+    failed, before = store.catalog.runs(GROUP)
+    assert failed["status"] == "failed"
+    assert "DataError: shop:hourly: 1 rows have a null" in failed["details"]["error"]
+    assert (before["id"], before["status"]) == (lost, "lost")
+    assert store.catalog.watermarks(GROUP) == {}
+    add(spark, tmp_path, FIRST, mode="overwrite")
+    assert store.materialize(GROUP, to=JUNE + DAY).rows_written == 3
+
+
+def test_static_group_is_computed_whole(spark, tmp_path):
+    store = FeatureStore(tmp_path)
+    source = BatchSource(sql=f"SELECT * FROM parquet.`{tmp_path}/static`")
+    store.apply(
+        Entity("shop", keys={"id": "string"}), FeatureGroup("menu", "shop", [Feature("x", "int")], source=source)
+    )
+    for number, rows in enumerate([[("a", 1), ("b", 2)], [("b", 3), ("c", 4)]]):
+        spark.createDataFrame(rows, "id string, x int").write.mode("overwrite").parquet(f"{tmp_path}/static")
+        assert store.materialize("shop:menu").rows_computed == 2, number
+    rows = store.online.read({"shop:menu": ["a", "b", "c"]})["shop:menu"]
+    assert [row["x"] for row in rows] == [1, 3, 4]
+    with pytest.raises(PlanError, match=r"has no event time: .* leave out start and chunk"):
+        store.materialize("shop:menu", chunk="1d")
+
+
+def test_created_times_that_are_stamped(spark, tmp_path):
+    """A row that is as it was is not written again; one that changed stands beside what was known."""
+    store = store_of(tmp_path, lookback=DAY, created="known")
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, to=JUNE + DAY)
+    add(spark, tmp_path, [event("b", JUNE + HOUR, 4.0), *FIRST[:2]], mode="overwrite")
+    assert store.materialize(GROUP, to=JUNE + DAY).rows_written == 1
+    assert [row[3] for row in offline(spark, store) if row[0] == "b"] == [3.0, 4.0]
+    assert online(store, "b") == {"b": (4.0, JUNE + HOUR)}
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "message"),
+    [
+        pytest.param(None, {"start": JUNE}, "has no batch source", id="no-source"),
+        pytest.param(BatchSource(sql="SELECT 1"), {"chunk": "1d"}, "say with start=", id="no-start"),
+        pytest.param(BatchSource(sql="SELECT 1"), {"start": JUNE, "to": JUNE}, "is not before", id="empty"),
+    ],
+)
+def test_refused(spark, tmp_path, source, asked, message):
+    store = FeatureStore(tmp_path)
+    store.apply(SHOP, group(source))
+    before = contents(store)
+    with pytest.raises(PlanError, match=message):
+        store.materialize(GROUP, **asked)
+    assert contents(store) == before
+
+
+def test_aggregates_are_refused(spark, tmp_path):
+    source = BatchSource(sql="SELECT 1", every="1h", time="at", aggregates=[Aggregate("x", "sum", windows=["1h"])])
+    store = FeatureStore(tmp_path)
+    store.apply(SHOP, FeatureGroup("sums", "shop", source.features(), timestamp="end", source=source))
+    with pytest.raises(PlanError, match="windowed aggregates cannot be materialized"):
+        store.materialize("shop:sums")
