@@ -107,6 +107,11 @@ tell("models", differ)
 store.optimize("restaurant:kitchen")
 store.vacuum("restaurant:kitchen")
 tell("pins", sorted(store.catalog.pins()))
+done = model.deploy("eta", training=basis)
+taken = store.catalog.statistics("model:eta:1", "training")
+roles = {name: one["role"] for name, one in taken["columns"].items()}
+tell("deployed", {"features": dict(done.features), "rows": taken["rows"], "roles": roles})
+tell("importances", store.models("eta")[0].details["deployment"]["importances"])
 spark.stop()
 """
 
@@ -170,3 +175,15 @@ def test_models_saved_through_connect_keep_their_versions(connect):
     assert len(connect["pins"]) == 1
     assert connect["pins"][0].startswith("model:/")
     assert connect["pins"][0].endswith("/model")
+
+
+def test_deploying_takes_statistics_and_importances(connect):
+    features = connect["deployed"]["features"]
+    assert set(features) == {"restaurant:kitchen:prep", "restaurant:kitchen:zone", "region:traffic:busy"}
+    assert features["restaurant:kitchen:zone"] is None, "it is only a join key"
+    assert 0 < features["restaurant:kitchen:prep"] < 1
+    assert connect["importances"] == "scaled coefficients"
+    assert connect["deployed"]["rows"] == 20
+    roles = connect["deployed"]["roles"]
+    assert (roles["r_id"], roles["size"], roles["prediction"]) == ("key", "input", "prediction")
+    assert roles["restaurant:kitchen:prep:r_id"] == "feature"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from palette.catalog.origins import origins, same_table
+from palette.catalog.origins import mentions, origins, same_table
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 
 if TYPE_CHECKING:
@@ -148,18 +148,23 @@ class _Search:
             return self._model(rest)
         if colon and kind == "table":
             return self._table(rest)
-        tables = [node for node in self._origins() if same_table(node.name, name)]
         parts = name.removeprefix("@palette:").split(":")
+        if len(parts) in (2, 3, 4) and ":".join(parts[:2]) in self._groups:
+            return self._feature(parts)
+        tables = self._tables(name)
         if not tables and "/" not in name and len(parts) > 1:
-            group = self._catalog.group(":".join(parts[:2]))
-            if len(parts) == 2:
-                return Node("group", group.full_name)
-            group.feature(parts[2])
-            return Node("feature", ":".join(parts[:3]))
+            return self._feature(parts)
         is_model = bool(self._catalog.models(name))
         if is_model and tables:
             raise DefinitionError(f"a model and a table are called {name!r}: write model:{name} or table:{name}")
         return tables[0] if tables else self._model(name)
+
+    def _feature(self, parts: list[str]) -> Node:
+        group = self._catalog.group(":".join(parts[:2]))
+        if len(parts) == 2:
+            return Node("group", group.full_name)
+        group.feature(parts[2])
+        return Node("feature", ":".join(parts[:3]))
 
     def _model(self, name: str) -> Node:
         if not self._catalog.models(name):
@@ -171,11 +176,15 @@ class _Search:
         return Node("model", name)
 
     def _table(self, name: str) -> Node:
-        known = self._origins()
-        for node in known:
-            if same_table(node.name, name):
-                return node
-        raise FeatureNotFoundError(f"no source reads {name!r}{nearest(name, (node.name for node in known))}")
+        if found := self._tables(name):
+            return found[0]
+        known = (node.name for node in self._origins())
+        raise FeatureNotFoundError(f"no source reads {name!r}{nearest(name, known)}")
+
+    def _tables(self, name: str) -> list[Node]:
+        groups = [group for group in self._groups.values() if mentions(group, name)]
+        found = [Node(*origin) for group in groups for origin in origins(group)[0] if same_table(origin.name, name)]
+        return list(dict.fromkeys(found))
 
     def _origins(self) -> list[Node]:
         found = [Node(*origin) for group in self._groups.values() for origin in origins(group)[0]]
@@ -212,6 +221,8 @@ class _Search:
         if not groups:
             unknown = 0
             for name, group in self._groups.items():
+                if not mentions(group, subject.name):
+                    continue
                 found, missing = origins(group)
                 unknown += missing is not None
                 if any(Node(*origin) == subject for origin in found):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from palette.definitions import BatchSource, FeatureGroup, RPCSource, StreamSource
 
-__all__ = ["Origin", "origins", "same_table", "tables_of"]
+__all__ = ["Origin", "mentions", "origins", "same_table", "tables_of"]
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -76,6 +76,14 @@ def tables_of(sql: str) -> tuple[str, ...]:
     return tuple(sorted({".".join(_part(part.name) for part in table.parts) for table in tables}))
 
 
+def mentions(group: FeatureGroup, table: str) -> bool:
+    """Tell whether a group may read a table, without reading its SQL; that takes a while with thousands of them."""
+    source = group.source
+    if not isinstance(source, BatchSource) or source.sql is None:
+        return True
+    return _folded(table).rpartition(".")[2] in _folded(source.sql)
+
+
 def same_table(one: str, other: str) -> bool:
     """Tell whether two texts name one table; case and backticks do not matter.
 
@@ -84,7 +92,11 @@ def same_table(one: str, other: str) -> bool:
     >>> same_table("DB.Orders", "db.`orders`")
     True
     """
-    return one.replace("`", "").casefold() == other.replace("`", "").casefold()
+    return _folded(one) == _folded(other)
+
+
+def _folded(text: str) -> str:
+    return text.replace("`", "").casefold()
 
 
 def _part(name: str) -> str:

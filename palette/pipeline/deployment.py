@@ -134,5 +134,9 @@ def _placed(bundle: Path, home: Path) -> Path:
     if path.exists():
         # Damaged since. It is moved aside whole, into what is cleared away.
         path.rename(bundle.with_name("damaged"))
-    bundle.rename(path)
+    try:
+        bundle.rename(path)
+    except OSError:
+        # Another process that deployed the same may have come first.
+        read_bundle(path)
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 
+import numpy as np
 import pytest
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import LogisticRegression
@@ -197,6 +198,24 @@ def test_models_without_importances_and_inside_pipelines(home, basis):
     found = importances(weights_of(tracer.stages), tracer, None)
     assert set(found.values) == {"restaurant:kitchen:prep", "region:traffic:busy"}
     assert sum(found.values.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("booster", "known"), [("gbtree", True), ("gblinear", False)])
+def test_gains_of_boosters(booster, known):
+    xgboost = pytest.importorskip("xgboost")
+    values = np.array([[n % 7, n % 3, 1.0] for n in range(50)])
+    data = xgboost.DMatrix(values, label=values[:, 0] * 2)
+    trained = xgboost.train({"booster": booster}, data, num_boost_round=2)
+
+    class Boosted:
+        def get_booster(self):
+            return trained
+
+    found = weights_of([Boosted()])
+    assert (found is not None) is known
+    if found is not None:
+        assert len(found.values) == 3
+        assert found.values[0] > found.values[1] >= found.values[2] == 0.0
 
 
 def test_versions_stages_and_the_same_bundle_again(home, trees, linear, tmp_path):
