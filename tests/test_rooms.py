@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # From the top down; rooms on one line do not import each other.
 LEVELS = [
     ("palette.__main__",),
-    ("palette.cli",),
+    ("palette.cli", "palette.jobs"),
     ("palette.pipeline",),
     ("palette.transformer",),
     ("palette.params",),
@@ -23,7 +23,7 @@ LEVELS = [
     ("palette.serving",),
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
     ("palette.definitions",),
-    ("palette.directories",),
+    ("palette.archive", "palette.directories"),
     ("palette.errors", "palette.lazy", "palette._version"),
     ("dsl",),
 ]

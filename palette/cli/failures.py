@@ -19,16 +19,17 @@ EXIT_CODE = 2
 
 def told(command: Command) -> Command:
     """Return a command that prints an expected error in a line, and ends with 2."""
+    name = f"palette {command.__name__.replace('_', '-')}"
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
         except ImportError as error:
-            typer.echo(f"palette {command.__name__}: {error}; see which extra it belongs to in the README", err=True)
+            typer.echo(f"{name}: {error}; the README says which extra has it", err=True)
             raise typer.Exit(EXIT_CODE) from error
         except (PaletteError, DslError) as error:
-            typer.echo(f"palette {command.__name__}: {error}", err=True)
+            typer.echo(f"{name}: {error}", err=True)
             raise typer.Exit(EXIT_CODE) from error
 
     return run  # type: ignore[return-value]

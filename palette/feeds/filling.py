@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import weakref
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +12,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
-import dsl
-import palette
+from palette.archive import can_be_archived, write_archive
 from palette.offline.newest import columns_of
 from palette.online.snapshot import packed_rows
 
@@ -76,15 +73,9 @@ def _filler(
 def _ship(spark: SparkSession) -> None:
     """Send this library to workers that are elsewhere, once a session."""
     local = not is_remote() and spark.conf.get("spark.master", "").split("[")[0] == "local"
-    home = Path(str(palette.__file__)).parent
-    # In a zip it came with spark-submit, and the workers have it.
-    if local or spark in _sent or not home.is_dir():
+    if local or spark in _sent or not can_be_archived():
         return
     place = Path(tempfile.mkdtemp(prefix="palette-workers-")) / "palette_workers.zip"
-    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-        for package in (home, Path(str(dsl.__file__)).parent):
-            for file in sorted(package.rglob("*")):
-                if file.is_file() and "__pycache__" not in file.parts:
-                    archive.write(file, os.path.join(package.name, file.relative_to(package)))
+    write_archive(place)
     spark.addArtifacts(str(place), pyfile=True)
     _sent.add(spark)

@@ -1,0 +1,58 @@
+"""``palette jobs package``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from palette.cli.failures import told
+
+__all__ = ["jobs"]
+
+ARCHIVE, SCRIPT = "palette.zip", "palette_job.py"
+LINES = '''"""What spark-submit runs; the library is in palette.zip beside it."""
+
+import sys
+
+from palette.jobs.commands import main
+
+sys.exit(main())
+'''
+EXAMPLES = (
+    "materialize ENTITY:GROUP --config palette.yaml",
+    "training-set BASIS TARGET --feature COLUMN=ENTITY:GROUP:FEATURE:KEY --timestamp COLUMN --config palette.yaml",
+    "score MODEL BASIS TARGET",
+)
+
+jobs = typer.Typer(help="Jobs for spark-submit.", no_args_is_help=True)
+
+
+@jobs.callback()
+def _jobs() -> None:
+    """Jobs for spark-submit."""
+
+
+@jobs.command()
+@told
+def package(
+    directory: Annotated[Path, typer.Argument(help="Where they go; made if absent.")] = Path("jobs"),
+    environment: Annotated[
+        str | None, typer.Option(help="A packed Python environment (venv-pack, conda-pack) for driver and workers.")
+    ] = None,
+) -> None:
+    """Write the library as a zip and the script that spark-submit runs, and print the lines to run them."""
+    from palette.archive import write_archive
+    from palette.session import DELTA_PACKAGE
+
+    directory.mkdir(parents=True, exist_ok=True)
+    write_archive(directory / ARCHIVE)
+    (directory / SCRIPT).write_text(LINES, "utf-8")
+    line = ["spark-submit", "--packages", DELTA_PACKAGE, "--py-files", str(directory / ARCHIVE)]
+    if environment is not None:
+        line += ["--archives", f"{environment}#environment", "--conf", "spark.pyspark.python=./environment/bin/python"]
+    start = shlex.join([*line, str(directory / SCRIPT)])
+    for example in EXAMPLES:
+        typer.echo(f"{start} {example}")

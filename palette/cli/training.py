@@ -1,0 +1,71 @@
+"""``palette training-set``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from palette.cli.output import Json, print_json
+from palette.cli.project import FILE, Config, open_store
+
+__all__ = ["training_set"]
+
+
+class Mode(StrEnum):
+    """What becomes of rows that are there."""
+
+    ERROR = "error"
+    APPEND = "append"
+    OVERWRITE = "overwrite"
+
+
+class PointInTime(StrEnum):
+    """What counts as known."""
+
+    EVENT = "event"
+    CREATED = "created"
+
+
+def training_set(
+    basis: Annotated[
+        str, typer.Argument(help="The rows that ask: a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")
+    ],
+    target: Annotated[str, typer.Argument(help="Where the training set goes; another path is a Delta table.")],
+    feature: Annotated[
+        list[str], typer.Option("--feature", "-f", help="[COLUMN=]ENTITY:GROUP:FEATURE:KEY; again for the next.")
+    ],
+    timestamp: Annotated[
+        str | None, typer.Option("--timestamp", "-t", help="Column with each row's time. Without it: latest values.")
+    ] = None,
+    point_in_time: Annotated[
+        PointInTime, typer.Option(help="Whether rows count that were written later than asked for.")
+    ] = PointInTime.EVENT,
+    status: Annotated[bool, typer.Option("--status", help="Add COLUMN__status.")] = False,
+    mode: Annotated[Mode, typer.Option(help="What becomes of rows at the target.")] = Mode.ERROR,
+    config: Config = Path(FILE),
+    as_json: Json = False,
+) -> None:
+    """Write a training set: each row of a basis with the values that were known at its time."""
+    from palette.pipeline.batch import features_of, write_training_set
+    from palette.session import active_session
+
+    store = open_store(config)
+    told = write_training_set(
+        active_session(),
+        store,
+        basis,
+        features_of(feature),
+        target,
+        timestamp=timestamp,
+        point_in_time=point_in_time.value,
+        status=status,
+        mode=mode.value,
+    )
+    if as_json:
+        print_json(told.to_json())
+    else:
+        versions = ", ".join(f"{group} at {version}" for group, version in told.versions.items())
+        typer.echo(f"{told.rows:,} rows in {told.target}; read {versions}")

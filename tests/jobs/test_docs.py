@@ -1,0 +1,44 @@
+"""What the guide and the example for Airflow submit are jobs with arguments that these take."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from palette.jobs import commands
+from palette.session import DELTA_PACKAGE
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/jobs.md").read_text("utf-8")
+DAG = (ROOT / "examples/airflow_dag.py").read_text("utf-8")
+
+
+def lines():
+    for line in re.findall(r"^.*(?:palette\.jobs|palette_job\.py) (.*)$", GUIDE.replace("\\\n", ""), re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        yield words[: words.index(">")] if ">" in words else words
+
+
+@pytest.mark.parametrize("words", [words for words in lines() if words], ids=" ".join)
+def test_lines_of_the_guide_are_jobs(words):
+    assert commands._parser().parse_args(words).job in ("materialize", "training-set", "score")
+
+
+def test_the_dag_is_python_that_submits_jobs():
+    asked = [
+        [part.value if isinstance(part, ast.Constant) else "x" for part in keyword.value.elts]
+        for node in ast.walk(ast.parse(DAG))
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "application_args"
+    ]
+    assert {commands._parser().parse_args(words).job for words in asked} == {"materialize", "score"}
+
+
+def test_delta_is_the_one_that_is_tested():
+    assert DELTA_PACKAGE in GUIDE
+    assert DELTA_PACKAGE in DAG

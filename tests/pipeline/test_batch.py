@@ -1,0 +1,81 @@
+"""Training sets and scores from table to table."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.regression import LinearRegression
+
+from dsl import DSLEstimator
+from palette import MLPipeline
+from palette.errors import DataError, DefinitionError
+from palette.offline.frames import read_frame, write_frame
+from palette.pipeline.batch import score_table, write_training_set
+from tests.eats import rows_of
+
+pytestmark = pytest.mark.spark
+NAMES = {"prep": "restaurant:kitchen:prep:r_id"}
+
+
+@pytest.fixture(scope="module")
+def basis(eats, tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("basis") / "orders")
+    assert write_frame(eats.orders, path) == eats.orders.count()
+    return path
+
+
+def test_a_training_set_is_what_the_store_gives(spark, eats, basis, tmp_path):
+    told = write_training_set(spark, eats.store, basis, NAMES, str(tmp_path / "out"), timestamp="at", status=True)
+    found = read_frame(spark, str(tmp_path / "out"))
+    expected = eats.store.training_set(eats.orders, NAMES, timestamp="at", status=True)
+    assert rows_of(found) == rows_of(expected)
+    assert told.rows == eats.orders.count()
+    assert told.versions == eats.store.pins(expected)
+    assert told.columns == tuple(expected.columns)
+
+
+def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
+    pipeline = MLPipeline(
+        DSLEstimator(lambdas={"prep_full": "nFill(nVal('restaurant:kitchen:prep:r_id'), 1)"}),
+        VectorAssembler(inputCols=["prep_full", "size"], outputCol="features"),
+        LinearRegression(labelCol="minutes", maxIter=2),
+        store=eats.store,
+        timestampCol="at",
+    )
+    model = pipeline.fit(eats.orders)
+    model.save(str(tmp_path / "model"))
+    told = score_table(spark, str(tmp_path / "model"), basis, f"parquet:{tmp_path / 'scores'}")
+    assert "features" not in told.columns
+    expected = {key: row["prediction"] for key, row in rows_of(model.transform(eats.orders)).items()}
+    found = rows_of(read_frame(spark, f"parquet:{tmp_path / 'scores'}"))
+    assert {key: row["prediction"] for key, row in found.items()} == pytest.approx(expected, nan_ok=True)
+    kept = score_table(
+        spark, str(tmp_path / "model"), basis, str(tmp_path / "few.csv"), keep=["id", "prediction"], store=eats.store
+    )
+    assert kept.columns == ("id", "prediction")
+    assert read_frame(spark, str(tmp_path / "few.csv")).columns == ["id", "prediction"]
+
+
+def test_rows_that_are_there_are_not_lost(spark, tmp_path):
+    target, df = str(tmp_path / "t"), spark.range(3)
+    assert write_frame(df, target) == 3
+    with pytest.raises(DataError, match="say what becomes of it: append or overwrite"):
+        write_frame(df, target)
+    assert write_frame(df, target, "append") == 3
+    assert read_frame(spark, target).count() == 6
+    assert write_frame(df, target, "overwrite") == 3
+    assert read_frame(spark, target).count() == 3
+    with pytest.raises(DefinitionError, match="mode is one of error, append, overwrite"):
+        write_frame(df, target, "replace")
+
+
+@pytest.mark.parametrize("source", ["", "a b", "x; DROP TABLE y", "a.b.c.d", "delta:", "../etc", "`x`"])
+def test_what_is_no_source_is_refused(spark, source):
+    with pytest.raises(DefinitionError, match="is no source of rows"):
+        read_frame(spark, source)
+
+
+@pytest.mark.parametrize("source", ["no_such_table", "/no/such.parquet", "delta:/no/such"])
+def test_what_is_not_there_is_told(spark, source):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_frame(spark, source)
