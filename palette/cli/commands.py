@@ -13,8 +13,12 @@ from palette._version import __version__
 from palette.cli.definitions import apply, plan, validate
 from palette.cli.failures import told
 from palette.cli.finding import search, show
+from palette.cli.jobs import jobs
+from palette.cli.materialize import materialize
+from palette.cli.models import deploy, lineage, models, promote, rollback
 from palette.cli.score import score
 from palette.cli.serve import serve
+from palette.cli.training import training_set
 
 __all__ = ["app"]
 
@@ -44,8 +48,12 @@ def palette(
 PANELS = {
     "Definitions": (validate, plan, apply),
     "Catalog": (search, show),
+    "Models": (deploy, models, promote, rollback, lineage),
+    "Feeds": (materialize,),
+    "Training": (training_set,),
     "Serving": (score, serve),
 }
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(told(command))
+app.add_typer(jobs, name="jobs", rich_help_panel="Feeds")
