@@ -21,6 +21,7 @@ from palette.feeds.dispersal import disperse, planned
 from palette.feeds.intervals import Interval, advanced, missing, span
 from palette.feeds.sources import rows_of
 from palette.feeds.summary import Materialized, Progress
+from palette.feeds.windowed import Windowed, floor, whole
 from palette.offline.changes import Counts, counts
 
 if TYPE_CHECKING:
@@ -118,15 +119,13 @@ class _Run:
                 what = "has no event time" if isinstance(source, BatchSource) else "has no batch source"
                 raise PlanError(f"{name} {what}: there are no intervals to compute, leave out start and chunk")
             return (Interval(None, self.to),) if isinstance(source, BatchSource) else ()
+        lookback, to = source.lookback, self.to
         if source.aggregates:
-            raise PlanError(
-                f"{name}: windowed aggregates cannot be materialized by a run yet: compute them with "
-                f"palette.feeds.aggregates, and write them with store.write(..., mode='merge')"
-            )
-        marks = self.stores.catalog.watermarks(name)
-        if self.stores.tables.version(self.stores.spark, self.group) is None:
-            marks = {}  # the table was deleted
-        found = missing(marks.get(OFFLINE), self.to, start=start, lookback=source.lookback, chunk=chunk)
+            self._windowed()  # refused where they cannot be kept
+            to, start = floor(to, source), start and floor(start, source)
+            lookback, chunk = whole(lookback, source), whole(chunk, source)
+        marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
+        found = missing(marks.get(OFFLINE), to, start=start, lookback=lookback, chunk=chunk)
         done = marks.get(backfill) if backfill else None
         return tuple(one for one in found if done is None or one.end > done)
 
@@ -160,8 +159,8 @@ class _Run:
         """Write interval by interval, each with its watermark."""
         stores, group, source = self.stores, self.group, self.group.source
         before = stores.tables.version(stores.spark, group)
-        if before is None:
-            stores.catalog.forget_watermark(group.full_name, OFFLINE)  # of a table that was deleted
+        if self._nothing_is_kept():
+            stores.catalog.forget_watermark(group.full_name, OFFLINE)
         self.steps = len(intervals) + 1
         began = time.perf_counter()
         for step, interval in enumerate(intervals):
@@ -169,6 +168,11 @@ class _Run:
             self.progress(Progress(group.full_name, "compute", step, self.steps, interval))
             rows = rows_of(stores.spark, group, source, interval, stores.modules)
             lease.check()
+            if source.aggregates:
+                windowed = self._windowed()
+                windowed.take(rows, interval)
+                rows = windowed.rows(interval, self._watermark())
+                lease.check()
             version = stores.tables.write(self.entity, group, rows, mode="merge")
             lease.check()
             stores.catalog.set_watermark(group.full_name, OFFLINE, advanced(self._watermark(), interval))
@@ -202,6 +206,16 @@ class _Run:
             since=plan.since and plan.since.version,
             seconds={**self.told.seconds, "disperse": time.perf_counter() - began},
         )
+
+    def _nothing_is_kept(self) -> bool:
+        """Tell whether there is no table (any more), or none of the partials of these aggregates."""
+        if self.stores.tables.version(self.stores.spark, self.group) is None:
+            return True
+        source = self.group.source
+        return isinstance(source, BatchSource) and bool(source.aggregates) and self._windowed().kept() is None
+
+    def _windowed(self) -> Windowed:
+        return Windowed.of(self.stores.spark, self.stores.tables, self.entity, self.group)
 
     def _counts(self, version: int) -> Counts:
         return counts(self.stores.tables, self.stores.spark, self.group, version)

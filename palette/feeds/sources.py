@@ -30,7 +30,7 @@ SUBSTITUTION = "spark.sql.legacy.parameterSubstitution.constantsOnly"
 def rows_of(
     spark: SparkSession, group: FeatureGroup, source: BatchSource, interval: Interval, modules: Iterable[str] = ()
 ) -> DataFrame:
-    """Return the rows of a group with event times in an interval; of a static group all.
+    """Return the rows of a group, or the events of its aggregates, with times in an interval; of a static group all.
 
     Rows without event time stay, so that whoever writes them is told.
 
@@ -60,7 +60,8 @@ def rows_of(
         # The text is the definition's own, as it stands; what varies goes in as parameters.
         with _parameters(spark):
             rows = spark.sql(str(source.sql), args={"start": start, "end": end})
-    return rows if group.timestamp is None else _within(rows, group, interval)
+    time = source.time or group.timestamp
+    return rows if time is None else _within(rows, group, time, interval)
 
 
 @contextlib.contextmanager
@@ -77,8 +78,7 @@ def _parameters(spark: SparkSession) -> Iterator[None]:
             spark.conf.set(SUBSTITUTION, before)
 
 
-def _within(rows: DataFrame, group: FeatureGroup, interval: Interval) -> DataFrame:
-    wanted = str(group.timestamp)
+def _within(rows: DataFrame, group: FeatureGroup, wanted: str, interval: Interval) -> DataFrame:
     fields = {field.name.lower(): field for field in rows.schema}
     field = fields.get(wanted.lower())
     if field is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.definitions import Aggregate, BatchSource
+from palette.definitions import BatchSource
 from palette.errors import DataError, LockedError, PlanError
 from palette.feeds.intervals import Interval
 from palette.feeds.materialize import OFFLINE
@@ -305,11 +305,3 @@ def test_refused(spark, tmp_path, source, asked, message):
     with pytest.raises(PlanError, match=message):
         store.materialize(GROUP, **asked)
     assert contents(store) == before
-
-
-def test_aggregates_are_refused(spark, tmp_path):
-    source = BatchSource(sql="SELECT 1", every="1h", time="at", aggregates=[Aggregate("x", "sum", windows=["1h"])])
-    store = FeatureStore(tmp_path)
-    store.apply(SHOP, FeatureGroup("sums", "shop", source.features(), timestamp="end", source=source))
-    with pytest.raises(PlanError, match="windowed aggregates cannot be materialized"):
-        store.materialize("shop:sums")

@@ -1,0 +1,142 @@
+"""Windowed aggregates kept up to date: events in, partials kept in a table beside the group's, windows out.
+
+The partials of an interval take the place of what was there in one commit, and windows are computed from what is
+kept, so an interval can be repeated.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import functions as F
+
+from palette.definitions import BatchSource
+from palette.errors import PlanError
+from palette.feeds.aggregates import partials, replaced, rolled, windows
+from palette.feeds.grid import MICROSECOND, Grid
+from palette.feeds.intervals import Interval
+from palette.feeds.partials import BUCKET_END, BUCKET_SIZE, moment
+from palette.feeds.states import states_of
+from palette.offline.checks import quoted
+from palette.offline.tables import METASTORE, PROPERTIES
+from palette.offline.times import to_micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from palette.definitions import Entity, FeatureGroup
+    from palette.offline import DeltaTables
+
+__all__ = ["Windowed", "floor", "whole"]
+
+# So many buckets in one interval would make a condition that is too long.
+MOST = 100_000
+
+
+def floor(time: dt.datetime, source: BatchSource) -> dt.datetime:
+    """Return the last end of windows that is not after a time.
+
+    Examples
+    --------
+    >>> from palette.definitions import Aggregate, BatchSource
+    >>> source = BatchSource(sql="...", every="1h", time="at", aggregates=[Aggregate("x", "sum", ["1d"])])
+    >>> floor(dt.datetime(2026, 1, 1, 12, 30), source)
+    datetime.datetime(2026, 1, 1, 12, 0)
+    """
+    every = Grid.of(source).every
+    return moment(to_micros(time) // every * every)
+
+
+def whole(span: dt.timedelta | None, source: BatchSource) -> dt.timedelta | None:
+    """Return a span of time as a whole number of steps of the grid, at least as long."""
+    every = Grid.of(source).every * MICROSECOND
+    return None if span is None else -(-span // every) * every
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """The partials of a group, and the windows made of them."""
+
+    spark: SparkSession
+    tables: DeltaTables
+    entity: Entity
+    group: FeatureGroup
+    source: BatchSource
+
+    @classmethod
+    def of(cls, spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup) -> Windowed:
+        """Return those of a group whose batch source has aggregates.
+
+        Raises
+        ------
+        PlanError
+            If the tables are in a metastore.
+        """
+        if tables.root.startswith(METASTORE):
+            raise PlanError(
+                f"{group.full_name}: windowed aggregates keep partials in files beside the group's table: take a "
+                f"store whose tables are at a path, not in a metastore"
+            )
+        assert isinstance(group.source, BatchSource)
+        return cls(spark, tables, entity, group, group.source)
+
+    @property
+    def path(self) -> str:
+        """Where the partials are: a name that no group can have."""
+        return f"{self.tables.path(self.group)}.partials"
+
+    def kept(self) -> DataFrame | None:
+        """Return the partials that are kept; None if there are none yet, or only those of other aggregates."""
+        try:
+            found = self.spark.read.format("delta").load(self.path)
+            _ = found.schema  # Spark Connect looks for the table only when it is asked something
+        except AnalysisException as error:
+            if "DELTA_" in (error.getCondition() or "") or "PATH_NOT_FOUND" in (error.getCondition() or ""):
+                return None
+            raise
+        needed = {*self.entity.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
+        return found if needed == set(found.columns) else None
+
+    def take(self, events: DataFrame, interval: Interval) -> None:
+        """Compute the partials of an interval anew; its bounds are ends of windows."""
+        keys, source = self.entity.keys, self.source
+        fresh = partials(events, source, keys)
+        stored = self.kept() if interval.start is not None else None
+        if stored is None:
+            rows = rolled(fresh, source, keys)
+            writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", True)
+            writer.options(**PROPERTIES).save(self.path)
+            return
+        buckets = self._buckets(interval)
+        rows = rolled(fresh, source, keys, stored, buckets)
+        table = "delta.`" + self.path.replace("`", "``") + "`"
+        rows.select(*map(quoted, stored.columns)).writeTo(table).overwrite(replaced(source, buckets))
+
+    def _buckets(self, interval: Interval) -> list[dt.datetime]:
+        assert interval.start is not None
+        every = Grid.of(self.source).every
+        low, high = to_micros(interval.start), to_micros(interval.end)
+        if (high - low) // every > MOST:
+            raise PlanError(f"{self.group.full_name}: {interval} has too many windows: say chunk=")
+        return [moment(end) for end in range(low + every, high + 1, every)]
+
+    def rows(self, interval: Interval, watermark: dt.datetime | None) -> DataFrame:
+        """Return the rows that change with the events of an interval: of windows that end in it, or hold some of it.
+
+        Parameters
+        ----------
+        watermark : datetime, optional
+            Up to where windows were computed before: later ones are not due yet.
+        """
+        stored = self.kept()
+        assert stored is not None
+        first = interval.start
+        if first is None:
+            lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
+            first = interval.end if lowest is None else moment(lowest) - Grid.of(self.source).every * MICROSECOND
+        longest = Grid.of(self.source).longest * MICROSECOND
+        last = min(interval.end + longest, max(interval.end, watermark or interval.end))
+        return windows(stored, self.source, self.entity.keys, first, last, str(self.group.timestamp))

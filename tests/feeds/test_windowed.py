@@ -1,0 +1,119 @@
+"""Groups with windowed aggregates are materialized as others are, and hold what the oracle says."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
+from palette.errors import PlanError
+from palette.feeds.intervals import Interval
+from tests.feeds import events as oracle
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+START = dt.datetime(2026, 6, 1)
+WINDOWS = [
+    Aggregate("*", "count", windows=["1h", "2d"], name="orders"),
+    Aggregate("price", "sum", windows=["1h", "2d"]),
+    Aggregate("price", "max", windows=["1d"]),
+]
+NAME = "shop:orders"
+
+
+def order(at, price=1.0, key="a"):
+    return {"k": key, "at": at, "price": price}
+
+
+def add(spark, path, orders):
+    rows = [(one["k"], one["at"].replace(tzinfo=dt.UTC), one["price"]) for one in orders]
+    spark.createDataFrame(rows, "k string, at timestamp, price double").coalesce(1).write.mode("append").parquet(path)
+
+
+def opened(tmp_path, windows=tuple(WINDOWS), **more):
+    store = FeatureStore(tmp_path / "store")
+    source = BatchSource(
+        sql=f"SELECT * FROM parquet.`{tmp_path}/orders`", every="1h", time="at", by=["k"], aggregates=windows, **more
+    )
+    entity = Entity("shop", keys={"id": "string"})
+    store.apply(entity, FeatureGroup("orders", "shop", source.features(), timestamp="end", source=source))
+    return store, source
+
+
+def offline(spark, store):
+    entity, group = store.definitions(NAME)
+    rows = store.tables.read(spark, entity, group).selectExpr("*", "unix_micros(end) AS e").drop("end").collect()
+    found = {}
+    for row in rows:
+        values = row.asDict()
+        key = (values.pop("id"), oracle.EPOCH + dt.timedelta(microseconds=values.pop("e")))
+        assert key not in found
+        found[key] = values
+    return found
+
+
+def test_runs_late_events_and_backfills_give_what_one_run_would(spark, tmp_path):
+    store, source = opened(tmp_path, lookback=6 * HOUR)
+    path = str(tmp_path / "orders")
+    orders = [order(START + n * 7 * HOUR + n * dt.timedelta(minutes=13), n / 4, "ab"[n % 3 % 2]) for n in range(12)]
+    add(spark, path, orders)
+
+    def check(last):
+        usable = [one for one in orders if one["at"] <= last]
+        assert offline(spark, store) == oracle.rows(usable, source, ["k"], START - DAY, last)
+
+    told = store.materialize(NAME, to=START + 2 * DAY + 30 * dt.timedelta(minutes=1))
+    assert told.intervals == (Interval(None, START + 2 * DAY),)
+    check(START + 2 * DAY)
+    # In the lookback, and after it.
+    late = [order(START + 2 * DAY - 5 * HOUR, 9.0, "late"), order(START + 2 * DAY + HOUR, 8.0)]
+    orders += late
+    add(spark, path, late)
+    told = store.materialize(NAME, to=START + 3 * DAY)
+    assert told.intervals == (Interval(START + 2 * DAY - 6 * HOUR, START + 3 * DAY),)
+    check(START + 3 * DAY)
+    # Before it: a backfill of its day renews windows up to the watermark, and no later ones.
+    later = [order(START + 3 * HOUR, 7.0, "later")]
+    orders += later
+    add(spark, path, later)
+    told = store.materialize(NAME, start=START, to=START + DAY, chunk=7.5 * HOUR)
+    assert len(told.intervals) == 3
+    check(START + 3 * DAY)
+    assert store.materialize(NAME, to=START + 3 * DAY).rows_written == 0
+    assert store.online.read({NAME: ["later"]}, now=START + 4 * DAY)[NAME][0]["orders_count_2d"] == 0  # closed
+
+
+def test_interval_that_is_repeated_gives_the_same(spark, tmp_path, monkeypatch):
+    store, _ = opened(tmp_path)
+    add(spark, str(tmp_path / "orders"), [order(START + n * HOUR) for n in range(30)])
+    store.materialize(NAME, to=START + 20 * HOUR)
+
+    def dies(*_):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store.catalog), "set_watermark", dies)
+        with pytest.raises(ZeroDivisionError):
+            store.materialize(NAME, to=START + DAY)
+    before = offline(spark, store)
+    assert store.materialize(NAME, to=START + DAY).rows_written == 0
+    assert offline(spark, store) == before
+
+
+def test_other_aggregates_are_computed_from_the_beginning(spark, tmp_path):
+    store, _ = opened(tmp_path)
+    orders = [order(START + n * HOUR) for n in range(3)]
+    add(spark, str(tmp_path / "orders"), orders)
+    store.materialize(NAME, to=START + DAY)
+    store, source = opened(tmp_path, [*WINDOWS, Aggregate("price", "min", windows=["1d"])])
+    told = store.materialize(NAME, to=START + 6 * HOUR)
+    assert (told.intervals, told.watermark) == ((Interval(None, START + 6 * HOUR),), START + 6 * HOUR)
+    found = {key: row for key, row in offline(spark, store).items() if key[1] <= START + 6 * HOUR}
+    assert found == oracle.rows(orders, source, ["k"], START - DAY, START + 6 * HOUR)
+
+
+def test_metastore_is_refused(spark, tmp_path):
+    store, _ = opened(tmp_path)
+    store._tables_root = "metastore:spark_catalog.default"
+    with pytest.raises(PlanError, match="in files beside the group's table"):
+        store.materialize(NAME, to=START)
