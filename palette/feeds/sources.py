@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from palette.errors import DefinitionError, SchemaError, nearest
@@ -58,10 +59,25 @@ def rows_of(
             )
     else:
         # The text is the definition's own, as it stands; what varies goes in as parameters.
-        with _parameters(spark):
-            rows = spark.sql(str(source.sql), args={"start": start, "end": end})
+        rows = _asked(spark, group, str(source.sql), {"start": start, "end": end})
     time = source.time or group.timestamp
     return rows if time is None else _within(rows, group, time, interval)
+
+
+def _asked(spark: SparkSession, group: FeatureGroup, text: str, bounds: dict[str, dt.datetime]) -> DataFrame:
+    try:
+        with _parameters(spark):
+            rows = spark.sql(text, args=bounds)
+            _ = rows.schema  # Spark Connect looks at a query only when it is asked something
+    except AnalysisException as error:
+        if error.getCondition() != "UNBOUND_SQL_PARAMETER":
+            raise
+        raise DefinitionError(
+            f"{group.full_name}: a parameter of the query is not bound: it may use :start and :end, but not over Spark "
+            f"Connect, where Delta loses them (delta-io/delta#7640): leave them out, rows are cut to the interval "
+            f"anyway, or name a function"
+        ) from error
+    return rows
 
 
 @contextlib.contextmanager

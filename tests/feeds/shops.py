@@ -27,13 +27,13 @@ def add(spark, path, rows, mode="append"):
     spark.createDataFrame(rows, WRITTEN).coalesce(1).write.mode(mode).parquet(f"{path}/rows")
 
 
-def store_of(path, redis=None, lookback=None, catalog=None, **more):
+def store_of(path, redis=None, lookback=None, catalog=None, sql=SQL, **more):
     """Return a store in a directory, whose source is the files beside it."""
     path.mkdir(exist_ok=True)
     words = {"path": "store", "online": redis, "catalog": catalog}
     (path / "palette.yaml").write_text("".join(f"{word}: {said}\n" for word, said in words.items() if said))
     store = FeatureStore.from_config(path / "palette.yaml")
-    source = BatchSource(sql=SQL.format(path=path), lookback=lookback)
+    source = BatchSource(sql=sql.format(path=path), lookback=lookback)
     store.apply(SHOP, group(source, **more))
     return store
 

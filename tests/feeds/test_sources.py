@@ -87,6 +87,11 @@ def test_query_is_the_definition_s_own_text_and_nothing_more(spark):
     assert row.k == hostile[1:-1]
 
 
+def test_other_parameters_are_refused(spark):
+    with pytest.raises(DefinitionError, match="it may use :start and :end"):
+        rows_of(spark, GROUP, BatchSource(sql="SELECT 1L AS x, :begin AS ts"), DAY)
+
+
 def test_session_of_somebody_else_takes_parameters_and_stays_as_it_was(spark):
     spark.conf.set(SUBSTITUTION, "false")
     try:
