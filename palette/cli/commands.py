@@ -13,6 +13,7 @@ from palette._version import __version__
 from palette.cli.definitions import apply, plan, validate
 from palette.cli.failures import told
 from palette.cli.finding import search, show
+from palette.cli.init import init
 from palette.cli.jobs import jobs
 from palette.cli.materialize import materialize
 from palette.cli.models import deploy, lineage, models, promote, rollback
@@ -46,7 +47,7 @@ def palette(
 
 
 PANELS = {
-    "Definitions": (validate, plan, apply),
+    "Definitions": (init, validate, plan, apply),
     "Catalog": (search, show),
     "Models": (deploy, models, promote, rollback, lineage),
     "Feeds": (materialize,),
