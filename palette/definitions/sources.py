@@ -28,7 +28,7 @@ class BatchSource(Definition):
         ``"module:name"`` of a function that returns a DataFrame; one of ``sql`` and ``function`` is given.
     schedule : str, optional
         A cron expression.
-    lookback : timedelta, optional
+    lookback : timedelta or str, optional
         How far behind the newest event time a run looks again, for late rows.
     aggregates : sequence of Aggregate, optional
         What is computed from the events.
@@ -69,10 +69,11 @@ class BatchSource(Definition):
     def _aggregates(cls, written: Any) -> Any:
         return tuple(parse_aggregate(one) for one in written) if isinstance(written, (list, tuple)) else written
 
-    @field_validator("every", mode="before")
+    @field_validator("every", "lookback", mode="before")
     @classmethod
-    def _every(cls, every: Any) -> Any:
-        return duration(every) if isinstance(every, str) else every
+    def _span(cls, span: Any) -> Any:
+        # What YAML wrote of a lookback is ISO 8601.
+        return duration(span) if isinstance(span, str) and not span.startswith(("P", "-P")) else span
 
     @field_serializer("every")
     def _plain_every(self, every: timedelta | None) -> str | None:

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from palette.definitions import Entity, Feature, FeatureGroup, duration
+from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, duration
 from palette.errors import DefinitionError, FeatureNotFoundError
 
 X = [Feature("x", "double")]
@@ -87,3 +87,13 @@ def test_duration(text, seconds):
 def test_duration_without_unit_is_refused():
     with pytest.raises(ValueError, match="no duration"):
         duration("30")
+
+
+@pytest.mark.parametrize(("text", "hours"), [("6h", 6), ("2d", 48), ("P1DT6H", 30)])
+def test_lookbacks_are_texts_too(text, hours):
+    assert BatchSource(sql="SELECT 1", lookback=text).lookback == dt.timedelta(hours=hours)
+
+
+def test_a_lookback_that_is_no_span_is_told():
+    with pytest.raises(DefinitionError, match="lookback: 'soon' is no duration"):
+        BatchSource(sql="SELECT 1", lookback="soon")
