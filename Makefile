@@ -27,7 +27,7 @@ demo: $(READY) java  ## Train on 336,776 real flights, score them, print what it
 	$(BIN)/python examples/flight_eta.py
 
 examples: $(READY) java  ## Run every example
-	@for example in examples/*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
+	@for example in examples/*_eta.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
 test: $(READY) java  ## Run all tests and doctests
 	$(BIN)/python -m pytest tests dsl palette --doctest-modules --durations=25
