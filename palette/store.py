@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from palette.catalog import named_columns, resolve
+from palette.catalog.declaring import DefinitionDoors
 from palette.catalog.doors import ModelDoors
-from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
+from palette.definitions import Entity, FeatureGroup
 from palette.definitions.config import read_config
-from palette.errors import DefinitionError
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from palette.catalog import Changes, Filters, Found, SqlCatalog
+    from palette.catalog import SqlCatalog
     from palette.feeds.summary import Materialized, Progress
     from palette.offline import DeltaTables, Lookup
 
 __all__ = ["FeatureStore"]
 
 
-class FeatureStore(ModelDoors):
+class FeatureStore(DefinitionDoors, ModelDoors):
     """Declare, write and read features.
 
     Parameters
@@ -36,6 +36,7 @@ class FeatureStore(ModelDoors):
     Examples
     --------
     >>> import tempfile
+    >>> from palette import Entity, Feature, FeatureGroup
     >>> store = FeatureStore(tempfile.mkdtemp())
     >>> store.apply(Entity("restaurant", keys={"restaurant_uuid": "string"}),
     ...             FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint", default=0)]))
@@ -98,123 +99,6 @@ class FeatureStore(ModelDoors):
     def open(cls, uri: str | Path) -> FeatureStore:
         """Open a store by what its ``uri`` says: a directory, or a YAML file for :meth:`from_config`."""
         return cls.from_config(uri) if str(uri).endswith((".yaml", ".yml")) else cls(uri)
-
-    # Definitions
-
-    def apply(
-        self,
-        *definitions: Entity | FeatureGroup | str | Path | Iterable[Any] | Changes,
-        allow_breaking: bool = False,
-        prune: bool = False,
-    ) -> None:
-        """Add or change definitions, all or none; applying the same again changes nothing.
-
-        Parameters
-        ----------
-        *definitions : Entity, FeatureGroup, list of them, path, or what :meth:`plan` returned
-            A path is a YAML file or a folder of them. A plan is carried out as it was shown, or refused.
-        allow_breaking : bool
-            Lets features disappear and types change; tables already written may then not be readable.
-        prune : bool
-            Whether what is applied and not among the definitions is removed; that is a breaking change.
-
-        Raises
-        ------
-        DefinitionError
-            If names clash, an entity is unknown, a change breaks what is there, or the catalog has changed since
-            the plan.
-        """
-        from palette.catalog import Changes
-
-        plan = definitions[0] if len(definitions) == 1 and isinstance(definitions[0], Changes) else None
-        self.catalog.apply(
-            list(_flat(definitions)) if plan is None else plan, allow_breaking=allow_breaking, prune=prune
-        )
-        self.online.refresh()
-
-    def plan(self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any], prune: bool = False) -> Changes:
-        """Tell what :meth:`apply` would change, which of it breaks, and which models that hits.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> store = FeatureStore(tempfile.mkdtemp())
-        >>> plan = store.plan(Entity("plane", keys={"tailnum": "string"}))
-        >>> print(plan)
-        + entity plane
-            keys tailnum
-        1 added, 0 changed, 0 removed; none breaking
-        >>> store.apply(plan)
-        """
-        return self.catalog.plan(list(_flat(definitions)), prune=prune)
-
-    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
-        """Find features, best first.
-
-        Parameters
-        ----------
-        text : str, optional
-            Words, or beginnings of words, of names, descriptions and tags. Features with all of them are found; a
-            word that is nowhere is left out. Where none has all, those with any are found.
-        limit : int
-            How many at most.
-        entity, group, dtype, owner, tag : str, optional
-            Only features of these; a group is ``entity:group`` or just its name.
-        kind : {"batch", "stream", "rpc"}, optional
-            Only features with such a source.
-        used_by : str, optional
-            Only features that a version of this model uses.
-        fresher_than : str, timedelta or datetime, optional
-            Only features of groups with a watermark not older than this.
-        curated : bool, optional
-            Only features that somebody vouches for, or only others.
-
-        Raises
-        ------
-        DefinitionError
-            If a type, kind or span of time is unknown.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> store = FeatureStore(tempfile.mkdtemp())
-        >>> store.apply(Entity("restaurant", keys={"restaurant_uuid": "string"}),
-        ...             FeatureGroup("menu", entity="restaurant", features=[Feature("avgPrice", "double")]))
-        >>> [found.expression for found in store.search("price", entity="restaurant")]
-        ['restaurant:menu:avgPrice:restaurant_uuid']
-        """
-        return self.catalog.search(text, limit=limit, **filters)
-
-    def group(self, name: str | FeatureGroup) -> FeatureGroup:
-        """Return a feature group by its full name ``entity:group``.
-
-        Raises
-        ------
-        FeatureNotFoundError
-            If there is none; near names are offered.
-        """
-        return self.catalog.group(name.full_name if isinstance(name, FeatureGroup) else name)
-
-    def definitions(self, name: str) -> tuple[Entity, FeatureGroup]:
-        """Return the entity and the feature group of a full name ``entity:group``."""
-        group = self.group(name)
-        return self.entity(group.entity), group
-
-    def entity(self, name: str) -> Entity:
-        """Return an entity, or raise :class:`FeatureNotFoundError` with near names."""
-        return self.catalog.entity(name)
-
-    def feature(self, name: str) -> Feature:
-        """Return the feature that an expression names.
-
-        Raises
-        ------
-        FeatureNotFoundError
-            If the entity, the group or the feature is not in the catalog; near names are offered.
-        SchemaError
-            If the number of join keys is not the entity's number of keys.
-        """
-        return resolve(self.catalog, name).feature
 
     # Offline
 
@@ -506,18 +390,6 @@ def _catalog(directory: str, url: str | None = None) -> SqlCatalog:
     from palette.catalog import SqlCatalog
 
     return SqlCatalog.in_directory(directory, url)
-
-
-def _flat(definitions: Iterable[Any]) -> Iterator[Entity | FeatureGroup]:
-    for definition in definitions:
-        if isinstance(definition, (Entity, FeatureGroup)):
-            yield definition
-        elif isinstance(definition, (str, Path)):
-            yield from load_definitions(definition)
-        elif isinstance(definition, (list, tuple)):
-            yield from _flat(definition)
-        else:
-            raise DefinitionError(f"expected Entity, FeatureGroup or a path, found {type(definition).__name__}")
 
 
 def _spark() -> SparkSession:

@@ -7,6 +7,7 @@ missing values, and probabilities are made of the margins in 32 bits.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -129,9 +130,9 @@ class _Boosted(SavedStage):
         answers = self.answers(self._row(values), base)
         return tuple(answers[name] for name in self.gives)
 
+    @abstractmethod
     def answers(self, row: Any, base: float | None) -> dict[str, Any]:
         """Return the columns by what they are, for features as xgboost takes them."""
-        raise NotImplementedError
 
     def _row(self, values: Sequence[Any]) -> Any:
         features: Any = values if self.apart else values[0]
