@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +21,24 @@ DAYS, RESTAURANTS, MEALS, ORDERS = 28, 20, 6000, 2000
 
 def init(
     directory: Annotated[Path, typer.Argument(help="Where the project goes; made if absent.")] = Path("my_features"),
+    catalog: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The catalog's database, postgresql+psycopg://USER@HOST/DATABASE, not a file."
+        ),
+    ] = None,
 ) -> None:
     """Make a working project: a store, definitions with a pipeline, sample data, a model to train."""
-    there = [name for name in (*FILES, "data") if (directory / name).exists()]
+    files = dict(FILES)
+    if catalog is not None:
+        from palette.catalog.database import Database
+
+        Database(catalog)  # refuses what is no URL of a catalog, or has a password in it
+        files["palette.yaml"] += f"catalog: {json.dumps(catalog)}\n"
+    there = [name for name in (*files, "data") if (directory / name).exists()]
     if there:
         raise DefinitionError(f"{directory / there[0]} is there already; name another directory")
-    for name, text in FILES.items():
+    for name, text in files.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, "utf-8")
     _write_data(directory / "data")

@@ -25,7 +25,8 @@ def test_migrations_make_the_tables_and_do_so_once(empty):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    assert scripts().get_current_head() == HEAD
+    with scripts() as known:
+        assert known.get_current_head() == HEAD
     empty.apply([PLANE])
     with empty.engine.connect() as connection:
         upgrade(connection, HEAD, VERSION_TABLE)

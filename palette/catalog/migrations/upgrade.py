@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +14,28 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from palette.errors import CatalogError, DefinitionError
+from palette.errors import DefinitionError
 
 __all__ = ["scripts", "upgrade"]
 
+HOME = "palette.catalog.migrations"
 
-def scripts() -> ScriptDirectory:
-    """Return the migrations of this package."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(config)
+
+@contextlib.contextmanager
+def scripts() -> Iterator[ScriptDirectory]:
+    """Give the migrations of this package; out of a zip, which Alembic cannot list, in a directory for the while."""
+    with contextlib.ExitStack() as stack:
+        home = Path(__file__).parent
+        if not Path(__file__).is_file():
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="palette-migrations-")))
+            (home / "versions").mkdir()
+            for script in files(HOME).joinpath("versions").iterdir():
+                if script.name.endswith(".py"):
+                    (home / "versions" / script.name).write_bytes(script.read_bytes())
+        config = Config()
+        config.set_main_option("script_location", str(home).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        yield ScriptDirectory.from_config(config)
 
 
 def upgrade(connection: Connection, found: str | None, version_table: str) -> None:
@@ -30,12 +45,12 @@ def upgrade(connection: Connection, found: str | None, version_table: str) -> No
     ------
     DefinitionError
         If the catalog was written by a newer release.
-    CatalogError
-        If this package was imported from a zip, which Alembic cannot list.
     """
-    if not Path(__file__).is_file():
-        raise CatalogError("a catalog is made and upgraded by an installed palette, not from a zip: run it there once")
-    known = scripts()
+    with scripts() as known:
+        _upgrade(connection, found, version_table, known)
+
+
+def _upgrade(connection: Connection, found: str | None, version_table: str, known: ScriptDirectory) -> None:
     if found is not None and found not in {script.revision for script in known.walk_revisions()}:
         raise DefinitionError(f"the catalog has the form {found!r}, which this release does not know; upgrade palette")
 

@@ -1,0 +1,36 @@
+"""``palette init``: what it makes, and what it refuses before anything is made."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from palette.cli.commands import app
+from palette.cli.sample import FILES
+from palette.definitions.config import read_config
+
+
+def init(*arguments):
+    return CliRunner().invoke(app, ["init", *map(str, arguments)])
+
+
+def test_a_project_is_made_once(tmp_path):
+    assert init(tmp_path / "new").exit_code == 0
+    assert {name for name in FILES if (tmp_path / "new" / name).is_file()} == set(FILES)
+    assert read_config(tmp_path / "new/palette.yaml").catalog is None
+    again = init(tmp_path / "new")
+    assert (again.exit_code, "is there already" in again.output) == (2, True)
+
+
+def test_the_catalog_is_named(tmp_path):
+    url = "postgresql+psycopg://palette@db.example:5432/features?sslmode=verify-full"
+    assert init(tmp_path / "new", "--catalog", url).exit_code == 0
+    assert read_config(tmp_path / "new/palette.yaml").catalog == url
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "postgresql+psycopg://me:secret@h/d", "no url"])
+def test_a_catalog_that_cannot_be_is_refused(tmp_path, url):
+    done = init(tmp_path / "new", "--catalog", url)
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert done.output.startswith("palette init: catalog: ")
+    assert "secret" not in done.output
