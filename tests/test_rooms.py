@@ -24,7 +24,7 @@ LEVELS = [
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
     ("palette.definitions",),
     ("palette.archive", "palette.directories"),
-    ("palette.errors", "palette.lazy", "palette._version"),
+    ("palette.errors", "palette.lazy", "palette.terminal", "palette._version"),
     ("dsl",),
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}

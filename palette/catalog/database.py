@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
 
 from palette.catalog import tables
 from palette.catalog.legacy import put_aside, take_over
 from palette.catalog.migrations import HEAD
-from palette.errors import CatalogError, DefinitionError
+from palette.errors import CatalogError, DefinitionError, PaletteError
 
 __all__ = ["PASSWORD", "VERSION_TABLE", "Database"]
 
@@ -162,10 +162,18 @@ class Database:
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in AGAIN:
                 raise _AgainError from error
+            if "NUL (0x00)" in str(error.orig):
+                raise DefinitionError(f"{self!r}: a text holds the character NUL; take it out") from error
             # Without the statement and its values, which are nobody's business in a log.
             raise CatalogError(f"{self!r}: {error.orig}") from error
-        except UnicodeError as error:
+        except UnicodeEncodeError as error:
             raise DefinitionError(f"{self!r}: a text holds half a surrogate pair; take it out") from error
+        except OverflowError as error:
+            raise DefinitionError(f"{self!r}: a number is too large: {error}") from error
+        except PaletteError:
+            raise
+        except (InvalidRequestError, ValueError) as error:
+            raise CatalogError(f"{self!r} holds what no release of palette writes: {error}") from error
         except ModuleNotFoundError as error:
             raise CatalogError(f"{self!r} needs psycopg: pip install 'palette-features[postgres]'") from error
 
@@ -183,7 +191,7 @@ def _checked_url(url: str) -> sa.URL:
         raise DefinitionError("catalog: not a database URL; write postgresql+psycopg://USER@HOST/DATABASE") from None
     if backend not in ("sqlite", "postgresql"):
         raise DefinitionError(f"catalog: {backend!r} is no database for a catalog; take postgresql+psycopg")
-    if parsed.password is not None or "password" in parsed.query:
+    if parsed.password is not None or any("password" in word.lower() for word in parsed.query):
         raise DefinitionError(f"catalog: the URL holds a password; put it into the environment as {PASSWORD}")
     if backend == "sqlite" and not os.path.isabs(parsed.database or ""):
         raise DefinitionError("catalog: SQLite needs the whole path of a file, sqlite:////DIRECTORY/catalog.db")

@@ -19,6 +19,7 @@ PART = re.compile(r"(?<![^\W\d_])[^\W\d_]\d+|\d+[^\W\d_](?![^\W\d_])|[^\W\d_]+|\
 CASE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WORD = re.compile(r"[^\W_]+")
 MAX_WORDS = 1000
+MAX_TEXT = 100_000
 MAX_LETTERS = 60
 INSERT_WORDS = sa.text(
     "INSERT INTO feature_words (rowid, names, tags, description) VALUES (:id, :names, :tags, :description)"
@@ -54,7 +55,7 @@ def words(text: str, *, question: bool = False) -> list[str]:
     ['avg', 'prep', 'time', '7d']
     """
     found: list[str] = []
-    for word in WORD.findall(CASE.sub(" ", text)):
+    for word in WORD.findall(CASE.sub(" ", text[:MAX_TEXT])):
         parts = PART.findall(word)
         found += [] if question and len(parts) > 1 else [word]
         found += parts if len(parts) > 1 else []

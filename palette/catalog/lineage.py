@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from palette.catalog.origins import mentions, origins, same_table
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.terminal import printable
 
 if TYPE_CHECKING:
     from palette.catalog.sql import SqlCatalog
@@ -72,7 +73,7 @@ class Lineage:
     notes: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
-        lines = [_shown(" ".join(self.subject))]
+        lines = [printable(" ".join(self.subject))]
         for title, tree in (
             ("comes from", _children((edge.result, edge.origin, edge.about) for edge in self.up)),
             ("goes into", _children((edge.origin, edge.result, edge.about) for edge in self.down)),
@@ -80,7 +81,7 @@ class Lineage:
             if self.subject in tree:
                 lines += [title, *_branches(tree, self.subject, "")]
         lines += ["nothing is known of where it comes from, or goes"] if len(lines) == 1 else []
-        return "\n".join(lines + [_shown(f"({note})") for note in self.notes])
+        return "\n".join(lines + [printable(f"({note})") for note in self.notes])
 
     @property
     def nodes(self) -> list[Node]:
@@ -267,14 +268,9 @@ def _branches(tree: dict[Node, list[tuple[Node, str]]], node: Node, indent: str)
     children = tree.get(node, [])
     for place, (child, about) in enumerate(children):
         last = place == len(children) - 1
-        yield _shown(f"{indent}{'└─' if last else '├─'} {' '.join(child)}{f'  ({about})' if about else ''}")
+        yield printable(f"{indent}{'└─' if last else '├─'} {' '.join(child)}{f'  ({about})' if about else ''}")
         yield from _branches(tree, child, indent + ("   " if last else "│  "))
 
 
-def _shown(text: str) -> str:
-    """Return a text without what moves a terminal's cursor."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
-
-
 def _dot(text: str) -> str:
-    return _shown(text).replace("\\", "\\\\").replace('"', '\\"')
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')

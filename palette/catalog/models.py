@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,11 +12,16 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.reading import chunks
-from palette.catalog.stages import DEPLOYED, PRODUCTION, SHADOW, Stages, move
+from palette.catalog.reading import chunks, plain_of
+from palette.catalog.stages import DEPLOYED, PRODUCTION, SHADOW, Stages, checked_stage, move
 from palette.catalog.writing import MANY, current_user, now, settle, weigh
+from palette.definitions.base import checked_text
+from palette.errors import DefinitionError
 
 __all__ = ["ModelRecord", "Models", "Use"]
+
+# The most characters of a model's name and a feature's, which are in one index.
+LONGEST, LONGEST_FEATURE = 200, 400
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class Models(Stages):
                 features=features.get((row.name, row.version), {}),
                 stage=row.stage,
                 uri=row.uri,
-                details=json.loads(row.details),
+                details=plain_of(row.details, dict),
                 version=row.version,
                 who=row.who,
                 at=row.at,
@@ -154,8 +160,29 @@ class Models(Stages):
             return [Use(*row) for one in wanted for row in connection.execute(one)]
 
 
+def _check(one: ModelRecord) -> None:
+    """Refuse what a database cannot keep."""
+    told = f"model {one.name!r:.80}"
+    try:
+        for text in (one.name, one.uri, *one.features):
+            checked_text(text)
+        json.dumps(dict(one.details), allow_nan=False)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise DefinitionError(f"{told}: {error}") from error
+    if not 0 < len(one.name) <= LONGEST:
+        raise DefinitionError(f"{told}: expected a name of 1 to {LONGEST} characters, found {len(one.name):,}")
+    checked_stage(one.stage)
+    for name, importance in one.features.items():
+        if len(name) > LONGEST_FEATURE:
+            raise DefinitionError(f"{told}: {name!r:.80}... is no feature: it has {len(name):,} characters")
+        if importance is not None and not math.isfinite(importance):
+            raise DefinitionError(f"{told}: the importance of {name!r} is {importance}; None says that it is not known")
+
+
 def _add(connection: sa.Connection, wanted: Sequence[ModelRecord], who: str) -> list[int]:
     column = tables.models.c
+    for one in wanted:
+        _check(one)
     newest: dict[str, int] = {}
     for some in chunks({one.name for one in wanted}):
         asked = sa.select(column.name, sa.func.max(column.version)).where(column.name.in_(some))

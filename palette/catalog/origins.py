@@ -70,7 +70,8 @@ def tables_of(sql: str) -> tuple[str, ...]:
         if len(trees) != 1 or not isinstance(trees[0], exp.Query):
             raise ValueError("its SQL is no query that sqlglot understands")
         read = [source for scope in traverse_scope(trees[0]) for source in scope.sources.values()]
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except (sqlglot.errors.SqlglotError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        # Its parser stumbles over some texts that are no SQL.
         raise ValueError("its SQL is not understood by sqlglot") from error
     tables = [one for one in read if isinstance(one, exp.Table) and isinstance(one.this, exp.Identifier)]
     return tuple(sorted({".".join(_part(part.name) for part in table.parts) for table in tables}))

@@ -15,6 +15,7 @@ from palette.catalog.changes import check_group, check_together, entity_break, g
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError
+from palette.terminal import printable
 
 __all__ = ["Change", "Changes", "compute"]
 
@@ -53,7 +54,7 @@ class Change:
         lines = [f"{SIGNS[self.action]} {self.kind} {self.name}{' (breaking)' if self.breaking else ''}"]
         lines += [f"    {detail}" for detail in self.details]
         if self.models:
-            lines.append(f"    used by {', '.join(self.models)}")
+            lines.append(f"    used by {_listed(self.models)}")
         return "\n".join(lines)
 
 
@@ -111,7 +112,7 @@ class Changes:
         counts = Counter(change.action for change in self.items)
         total = ", ".join(f"{counts[action]} {action}" for action in SIGNS)
         broken = f"{len(self.breaking)} breaking" if self.breaking else "none breaking"
-        hit = f", which hit {', '.join(self.models)}" if self.models else ""
+        hit = f", which hit {_listed(self.models)}" if self.models else ""
         return "\n".join([*(str(change) for change in self.items), f"{total}; {broken}{hit}"])
 
     def to_json(self) -> str:
@@ -125,8 +126,12 @@ class Changes:
         if not self.breaking:
             return
         told = "; ".join("; ".join(change.details) for change in self.breaking)
-        hit = f"; models that use them: {', '.join(self.models)}" if self.models else ""
+        hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
         raise DefinitionError(f"breaking changes: {told}{hit} (use another name, or apply(..., allow_breaking=True))")
+
+
+def _listed(models: Iterable[str]) -> str:
+    return ", ".join(map(printable, models))
 
 
 def compute(
@@ -177,12 +182,10 @@ def _differing(connection: sa.Connection, table: sa.Table, wanted: Mapping[str, 
         rows = connection.execute(sa.select(table.c.name, table.c.definition).where(table.c.name.in_(some)))
         for name, text in rows:
             same = wanted[name]
-            if text == text_of(same):
-                yield same
-            elif isinstance(same, Entity):
-                yield entity_of(text)
-            else:
-                yield group_of(text)
+            found: Any = same
+            if text != text_of(same):
+                found = entity_of(text) if isinstance(same, Entity) else group_of(text)
+            yield found
 
 
 def _check(

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.models import ModelRecord, Models
+from palette.catalog.reading import plain_of
 from palette.catalog.writing import current_user, now
 from palette.definitions.types import utc
 from palette.errors import DefinitionError
@@ -52,7 +53,7 @@ class Records(Models):
             asked = asked.where(tables.runs.c.subject == subject)
         with self.reading() as connection:
             rows = [] if connection is None else connection.execute(asked).mappings().all()
-        return [{**row, "details": json.loads(row["details"])} for row in rows]
+        return [{**row, "details": plain_of(row["details"], dict)} for row in rows]
 
     def set_watermark(self, group: str, name: str, value: dt.datetime) -> None:
         """Record how far a pipeline of a group came."""
@@ -89,4 +90,4 @@ class Records(Models):
         asked = sa.select(column.content).where(column.subject == subject, column.scope == scope)
         with self.reading() as connection:
             found = None if connection is None else connection.scalar(asked)
-        return None if found is None else json.loads(found)
+        return None if found is None else plain_of(found, dict)

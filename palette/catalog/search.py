@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, Unpack
@@ -12,6 +11,7 @@ from typing import Any, TypedDict, Unpack
 import sqlalchemy as sa
 
 from palette.catalog import fulltext, tables
+from palette.catalog.reading import plain_of
 from palette.catalog.writing import now
 from palette.definitions import duration
 from palette.definitions.types import canonical_type, utc
@@ -122,7 +122,7 @@ def _best(
     rows = sa.select(*(FEATURE[field.name] for field in fields(Found)))
     rows = rows.join_from(best, tables.features, FEATURE.id == best.c.id).order_by(best.c.score.desc(), FEATURE.name)
     found = connection.execute(rows).mappings()
-    return [Found(**{**row, "tags": tuple(json.loads(row["tags"]))}) for row in found]
+    return [Found(**{**row, "tags": tuple(plain_of(row["tags"], list))}) for row in found]
 
 
 def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:

@@ -6,13 +6,15 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.database import Database
+from palette.catalog.reading import plain_of
 from palette.catalog.writing import current_user, now
-from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import CatalogError, DefinitionError, FeatureNotFoundError, nearest
 
 __all__ = ["DEPLOYED", "PRODUCTION", "SHADOW", "STAGES", "StageChange", "Stages", "checked_stage", "move"]
 
@@ -153,10 +155,15 @@ def move(connection: sa.Connection, name: str, version: int, stage: str, action:
 def _changes(connection: sa.Connection, name: str) -> list[StageChange]:
     old = tables.versions.c
     asked = sa.select(tables.versions).where(old.kind == KIND, old.name == name).order_by(old.version)
-    return [
-        StageChange(**json.loads(row.definition), action=row.action, who=row.who, at=row.at)
-        for row in connection.execute(asked)
-    ]
+    return [_change(row) for row in connection.execute(asked)]
+
+
+def _change(row: sa.Row[Any]) -> StageChange:
+    told = plain_of(row.definition, dict)
+    try:
+        return StageChange(**told, action=row.action, who=row.who, at=row.at)
+    except TypeError as error:
+        raise CatalogError(f"the catalog holds what no release of palette writes, {told!r:.80}: {error}") from error
 
 
 def _served(changes: Iterable[StageChange]) -> list[int]:

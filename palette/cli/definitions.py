@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palette.cli.output import Json, print_json
+from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, definitions_beside, open_store
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ def _show(changes: Changes, as_json: bool) -> None:
     if as_json:
         print_json(json.loads(changes.to_json()))
     else:
-        typer.echo(str(changes))
+        print_text(str(changes), lines=True)

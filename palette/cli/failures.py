@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from dsl.errors import DslError
+from palette.cli.output import print_text
 from palette.errors import PaletteError
 
 __all__ = ["told"]
@@ -26,10 +27,10 @@ def told(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except ImportError as error:
-            typer.echo(f"{name}: {error}; the README says which extra has it", err=True)
+            print_text(f"{name}: {error}; the README says which extra has it", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
-        except (PaletteError, DslError) as error:
-            typer.echo(f"{name}: {error}", err=True)
+        except (PaletteError, DslError, OSError) as error:
+            print_text(f"{name}: {error}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
 
     return run  # type: ignore[return-value]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palette.cli.output import Json, print_json, print_table
+from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store
 from palette.errors import DefinitionError
 
@@ -88,12 +88,14 @@ def show(
         return
     for word, value in told.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            typer.echo(f"\n{word}")
+            print_text(f"\n{word}", lines=True)
             columns = list(dict.fromkeys(key for row in value for key in row))
             print_table(columns, ([row.get(column) for column in columns] for row in value))
         elif value not in (None, "", [], {}):
             shown = ", ".join(f"{key}: {one}" for key, one in value.items()) if isinstance(value, dict) else value
-            typer.echo(f"{word}: {', '.join(map(str, shown)) if isinstance(shown, list) else shown}")
+            text = ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown)
+            # So that no line of a text is taken for another word.
+            print_text(f"{word}: {text}".replace("\n", "\n  "), lines=True)
 
 
 def _told(store: FeatureStore, name: str) -> dict[str, Any]:

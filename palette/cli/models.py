@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palette.cli.output import Json, print_json, print_table
+from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
 
@@ -68,7 +69,7 @@ def deploy(
     if as_json:
         print_json(asdict(done))
         return
-    typer.echo(f"{done.name} version {done.version} is in {done.stage}: {done.uri}")
+    print_text(f"{done.name} version {done.version} is in {done.stage}: {done.uri}")
     print_table(("feature", "importance"), _by_importance(done.features))
 
 
@@ -122,13 +123,13 @@ def promote(
 ) -> None:
     """Bring a version of a model into production, or another stage; the version there is retired."""
     open_store(config).promote(name, version, stage.value)
-    typer.echo(f"{name} version {version} is in {stage.value}")
+    print_text(f"{name} version {version} is in {stage.value}")
 
 
 def rollback(name: Name, config: Config = Path(FILE)) -> None:
     """Bring that version into production again that was there before the present one."""
     version = open_store(config).rollback(name)
-    typer.echo(f"{name} version {version} is in production")
+    print_text(f"{name} version {version} is in production")
 
 
 def lineage(
@@ -141,7 +142,10 @@ def lineage(
     if dot and as_json:
         raise DefinitionError("either --json or --dot")
     found = open_store(config).lineage(name)
-    typer.echo(found.to_dot() if dot else found.to_json() if as_json else str(found))
+    if as_json:
+        print_json(json.loads(found.to_json()))
+    else:
+        print_text(found.to_dot() if dot else str(found), lines=True)
 
 
 def _summary(versions: list[ModelRecord]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Json", "print_json", "print_table"]
+from palette.terminal import printable
+
+__all__ = ["Json", "print_json", "print_table", "print_text"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 # What is piped has no width of its own.
@@ -19,13 +21,21 @@ WIDE = 200
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one JSON text; times as ISO 8601."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """Print a value as one JSON text; times as ISO 8601, what is not printable as JSON escapes it."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    typer.echo(text)
+
+
+def print_text(text: str, *, lines: bool = False, err: bool = False) -> None:
+    """Print a line, or lines, in which there may be names and texts of others."""
+    typer.echo(printable(text, lines=lines), err=err)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under the names of their columns; texts are printed as they are, not as markup."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """Print rows under the names of their columns; a text is one line, and no markup."""
+    table = Table(*map(printable, columns), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False).print(table)
@@ -34,6 +44,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return printable(" ".join(text.split()))

@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 from palette.definitions.base import Definition, checked_name, duration, duration_text, unique
 from palette.definitions.features import Feature
 from palette.definitions.types import canonical_type
-from palette.errors import DefinitionError, nearest
+from palette.errors import nearest
 
 __all__ = ["FUNCTIONS", "Aggregate", "aggregate_features", "check_aggregates", "parse_aggregate"]
 
@@ -61,7 +61,7 @@ class Aggregate(Definition):
     at: float = 0.5
     dtype: str = "double"
 
-    def __init__(self, column: str, function: str, windows: Any = (), **data: Any) -> None:
+    def __init__(self, /, column: str, function: str, windows: Any = (), **data: Any) -> None:
         windows = [windows] if isinstance(windows, (str, timedelta)) else windows
         super().__init__(column=column, function=function, windows=windows, **data)
 
@@ -75,7 +75,9 @@ class Aggregate(Definition):
 
     @field_validator("windows", mode="before")
     @classmethod
-    def _windows(cls, windows: Iterable[Any]) -> tuple[str, ...]:
+    def _windows(cls, windows: Any) -> tuple[str, ...]:
+        if not isinstance(windows, (list, tuple)):
+            raise ValueError(f"expected a list such as ['1h', '7d'], found {windows!r:.80}")  # noqa: TRY004  pydantic's
         texts = tuple(_window(window) for window in windows)
         if not texts:
             raise ValueError("an aggregate has at least one window")
@@ -132,7 +134,7 @@ class Aggregate(Definition):
 def _window(window: Any) -> str:
     if isinstance(window, timedelta):
         window = duration_text(window, weeks=False)
-    text = str(window).replace(" ", "")
+    text = "".join(str(window).split())
     if duration(text) < SHORTEST:
         raise ValueError(f"a window is at least a second long, found {text!r}")
     if "." in text:
@@ -185,8 +187,4 @@ def aggregate_features(aggregates: Iterable[Aggregate]) -> tuple[Feature, ...]:
 
 def parse_aggregate(written: Any) -> Any:
     """Return what a YAML file says of an aggregate as an :class:`Aggregate`."""
-    if not isinstance(written, dict):
-        return written
-    if missing := [word for word in ("column", "function", "windows") if word not in written]:
-        raise DefinitionError(f"aggregate of {written.get('column', '?')!r}: {', '.join(missing)} missing")
-    return Aggregate(**written)
+    return Aggregate.of(written) if isinstance(written, dict) else written

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator
 
 from palette.errors import DefinitionError
 
-__all__ = ["Definition", "checked_name", "duration", "duration_text", "unique"]
+__all__ = [
+    "Definition",
+    "Description",
+    "Label",
+    "checked_column",
+    "checked_name",
+    "checked_text",
+    "duration",
+    "duration_text",
+    "unique",
+]
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Names become directories, which take 255 bytes; labels are looked up by indexes of databases, which take 2700.
+LONGEST_NAME = 128
+OURS = "__"
+
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)")
 UNITS = {
     "us": "microseconds",
@@ -24,6 +38,20 @@ UNITS = {
     "d": "days",
     "w": "weeks",
 }
+
+
+def _at_most(limit: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) > limit:
+            raise ValueError(f"{text!r:.20}... has {len(text):,} characters; {limit:,} are the most")
+        return text
+
+    return AfterValidator(check)
+
+
+# An owner, a tag; what is told of a thing.
+Label = Annotated[str, _at_most(200)]
+Description = Annotated[str, _at_most(10_000)]
 
 
 def duration(text: str) -> timedelta:
@@ -40,8 +68,11 @@ def duration(text: str) -> timedelta:
     datetime.timedelta(days=1, seconds=43200)
     """
     if not (match := DURATION.fullmatch(text.strip())):
-        raise ValueError(f"{text!r} is no duration (write 30d, 12h, 15m, 45s)")
-    return timedelta(**{UNITS[match[2]]: float(match[1])})
+        raise ValueError(f"{text!r:.80} is no duration (write 30d, 12h, 15m, 45s)")
+    try:
+        return timedelta(**{UNITS[match[2]]: float(match[1])})
+    except OverflowError as error:
+        raise ValueError(f"{text!r:.80} is longer than any time span") from error
 
 
 def duration_text(span: timedelta, *, weeks: bool = True) -> str:
@@ -62,14 +93,48 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         try:
             super().__init__(**data)
         except ValidationError as error:
-            name = data.get("name") or data.get("column")
-            subject = type(self).__name__ + (f" {name!r}" if name else "")
             faults = "; ".join(_fault(fault) for fault in error.errors())
-            raise DefinitionError(f"{subject}: {faults}") from error
+            raise DefinitionError(f"{_subject(type(self), data)}: {faults}") from error
+
+    @classmethod
+    def of(cls, plain: Any) -> Self:
+        """Return what a mapping, as YAML and JSON hold it, defines.
+
+        Raises
+        ------
+        DefinitionError
+            If it is no mapping, or lacks a word.
+        """
+        if not isinstance(plain, dict) or not all(isinstance(word, str) for word in plain):
+            raise DefinitionError(f"{cls.__name__}: expected words with values, found {plain!r:.80}")
+        wanted = [info.alias or name for name, info in cls.model_fields.items() if info.is_required()]
+        if missing := [word for word in wanted if word not in plain]:
+            raise DefinitionError(f"{_subject(cls, plain)}: {', '.join(missing)} missing")
+        return cls(**plain)
+
+    @field_validator("*")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        for text in _texts_in(value):
+            checked_text(text)
+        return value
+
+
+def _subject(kind: type[Definition], data: dict[str, Any]) -> str:
+    name = data.get("name") or data.get("column")
+    return kind.__name__ + (f" {name!r:.200}" if name else "")
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts_in(inner)
 
 
 def _fault(fault: Any) -> str:
@@ -78,11 +143,31 @@ def _fault(fault: Any) -> str:
     return f"{where}: {text}" if where else text
 
 
+def checked_text(text: str) -> str:
+    """Return a text; raise :class:`ValueError` if no database can keep it."""
+    if "\x00" in text:
+        raise ValueError(f"{text!r:.80} holds the character NUL; take it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{text!r:.80} holds half a surrogate pair; take it out") from error
+    return text
+
+
 def checked_name(name: str, what: str = "name") -> str:
     """Return a name; raise :class:`ValueError` if it is none."""
     if not NAME.fullmatch(name):
-        raise ValueError(f"{what} {name!r} must match [A-Za-z_][A-Za-z0-9_]*")
+        raise ValueError(f"{what} {name!r:.200} must match [A-Za-z_][A-Za-z0-9_]*")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"{what} {name!r:.20}... has {len(name):,} characters; {LONGEST_NAME} are the most")
     return name
+
+
+def checked_column(name: str, what: str = "column") -> str:
+    """Return the name of a column of a table of features; raise :class:`ValueError` if it is none."""
+    if name.startswith(OURS):
+        raise ValueError(f"{what} {name!r:.200} begins with '__', as columns of palette's own do; choose another name")
+    return checked_name(name, what)
 
 
 def unique(names: Sequence[str], what: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from palette.definitions.documents import plain_yaml
+from palette.definitions.documents import read_yaml
 from palette.errors import DefinitionError, nearest
 
 __all__ = ["StoreConfig", "read_config"]
@@ -41,12 +41,17 @@ class StoreConfig:
     catalog: str | None = None
     tables: str | None = None
     models: str | None = None
-    online: str | None = None
+    # Its URI may have a password in it.
+    online: str | None = field(default=None, repr=False)
     cache: Mapping[str, Any] | None = None
     modules: tuple[str, ...] = ()
 
 
-WORDS = (*(field.name for field in fields(StoreConfig) if field.name != "modules"), "feeds")
+WORDS = (*(one.name for one in fields(StoreConfig) if one.name != "modules"), "feeds")
+METASTORE = "metastore:"
+# It stands in SQL.
+SCHEMA = re.compile(r"([A-Za-z_]\w*|`[^`\n]+`)(\.([A-Za-z_]\w*|`[^`\n]+`)){0,2}")
+SECRET = re.compile(r"[^:/?#]+://[^/?#@]*:[^/?#]*@")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -68,25 +73,43 @@ def read_config(file: str | Path) -> StoreConfig:
     """
     file = Path(file)
     where = f"the configuration {str(file)!r}"
-    try:
-        config = plain_yaml(file.read_text("utf-8"), where)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"cannot read {where}: {error}") from error
-    if not isinstance(config, dict) or "path" not in config:
+    config = read_yaml(file, where)
+    if not isinstance(config, dict):
         raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")
     for word in config:
         if word not in WORDS:
             raise DefinitionError(f"{where}: unknown word {word!r}{nearest(str(word), WORDS)}")
-    found = {word: str(value) for word, value in config.items() if word not in ("cache", "feeds") and value is not None}
+    texts = [word for word in WORDS if word not in ("cache", "feeds") and config.get(word) is not None]
+    found = {word: _text(config[word], f"{where}: {word}") for word in texts}
+    if "path" not in found:
+        raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")
     found["path"] = _from(file, found["path"])
-    tables = found.get("tables", "metastore:")
-    if "://" not in tables and not tables.startswith(("metastore:", "dbfs:", "file:")):
-        found["tables"] = _from(file, tables)
+    if "tables" in found:
+        found["tables"] = _tables(file, found["tables"], where)
     if "models" in found:
         if "://" in found["models"]:
             raise DefinitionError(f"{where}: models: {found['models']!r} is no directory of this machine")
         found["models"] = _from(file, found["models"])
-    return StoreConfig(**found, cache=config.get("cache"), modules=_modules(config.get("feeds"), where))
+    cache = config.get("cache")
+    if cache is not None and not (isinstance(cache, dict) and all(isinstance(word, str) for word in cache)):
+        raise DefinitionError(f"{where}: expected 'cache: {{size: 100000, ttl: 1.0}}', found {cache!r:.200}")
+    return StoreConfig(**found, cache=cache, modules=_modules(config.get("feeds"), where))
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        # Not shown: there may be a password in it.
+        raise DefinitionError(f"{what}: expected a text without control characters, in quotes if it is a number")
+    return value
+
+
+def _tables(file: Path, tables: str, where: str) -> str:
+    if SECRET.match(tables):
+        raise DefinitionError(f"{where}: tables: the URL holds a password; Spark's configuration is its place")
+    if tables.startswith(METASTORE) and not SCHEMA.fullmatch(tables.removeprefix(METASTORE)):
+        raise DefinitionError(f"{where}: tables: expected 'metastore:CATALOG.SCHEMA', found {tables!r:.200}")
+    elsewhere = "://" in tables or tables.startswith((METASTORE, "dbfs:", "file:"))
+    return tables if elsewhere else _from(file, tables)
 
 
 def _modules(feeds: Any, where: str) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ from typing import Any
 from palette.definitions.models import Entity, FeatureGroup
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["dump_definitions", "from_plain", "load_definitions", "plain_yaml", "to_plain"]
+__all__ = ["dump_definitions", "from_plain", "load_definitions", "plain_yaml", "read_yaml", "to_plain"]
 
 SECTIONS: dict[str, type[Entity] | type[FeatureGroup]] = {"entities": Entity, "feature_groups": FeatureGroup}
 MAX_CHARACTERS = 10_000_000
+TAG = "tag:yaml.org,2002:"
+TEXT, COLLECTIONS = f"{TAG}str", (f"{TAG}map", f"{TAG}seq")
 
 
 def load_definitions(source: str | Path) -> list[Entity | FeatureGroup]:
@@ -45,15 +47,9 @@ def load_definitions(source: str | Path) -> list[Entity | FeatureGroup]:
     ['restaurant', 'menu']
     """
     if isinstance(source, str) and "\n" in source:
-        return _parse(source, "the text")
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
-    else:
-        files = [path]
-    if not files or not all(file.is_file() for file in files):
-        raise DefinitionError(f"no YAML file at {str(path)!r}")
-    found = [definition for file in files for definition in _parse(file.read_text("utf-8"), str(file))]
+        return _definitions(plain_yaml(source, "the text"), "the text")
+    files = _files(Path(source))
+    found = [one for file in files for one in _definitions(read_yaml(file, str(file)), str(file))]
     return sorted(found, key=lambda definition: isinstance(definition, FeatureGroup))
 
 
@@ -89,11 +85,7 @@ def to_plain(definition: Entity | FeatureGroup) -> dict[str, Any]:
 
 def from_plain(plain: dict[str, Any], section: str) -> Entity | FeatureGroup:
     """Return the definition that :func:`to_plain` wrote."""
-    kind = SECTIONS[section]
-    missing = [field for field, info in kind.model_fields.items() if info.is_required() and field not in plain]
-    if missing:
-        raise DefinitionError(f"{kind.__name__} {plain.get('name', '?')!r}: {', '.join(missing)} missing")
-    return kind(**plain)
+    return SECTIONS[section].of(plain)
 
 
 def _lists(value: Any) -> Any:
@@ -104,27 +96,52 @@ def _lists(value: Any) -> Any:
     return value
 
 
+def _files(path: Path) -> list[Path]:
+    try:
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
+        else:
+            files = [path]
+        if files and all(file.is_file() for file in files):
+            return files
+    except OSError as error:
+        raise DefinitionError(f"no YAML file at {str(path)!r:.200}: {error.strerror}") from error
+    raise DefinitionError(f"no YAML file at {str(path)!r}")
+
+
+def read_yaml(file: Path, where: str) -> Any:
+    """Return what a YAML file says; see :func:`plain_yaml`."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return plain_yaml(lines.read(MAX_CHARACTERS + 1), where)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"cannot read {where}: {error}") from error
+
+
 def plain_yaml(text: str, where: str) -> Any:
     """Return what a YAML text says, without anchors, so that a short text cannot grow.
 
     Raises
     ------
     DefinitionError
-        If it is not YAML, is too long, or has anchors or double keys.
+        If it is not YAML, is too long, or has anchors, double keys, or tags other than those of plain values.
     """
     import yaml
 
     if len(text) > MAX_CHARACTERS:
         raise DefinitionError(f"{where}: more than {MAX_CHARACTERS:,} characters of YAML")
     try:
-        _refuse_anchors_and_double_keys(yaml.compose(text, Loader=yaml.SafeLoader), where)
-        return yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check_nodes(loader, root, where)
+        return loader.construct_document(root)
     except (yaml.YAMLError, RecursionError) as error:
         raise DefinitionError(f"{where}: not YAML: {error}") from error
 
 
-def _parse(text: str, where: str) -> list[Entity | FeatureGroup]:
-    document = plain_yaml(text, where)
+def _definitions(document: Any, where: str) -> list[Entity | FeatureGroup]:
     if document is None:
         return []
     if not isinstance(document, dict) or not all(isinstance(rows, list) for rows in document.values()):
@@ -142,21 +159,37 @@ def _parse(text: str, where: str) -> list[Entity | FeatureGroup]:
         raise DefinitionError(f"{where}: {error}") from error
 
 
-def _refuse_anchors_and_double_keys(root: Any, where: str) -> None:
+def _check_nodes(loader: Any, root: Any, where: str) -> None:
     import yaml
 
     seen: set[int] = set()
     waiting = [root]
     while waiting:
         node = waiting.pop()
+        here = f"{where}: line {node.start_mark.line + 1}"
         if id(node) in seen:
-            line = node.start_mark.line + 1
-            raise DefinitionError(f"{where}: line {line}: YAML anchors are not taken; write the value out")
+            raise DefinitionError(f"{here}: YAML anchors are not taken; write the value out")
         seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            _check_scalar(loader, node, here)
+            continue
+        if node.tag not in COLLECTIONS:
+            raise DefinitionError(f"{here}: not YAML of plain lists and mappings: leave out the tag {node.tag!r:.200}")
         if isinstance(node, yaml.SequenceNode):
             waiting.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-            if double := next((key for key, count in counts.items() if count > 1), None):
-                raise DefinitionError(f"{where}: line {node.start_mark.line + 1}: {double!r} stands twice")
-            waiting.extend(inner for pair in node.value for inner in pair)
+            continue
+        counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if double := next((key for key, count in counts.items() if count > 1), None):
+            raise DefinitionError(f"{here}: {double!r:.200} stands twice")
+        waiting.extend(inner for pair in node.value for inner in pair)
+
+
+def _check_scalar(loader: Any, node: Any, here: str) -> None:
+    """Refuse what looks like a number or a date, or is said to be one, and is none."""
+    if node.tag == TEXT:
+        return
+    try:
+        loader.construct_object(node)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        told = f"{node.value!r:.80} is no {node.tag.removeprefix(TAG)} ({error})"
+        raise DefinitionError(f"{here}: {told}; a text stands in quotes") from error

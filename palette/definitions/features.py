@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import field_serializer, field_validator, model_validator
 
 from dsl.constants import encode
-from palette.definitions.base import Definition, checked_name
+from palette.definitions.base import Definition, Description, Label, checked_column
 from palette.definitions.types import canonical_type, check_value, utc
 
 __all__ = ["Feature"]
@@ -46,11 +46,11 @@ class Feature(Definition):
     name: str
     dtype: str
     default: Any = None
-    description: str = ""
-    owner: str = ""
-    tags: tuple[str, ...] = ()
+    description: Description = ""
+    owner: Label = ""
+    tags: tuple[Label, ...] = ()
 
-    def __init__(self, name: str, dtype: str, default: Any = None, **data: Any) -> None:
+    def __init__(self, /, name: str, dtype: str, default: Any = None, **data: Any) -> None:
         super().__init__(name=name, dtype=dtype, default=default, **data)
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Feature(Definition):
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
-        return checked_name(name)
+        return checked_column(name, "name")
 
     @field_validator("dtype")
     @classmethod
@@ -69,20 +69,14 @@ class Feature(Definition):
 
     @model_validator(mode="before")
     @classmethod
-    def _default(cls, data: dict[str, Any]) -> dict[str, Any]:
-        default = data.get("default")
+    def _default(cls, data: Any) -> Any:
+        default = data.get("default") if isinstance(data, dict) else None
         if default is None or not isinstance(data.get("dtype"), str):
             return data
-        dtype = canonical_type(data["dtype"])
-        if isinstance(default, str) and dtype == "timestamp":
-            default = dt.datetime.fromisoformat(default)
-        elif isinstance(default, str) and dtype == "date":
-            default = dt.date.fromisoformat(default)
-        elif isinstance(default, str) and dtype.startswith("decimal"):
-            default = decimal.Decimal(default)
-        elif default in ("NaN", "Infinity", "-Infinity") and dtype in ("float", "double"):
-            default = float(default)
-        return {**data, "default": check_value(default, dtype, "default")}
+        try:
+            return {**data, "default": _typed(default, canonical_type(data["dtype"]))}
+        except ArithmeticError as error:
+            raise ValueError(f"default: {default!r:.80} is no {data['dtype']}") from error
 
     @field_serializer("default")
     def _plain_default(self, default: Any) -> Any:
@@ -100,3 +94,15 @@ class Feature(Definition):
         if isinstance(default, decimal.Decimal):
             return float(default)
         return encode(utc(default) if isinstance(default, dt.date) else default)
+
+
+def _typed(default: Any, dtype: str) -> Any:
+    if isinstance(default, str) and dtype == "timestamp":
+        default = dt.datetime.fromisoformat(default)
+    elif isinstance(default, str) and dtype == "date":
+        default = dt.date.fromisoformat(default)
+    elif isinstance(default, str) and dtype.startswith("decimal"):
+        default = decimal.Decimal(default)
+    elif default in ("NaN", "Infinity", "-Infinity") and dtype in ("float", "double"):
+        default = float(default)
+    return check_value(default, dtype, "default")

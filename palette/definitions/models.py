@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import field_serializer, field_validator, model_validator
 
-from palette.definitions.base import Definition, checked_name, duration, duration_text, unique
+from palette.definitions.base import (
+    Definition,
+    Description,
+    Label,
+    checked_column,
+    checked_name,
+    duration,
+    duration_text,
+    unique,
+)
 from palette.definitions.features import Feature
 from palette.definitions.sources import BatchSource, Source
 from palette.definitions.types import KEY_TYPES, canonical_type
@@ -45,11 +54,11 @@ class Entity(Definition):
 
     name: str
     keys: dict[str, str]
-    description: str = ""
-    owner: str = ""
-    tags: tuple[str, ...] = ()
+    description: Description = ""
+    owner: Label = ""
+    tags: tuple[Label, ...] = ()
 
-    def __init__(self, name: str, keys: dict[str, str], **data: Any) -> None:
+    def __init__(self, /, name: str, keys: dict[str, str], **data: Any) -> None:
         super().__init__(name=name, keys=keys, **data)
 
     def __eq__(self, other: object) -> bool:
@@ -71,7 +80,7 @@ class Entity(Definition):
     def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
         if not keys:
             raise ValueError("an entity has at least one key column")
-        unique([checked_name(column, "key column") for column in keys], "key column")
+        unique([checked_column(column, "key column") for column in keys], "key column")
         types = {column: canonical_type(dtype) for column, dtype in keys.items()}
         for column, dtype in types.items():
             if dtype not in KEY_TYPES:
@@ -123,19 +132,25 @@ class FeatureGroup(Definition):
     created: str | None = None
     ttl: timedelta | None = None
     source: Source | None = None
-    description: str = ""
-    owner: str = ""
-    tags: tuple[str, ...] = ()
+    description: Description = ""
+    owner: Label = ""
+    tags: tuple[Label, ...] = ()
 
-    def __init__(self, name: str, entity: str | Entity, features: Any = (), **data: Any) -> None:
+    def __init__(self, /, name: str, entity: str | Entity, features: Any = (), **data: Any) -> None:
         entity = entity.name if isinstance(entity, Entity) else entity
-        features = [Feature(**one) if isinstance(one, dict) else one for one in features]
+        if isinstance(features, (list, tuple)):
+            features = [Feature.of(one) if isinstance(one, dict) else one for one in features]
         super().__init__(name=name, entity=entity, features=features, **data)
 
-    @field_validator("name", "timestamp", "created")
+    @field_validator("name", "entity")
     @classmethod
-    def _name(cls, name: str | None) -> str | None:
-        return None if name is None else checked_name(name)
+    def _name(cls, name: str) -> str:
+        return checked_name(name)
+
+    @field_validator("timestamp", "created")
+    @classmethod
+    def _time(cls, name: str | None) -> str | None:
+        return None if name is None else checked_column(name)
 
     @field_validator("ttl", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -74,6 +75,13 @@ class BatchSource(Definition):
     def _span(cls, span: Any) -> Any:
         # What YAML wrote of a lookback is ISO 8601.
         return duration(span) if isinstance(span, str) and not span.startswith(("P", "-P")) else span
+
+    @field_validator("lookback")
+    @classmethod
+    def _not_ahead(cls, lookback: timedelta | None) -> timedelta | None:
+        if lookback is not None and lookback < timedelta(0):
+            raise ValueError(f"must not be negative, found {lookback}")
+        return lookback
 
     @field_serializer("every")
     def _plain_every(self, every: timedelta | None) -> str | None:
@@ -160,8 +168,11 @@ class RPCSource(Definition):
     @field_validator("url")
     @classmethod
     def _http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"an RPC source takes an http or https URL, found {url!r}")
+        scheme, _, rest = url.partition("://")
+        if "@" in re.split(r"[/?#]", rest)[0]:
+            raise ValueError("the URL holds a user or password, which the catalog would show to everyone; take it out")
+        if scheme not in ("http", "https") or not url.isprintable() or " " in url:
+            raise ValueError(f"an RPC source takes an http or https URL, found {url!r:.200}")
         return url
 
 

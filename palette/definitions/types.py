@@ -65,7 +65,7 @@ def canonical_type(text: str) -> str:
         if element in ELEMENTS:
             return f"array<{element}>"
     known = (*SCALARS, "decimal(10,2)", "array<double>", *ALIASES)
-    raise DefinitionError(f"unknown type {text!r}{nearest(name, known)} (types: {', '.join(known)})")
+    raise DefinitionError(f"unknown type {text!r:.80}{nearest(name[:80], known)} (types: {', '.join(known)})")
 
 
 def arrow_type(dtype: str) -> pa.DataType:

@@ -60,12 +60,18 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
 
         return Snapshot.load(text, memory_map=Snapshot.is_mapped(text))
     else:
+        # Without what may be a password.
+        place = text.split("@")[-1].partition("?")[0]
         raise DefinitionError(
-            f"no online store at {text.split('@')[-1]!r}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
+            f"no online store at {place!r:.200}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
             "or the directory of a saved snapshot"
         )
     if not cache:
         return store
     from palette.online.near_cache import NearCache
 
-    return NearCache(store, **cache)
+    try:
+        return NearCache(store, **cache)
+    except TypeError as error:
+        store.close()
+        raise DefinitionError(f"cache: {error}; it has size, ttl and negative_ttl, which are numbers") from error

@@ -45,8 +45,15 @@ class Address:
             parts = urlsplit(url)
             host = parts.netloc.rpartition("@")[2]
             _ = parts.port
-        except ValueError as error:
-            raise DefinitionError(f"a Redis URL has a bad port or host: {error}") from None
+            split = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+        except ValueError:
+            split = True
+        if split:
+            # Not shown: what stands in the place of a port or path may be a password.
+            raise DefinitionError(
+                "a Redis URL has a bad port, host or password: expected redis://USER:PASSWORD@HOST:PORT/DATABASE, "
+                "where '/', '?', '#' and '@' of a password are %2F, %3F, %23 and %40"
+            )
         if parts.scheme not in SCHEMES:
             raise DefinitionError(f"a Redis URL begins with one of {', '.join(SCHEMES)}; found {parts.scheme!r}")
         self.shown = f"{parts.scheme}://{host}{parts.path}"

@@ -103,6 +103,8 @@ def test_no_catalog_file_is_named(tmp_path):
     [
         "postgresql://u:hunter2@h/d",
         "postgresql://u@h/d?password=hunter2",
+        "postgresql://u@h/d?sslpassword=hunter2",
+        "postgresql://u@h/d?PassWord=hunter2",
         "mysql://u:hunter2@h/d",
         "hunter2",
         "postgresql://u:hunter2@h:port/d",

@@ -48,12 +48,38 @@ def test_relative_paths_count_from_the_file(tmp_path):
         pytest.param(f"{LAUGHS}path: here\ncatalog: *l8\n", "anchors are not taken", id="bomb"),
         pytest.param("path: !!python/name:os.system x\n", "not YAML", id="python-tag"),
         pytest.param("path: a\npath: b\n", "stands twice", id="twice"),
+        pytest.param("path:\n", "expected 'path: DIRECTORY'", id="path-null"),
+        pytest.param("path: [a]\n", "path: expected a text", id="path-list"),
+        pytest.param('path: "a\\0"\n', "path: expected a text without control", id="path-nul"),
+        pytest.param('path: "a\\ud800"\n', "path: expected a text without control", id="path-surrogate"),
+        pytest.param("path: a\nonline: 6379\n", "online: expected a text .* in quotes if", id="online-number"),
+        pytest.param('path: a\nmodels: "a\\e[31m"\n', "models: expected a text", id="models-escape"),
+        pytest.param("path: a\ncatalog: {a: b}\n", "catalog: expected a text", id="catalog-mapping"),
+        pytest.param("path: a\ntables: 'metastore:a.b`; DROP TABLE x; --'\n", "metastore:CATALOG.SCHEMA", id="sql"),
+        pytest.param("path: a\ntables: 'metastore:'\n", "metastore:CATALOG.SCHEMA", id="no-schema"),
+        pytest.param("path: a\ntables: metastore:a.b.c.d\n", "metastore:CATALOG.SCHEMA", id="deep-schema"),
+        pytest.param("path: a\ntables: s3a://AKIA:hunter2@b/t\n", "holds a password", id="tables-password"),
+        pytest.param("path: a\ncache: 5\n", "expected 'cache: {size", id="cache-number"),
+        pytest.param("path: a\ncache: {1: 2}\n", "expected 'cache: {size", id="cache-word"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path, text, message):
     (tmp_path / "palette.yaml").write_text(text)
-    with pytest.raises(DefinitionError, match=message):
+    with pytest.raises(DefinitionError, match=message) as refused:
         read_config(tmp_path / "palette.yaml")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_metastores_may_have_quoted_names(tmp_path):
+    (tmp_path / "palette.yaml").write_text("path: a\ntables: metastore:`my-catalog`.features\n")
+    assert read_config(tmp_path / "palette.yaml").tables == "metastore:`my-catalog`.features"
+
+
+def test_configuration_does_not_show_the_password_of_an_online_store(tmp_path):
+    (tmp_path / "palette.yaml").write_text("path: a\nonline: redis://u:hunter2@h/0\n")
+    config = read_config(tmp_path / "palette.yaml")
+    assert config.online == "redis://u:hunter2@h/0"
+    assert "hunter2" not in repr(config)
 
 
 def test_missing_file_is_named(tmp_path):

@@ -91,7 +91,7 @@ def test_folder_of_files_loads_entities_first(tmp_path):
         pytest.param(
             "feature_groups:\n- {name: g, entity: e, timestamp: t, features: [{name: x_sum_1h, dtype: double}], "
             "source: {kind: batch, sql: S, every: 1h, time: at, aggregates: [{column: x, windows: [1h]}]}}\n",
-            "aggregate of 'x': function missing",
+            "Aggregate 'x': function missing",
             id="aggregate",
         ),
         pytest.param("entities:\n- {name: !!python/name:os.system x, keys: {k: int}}\n", "not YAML", id="python-tag"),

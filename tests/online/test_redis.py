@@ -226,6 +226,11 @@ def test_keys_expire_after_the_longest_ttl_of_their_groups(make, redis_server):
         pytest.param("localhost:6379", "begins with one of redis", id="none"),
         pytest.param("http://localhost", "begins with one of redis", id="other"),
         pytest.param("redis://u:secret@h:port", "bad port", id="port"),
+        pytest.param("redis://u:secret/4@h:6379/0", "are %2F", id="slash-in-password"),
+        pytest.param("redis://u:42/secret@h:6379/0", "are %2F", id="number-and-slash"),
+        pytest.param("redis://u:42?secret@h", "are %2F", id="question-mark-in-password"),
+        pytest.param("redis://u:42#secret@h", "are %2F", id="hash-in-password"),
+        pytest.param("redis://[u:secret@h", "are %2F", id="bracket"),
         pytest.param("redis://:secret@h?socket_read_size=x", "redis://h: Invalid value", id="option"),
     ],
 )
