@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ def replaced_directory(path: str | Path, marker: str) -> Iterator[Path]:
     Parameters
     ----------
     path : str or Path
-        Where the directory comes to stand; an older one is replaced only if it holds ``marker``.
+        Where the directory comes to stand; an older one is replaced only if it holds ``marker``. Of a symbolic link
+        it is what it points to.
     marker : str
         File that tells such a directory from others.
 
@@ -29,7 +31,7 @@ def replaced_directory(path: str | Path, marker: str) -> Iterator[Path]:
     DataError
         If something else stands at ``path``; it is left alone.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     if path.exists() and not (path / marker).is_file():
         raise DataError(f"{str(path)!r} exists and has no {marker}; it is left alone, choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,7 @@ class _MappedRows(dict[Any, Any]):
         try:
             with pa.memory_map(path) as source:
                 table = pa.ipc.open_file(source).read_all()
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException) as error:
             raise SnapshotError(
                 f"{group.full_name}: no rows to map ({error}); save the snapshot with memory_map=True"
             ) from error

@@ -24,6 +24,8 @@ __all__ = ["Snapshot", "from_arrow"]
 FORMAT = 1
 META = "snapshot.json"
 EVENT, CREATED = "__event", "__created"
+# What comes of reading something else.
+BROKEN = (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class Snapshot(OnlineReader):
@@ -152,13 +154,20 @@ class Snapshot(OnlineReader):
                     tables.append(MappedTable(entity, group, str(path / Path(entry["mapped"]).name)))
                 else:
                     with pa.memory_map(str(path / Path(entry["file"]).name)) as source:
-                        tables.append(from_arrow(entity, group, pa.ipc.open_file(source).read_all()))
+                        rows = pa.ipc.open_file(source).read_all()
+                    # What Arrow finds in a damaged file may lie anywhere in memory.
+                    rows.validate(full=True)
+                    table = GroupTable(entity, group)
+                    if not rows.schema.equals(_schema(table)):
+                        raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: its columns are others")
+                    table.put(packed_rows(entity, group, rows))
+                    tables.append(table)
                 if len(tables[-1]) != entry["rows"]:
                     raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: rows are missing")
             return cls(tables, dt.datetime.fromisoformat(meta["at"]))
         except PaletteError:
             raise
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (*BROKEN, pa.ArrowException) as error:
             raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
 
     @staticmethod
@@ -167,7 +176,7 @@ class Snapshot(OnlineReader):
         try:
             meta = json.loads((Path(path) / META).read_text("utf-8"))
             return all("mapped" in entry for entry in meta["groups"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except BROKEN as error:
             raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
 
 

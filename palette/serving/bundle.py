@@ -83,7 +83,7 @@ def read_bundle(path: str | Path) -> Plan:
             SelfTest.from_json(json.loads(files[SELF_TEST])).check(plan, str(path))
     except (PaletteError, DslError):
         raise
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise DataError(f"no whole bundle at {str(path)!r}: {error!r}") from error
     return plan
 
@@ -129,7 +129,16 @@ def _npz(arrays: dict[str, list[Any]]) -> bytes:
 
 
 def _from_npz(content: bytes) -> dict[str, list[Any]]:
+    import tokenize
+    import zipfile
+    import zlib
+
     import numpy as np
 
-    with np.load(io.BytesIO(content), allow_pickle=False) as found:
-        return {name: found[name].tolist() for name in found.files}
+    # What numpy makes of files that hold something else.
+    broken = (AttributeError, EOFError, MemoryError, NotImplementedError, SyntaxError)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as found:
+            return {name: found[name].tolist() for name in found.files}
+    except (*broken, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{ARRAYS} holds no arrays: {error!r}") from error
