@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from palette.catalog import named_columns, resolve
-from palette.catalog.declaring import DefinitionDoors
 from palette.catalog.doors import ModelDoors
 from palette.definitions import Entity, FeatureGroup
 from palette.definitions.config import read_config
+from palette.feeds.doors import FeedDoors
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from palette.catalog import SqlCatalog
-    from palette.feeds.summary import Materialized, Progress
     from palette.offline import DeltaTables, Lookup
 
 __all__ = ["FeatureStore"]
 
 
-class FeatureStore(DefinitionDoors, ModelDoors):
+class FeatureStore(FeedDoors, ModelDoors):
     """Declare, write and read features.
 
     Parameters
@@ -323,59 +322,6 @@ class FeatureStore(DefinitionDoors, ModelDoors):
         else:
             known = [self.group(group) for group in groups]
         return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
-
-    def materialize(
-        self,
-        group: str | FeatureGroup,
-        to: dt.datetime | None = None,
-        *,
-        start: dt.datetime | None = None,
-        chunk: str | dt.timedelta | None = None,
-        everything: bool = False,
-        dry_run: bool = False,
-        progress: Callable[[Progress], Any] | None = None,
-    ) -> Materialized:
-        """Bring a group up to date: compute what is missing from its batch source, and put the newest rows online.
-
-        Without a batch source the offline rows, as they were written, go online. An older row never replaces a newer
-        one there, and rows after ``to`` do not go yet.
-
-        Parameters
-        ----------
-        group : str or FeatureGroup
-            ``entity:group``.
-        to : datetime, optional
-            Up to which event time; naive is UTC; default now.
-        start : datetime, optional
-            After which event time to compute, even what was computed before: a backfill. By default from where the
-            last run ended, less the source's lookback. A backfill that was broken off goes on when it is repeated.
-        chunk : str or timedelta, optional
-            Computes and writes in steps of this length, ``"1d"``.
-        everything : bool
-            Puts the newest row of every key online, not only what was written since the last time.
-        dry_run : bool
-            Only tells what would be done.
-        progress : callable, optional
-            Is told each step when it begins.
-
-        Returns
-        -------
-        Materialized
-            What was done.
-
-        Raises
-        ------
-        LockedError
-            If another run works on this group.
-        PlanError, DefinitionError, SchemaError, DataError
-            If the source cannot be computed like this, or gives rows that the group cannot hold.
-        """
-        from palette.feeds.materialize import Stores, materialize
-
-        found = self.group(group)
-        stores = Stores(_spark(), self.catalog, self.tables, self.online, self.modules)
-        how: dict[str, Any] = {"everything": everything, "dry_run": dry_run, "progress": progress}
-        return materialize(stores, self.entity(found.entity), found, start=start, to=to, chunk=chunk, **how)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
         from palette.offline.newest import arrow_rows

@@ -11,6 +11,7 @@ import typer
 
 from palette._version import __version__
 from palette.cli.definitions import apply, plan, validate
+from palette.cli.erase import erase
 from palette.cli.failures import told
 from palette.cli.finding import search, show
 from palette.cli.init import init
@@ -50,7 +51,7 @@ PANELS = {
     "Definitions": (init, validate, plan, apply),
     "Catalog": (search, show),
     "Models": (deploy, models, promote, rollback, lineage),
-    "Feeds": (materialize,),
+    "Feeds": (materialize, erase),
     "Training": (training_set,),
     "Serving": (score, serve),
 }

@@ -25,39 +25,15 @@ from palette.feeds.windowed import Windowed, floor, whole
 from palette.offline.changes import Counts, counts
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-    from palette.catalog import SqlCatalog
     from palette.catalog.feeds import Lease
     from palette.definitions import Entity, FeatureGroup
-    from palette.offline import DeltaTables
+    from palette.feeds.stores import Stores
 
-__all__ = ["OFFLINE", "Stores", "materialize"]
+__all__ = ["OFFLINE", "materialize"]
 
 # The watermark up to which a group was computed.
 OFFLINE = "offline"
 KIND = "materialize"
-
-
-@dataclass(frozen=True)
-class Stores:
-    """What a feed reads and fills.
-
-    Parameters
-    ----------
-    spark : SparkSession
-        Classic or Connect.
-    catalog, tables, online
-        Of the feature store.
-    modules : tuple of str
-        From where functions of sources may be imported.
-    """
-
-    spark: SparkSession
-    catalog: SqlCatalog
-    tables: DeltaTables
-    online: Any
-    modules: tuple[str, ...] = ()
 
 
 def materialize(

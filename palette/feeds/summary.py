@@ -1,4 +1,4 @@
-"""What a materialize run tells: while it runs, and in the end."""
+"""What runs tell: while they run, and in the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from palette.feeds.intervals import Interval
 
-__all__ = ["Materialized", "Progress"]
+__all__ = ["Erased", "Materialized", "Progress"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,64 @@ class Materialized:
         plain["watermark"] = _text(self.watermark)
         plain["seconds"] = {name: round(taken, 3) for name, taken in self.seconds.items()}
         return plain
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was erased, or with ``dry_run`` would be.
+
+    Parameters
+    ----------
+    group : str
+        ``entity:group``.
+    keys : int
+        How many different keys were named.
+    rows : int
+        Rows of the table's newest version that had them.
+    files : int
+        Files that held them, of all versions of the table and of the partial aggregates beside it: all deleted.
+    version : int, optional
+        Of the table now; None if there is none.
+    online : int
+        Rows that are gone from the online store.
+    snapshots : dict of str to int
+        Directory of a snapshot to the rows that are gone from it.
+    lost_pins : tuple of str
+        Names of pins (training sets, models) whose versions of the table held keys: they cannot be rebuilt any more.
+    dry_run : bool
+        Whether nothing was done.
+
+    Examples
+    --------
+    >>> print(Erased("restaurant:menu", 2, 5, 3, 7, 2, lost_pins=("model:eta:1",)))
+    restaurant:menu: 2 keys, 5 rows erased from the table (version 7), 2 online; cannot be rebuilt: model:eta:1
+    """
+
+    group: str
+    keys: int
+    rows: int = 0
+    files: int = 0
+    version: int | None = None
+    online: int = 0
+    snapshots: Mapping[str, int] = field(default_factory=dict)
+    lost_pins: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        done = "would be erased" if self.dry_run else "erased"
+        where = "" if self.version is None else f" (version {self.version})"
+        parts = [f"{self.keys:,} key{_s(self.keys)}, {self.rows:,} row{_s(self.rows)} {done} from the table{where}"]
+        parts += [f"{self.online:,} online", *(f"{gone:,} in {path}" for path, gone in self.snapshots.items())]
+        lost = f"; cannot be rebuilt: {', '.join(self.lost_pins)}" if self.lost_pins else ""
+        return f"{self.group}: {', '.join(parts)}{lost}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return vars(self) | {"snapshots": dict(self.snapshots), "lost_pins": list(self.lost_pins)}
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _text(moment: dt.datetime | None) -> str | None:

@@ -88,8 +88,13 @@ class Windowed:
         """Where the partials are: a name that no group can have."""
         return f"{self.tables.path(self.group)}.partials"
 
-    def kept(self) -> DataFrame | None:
-        """Return the partials that are kept; None if there are none yet, or only those of other aggregates."""
+    @property
+    def identifier(self) -> str:
+        """Return the name by which SQL knows the table of the partials."""
+        return "delta.`" + self.path.replace("`", "``") + "`"
+
+    def stored(self) -> DataFrame | None:
+        """Return the partials that are there, of whatever aggregates; None if there are none yet."""
         try:
             found = self.spark.read.format("delta").load(self.path)
             _ = found.schema  # Spark Connect looks for the table only when it is asked something
@@ -97,6 +102,13 @@ class Windowed:
             if "DELTA_" in (error.getCondition() or "") or "PATH_NOT_FOUND" in (error.getCondition() or ""):
                 return None
             raise
+        return found
+
+    def kept(self) -> DataFrame | None:
+        """Return the partials that are kept; None if there are none yet, or only those of other aggregates."""
+        found = self.stored()
+        if found is None:
+            return None
         needed = {*self.entity.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
         return found if needed == set(found.columns) else None
 
@@ -112,8 +124,7 @@ class Windowed:
             return
         buckets = self._buckets(interval)
         rows = rolled(fresh, source, keys, stored, buckets)
-        table = "delta.`" + self.path.replace("`", "``") + "`"
-        rows.select(*map(quoted, stored.columns)).writeTo(table).overwrite(replaced(source, buckets))
+        rows.select(*map(quoted, stored.columns)).writeTo(self.identifier).overwrite(replaced(source, buckets))
 
     def _buckets(self, interval: Interval) -> list[dt.datetime]:
         assert interval.start is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from palette.errors import DataError, DefinitionError
@@ -20,7 +21,7 @@ MODES = ("error", "append", "overwrite")
 EXPECTED = f"a path, {', '.join(f'{name}:PATH' for name in FORMATS)}, or a table's name"
 
 
-def read_frame(spark: SparkSession, source: str) -> DataFrame:
+def read_frame(spark: SparkSession, source: str, *, types: Mapping[str, str] | None = None) -> DataFrame:
     """Read rows.
 
     Parameters
@@ -30,6 +31,9 @@ def read_frame(spark: SparkSession, source: str) -> DataFrame:
     source : str
         A path that ends with ``.parquet``, ``.orc``, ``.json``, ``.jsonl`` or ``.csv`` (the first line has the
         names, types are inferred); ``FORMAT:PATH``; the directory of a Delta table; or a table's name.
+    types : mapping of str to str, optional
+        Types of columns of a CSV file, instead of those that are inferred: ``007`` may be a text. What cannot be one
+        is null.
 
     Raises
     ------
@@ -39,6 +43,7 @@ def read_frame(spark: SparkSession, source: str) -> DataFrame:
         If Spark cannot read it.
     """
     from pyspark.errors import AnalysisException
+    from pyspark.sql import functions as F
 
     form, place = _parsed(source)
     try:
@@ -46,8 +51,13 @@ def read_frame(spark: SparkSession, source: str) -> DataFrame:
             return spark.table(place)
         reader = spark.read.format(form)
         if form == "csv":
-            reader = reader.options(header=True, inferSchema=True)
-        return reader.load(place)
+            reader = reader.options(header=True, inferSchema=types is None)
+        found = reader.load(place)
+        if form != "csv" or types is None:
+            return found
+        return found.select(
+            *(F.col(f"`{name}`").try_cast(types.get(name, "string")).alias(name) for name in found.columns)
+        )
     except AnalysisException as error:
         raise DataError(f"{source!r} cannot be read: {str(error).splitlines()[0]}") from error
 

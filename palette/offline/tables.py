@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
@@ -19,6 +19,7 @@ from palette.offline.checks import conform, converted, readable, refuse_bad_rows
 from palette.offline.conflicts import repeated
 from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
+from palette.offline.retention import retention_lifted
 from palette.offline.times import now_micros, to_micros
 
 if TYPE_CHECKING:
@@ -287,27 +288,9 @@ class DeltaTables:
             times = dict(self._history(spark, group, limit=newest - oldest + 1))
             if successor := times.get(oldest + 1):
                 hours = max(hours, (now_micros() - successor) / 3_600_000_000 + 1)
-        # Delta would refuse to go below the retention that is the table's property, or go by that alone.
-        with (
-            _setting(spark, "spark.databricks.delta.retentionDurationCheck.enabled", "false"),
-            _setting(spark, "spark.databricks.delta.vacuum.retentionWindowIgnore.enabled", "false"),
-            _setting(spark, "spark.sql.sources.parallelPartitionDiscovery.parallelism", "8"),
-        ):
+        with retention_lifted(spark):
             spark.sql(f"VACUUM {self.identifier(group)} RETAIN {math.ceil(hours)} HOURS").collect()
 
 
 def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
-
-
-@contextlib.contextmanager
-def _setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
-    before = spark.conf.get(name, None)
-    spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(name)
-        else:
-            spark.conf.set(name, before)

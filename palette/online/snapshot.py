@@ -192,10 +192,14 @@ def packed_rows(
 ) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Return (key, packed row) of the Arrow columns that :func:`from_arrow` takes."""
     names = [*entity.keys, EVENT, CREATED, *(feature.name for feature in group.features)]
-    columns = [_plain(rows.column(name)) for name in names]
-    width = len(entity.keys)
-    keys = columns[0] if width == 1 else list(zip(*columns[:width], strict=True))
-    return zip(keys, zip(*columns[width:], strict=True), strict=True)
+    columns = [_plain(rows.column(name)) for name in names[len(entity.keys) :]]
+    return zip(packed_keys(entity, rows), zip(*columns, strict=True), strict=True)
+
+
+def packed_keys(entity: Entity, rows: pa.Table | pa.RecordBatch) -> list[Any]:
+    """Return the keys of Arrow columns that are called like the entity's."""
+    columns = [_plain(rows.column(name)) for name in entity.keys]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
 def _plain(column: pa.ChunkedArray | pa.Array) -> list[Any]:

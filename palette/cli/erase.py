@@ -1,0 +1,107 @@
+"""``palette erase``."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palette.cli.output import Json, print_json
+from palette.cli.project import FILE, Config, open_store
+from palette.errors import DataError, DefinitionError
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity
+    from palette.feeds.summary import Erased
+    from palette.store import FeatureStore
+
+__all__ = ["erase"]
+
+
+def erase(
+    name: Annotated[str, typer.Argument(metavar="ENTITY[:GROUP]", help="A feature group, or all of an entity.")],
+    key: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY]...", help="Keys; parts of composite ones joined by commas.")
+    ] = None,
+    keys: Annotated[
+        str | None, typer.Option(help="Keys from a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")
+    ] = None,
+    snapshot: Annotated[
+        list[Path] | None, typer.Option(help="A saved snapshot to erase them from, too; again for the next.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be erased.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = Path(FILE),
+    as_json: Json = False,
+) -> None:
+    """Erase keys for good: from tables with all their versions, the online store, and snapshots."""
+    store = open_store(config)
+    groups = _groups(store, name)
+    wanted = _wanted(store.entity(name.partition(":")[0]), key or [], keys)
+    paths = snapshot or []
+    if as_json and not (yes or dry_run):
+        raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
+    if not yes:
+        found = [store.delete(group, wanted(), snapshots=paths, dry_run=True) for group in groups]
+        _tell(found, as_json)
+        if dry_run:
+            return
+        typer.confirm("Erase them? This cannot be undone", abort=True)
+    _tell([store.delete(group, wanted(), snapshots=paths, dry_run=dry_run) for group in groups], as_json)
+
+
+def _tell(found: list[Erased], as_json: bool) -> None:
+    if as_json:
+        print_json([one.to_json() for one in found])
+    else:
+        for one in found:
+            typer.echo(str(one))
+
+
+def _groups(store: FeatureStore, name: str) -> list[str]:
+    if ":" in name:
+        return [store.group(name).full_name]
+    store.entity(name)
+    found = [group.full_name for group in store.catalog.groups().values() if group.entity == name]
+    if not found:
+        raise DefinitionError(f"{name} has no feature groups: there is nothing to erase")
+    return found
+
+
+def _wanted(entity: Entity, given: list[str], file: str | None) -> Callable[[], Any]:
+    if bool(given) == (file is not None):
+        raise DefinitionError("say which keys: on the command line, or --keys FILE")
+    if file is None:
+        typed = [_key(entity, text) for text in given]
+        return lambda: typed
+    from palette.offline.frames import read_frame
+    from palette.session import active_session
+
+    return lambda: read_frame(active_session(), file, types=entity.keys)
+
+
+def _key(entity: Entity, text: str) -> tuple[Any, ...]:
+    # Quotes protect a comma, as in a file of comma separated values.
+    parts: Iterable[str] = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
+    parts = list(parts)
+    if len(parts) != len(entity.keys):
+        raise DataError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
+    return tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
+
+
+def _part(entity: Entity, name: str, text: str) -> Any:
+    dtype = entity.keys[name]
+    forms: dict[str, Callable[[str], Any]] = {
+        "string": str,
+        "boolean": lambda said: {"true": True, "false": False}[said.lower()],
+        "timestamp": dt.datetime.fromisoformat,
+        "date": dt.date.fromisoformat,
+    }
+    try:
+        return forms.get(dtype, int)(text)
+    except (KeyError, ValueError):
+        raise DataError(f"{entity.name}: key {name!r} is a {dtype}, found {text!r}") from None

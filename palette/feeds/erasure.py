@@ -1,0 +1,154 @@
+"""Keys taken out of everything that a store keeps of them: the table and its past, the online store, snapshots."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from palette.definitions import BatchSource, arrow_type, widens
+from palette.errors import CatalogError, DataError, SchemaError
+from palette.feeds.summary import Erased
+from palette.feeds.windowed import Windowed
+from palette.offline.checks import converted
+from palette.offline.erasure import Erasure
+from palette.online import GroupTable, moment, now_micros
+from palette.online.erasing import rows_in_snapshot
+from palette.online.keys import is_absent
+from palette.online.snapshot import packed_keys
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
+    from palette.feeds.stores import Stores
+
+__all__ = ["erase"]
+
+KIND = "erase"
+# The table of the group itself, beside that of its partial aggregates.
+OWN = "own"
+
+
+def erase(
+    stores: Stores,
+    entity: Entity,
+    group: FeatureGroup,
+    keys: Iterable[Any] | DataFrame,
+    *,
+    snapshots: Iterable[str | Path] = (),
+    dry_run: bool = False,
+) -> Erased:
+    """Erase keys of a feature group; see :meth:`palette.FeatureStore.delete`."""
+    wanted = _keys(entity, group, keys)
+    paths = [str(path) for path in snapshots]
+    # Of each a look, before anything is erased: one that is none is an error.
+    held = {path: rows_in_snapshot(path, group.full_name, wanted, erase=False) for path in paths}
+    told = Erased(group.full_name, len(wanted), snapshots=held, dry_run=dry_run)
+    tables = _tables(stores, entity, group, wanted)
+    if dry_run:
+        return _would(stores, group, wanted, tables, told)
+    catalog, name = stores.catalog, group.full_name
+    with catalog.lock(name):
+        catalog.end_lost_runs(name, KIND)
+        # How many keys, but never which.
+        number = catalog.start_run(name, KIND, details={"keys": len(wanted)})
+        try:
+            told = _erase(stores, group, wanted, tables, told)
+        except BaseException as error:
+            with contextlib.suppress(CatalogError):
+                catalog.end_run(number, "failed", details={"keys": len(wanted), "error": type(error).__name__})
+            raise
+        catalog.end_run(number, "done", details=told.to_json())
+    return told
+
+
+def _would(stores: Stores, group: FeatureGroup, keys: list[Any], tables: Mapping[str, Erasure], told: Erased) -> Erased:
+    told, _ = _found(stores, group, tables, told)
+    answers = stores.online.read({group.full_name: keys}, status=True)[group.full_name]
+    there = sum("missing" not in answer.values() for answer in answers)
+    return replace(told, online=there)
+
+
+def _erase(stores: Stores, group: FeatureGroup, keys: list[Any], tables: Mapping[str, Erasure], told: Erased) -> Erased:
+    told, latest = _found(stores, group, tables, told)
+    for table in tables.values():
+        table.delete()
+    # After the table: what is online comes from there. A row of a time to come is dead as well.
+    online = stores.online.delete(group.full_name, keys, moment(max(now_micros(None), latest or 0)))
+    gone = {path: rows_in_snapshot(path, group.full_name, keys, erase=True) for path in told.snapshots}
+    version = stores.tables.version(stores.spark, group)
+    return replace(told, version=version, online=online, snapshots=gone)
+
+
+def _tables(stores: Stores, entity: Entity, group: FeatureGroup, keys: list[Any]) -> dict[str, Erasure]:
+    """Return the table of the group and that of its partial aggregates, as far as they are there."""
+    frame = _frame(stores, entity, keys)
+    found = {}
+    if stores.tables.version(stores.spark, group) is not None:
+        found[OWN] = Erasure(stores.tables.identifier(group), frame)
+    if isinstance(group.source, BatchSource) and group.source.aggregates:
+        windowed = Windowed.of(stores.spark, stores.tables, entity, group)
+        if windowed.stored() is not None:
+            found["partials"] = Erasure(windowed.identifier, frame)
+    return found
+
+
+def _found(
+    stores: Stores, group: FeatureGroup, tables: Mapping[str, Erasure], told: Erased
+) -> tuple[Erased, int | None]:
+    """Return what there is in the tables, and the latest time of a row."""
+    files = sum(len(table.files) for table in tables.values())
+    own = tables.get(OWN)
+    if own is None:
+        return replace(told, files=files), None
+    name = group.full_name
+    pinned = {pin: versions[name] for pin, versions in stores.catalog.pins().items() if name in versions}
+    rows, latest = own.rows(group.timestamp or group.created)
+    version = stores.tables.version(stores.spark, group)
+    return replace(told, rows=rows, files=files, version=version, lost_pins=own.lost(pinned)), latest
+
+
+def _keys(entity: Entity, group: FeatureGroup, keys: Iterable[Any] | DataFrame) -> list[Any]:
+    """Return the keys, each once, as online stores hold them.
+
+    Raises
+    ------
+    DataError, SchemaError
+        If one is null or of another type than the entity's.
+    """
+    if isinstance(keys, DataFrame):
+        keys = _collected(entity, group, keys)
+    if isinstance(keys, str | bytes):
+        raise DataError(f"{group.full_name}: keys is a list of keys, found the text {keys!r}: put it into brackets")
+    table = GroupTable(entity, group)
+    found = list(dict.fromkeys(table.key(key) for key in keys))
+    if any(map(is_absent, found)):
+        raise DataError(f"{group.full_name}: a key without {' or '.join(entity.keys)}: no row has such a key")
+    return found
+
+
+def _collected(entity: Entity, group: FeatureGroup, keys: DataFrame) -> Iterable[Any]:
+    fields = {field.name: field for field in keys.schema}
+    for name, dtype in entity.keys.items():
+        if name not in fields:
+            raise SchemaError(
+                f"{group.full_name}: the keys have no column {name!r} (they have {', '.join(fields)}): the entity's "
+                f"key columns are {', '.join(entity.keys)}"
+            )
+        if not widens(found := fields[name].dataType.simpleString(), dtype):
+            raise SchemaError(f"{group.full_name}: key {name!r} is {found}, the entity's is {dtype}: cast it")
+    columns = [converted(fields[name], dtype) for name, dtype in entity.keys.items()]
+    return packed_keys(entity, keys.select(*columns).distinct().toArrow())
+
+
+def _frame(stores: Stores, entity: Entity, keys: list[Any]) -> DataFrame:
+    """Return the keys as columns."""
+    columns = [keys] if len(entity.keys) == 1 else list(zip(*keys, strict=True)) or [()] * len(entity.keys)
+    arrays = [
+        pa.array(list(values), arrow_type(dtype)) for values, dtype in zip(columns, entity.keys.values(), strict=True)
+    ]
+    return stores.spark.createDataFrame(pa.table(arrays, names=list(entity.keys)))

@@ -1,0 +1,234 @@
+"""Erasure: nothing of a key is left, in no version, file, store or snapshot; everything else is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from palette import Aggregate, BatchSource, Feature, FeatureGroup, FeatureStore, Snapshot
+from palette.errors import DataError, LockedError, SchemaError, SnapshotError
+from palette.feeds.windowed import Windowed
+from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, WRITTEN, add, event, group, offline, online, store_of
+
+ROWS = [event(key, JUNE + hour * HOUR, hour + 0.5) for key in ("a", "b", "c,'`") for hour in (1, 30)]
+# A source that gives no more rows.
+DRY = "SELECT 'z' id, 1 seat, TIMESTAMP '2000-01-01' ts, 0.0D x, ARRAY('t') tags WHERE :end IS NULL"
+
+
+def filled(spark, path, redis=None):
+    """Return a store whose table has several versions, compacted files among them, and which is online."""
+    store = store_of(path, redis, sql=DRY)
+    for rows in (ROWS[:3], ROWS[3:]):
+        store.write(GROUP, spark.createDataFrame(rows, WRITTEN))
+    store.optimize(GROUP)
+    store.materialize(GROUP, to=JUNE + 9 * DAY)
+    return store
+
+
+def files_with(spark, path, key):
+    """Return the data files below a directory that have a key, read one by one without Delta's log."""
+    import pyarrow.parquet as pq
+
+    found = [file for file in path.rglob("*.parquet") if "_delta_log" not in file.parts]
+    assert found
+    return [file for file in found if key in pq.read_table(file, columns=["id"]).column("id").to_pylist()]
+
+
+@pytest.fixture(params=["memory", "lmdb", "redis"])
+def place(request, tmp_path):
+    if request.param == "redis":
+        server = request.getfixturevalue("redis_server")
+        server.client().flushall()
+        return server.url
+    return None if request.param == "memory" else f"lmdb:{tmp_path}/online"
+
+
+def test_nothing_is_left_of_a_key(spark, tmp_path, place):
+    path = tmp_path / "a {b} [c]"
+    store = filled(spark, path, place)
+    rows, version = offline(spark, store), store.tables.version(spark, store.group(GROUP))
+    assert len(files_with(spark, path / "store", "a")) >= 2
+    told = store.delete(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
+    assert (told.dry_run, told.keys, told.rows, told.online, told.version) == (True, 2, 2, 1, version)
+    assert offline(spark, store) == rows
+    assert online(store, "a")["a"][0] == 30.5
+
+    told = store.delete(GROUP, [("a", 1)])
+    assert (told.keys, told.rows, told.online, told.lost_pins) == (1, 2, 1, ())
+    assert told.files >= 2
+    assert files_with(spark, path / "store", "a") == []
+    assert offline(spark, store) == [row for row in rows if row[0] != "a"]
+    assert online(store, "ab")["a"] == (None, None)
+    assert online(store, "ab")["b"][0] == 30.5
+    again = store.delete(GROUP, [("a", 1)])
+    assert (again.rows, again.files, again.online) == (0, 0, 0)
+    assert [run["kind"] for run in store.catalog.runs(GROUP)][:2] == ["erase", "erase"]
+    assert "'a'" not in str(store.catalog.runs(GROUP))
+
+    # The dead stay dead, the living come again.
+    late = {"id": "a", "seat": 1, "ts": JUNE + 40 * HOUR, "x": 1.0}
+    assert store.online.write(GROUP, [late]) == 0
+    fresh = JUNE + 999 * DAY
+    assert store.online.write(GROUP, [late | {"ts": fresh}]) == 1
+    assert online(store, "a", now=fresh + DAY)["a"] == (1.0, fresh)
+
+
+def test_rows_of_the_future_are_erased_too(spark, tmp_path):
+    store, later = store_of(tmp_path, sql=DRY), JUNE + 9999 * DAY
+    store.write(GROUP, spark.createDataFrame([event("a", later, 1.0)], WRITTEN))
+    store.materialize(GROUP, to=later + DAY)
+    assert online(store, "a", now=later + DAY)["a"] == (1.0, later)
+    assert store.delete(GROUP, [("a", 1)]).online == 1
+    assert online(store, "a", now=later + DAY)["a"] == (None, None)
+
+
+def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path):
+    store = filled(spark, tmp_path)
+    newest = store.tables.version(spark, store.group(GROUP))
+    store.keep("first", {GROUP: 0})
+    store.keep("last", {GROUP: newest})
+    store.write(GROUP, spark.createDataFrame([event("late", JUNE + 50 * HOUR, 7.0)], WRITTEN))
+    store.keep("with late", {GROUP: newest + 1})
+    assert store.delete(GROUP, [("late", 1)], dry_run=True).lost_pins == ("with late",)
+    assert store.delete(GROUP, [("late", 1)]).lost_pins == ("with late",)
+    basis = spark.createDataFrame([("a", 1, JUNE + 60 * HOUR)], "k string, s int, at timestamp")
+    features = {"x": f"{GROUP}:x:k,s"}
+    rebuilt = store.training_set(basis, features, timestamp="at", version={GROUP: newest})
+    assert rebuilt.first()["x"] == 30.5
+    with pytest.raises(DataError, match="cannot be read any more"):
+        store.training_set(basis, features, timestamp="at", version={GROUP: newest + 1}).collect()
+    assert store.delete(GROUP, [("a", 1)]).lost_pins == ("first", "last", "with late")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_snapshots_are_written_anew(spark, tmp_path, mapped):
+    store = filled(spark, tmp_path)
+    saved = tmp_path / "snapshot"
+    store.snapshot(JUNE + 9 * DAY).save(saved, memory_map=mapped)
+    with pytest.raises(SnapshotError):
+        store.delete(GROUP, [("a", 1)], snapshots=[saved, tmp_path / "none"])
+    assert len(offline(spark, store)) == 6
+    told = store.delete(GROUP, [("a", 1), ("b", 1)], snapshots=[saved])
+    assert told.snapshots == {str(saved): 2}
+    found = Snapshot.load(saved, memory_map=mapped)
+    rows = found.read({GROUP: [("a", 1), ("b", 1), ("c,'`", 1)]}, now=JUNE + 9 * DAY)[GROUP]
+    assert [row["x"] for row in rows] == [None, None, 30.5]
+    assert found.time == JUNE + 9 * DAY
+
+
+def test_keys_come_as_a_frame(spark, tmp_path):
+    store = filled(spark, tmp_path)
+    keys = spark.createDataFrame([(1, "a", 9), (1, "b", 9), (1, "a", 8)], "seat smallint, id string, more int")
+    assert store.delete(GROUP, keys).keys == 2
+    assert {row[0] for row in offline(spark, store)} == {"c,'`"}
+    with pytest.raises(SchemaError, match="no column 'seat'"):
+        store.delete(GROUP, keys.drop("seat"))
+    with pytest.raises(SchemaError, match="'seat' is string"):
+        store.delete(GROUP, keys.selectExpr("id", "string(seat) seat"))
+
+
+@pytest.mark.parametrize("keys", ["a,1", [None], [("a", None)], [("a", "1")], [("a",)], [("a", 2**40)]])
+def test_what_is_no_key_erases_nothing(spark, tmp_path, keys):
+    store = store_of(tmp_path)
+    store.write(GROUP, spark.createDataFrame(ROWS, WRITTEN))
+    with pytest.raises(DataError):
+        store.delete(GROUP, keys)
+    assert len(offline(spark, store)) == 6
+
+
+def test_a_run_at_work_is_not_disturbed(spark, tmp_path):
+    store = filled(spark, tmp_path)
+    with store.catalog.lock(GROUP), pytest.raises(LockedError, match="shop:hourly"):
+        store.delete(GROUP, [("a", 1)])
+    assert len(offline(spark, store)) == 6
+
+
+def test_a_group_that_was_never_written_is_erased_online(spark, tmp_path):
+    store = store_of(tmp_path)
+    store.online.write(GROUP, [{"id": "a", "seat": 1, "ts": JUNE, "x": 1.0}])
+    told = store.delete(GROUP, [("a", 1)])
+    assert (told.rows, told.version, told.online) == (0, None, 1)
+
+
+def test_deleted_rows_do_not_stay_in_files_that_only_mark_them(spark, tmp_path):
+    store = store_of(tmp_path)
+    store.write(GROUP, spark.createDataFrame(ROWS, WRITTEN).coalesce(1))
+    table = store.tables.identifier(store.group(GROUP))
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)")
+    spark.sql(f"DELETE FROM {table} WHERE id = 'b' AND x < 2")
+    assert files_with(spark, tmp_path / "store", "b")
+    assert store.delete(GROUP, [("b", 1)]).rows == 1
+    assert files_with(spark, tmp_path / "store", "b") == []
+    assert {row[0] for row in offline(spark, store)} == {"a", "c,'`"}
+
+
+def test_a_change_data_feed_is_an_error_before_anything_is_erased(spark, tmp_path):
+    store = filled(spark, tmp_path)
+    table = store.tables.identifier(store.group(GROUP))
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = true)")
+    with pytest.raises(DataError, match="change data feed"):
+        store.delete(GROUP, [("a", 1)])
+    assert len(offline(spark, store)) == 6
+    assert online(store, "a")["a"][0] == 30.5
+
+
+def test_static_groups(spark, tmp_path):
+    store = FeatureStore(tmp_path / "store")
+    store.apply(SHOP, FeatureGroup("plain", entity="shop", features=[Feature("x", "double")]))
+    store.write("shop:plain", spark.createDataFrame([("a", 1, 1.0), ("b", 1, 2.0)], "id string, seat int, x double"))
+    store.materialize("shop:plain")
+    assert store.delete("shop:plain", [{"id": "a", "seat": 1}]).online == 1
+    found = store.online.read({"shop:plain": [("a", 1), ("b", 1)]})["shop:plain"]
+    assert [row["x"] for row in found] == [None, 2.0]
+    assert [row["id"] for row in store.latest("shop:plain").collect()] == ["b"]
+
+
+def test_partial_aggregates_are_erased_with_their_group(spark, tmp_path):
+    source = BatchSource(
+        sql=f"SELECT * FROM parquet.`{tmp_path}/rows`",
+        time="ts",
+        every="1h",
+        aggregates=[Aggregate("x", "sum", ["1d"])],
+    )
+    store = FeatureStore(tmp_path / "store")
+    features = [Feature("x_sum_1d", "double")]
+    found = FeatureGroup("sums", entity="shop", timestamp="at", features=features, source=source)
+    store.apply(SHOP, found)
+    add(spark, tmp_path, ROWS)
+    store.materialize("shop:sums", to=JUNE + 3 * DAY)
+    assert store.delete("shop:sums", [("a", 1)]).rows > 0
+    assert files_with(spark, tmp_path / "store", "a") == []
+    windowed = Windowed.of(spark, store.tables, SHOP, found)
+    assert {row["id"] for row in windowed.kept().select("id").collect()} == {"b", "c,'`"}
+
+
+def test_the_command(spark, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from palette.cli.commands import app
+
+    store = filled(spark, tmp_path)
+    more = FeatureGroup("plain", entity="shop", features=[Feature("x", "double")])
+    store.apply(SHOP, group(BatchSource(sql="SELECT 1")), more, allow_breaking=True)
+    run = CliRunner().invoke
+    monkeypatch.setenv("PALETTE_CONFIG", str(tmp_path / "palette.yaml"))
+    told = run(app, ["erase", GROUP, "a,1"], input="n\n")
+    assert told.exit_code == 1
+    assert "shop:hourly: 1 key, 2 rows would be erased from the table" in told.stdout
+    assert len(offline(spark, store)) == 6
+    told = run(app, ["erase", "shop", "a,1", '"c,\'`",1', "--yes", "--json"])
+    assert told.exit_code == 0, told.stderr
+    found = {one["group"]: one["rows"] for one in json.loads(told.stdout)}
+    assert found == {"shop:hourly": 4, "shop:plain": 0}
+    (tmp_path / "keys.csv").write_text("id,seat\nb,x\n")
+    told = run(app, ["erase", GROUP, "--keys", str(tmp_path / "keys.csv"), "--yes"])
+    assert (told.exit_code, "a key without id or seat" in told.stderr) == (2, True)
+    (tmp_path / "keys.csv").write_text("id,seat\nb,1\n")
+    told = run(app, ["erase", GROUP, "--keys", str(tmp_path / "keys.csv"), "--yes"])
+    assert told.exit_code == 0, told.stderr
+    assert "1 key, 2 rows erased from the table (version " in told.stdout
+    assert offline(spark, store) == []
+    for words in (["erase", GROUP], ["erase", GROUP, "a"], ["erase", GROUP, "a,x"], ["erase", "shops", "a,1"]):
+        told = run(app, [*words, "--yes"])
+        assert (told.exit_code, told.stdout) == (2, ""), words
