@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests in two processes, each file in one of them; each starts Spark on two cores. `make test WORKERS=0`: in one.
+WORKERS ?= 2
+SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help venv java demo examples test parity doctest lint types fmt docs bench bench-quick proof wheel clean
 
@@ -30,7 +33,7 @@ examples: $(READY) java  ## Run every example
 	@for example in examples/*_eta.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
 test: $(READY) java  ## Run all tests and doctests
-	$(BIN)/python -m pytest tests dsl palette --doctest-modules --durations=25
+	$(BIN)/python -m pytest tests dsl palette --doctest-modules --durations=25 $(SIDE_BY_SIDE)
 
 parity: $(READY) java  ## Prove every DSL function equal in both compilers
 	$(BIN)/python -m pytest tests/dsl

@@ -1,4 +1,4 @@
-"""One Spark session, one Redis and one PostgreSQL for the whole run."""
+"""One Spark session, one Redis and one PostgreSQL for each process that runs tests."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def spark() -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, long ones come first, so that none waits for another at the end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (isinstance(item, pytest.DoctestItem), item.path not in slow))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.connect_server import run_on_connect
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -123,7 +124,7 @@ def connect(tmp_path_factory) -> dict[str, Any]:
     root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, str(home / "script.py"), str(home)]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
+    done = run_on_connect(command, cwd=root, env=environment)
     answers = done.stdout.rpartition("ANSWERS ")[2]
     assert done.returncode == 0, f"after {list(json.loads(answers or '{}'))}: {done.stderr[-4000:]}"
     return json.loads(answers)

@@ -6,11 +6,12 @@ A process is either classic or Connect, so that this runs in a process of its ow
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.connect_server import run_on_connect
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -63,6 +64,6 @@ def test_functions_agree_on_connect(tmp_path):
         (tmp_path / "hidden" / package / "__init__.py").write_text("raise ImportError('not on workers')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
     command = [sys.executable, str(script), str(root)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+    done = run_on_connect(command, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "calls agree" in done.stdout
