@@ -8,10 +8,10 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
-from palette.errors import DefinitionError, SchemaError, nearest
+from palette.errors import DataError, DefinitionError, SchemaError, nearest
 from palette.offline.checks import quoted
 from palette.offline.times import is_time, micros, to_micros
 
@@ -46,7 +46,9 @@ def rows_of(
     Raises
     ------
     DefinitionError
-        If the function's module is not among them, or it is no such function.
+        If the SQL is not one query, the function's module is not among the allowed ones, or it is no such function.
+    DataError
+        If what the query reads is not there.
     SchemaError
         If the event time is missing, or no time.
     """
@@ -58,26 +60,37 @@ def rows_of(
                 f"{group.full_name}: {source.function} returned {type(rows).__name__}, expected a DataFrame"
             )
     else:
-        # The text is the definition's own, as it stands; what varies goes in as parameters.
+        # What varies goes in as parameters.
         rows = _asked(spark, group, str(source.sql), {"start": start, "end": end})
     time = source.time or group.timestamp
     return rows if time is None else _within(rows, group, time, interval)
 
 
 def _asked(spark: SparkSession, group: FeatureGroup, text: str, bounds: dict[str, dt.datetime]) -> DataFrame:
+    # Within a query there is no place for a command, which Spark would carry out at once: DROP TABLE, ADD JAR, SET.
+    query = f"SELECT * FROM (\n{text.strip().rstrip(';')}\n)"  # noqa: S608  the definition's own text, nothing of others
     try:
         with _parameters(spark):
-            rows = spark.sql(text, args=bounds)
+            rows = spark.sql(query, args=bounds)
             _ = rows.schema  # Spark Connect looks at a query only when it is asked something
+    except ParseException as error:
+        raise DefinitionError(
+            f"{group.full_name}: the SQL of its source is not one query ({_first_line(error)}): a source only reads, "
+            f"by SELECT, WITH, FROM, VALUES or TABLE"
+        ) from error
     except AnalysisException as error:
         if error.getCondition() != "UNBOUND_SQL_PARAMETER":
-            raise
+            raise DataError(f"{group.full_name}: its query cannot be run: {_first_line(error)}") from error
         raise DefinitionError(
             f"{group.full_name}: a parameter of the query is not bound: it may use :start and :end, but not over Spark "
             f"Connect, where Delta loses them (delta-io/delta#7640): leave them out, rows are cut to the interval "
             f"anyway, or name a function"
         ) from error
     return rows
+
+
+def _first_line(error: AnalysisException) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from palette.definitions import BatchSource, Feature, FeatureGroup
-from palette.errors import DefinitionError, SchemaError
+from palette.errors import DataError, DefinitionError, SchemaError
 from palette.feeds.intervals import Interval
 from palette.feeds.sources import SUBSTITUTION, rows_of
 
@@ -85,6 +85,45 @@ def test_query_is_the_definition_s_own_text_and_nothing_more(spark):
     source = BatchSource(sql=f"SELECT 1L AS x, {hostile} AS k, :end AS ts")
     (row,) = rows_of(spark, GROUP, source, DAY).collect()
     assert row.k == hostile[1:-1]
+
+
+NO_QUERIES = (
+    "DROP VIEW precious", "DROP TABLE precious;", "ALTER VIEW precious AS SELECT 2", "USE other", "CALL x()",
+    "CREATE OR REPLACE TEMP VIEW precious AS SELECT 2 AS x", "CREATE TABLE mine AS SELECT 1", "TRUNCATE TABLE precious",
+    "INSERT INTO precious SELECT 2", "FROM precious INSERT INTO mine SELECT x", "RESET", "CLEAR CACHE",
+    "MERGE INTO precious USING precious ON true WHEN MATCHED THEN DELETE", "SET TIME ZONE 'Asia/Tokyo'",
+    "SET spark.sql.session.timeZone = Asia/Tokyo", "ADD JAR '/tmp/none.jar'", "ADD FILE '/etc/hostname'",
+    "CREATE FUNCTION f AS 'evil.F' USING JAR '/tmp/f.jar'", "BEGIN DROP VIEW precious; END",
+    "EXECUTE IMMEDIATE 'DROP VIEW precious'", "SELECT 1; DROP VIEW precious", "SELECT 1) AS y; DROP VIEW precious; --",
+    "SELECT '", "SELECT /*", "", ";", "(" * 30,
+)  # fmt: skip
+QUERIES = (
+    "SELECT x FROM v;", "SELECT x FROM v -- all", "-- first\nSELECT x FROM v", "VALUES (7) AS v (x)", "TABLE v",
+    "WITH w AS (SELECT x FROM v) SELECT x FROM w", "FROM v SELECT x", "FROM v |> WHERE x = 7",
+    "SELECT x FROM v /* ; */ ; ", "(SELECT x FROM v) UNION (SELECT x FROM v)", "SELECT x FROM v ORDER BY x LIMIT 1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", NO_QUERIES, ids=lambda sql: sql[:24])
+def test_what_is_no_query_is_refused_and_not_carried_out(spark, sql):
+    spark.sql("SELECT 1 AS x").createOrReplaceTempView("precious")
+    with pytest.raises((DefinitionError, DataError), match=r"e:s: (the SQL of its source is not one|its) query"):
+        rows_of(spark, STATIC, BatchSource(sql=sql), DAY)
+    assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
+    assert [row.x for row in spark.table("precious").collect()] == [1]
+    assert not spark.catalog.tableExists("mine")
+
+
+@pytest.mark.parametrize("sql", QUERIES, ids=lambda sql: sql[:24])
+def test_queries_of_all_forms_are_taken(spark, sql):
+    spark.sql("SELECT 7 AS x").createOrReplaceTempView("v")
+    assert found(rows_of(spark, STATIC, BatchSource(sql=sql), DAY)) == [7]
+
+
+def test_a_query_of_what_is_not_there_is_told(spark):
+    with pytest.raises(DataError, match=r"e:s: its query cannot be run: .*`nowhere` cannot be found") as told:
+        rows_of(spark, STATIC, BatchSource(sql="SELECT * FROM nowhere"), DAY)
+    assert "\n" not in str(told.value)
 
 
 def test_other_parameters_are_refused(spark):
