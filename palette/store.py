@@ -14,6 +14,7 @@ from palette.definitions import Entity, FeatureGroup
 from palette.definitions.config import read_config
 from palette.feeds.doors import FeedDoors
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
+from palette.selecting import SelectionDoors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FeatureStore"]
 
 
-class FeatureStore(FeedDoors, ModelDoors):
+class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     """Declare, write and read features.
 
     Parameters

@@ -18,6 +18,7 @@ LEVELS = [
     ("palette.transformer",),
     ("palette.params",),
     ("palette.store",),
+    ("palette.selecting",),
     ("palette.feeds",),
     ("palette.service",),
     ("palette.serving",),

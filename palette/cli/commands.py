@@ -19,6 +19,7 @@ from palette.cli.jobs import jobs
 from palette.cli.materialize import materialize
 from palette.cli.models import deploy, lineage, models, promote, rollback
 from palette.cli.score import score
+from palette.cli.selection import select
 from palette.cli.serve import serve
 from palette.cli.training import training_set
 
@@ -52,7 +53,7 @@ PANELS = {
     "Catalog": (search, show),
     "Models": (deploy, models, promote, rollback, lineage),
     "Feeds": (materialize, erase),
-    "Training": (training_set,),
+    "Training": (select, training_set),
     "Serving": (score, serve),
 }
 for panel, commands in PANELS.items():

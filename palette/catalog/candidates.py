@@ -1,0 +1,129 @@
+"""Which features a question about many means: ``*`` for the features of a group, or for all that suit a basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from dsl.refs import BasisRef, FeatureRef, parse_ref
+from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError, nearest
+
+if TYPE_CHECKING:
+    from palette.catalog.sql import SqlCatalog
+    from palette.definitions import Entity
+
+__all__ = ["Candidate", "candidates"]
+
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
+
+
+class Candidate(NamedTuple):
+    """A feature that is asked about.
+
+    Parameters
+    ----------
+    ref : FeatureRef or BasisRef
+        Its expression.
+    named : bool
+        Whether somebody named it; else it was found, and may be left out where it cannot be read.
+    deprecated : str, optional
+        Why it should not be used any more, of one that was found.
+    """
+
+    ref: FeatureRef | BasisRef
+    named: bool
+    deprecated: str | None = None
+
+
+def candidates(
+    catalog: SqlCatalog,
+    columns: Mapping[str, str],
+    wanted: Sequence[str] | None = None,
+    join: Mapping[str, str | Sequence[str]] | None = None,
+) -> list[Candidate]:
+    """Return the features that are meant, each once.
+
+    Parameters
+    ----------
+    catalog : SqlCatalog
+        Knows the features.
+    columns : mapping of str to str
+        The columns of the basis with their types.
+    wanted : sequence of str, optional
+        Expressions; ``entity:group:*:join_key`` for all features of a group, ``basis:*`` for all columns of the basis,
+        ``*`` for all features of all entities that have a join key, which is meant by None, too.
+    join : mapping of str to str, optional
+        Entity to its join key, for ``*``: ``"r_id"``, of a composite key ``"origin,dest"``; several in a list. Other
+        entities are joined by the columns that are called and typed like their keys.
+
+    Raises
+    ------
+    RefError, FeatureNotFoundError, SchemaError, DefinitionError
+        If a name is malformed or unknown, or nothing is meant.
+    """
+    if isinstance(wanted, str):
+        raise DefinitionError(f"candidates: expected a list of names, found {wanted!r}")
+    keys = _join_keys(catalog, columns, join or {})
+    found: dict[str, Candidate] = {}
+    for name in ("*",) if wanted is None else wanted:
+        for one in _meant(catalog, columns, keys, name):
+            if one.named or one.ref.name not in found:
+                found[one.ref.name] = one
+    if not found:
+        remedy = (
+            "name columns of the basis for their keys (join={'restaurant': 'r_id'})" if wanted is None else "name some"
+        )
+        raise DefinitionError(f"there are no candidates: {remedy}")
+    return list(found.values())
+
+
+def _meant(
+    catalog: SqlCatalog, columns: Mapping[str, str], keys: Mapping[str, list[tuple[str, ...]]], name: str
+) -> Iterator[Candidate]:
+    parts = name.removeprefix("@palette:").split(":") if isinstance(name, str) else []
+    if name == "*":
+        for group in catalog.groups().values():
+            for join_keys in keys.get(group.entity, ()):
+                yield from _all(catalog, group.full_name, join_keys)
+    elif name in ("basis:*", "@basis:*"):
+        for column in columns:
+            yield Candidate(BasisRef(column), named=False)
+    elif len(parts) == 4 and parts[2] == "*":
+        yield from _all(catalog, f"{parts[0]}:{parts[1]}", tuple(parts[3].split(",")))
+    else:
+        ref = parse_ref(name)
+        if isinstance(ref, BasisRef) and ref.column not in columns:
+            raise SchemaError(f"{ref.name!r}: the basis has no such column{nearest(ref.column, columns)}")
+        yield Candidate(ref, named=True)
+
+
+def _all(catalog: SqlCatalog, group: str, join_keys: tuple[str, ...]) -> Iterator[Candidate]:
+    found = catalog.group(group)
+    for feature in found.features:
+        ref = FeatureRef(found.entity, found.name, feature.name, join_keys)
+        yield Candidate(ref, named=False, deprecated=catalog.deprecated(f"{group}:{feature.name}"))
+
+
+def _join_keys(
+    catalog: SqlCatalog, columns: Mapping[str, str], join: Mapping[str, str | Sequence[str]]
+) -> dict[str, list[tuple[str, ...]]]:
+    """Return the join keys of each entity that has some."""
+    entities = catalog.entities()
+    keys = {name: [tuple(entity.keys)] for name, entity in entities.items() if _suits(entity, columns)}
+    for name, texts in join.items():
+        if name not in entities:
+            raise FeatureNotFoundError(f"join: there is no entity {name!r}{nearest(name, entities)}")
+        keys[name] = [tuple(text.split(",")) for text in ([texts] if isinstance(texts, str) else texts)]
+        for column in (column for one in keys[name] for column in one):
+            if column not in columns:
+                raise SchemaError(f"join key {column!r} of {name}: no such column{nearest(column, columns)}")
+        if wrong := next((one for one in keys[name] if len(one) != len(entities[name].keys)), None):
+            raise SchemaError(
+                f"join: entity {name!r} has the keys {', '.join(entities[name].keys)}, found {','.join(wrong)!r}"
+            )
+    return keys
+
+
+def _suits(entity: Entity, columns: Mapping[str, str]) -> bool:
+    found = [(columns.get(key), dtype) for key, dtype in entity.keys.items()]
+    return all(one == dtype or (one in INTEGERS and dtype in INTEGERS) for one, dtype in found)

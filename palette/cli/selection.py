@@ -1,0 +1,140 @@
+"""``palette select``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from palette.cli.output import Json, print_json, print_table, print_text
+from palette.cli.project import FILE, Config, open_store
+from palette.cli.training import PointInTime
+from palette.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from palette.offline.selection import Step
+
+__all__ = ["select"]
+
+
+class Method(StrEnum):
+    """What counts."""
+
+    MRMR = "mrmr"
+    RELEVANCE = "relevance"
+
+
+class Task(StrEnum):
+    """What the label is."""
+
+    AUTO = "auto"
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+def select(
+    basis: Annotated[
+        str, typer.Argument(help="The rows with the label: a file (.parquet, .csv, .json), FORMAT:PATH, or a table.")
+    ],
+    label: Annotated[str, typer.Option("--label", "-l", metavar="COLUMN", help="What is to be told.")],
+    candidate: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CANDIDATE]...",
+            help="ENTITY:GROUP:FEATURE:KEY, ENTITY:GROUP:*:KEY, basis:COLUMN, basis:*. Default: '*', every feature of "
+            "entities whose join keys are known.",
+        ),
+    ] = None,
+    timestamp: Annotated[
+        str | None, typer.Option("--timestamp", "-t", help="Column with each row's time. Without it: latest values.")
+    ] = None,
+    point_in_time: Annotated[
+        PointInTime, typer.Option(help="Whether rows count that were written later than asked for.")
+    ] = PointInTime.EVENT,
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--join", "-j", metavar="ENTITY=COLUMN[,COLUMN]", help="The join key of an entity; again for more."
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", "-n", help="How many are selected at most.", min=1)] = 20,
+    method: Annotated[Method, typer.Option(help="Whether redundancy counts.")] = Method.MRMR,
+    task: Annotated[Task, typer.Option(help="Whether the label is a class or a quantity.")] = Task.AUTO,
+    leak: Annotated[
+        float, typer.Option(help="From which share of the label a feature tells too much to be true.", min=0.0)
+    ] = 0.95,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a report: .html, .md or .json.")
+    ] = None,
+    config: Config = Path(FILE),
+    as_json: Json = False,
+) -> None:
+    """Rank features by what they tell of a label; leave out what leaks, hardly varies, or says the same."""
+    store = open_store(config)
+    keys = _join_keys(join or [])
+    from palette.offline.frames import read_frame
+    from palette.offline.selection.report import check_report, write_report
+    from palette.offline.selection.text import COLUMNS, heading, ranking, summary
+    from palette.session import active_session
+
+    if report is not None:
+        check_report(report)
+    rows = read_frame(active_session(), basis)
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        doing = bar.add_task("selection", total=None)
+
+        def show(step: Step) -> None:
+            bar.update(doing, description=f"selection: {step.phase}", completed=step.step, total=step.steps)
+
+        found = store.select_features(
+            rows,
+            label,
+            candidate or None,
+            timestamp=timestamp,
+            point_in_time=point_in_time.value,
+            join=keys,
+            count=count,
+            method=method.value,
+            task=task.value,
+            leak=leak,
+            progress=show,
+        )
+    if report is not None:
+        write_report(found, report)
+    if as_json:
+        print_json(found.to_json())
+        return
+    for line in (heading(found), *summary(found)):
+        print_text(line)
+    if found.ranked:
+        typer.echo()
+        print_table(COLUMNS, ranking(found))
+    if found.left_out:
+        typer.echo("\nleft out")
+        print_table(("feature", "reason", "why"), ((one.feature, one.reason, one.why) for one in found.left_out))
+    if report is not None:
+        typer.echo()
+        print_text(f"report: {report}")
+
+
+def _join_keys(texts: list[str]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = {}
+    for text in texts:
+        entity, equals, columns = text.partition("=")
+        if not (entity and equals and columns):
+            raise DefinitionError(f"--join {text!r}: expected ENTITY=COLUMN, or ENTITY=COLUMN,COLUMN")
+        keys.setdefault(entity, []).append(columns)
+    return keys

@@ -1,0 +1,88 @@
+"""What a question about many features means."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsl.errors import RefError
+from palette import Entity, Feature, FeatureGroup, FeatureStore
+from palette.catalog.candidates import candidates
+from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError
+
+COLUMNS = {"airport": "string", "origin": "string", "dest": "string", "number": "int", "delay": "double"}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    store = FeatureStore(tmp_path_factory.mktemp("store"))
+    store.apply(
+        Entity("airport", keys={"airport": "string"}),
+        Entity("route", keys={"from": "string", "to": "string"}),
+        Entity("gate", keys={"number": "bigint"}),
+        Entity("runway", keys={"number": "string"}),
+        FeatureGroup("weather", entity="airport", features=[Feature("wind", "double"), Feature("rain", "double")]),
+        FeatureGroup("flown", entity="route", timestamp="at", features=[Feature("minutes", "double")]),
+        FeatureGroup("use", entity="gate", features=[Feature("share", "double")]),
+        FeatureGroup("state", entity="runway", features=[Feature("wet", "boolean")]),
+    )
+    store.catalog.deprecate("airport:weather:rain", "use wind")
+    return store.catalog
+
+
+def names(catalog, *arguments):
+    return [one.ref.name for one in candidates(catalog, COLUMNS, *arguments)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "join", "expected"),
+    [
+        (None, None, ["airport:weather:rain:airport", "airport:weather:wind:airport", "gate:use:share:number"]),
+        (None, {"airport": ["origin", "dest"], "route": "origin,dest"}, [
+            "airport:weather:rain:dest", "airport:weather:rain:origin", "airport:weather:wind:dest",
+            "airport:weather:wind:origin", "gate:use:share:number", "route:flown:minutes:origin,dest",
+        ]),
+        (["airport:weather:*:dest"], None, ["airport:weather:rain:dest", "airport:weather:wind:dest"]),
+        (["@palette:airport:weather:*:dest", "airport:weather:wind:dest"], None,
+         ["airport:weather:rain:dest", "airport:weather:wind:dest"]),
+        (["basis:*"], None, [f"basis:{name}" for name in sorted(COLUMNS)]),
+        (["@basis:delay", "basis:delay"], None, ["basis:delay"]),
+        (["gate:use:share:number", "*"], None,
+         ["airport:weather:rain:airport", "airport:weather:wind:airport", "gate:use:share:number"]),
+    ],
+)  # fmt: skip
+def test_what_is_meant(catalog, wanted, join, expected):
+    assert sorted(names(catalog, wanted, join)) == expected
+
+
+def test_found_and_named_ones_differ(catalog):
+    found = {one.ref.name: one for one in candidates(catalog, COLUMNS, ["airport:weather:*:dest"])}
+    assert found["airport:weather:rain:dest"].deprecated == "use wind"
+    assert not any(one.named for one in found.values())
+    for wanted in (["*", "airport:weather:rain:airport"], ["airport:weather:rain:airport", "*"]):
+        found = {one.ref.name: one for one in candidates(catalog, COLUMNS, wanted)}
+        assert found["airport:weather:rain:airport"] == (found["airport:weather:rain:airport"].ref, True, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "join", "error", "message"),
+    [
+        ([], None, DefinitionError, "there are no candidates: name some"),
+        ("basis:delay", None, DefinitionError, "expected a list of names"),
+        (["airport:wether:*:dest"], None, FeatureNotFoundError, "did you mean 'airport:weather'"),
+        (["airport:weather:*:no key"], None, RefError, "the join key 'no key' must be"),
+        (["airport:*:dest"], None, RefError, "found 3 parts"),
+        ([3], None, RefError, "a feature name is text, not int"),
+        (["basis:dely"], None, SchemaError, "did you mean 'delay'"),
+        (None, {"aeroport": "dest"}, FeatureNotFoundError, "did you mean 'airport'"),
+        (None, {"airport": "dst"}, SchemaError, "join key 'dst' of airport: .*did you mean 'dest'"),
+        (None, {"route": "origin"}, SchemaError, "has the keys from, to, found 'origin'"),
+    ],
+)
+def test_what_is_not(catalog, wanted, join, error, message):
+    with pytest.raises(error, match=message):
+        candidates(catalog, COLUMNS, wanted, join)
+
+
+def test_no_entity_suits(catalog):
+    with pytest.raises(DefinitionError, match=r"\(join="):
+        candidates(catalog, {"delay": "double"})
