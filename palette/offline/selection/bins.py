@@ -68,7 +68,7 @@ def fit_numbers(values: Any, weights: Any, bins: int, few: int | None = None) ->
 
     Examples
     --------
-    >>> fit_numbers(np.array([1.0, 2.0, 2.0, 5.0]), np.ones(4), 2).cuts.tolist()
+    >>> fit_numbers(np.array([1.0, 2.0, 3.0, 5.0]), np.ones(4), 2).cuts.tolist()
     [2.0]
     >>> fit_numbers(np.array([1.0, 2.0, 2.0]), np.ones(3), 2).values
     (None, None, 1.0, 2.0, None)
