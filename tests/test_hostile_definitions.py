@@ -165,6 +165,8 @@ def test_names_of_palette_s_own_columns_are_refused(what):
     for name in ("__event", "__created", "__palette_row"):
         with pytest.raises(DefinitionError, match=f"'{name}' begins with '__'.*choose another name"):
             NAMED[what](name)
+    with pytest.raises(DefinitionError, match="'_METADATA' is a column that Spark gives to files"):
+        NAMED[what]("_METADATA")
 
 
 def test_longest_names_are_taken():

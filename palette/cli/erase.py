@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palette.cli.output import Json, print_json
+from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store
 from palette.errors import DataError, DefinitionError
 
@@ -59,7 +59,7 @@ def _tell(found: list[Erased], as_json: bool) -> None:
         print_json([one.to_json() for one in found])
     else:
         for one in found:
-            typer.echo(str(one))
+            print_text(str(one), lines=True)
 
 
 def _groups(store: FeatureStore, name: str) -> list[str]:
@@ -86,8 +86,10 @@ def _wanted(entity: Entity, given: list[str], file: str | None) -> Callable[[], 
 
 def _key(entity: Entity, text: str) -> tuple[Any, ...]:
     # Quotes protect a comma, as in a file of comma separated values.
-    parts: Iterable[str] = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
-    parts = list(parts)
+    try:
+        parts = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
+    except csv.Error as error:
+        raise DataError(f"{entity.name}: {text!r:.80} is no key: {error}") from error
     if len(parts) != len(entity.keys):
         raise DataError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
     return tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))

@@ -26,7 +26,7 @@ __all__ = [
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Names become directories, which take 255 bytes; labels are looked up by indexes of databases, which take 2700.
 LONGEST_NAME = 128
-OURS = "__"
+OURS, HIDDEN = "__", "_metadata"
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d|w)")
 UNITS = {
@@ -165,6 +165,8 @@ def checked_name(name: str, what: str = "name") -> str:
 
 def checked_column(name: str, what: str = "column") -> str:
     """Return the name of a column of a table of features; raise :class:`ValueError` if it is none."""
+    if name.lower() == HIDDEN:
+        raise ValueError(f"{what} {name!r} is a column that Spark gives to files; choose another name")
     if name.startswith(OURS):
         raise ValueError(f"{what} {name!r:.200} begins with '__', as columns of palette's own do; choose another name")
     return checked_name(name, what)
