@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -150,13 +150,14 @@ class DefinitionDoors:
         return resolve(self.catalog, name).feature
 
 
-def _flat(definitions: Iterable[Any]) -> Iterator[Entity | FeatureGroup]:
+def _flat(definitions: Sequence[Any]) -> Iterator[Entity | FeatureGroup]:
+    # Together, so that what two files define is told with both.
+    if paths := [one for one in definitions if isinstance(one, (str, Path))]:
+        yield from load_definitions(*paths)
     for definition in definitions:
         if isinstance(definition, (Entity, FeatureGroup)):
             yield definition
-        elif isinstance(definition, (str, Path)):
-            yield from load_definitions(definition)
         elif isinstance(definition, (list, tuple)):
             yield from _flat(definition)
-        else:
+        elif not isinstance(definition, (str, Path)):
             raise DefinitionError(f"expected Entity, FeatureGroup or a path, found {type(definition).__name__}")

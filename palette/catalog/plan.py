@@ -144,8 +144,8 @@ def compute(
     DefinitionError
         If they do not fit together.
     """
-    entities = {one.name: one for one in definitions if isinstance(one, Entity)}
-    groups = {one.full_name: one for one in definitions if isinstance(one, FeatureGroup)}
+    entities = _by_name("entity", ((one.name, one) for one in definitions if isinstance(one, Entity)))
+    groups = _by_name("feature group", ((one.full_name, one) for one in definitions if isinstance(one, FeatureGroup)))
     all_entities, all_groups = _names(connection, tables.entities), _names(connection, tables.groups)
     if prune:
         dropped = [("group", name) for name in all_groups if name not in groups]
@@ -165,6 +165,15 @@ def compute(
     items += [Change("removed", kind, name, (f"{kind} {name!r} is removed",), breaking=True) for kind, name in dropped]
     items = [_with_models(connection, change) for change in items]
     return Changes(tuple(items), (*new_entities.values(), *new_groups.values()), tuple(dropped), stamp)
+
+
+def _by_name(kind: str, definitions: Iterable[tuple[str, D]]) -> dict[str, D]:
+    found: dict[str, D] = {}
+    for name, one in definitions:
+        # The same twice, of two modules that share an entity, is no contradiction.
+        if found.setdefault(name, one) is not one and text_of(found[name]) != text_of(one):
+            raise DefinitionError(f"{kind} {name!r} is given twice, and differently; take one of the two out")
+    return found
 
 
 def _names(connection: sa.Connection, table: sa.Table) -> list[str]:

@@ -27,7 +27,7 @@ def validate(definitions: Definitions = None, config: Config = Path(FILE), as_js
     """Check definitions, without a store."""
     from palette.definitions import Entity, load_definitions
 
-    found = [one for path in definitions_beside(config, definitions) for one in load_definitions(path)]
+    found = load_definitions(*definitions_beside(config, definitions))
     entities = [one.name for one in found if isinstance(one, Entity)]
     groups = [one.full_name for one in found if not isinstance(one, Entity)]
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ TAG = "tag:yaml.org,2002:"
 TEXT, COLLECTIONS = f"{TAG}str", (f"{TAG}map", f"{TAG}seq")
 
 
-def load_definitions(source: str | Path) -> list[Entity | FeatureGroup]:
-    """Read definitions from a YAML file, or from a folder of them.
+def load_definitions(source: str | Path, *more: str | Path) -> list[Entity | FeatureGroup]:
+    """Read definitions from YAML files, or from folders of them.
 
     Parameters
     ----------
-    source : path, or str with YAML text
-        A ``str`` with a line break is the text itself.
+    source, *more : path, or str with YAML text
+        A ``str`` with a line break is the text itself. A file that is named twice is read once.
 
     Returns
     -------
@@ -34,7 +34,8 @@ def load_definitions(source: str | Path) -> list[Entity | FeatureGroup]:
     Raises
     ------
     DefinitionError
-        If the text is not YAML, has anchors or double keys, or a definition is wrong; the file is named.
+        If the text is not YAML, has anchors or double keys, a definition is wrong, or a name is defined twice; the
+        files are named.
 
     Examples
     --------
@@ -46,11 +47,14 @@ def load_definitions(source: str | Path) -> list[Entity | FeatureGroup]:
     >>> [definition.name for definition in load_definitions(text)]
     ['restaurant', 'menu']
     """
-    if isinstance(source, str) and "\n" in source:
-        return _definitions(plain_yaml(source, "the text"), "the text")
-    files = _files(Path(source))
-    found = [one for file in files for one in _definitions(read_yaml(file, str(file)), str(file))]
-    return sorted(found, key=lambda definition: isinstance(definition, FeatureGroup))
+    found: dict[str, tuple[Entity | FeatureGroup, str]] = {}
+    for document, where in _documents((source, *more)):
+        for one in _definitions(document, where):
+            first = found.setdefault(_called(one), (one, where))
+            if first[0] is not one:
+                there = f"in {where}" if first[1] == where else f"in {first[1]} and in {where}"
+                raise DefinitionError(f"{_called(one)} is defined twice, {there}; take one of the two out")
+    return sorted((one for one, _ in found.values()), key=lambda one: isinstance(one, FeatureGroup))
 
 
 def dump_definitions(definitions: Iterable[Entity | FeatureGroup]) -> str:
@@ -94,6 +98,25 @@ def _lists(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_lists(inner) for inner in value]
     return value
+
+
+def _called(definition: Entity | FeatureGroup) -> str:
+    if isinstance(definition, Entity):
+        return f"entity {definition.name!r}"
+    return f"feature group {definition.full_name!r}"
+
+
+def _documents(sources: Iterable[str | Path]) -> Iterator[tuple[Any, str]]:
+    """Yield what each text or file says, and what to call it."""
+    read: set[Path] = set()
+    for source in sources:
+        if isinstance(source, str) and "\n" in source:
+            yield plain_yaml(source, "the text"), "the text"
+            continue
+        for file in _files(Path(source)):
+            if file.resolve() not in read:
+                read.add(file.resolve())
+                yield read_yaml(file, str(file)), str(file)
 
 
 def _files(path: Path) -> list[Path]:

@@ -54,6 +54,16 @@ def test_unknown_names_offer_near_ones(catalog):
         pytest.param(
             [FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "string")])], "changes", id="type"
         ),
+        pytest.param(
+            [FeatureGroup("g", entity="restaurant", features=[Feature("v", dtype)]) for dtype in ("int", "string")],
+            "feature group 'restaurant:g' is given twice, and differently",
+            id="group-twice",
+        ),
+        pytest.param(
+            [Entity("courier", keys={"id": dtype}) for dtype in ("int", "string")],
+            "entity 'courier' is given twice",
+            id="entity-twice",
+        ),
     ],
 )
 def test_refused_change_leaves_everything(catalog, definitions, message):
@@ -61,6 +71,11 @@ def test_refused_change_leaves_everything(catalog, definitions, message):
     with pytest.raises(DefinitionError, match=message):
         catalog.apply([Entity("fresh", keys={"a": "int"}), *definitions])
     assert (catalog.entities(), catalog.groups(), catalog.history("restaurant")) == before
+
+
+def test_the_same_given_twice_counts_once(catalog):
+    courier = Entity("courier", keys={"id": "int"})
+    assert [one.name for one in catalog.plan([courier, courier.model_copy()]).items] == ["courier"]
 
 
 def test_new_feature_is_no_breaking_change(catalog):

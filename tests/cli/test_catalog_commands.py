@@ -85,6 +85,17 @@ def test_what_breaks_is_shown_and_refused_unless_wanted(project, run):
     assert run("plan").output.startswith("0 added, 0 changed")
 
 
+def test_a_group_in_two_files_is_refused_with_both(project, run):
+    text = DEFINITIONS.replace("dtype: double", "dtype: string").partition("feature_groups:")[2]
+    (project / "definitions/more.yaml").write_text(f"feature_groups:{text}")
+    for command in ("validate", "plan", "apply"):
+        done = run(command)
+        assert done.exit_code == 2
+        assert "'restaurant:order_history' is defined twice, in " in done.output
+        assert "eats.yaml and in " in done.output
+        assert "more.yaml" in done.output
+
+
 def test_show_tells_all_of_a_thing(project, run):
     run("apply")
     store = FeatureStore.from_config(project / "palette.yaml")

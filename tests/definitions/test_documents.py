@@ -111,3 +111,23 @@ def test_error_names_the_file(tmp_path):
     (tmp_path / "bad.yaml").write_text("entities: [{name: basis, keys: {a: int}}]")
     with pytest.raises(DefinitionError, match=r"bad\.yaml.*reserved"):
         load_definitions(tmp_path)
+
+
+@pytest.mark.parametrize("second", [DEFINITIONS[0], Entity("route", keys={"origin": "string"})], ids=["same", "other"])
+def test_name_defined_in_two_files_is_refused_with_both(tmp_path, second):
+    (tmp_path / "a.yaml").write_text(dump_definitions(DEFINITIONS[:1]))
+    (tmp_path / "b.yaml").write_text(dump_definitions([second]))
+    for sources in ([tmp_path], [tmp_path / "a.yaml", tmp_path / "b.yaml"]):
+        with pytest.raises(DefinitionError, match=r"entity 'route' is defined twice, in \S+a\.yaml and in \S+b\.yaml"):
+            load_definitions(*sources)
+
+
+def test_name_defined_twice_in_one_text_is_refused():
+    group = dump_definitions(DEFINITIONS[-1:])
+    with pytest.raises(DefinitionError, match="feature group 'route:orders' is defined twice, in the text;"):
+        load_definitions(group + group.partition("\n")[2])
+
+
+def test_file_named_twice_is_read_once(tmp_path):
+    (tmp_path / "a.yaml").write_text(dump_definitions(DEFINITIONS))
+    assert load_definitions(tmp_path, tmp_path / "a.yaml") == DEFINITIONS
