@@ -12,6 +12,7 @@ from palette.catalog import named_columns, resolve
 from palette.catalog.doors import ModelDoors
 from palette.definitions import Entity, FeatureGroup
 from palette.definitions.config import read_config
+from palette.errors import DefinitionError
 from palette.feeds.doors import FeedDoors
 from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
 from palette.selecting import SelectionDoors
@@ -97,8 +98,21 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
 
     @classmethod
     def open(cls, uri: str | Path) -> FeatureStore:
-        """Open a store by what its ``uri`` says: a directory, or a YAML file for :meth:`from_config`."""
-        return cls.from_config(uri) if str(uri).endswith((".yaml", ".yml")) else cls(uri)
+        """Open a store by what its ``uri`` says: a YAML file for :meth:`from_config`, or a directory.
+
+        In a directory ``palette.yaml`` counts, where it is.
+
+        Raises
+        ------
+        DefinitionError
+            If it is another file, or the YAML file is missing or wrong.
+        """
+        if str(uri).endswith((".yaml", ".yml")):
+            return cls.from_config(uri)
+        if os.path.isfile(uri):
+            raise DefinitionError(f"no store at {str(uri)!r}: expected a directory, or a file that ends with .yaml")
+        beside = os.path.join(uri, "palette.yaml")
+        return cls.from_config(beside) if os.path.isfile(beside) else cls(uri)
 
     # Offline
 

@@ -80,7 +80,7 @@ def test_what_breaks_is_shown_and_refused_unless_wanted(project, run):
     refused = run("apply")
     assert refused.exit_code == 2
     assert refused.output.startswith("palette apply: breaking changes: ")
-    assert "0 breaking" not in run("plan").output
+    assert run("plan").output == shown.output, "nothing was applied"
     assert run("apply", "--allow-breaking").exit_code == 0
     assert run("plan").output.startswith("0 added, 0 changed")
 
@@ -137,6 +137,23 @@ def test_a_store_that_is_not_there(tmp_path):
     assert done.exit_code == 2
     assert "name its YAML file or directory with --config" in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_stands_for_the_file_in_it(project, run):
+    run("apply")
+    done = CliRunner().invoke(app, ["show", "restaurant", "--json", "--config", str(project)])
+    assert json.loads(done.output)["groups"] == ["restaurant:order_history"]
+    for config in (project / "store", project):
+        assert "restaurant" in FeatureStore.open(config).catalog.entities()
+    assert not (project / "catalog.db").exists()
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path):
+    (tmp_path / "palette.conf").write_text("path: store\n")
+    done = CliRunner().invoke(app, ["plan", "--config", str(tmp_path / "palette.conf")])
+    assert done.exit_code == 2
+    assert "palette.conf': expected a directory, or a file that ends with .yaml\n" in done.output
+    assert [file.name for file in tmp_path.iterdir()] == ["palette.conf"]
 
 
 @pytest.mark.spark
