@@ -13,7 +13,7 @@ from rich.table import Table
 
 from palette.terminal import printable
 
-__all__ = ["Json", "print_json", "print_table", "print_text"]
+__all__ = ["Json", "print_json", "print_json_text", "print_table", "print_text"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 # What is piped has no width of its own.
@@ -22,7 +22,11 @@ WIDE = 200
 
 def print_json(value: Any) -> None:
     """Print a value as one JSON text; times as ISO 8601, what is not printable as JSON escapes it."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    print_json_text(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_json_text(text: str) -> None:
+    """Print what is JSON already."""
     if not text.isprintable():
         text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
     typer.echo(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from palette.cli.output import print_json_text
 from palette.errors import DataError
 
 __all__ = ["score"]
@@ -42,7 +42,7 @@ def score(
         raise DataError("name a file of rows, or give one with --row")
     pipeline = LocalPipeline.load(bundle, store, status=status)
     decoders = decoders_of(pipeline.request_columns)
-    lines = [row] if row is not None else _lines(rows)
+    lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _lines(rows)
     failed = False
     for some in _chunks(lines):
         parsed = [_parsed(line, decoders) for line in some]
@@ -51,25 +51,26 @@ def score(
         for one in parsed:
             answer = one if isinstance(one, Exception) else next(answers)
             failed |= isinstance(answer, Exception)
-            typer.echo(dumps({"error": str(answer)} if isinstance(answer, Exception) else plain(answer)))
+            told = {"error": str(answer)} if isinstance(answer, Exception) else plain(answer)
+            print_json_text(dumps(told).decode())
     if failed:
         raise typer.Exit(1)
 
 
-def _lines(path: Path | None) -> Iterator[str]:
+def _lines(path: Path | None) -> Iterator[bytes]:
     if str(path) == "-":
-        yield from sys.stdin
+        yield from sys.stdin.buffer
         return
     assert path is not None
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             yield from file
     except OSError as error:
         raise DataError(f"rows cannot be read: {error}") from error
 
 
-def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
-    some: list[str] = []
+def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    some: list[bytes] = []
     for line in lines:
         if line.strip():
             some.append(line)
@@ -80,12 +81,14 @@ def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _parsed(line: str, decoders: Iterable[tuple[str, Callable[[Any], Any]]]) -> Any:
+def _parsed(line: bytes, decoders: Iterable[tuple[str, Callable[[Any], Any]]]) -> Any:
     """Return a row, or what is wrong with it."""
+    import orjson
+
     try:
-        found = json.loads(line)
+        found = orjson.loads(line)
         if not isinstance(found, dict):
-            return DataError(f"a row is a JSON object, found {line.strip():.80}")
+            return DataError(f"a row is a JSON object, found {line.decode().strip():.80}")
         return found | {column: decode(found[column]) for column, decode in decoders if column in found}
     except (ValueError, TypeError, RecursionError) as error:
         return DataError(f"no row: {error}")

@@ -46,6 +46,20 @@ def test_a_bad_row_is_an_error_in_its_place(bundle):
     assert ["error" in answer for answer in answers] == [False, True, True, True, False, True, False]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [b'{"x": "\\ud800"}', b'{"city": "\\ud800"}', b'{"\\ud800": 1}', b"\xff", b'{"x": "\xff"}', b"[" * 100_000,
+     b'"\\u009b"', b'{"x": 1e999}', b'{"x": ' + b"9" * 5000 + b"}", b'{"x": {"x": {}}}', b"NaN", b"\0"],
+    ids=lambda row: ascii(row[:20]),
+)  # fmt: skip
+def test_hostile_rows_are_errors_in_their_place(bundle, row):
+    done = score(bundle, "-", input=b'{"x": 1}\n' + row + b'\n{"x": 2}\n')
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    first, middle, last = done.output.splitlines()
+    assert (json.loads(first)["y"], list(json.loads(middle)), json.loads(last)["y"]) == (2.0, ["error"], 4.0)
+    assert middle.isprintable()
+
+
 @pytest.mark.parametrize("arguments", [[], ["-", "--row", "{}"], ["nowhere.jsonl"]])
 def test_faults_are_a_line(bundle, arguments):
     done = score(bundle, *arguments)
