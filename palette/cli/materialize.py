@@ -38,13 +38,15 @@ def materialize(
     for group in groups:
         store.group(group)
     told = []
+    console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     ) as bar:
         for group in groups:
             task = bar.add_task(group, total=None)

@@ -59,9 +59,11 @@ def deploy(
     if "://" not in model and not (Path(model) / "metadata").is_dir():
         raise DataError(f"no saved pipeline at {model!r}: name the directory that model.save(path) wrote")
     from palette.offline.frames import read_frame
+    from palette.pipeline.deployment import check_deployment
     from palette.pipeline.model import MLPipelineModel
     from palette.session import spark_session
 
+    check_deployment(name, stage.value)
     spark = spark_session()
     fitted = MLPipelineModel.load(model, store)
     rows = None if training is None else read_frame(spark, training)

@@ -49,15 +49,19 @@ def training_set(
     as_json: Json = False,
 ) -> None:
     """Write a training set: each row of a basis with the values that were known at its time."""
+    from palette.offline.history import check_point_in_time
     from palette.pipeline.batch import features_of, write_training_set
     from palette.session import active_session
 
-    store = open_store(config)
+    store, features = open_store(config), features_of(feature)
+    # Before Spark starts.
+    for lookup in store.lookups(features):
+        check_point_in_time(lookup.group, point_in_time.value)
     told = write_training_set(
         active_session(),
         store,
         basis,
-        features_of(feature),
+        features,
         target,
         timestamp=timestamp,
         point_in_time=point_in_time.value,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.catalog.declaring import DefinitionDoors
+from palette.definitions.types import utc
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -82,6 +83,10 @@ class FeedDoors(DefinitionDoors):
         PlanError, DefinitionError, SchemaError, DataError
             If the source cannot be computed like this, or gives rows that the group cannot hold.
         """
+        from palette.feeds.intervals import check_range, span
+
+        # Before Spark starts.
+        check_range(self.group(group), start, utc(to or dt.datetime.now(dt.UTC)), span(chunk))
         from palette.feeds.materialize import materialize
 
         found = self.group(group)

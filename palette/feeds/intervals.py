@@ -7,13 +7,17 @@ rows that came late.
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from palette.definitions import BatchSource
 from palette.definitions.base import duration
 from palette.definitions.types import utc
 from palette.errors import PlanError
 
-__all__ = ["Interval", "advanced", "missing", "span"]
+if TYPE_CHECKING:
+    from palette.definitions import FeatureGroup
+
+__all__ = ["Interval", "advanced", "check_range", "missing", "span"]
 
 EARLIEST = dt.datetime(1, 1, 1)
 # More would be a slip of the pen: a chunk of a second over years.
@@ -75,6 +79,8 @@ def missing(
     []
     """
     to = utc(to)
+    if chunk is not None and chunk <= dt.timedelta(0):
+        raise PlanError(f"a chunk must be positive, found {chunk}")
     if start is not None:
         start = utc(start)
         if start >= to:
@@ -86,14 +92,28 @@ def missing(
             return []
     if chunk is None:
         return [Interval(start, to)]
-    if chunk <= dt.timedelta(0):
-        raise PlanError(f"a chunk must be positive, found {chunk}")
     if start is None:
         raise PlanError("nothing was computed yet: say with start= where the first chunk begins, or leave out chunk=")
     count = -((start - to) // chunk)
     if count > MOST:
         raise PlanError(f"{count:,} chunks of {chunk} are too many: take a longer chunk=")
     return [Interval(start + place * chunk, min(start + (place + 1) * chunk, to)) for place in range(count)]
+
+
+def check_range(group: FeatureGroup, start: dt.datetime | None, to: dt.datetime, chunk: dt.timedelta | None) -> None:
+    """Refuse what cannot be computed, whatever there is already: it is known before Spark starts.
+
+    Raises
+    ------
+    PlanError
+        If the group has no intervals to compute, or these are none.
+    """
+    if start is None and chunk is None:
+        return
+    if not isinstance(group.source, BatchSource) or group.timestamp is None:
+        what = "has no event time" if isinstance(group.source, BatchSource) else "has no batch source"
+        raise PlanError(f"{group.full_name} {what}: there are no intervals to compute, leave out start and chunk")
+    missing(to, to, start=start, chunk=chunk)
 
 
 def advanced(watermark: dt.datetime | None, done: Interval) -> dt.datetime:

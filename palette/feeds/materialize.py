@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from palette.definitions import BatchSource
 from palette.definitions.types import utc
-from palette.errors import CatalogError, PlanError
+from palette.errors import CatalogError
 from palette.feeds.dispersal import disperse, planned
-from palette.feeds.intervals import Interval, advanced, missing, span
+from palette.feeds.intervals import Interval, advanced, check_range, missing, span
 from palette.feeds.sources import rows_of
 from palette.feeds.summary import Materialized, Progress
 from palette.feeds.windowed import Windowed, floor, whole
@@ -91,9 +91,7 @@ class _Run:
         """Return what is to be computed; of a backfill that was broken off, what is left of it."""
         source, name = self.group.source, self.group.full_name
         if not isinstance(source, BatchSource) or self.group.timestamp is None:
-            if start is not None or chunk is not None:
-                what = "has no event time" if isinstance(source, BatchSource) else "has no batch source"
-                raise PlanError(f"{name} {what}: there are no intervals to compute, leave out start and chunk")
+            check_range(self.group, start, self.to, chunk)
             return (Interval(None, self.to),) if isinstance(source, BatchSource) else ()
         lookback, to = source.lookback, self.to
         if source.aggregates:

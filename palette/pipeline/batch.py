@@ -135,7 +135,7 @@ def features_of(named: Sequence[str]) -> dict[str, str] | list[str]:
     Raises
     ------
     DefinitionError
-        If some have a column and others have not.
+        If a text is neither, or some have a column and others have not.
 
     Examples
     --------
@@ -143,6 +143,9 @@ def features_of(named: Sequence[str]) -> dict[str, str] | list[str]:
     {'prep': 'restaurant:kitchen:prep:r_id'}
     """
     pairs = [text.partition("=") for text in named]
+    for text, (column, equals, expression) in zip(named, pairs, strict=True):
+        if equals and not (column and expression):
+            raise DefinitionError(f"{text!r}: expected EXPRESSION, or COLUMN=EXPRESSION")
     if not any(equals for _, equals, _ in pairs):
         return list(named)
     if not all(equals for _, equals, _ in pairs):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from palette.pipeline.model import MLPipelineModel
 
-__all__ = ["Deployment", "deploy"]
+__all__ = ["Deployment", "check_deployment", "deploy"]
 
 # In the details of a version: what is recorded of itself, beside what its owner says.
 OURS = "deployment"
@@ -70,7 +70,7 @@ def deploy(
     """Deploy a model; see :meth:`palette.MLPipelineModel.deploy`."""
     from palette.catalog.models import ModelRecord
 
-    _check(name, stage, details)
+    check_deployment(name, stage, details)
     if store is None and not model.has_store:
         raise DefinitionError(f"{model.uid} has no feature store; say with store= where to deploy it")
     store = model.store if store is None else store if isinstance(store, FeatureStore) else FeatureStore.open(store)
@@ -96,7 +96,8 @@ def deploy(
     return Deployment(name, version, stage, str(path), features)
 
 
-def _check(name: str, stage: str, details: Mapping[str, Any] | None) -> None:
+def check_deployment(name: str, stage: str = "shadow", details: Mapping[str, Any] | None = None) -> None:
+    """Raise :class:`DefinitionError` unless a model can be recorded so."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise DefinitionError(f"{name!r} cannot name a model: letters, digits, '_', '-', '.', at most 64")
     if stage not in STAGES:

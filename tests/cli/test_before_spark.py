@@ -1,0 +1,61 @@
+"""What is asked wrongly is told before Spark starts: here it cannot start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
+from palette.store import FeatureStore
+
+# One process for all: each would import Spark's Python anew.
+RUN = """
+import json, sys
+from typer.testing import CliRunner
+from palette.cli.commands import app
+done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
+print(json.dumps([(one.exit_code, one.output) for one in done]))
+"""
+SET = ["training-set", "basis.parquet", "out", "-f"]
+CASES = [
+    ([*SET, "restaurant:history:prap:r_id"], "did you mean 'prep'"),
+    ([*SET, "restaurant:history:prep"], "found 3 parts"),
+    ([*SET, "x=restaurant:history:prep:r_id", "-f", "restaurant:plain:x:r_id"], "name a column for every feature"),
+    ([*SET, "=restaurant:history:prep:r_id"], "'=restaurant:history:prep:r_id': expected EXPRESSION, or COLUMN="),
+    ([*SET, "x="], "'x=': expected EXPRESSION, or COLUMN=EXPRESSION"),
+    ([*SET, "restaurant:plain:x:r_id", "--point-in-time", "created"], "has no created column"),
+    (["materialize", "restaurant:history", "--chunk", "soon"], "chunk: 'soon' is no duration"),
+    (["materialize", "restaurant:history", "--chunk", "0d"], "a chunk must be positive"),
+    (["materialize", "restaurant:history", "--from", "2026-02-01", "--to", "2026-01-01"], "is not before the end"),
+    (["materialize", "restaurant:plain", "--chunk", "1d"], "restaurant:plain has no batch source"),
+    (["materialize", "restaurant:history", "restaurant:plan"], "did you mean 'restaurant:plain'"),
+    (["deploy", "saved", "a b!"], "'a b!' cannot name a model"),
+]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    home = tmp_path_factory.mktemp("project")
+    (home / "palette.yaml").write_text("path: store\n")
+    (home / "saved/metadata").mkdir(parents=True)
+    source = BatchSource(sql="SELECT * FROM orders")
+    FeatureStore.open(home).apply(
+        Entity("restaurant", keys={"r_id": "string"}),
+        FeatureGroup("history", entity="restaurant", timestamp="at", source=source, features=[Feature("prep", "int")]),
+        FeatureGroup("plain", entity="restaurant", features=[Feature("x", "int")]),
+    )
+    asked = [sys.executable, "-c", RUN, json.dumps([arguments for arguments, _ in CASES])]
+    environment = {"PATH": "", "JAVA_HOME": "/nowhere", "PALETTE_USER": "test"}
+    done = subprocess.run(asked, cwd=home, env=environment, capture_output=True, text=True, check=True, timeout=100)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("place", range(len(CASES)), ids=[" ".join(arguments[:5]) for arguments, _ in CASES])
+def test_faults_are_told_before_spark_starts(told, place):
+    (arguments, message), (code, output) = CASES[place], told[place]
+    assert (code, output.count("\n")) == (2, 1), output
+    assert output.startswith(f"palette {arguments[0]}: ")
+    assert message in output
