@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
 from palette.archive import can_be_archived, write_archive
+from palette.errors import StoreError
 from palette.offline.newest import columns_of
 from palette.online.snapshot import packed_rows
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["fill_online"]
 
 BATCH = 65_536
+# What a task raised, in the traceback that Spark tells.
+RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .*", re.MULTILINE)
 _sent: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -39,6 +44,11 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
     -------
     int
         How many rows took their place. A task that Spark repeats counts only what was left to do.
+
+    Raises
+    ------
+    StoreError
+        If a task could not fill it.
     """
     store = getattr(online, "behind", online)
     wanted = rows.select(*columns_of(rows, entity, group))
@@ -48,7 +58,11 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
         return sum(table.put(packed_rows(entity, group, batch), settled=True) for batch in batches)
     _ship(rows.sparkSession)
     filled = wanted.mapInArrow(_filler(store.opener(), entity, group), "taken bigint")
-    taken = filled.agg(F.sum("taken")).first()[0]
+    try:
+        taken = filled.agg(F.sum("taken")).first()[0]
+    except PythonException as error:
+        raised = RAISED.findall(str(error)) or ["a task failed"]
+        raise StoreError(f"{group.full_name}: {store!r} was not filled: {raised[-1]}") from error
     if store is not online:
         online.clear()
     return int(taken or 0)

@@ -18,6 +18,8 @@ FORMATS = ("delta", "parquet", "orc", "json", "csv")
 SUFFIXES = {".parquet": "parquet", ".orc": "orc", ".json": "json", ".jsonl": "json", ".csv": "csv"}
 TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}")
 MODES = ("error", "append", "overwrite")
+# User and password of a URL.
+SECRET = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
 EXPECTED = f"a path, {', '.join(f'{name}:PATH' for name in FORMATS)}, or a table's name"
 
 
@@ -42,8 +44,10 @@ def read_frame(spark: SparkSession, source: str, *, types: Mapping[str, str] | N
     DataError
         If Spark cannot read it.
     """
-    from pyspark.errors import AnalysisException
-    from pyspark.sql import functions as F
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    from palette.offline.checks import quoted
 
     form, place = _parsed(source)
     try:
@@ -55,11 +59,9 @@ def read_frame(spark: SparkSession, source: str, *, types: Mapping[str, str] | N
         found = reader.load(place)
         if form != "csv" or types is None:
             return found
-        return found.select(
-            *(F.col(f"`{name}`").try_cast(types.get(name, "string")).alias(name) for name in found.columns)
-        )
-    except AnalysisException as error:
-        raise DataError(f"{source!r} cannot be read: {str(error).splitlines()[0]}") from error
+        return found.select(*(quoted(name).try_cast(types.get(name, "string")).alias(name) for name in found.columns))
+    except (PySparkException, Py4JError) as error:
+        raise DataError(SECRET.sub("", f"{source!r:.500} cannot be read: {_reason(error)}")) from error
 
 
 def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
@@ -113,3 +115,10 @@ def _parsed(text: str, *, fresh: bool = False) -> tuple[str, str]:
     if TABLE.fullmatch(text):
         return "table", text
     raise DefinitionError(f"{text!r} is no source of rows: expected {EXPECTED}")
+
+
+def _reason(error: Exception) -> str:
+    """Return the line that says why, of what Java tells in many."""
+    lines = [line.strip(" :") for line in str(error).splitlines() if line.strip()]
+    told = lines[1:] if lines[0].startswith("An error occurred while calling") and len(lines) > 1 else lines
+    return f"{told[0]:.500}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import pickle
+import traceback
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ from pyspark import cloudpickle
 
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import StoreError
-from palette.feeds.filling import _filler
+from palette.feeds.filling import _filler, fill_online
 from palette.online import NearCache, RedisStore
 
 ENTITY = Entity("shop", keys={"id": "string", "day": "date"})
@@ -112,3 +113,18 @@ def test_store_knows_whether_it_holds_a_group(store, redis_server):
     assert NearCache(store, size=3, ttl=1.0).behind is store
     redis_server.client().flushall()
     assert not store.holds(GROUP.full_name)
+
+
+@pytest.mark.spark
+def test_a_store_that_is_not_there_is_told_without_its_password(spark):
+    store = RedisStore(f"redis://u:{SECRET}@127.0.0.1:1/0", {GROUP.full_name: (ENTITY, GROUP)}.__getitem__)
+    rows = spark.sql(
+        "SELECT 'a' AS id, DATE '2026-06-01' AS day, now() AS ts, 1D AS x, array('a') AS tags, now() AS at"
+    )
+    with pytest.raises(
+        StoreError, match=r"shop:g: RedisStore\('redis://127.* was not filled: .*cannot be reached"
+    ) as told:
+        fill_online(store, rows.selectExpr("*", "CAST(1 AS DECIMAL(9,2)) AS d"), ENTITY, GROUP)
+    whole = "".join(traceback.format_exception(told.value))
+    assert "cannot be reached" in whole
+    assert SECRET not in whole

@@ -75,7 +75,17 @@ def test_what_is_no_source_is_refused(spark, source):
         read_frame(spark, source)
 
 
-@pytest.mark.parametrize("source", ["no_such_table", "/no/such.parquet", "delta:/no/such"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("no_such_table", "/no/such.parquet", "delta:/no/such", "a.b.c", "parquet:/etc/hostname", "orc:/etc/hostname"),
+        *("parquet:[", "parquet:none://x", "delta:none://u:hunter2@x/y", "parquet:\0", "parquet:" + "x" * 5000),
+    ],
+    ids=lambda source: ascii(source[:24]),
+)
 def test_what_is_not_there_is_told(spark, source):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"cannot be read: .+") as told:
         read_frame(spark, source)
+    assert "hunter2" not in str(told.value)
+    assert len(str(told.value).splitlines()) == 1
+    assert "An error occurred while calling" not in str(told.value)
