@@ -93,7 +93,7 @@ class Database:
             return
         # PostgreSQL shows others' changes between statements anyhow; BEGIN and ROLLBACK would be two trips more.
         options = {"isolation_level": "AUTOCOMMIT"} if self.path is None else {}
-        with self._told(), self.engine.connect().execution_options(**options) as connection:
+        with self._told(), self._read(), self.engine.connect().execution_options(**options) as connection:
             if self.path is not None or not self._ready:
                 found = _revision(connection)
                 if found != HEAD:
@@ -146,8 +146,10 @@ class Database:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(READY_LOCK)))
             found = _revision(connection)
-        from palette.catalog.migrations.upgrade import upgrade
-
+        try:
+            from palette.catalog.migrations.upgrade import upgrade
+        except ModuleNotFoundError as error:
+            raise CatalogError(f"{self!r} needs {error.name}: pip install 'palette-features[catalog]'") from error
         upgrade(connection, found, VERSION_TABLE)
         if found is None and self._old():
             assert self._legacy is not None
@@ -170,12 +172,16 @@ class Database:
             raise DefinitionError(f"{self!r}: a text holds half a surrogate pair; take it out") from error
         except OverflowError as error:
             raise DefinitionError(f"{self!r}: a number is too large: {error}") from error
-        except PaletteError:
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        """Tell of rows that cannot be read; when something is written, it may be the caller's values."""
+        try:
+            yield
+        except (PaletteError, UnicodeEncodeError):
             raise
         except (InvalidRequestError, ValueError) as error:
             raise CatalogError(f"{self!r} holds what no release of palette writes: {error}") from error
-        except ModuleNotFoundError as error:
-            raise CatalogError(f"{self!r} needs psycopg: pip install 'palette-features[postgres]'") from error
 
 
 class _AgainError(Exception):
@@ -202,9 +208,12 @@ def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         if password := os.environ.get(PASSWORD):
             url = url.set(password=password)
-        return sa.create_engine(
-            url, pool_pre_ping=True, pool_size=2, hide_parameters=True, connect_args={"connect_timeout": 10}
-        )
+        try:
+            return sa.create_engine(
+                url, pool_pre_ping=True, pool_size=2, hide_parameters=True, connect_args={"connect_timeout": 10}
+            )
+        except ImportError as error:
+            raise CatalogError(f"{url!r} needs psycopg ({error}): pip install 'palette-features[postgres]'") from error
     # A connection each time: the file may be replaced under us, and an open one would not notice.
     engine = sa.create_engine(
         url, poolclass=sa.pool.NullPool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.reading import chunks, plain_of
 from palette.catalog.stages import DEPLOYED, PRODUCTION, SHADOW, Stages, checked_stage, move
-from palette.catalog.writing import MANY, current_user, now, settle, weigh
+from palette.catalog.writing import MANY, current_user, json_of, now, settle, weigh
 from palette.definitions.base import checked_text
 from palette.errors import DefinitionError
 
@@ -98,15 +98,14 @@ class Models(Stages):
         pins : dict of str to int, optional
             Table versions that it was trained on, kept from vacuum as ``model:NAME:VERSION``.
         """
+        content = None if statistics is None else json_of(statistics, "statistics")
 
         def work(connection: sa.Connection) -> int:
             (number,) = _add(connection, [model], who or current_user())
             subject = f"model:{model.name}:{number}"
-            if statistics is not None:
-                row = {"subject": subject, "scope": "training", "taken": now()}
-                connection.execute(
-                    tables.statistics.insert().values(row | {"content": json.dumps(statistics, allow_nan=False)})
-                )
+            if content is not None:
+                row = {"subject": subject, "scope": "training", "taken": now(), "content": content}
+                connection.execute(tables.statistics.insert().values(row))
             if pins:
                 rows = [{"name": subject, "group_name": group, "version": at} for group, at in pins.items()]
                 connection.execute(tables.pins.insert(), rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.models import ModelRecord, Models
 from palette.catalog.reading import plain_of
-from palette.catalog.writing import current_user, now
+from palette.catalog.writing import current_user, json_of, now
 from palette.definitions.types import utc
 from palette.errors import DefinitionError
 
@@ -25,7 +24,7 @@ class Records(Models):
     def start_run(self, subject: str, kind: str, *, details: Mapping[str, Any] | None = None) -> int:
         """Record that a pipeline began; return the number of the run."""
         row = {"subject": subject, "kind": kind, "status": "running", "started": now(), "who": current_user()}
-        row["details"] = json.dumps(dict(details or {}), allow_nan=False)
+        row["details"] = json_of(details or {}, "details")
 
         def add(connection: sa.Connection) -> int:
             done = connection.execute(tables.runs.insert().values(row))
@@ -38,7 +37,7 @@ class Records(Models):
         """Record how a run ended: ``done``, ``failed``, ..."""
         values: dict[str, Any] = {"status": status, "ended": now()}
         if details is not None:
-            values["details"] = json.dumps(dict(details), allow_nan=False)
+            values["details"] = json_of(details, "details")
 
         def put(connection: sa.Connection) -> None:
             if not connection.execute(tables.runs.update().where(tables.runs.c.id == number).values(values)).rowcount:
@@ -76,7 +75,7 @@ class Records(Models):
     def set_statistics(self, subject: str, scope: str, content: Mapping[str, Any]) -> None:
         """Keep statistics of a feature, or of a model (``model:eta:3``), under a scope (``training``, ...)."""
         column = tables.statistics.c
-        row = {"subject": subject, "scope": scope, "taken": now(), "content": json.dumps(content, allow_nan=False)}
+        row = {"subject": subject, "scope": scope, "taken": now(), "content": json_of(content, "statistics")}
 
         def put(connection: sa.Connection) -> None:
             connection.execute(tables.statistics.delete().where(column.subject == subject, column.scope == scope))

@@ -6,7 +6,7 @@ import datetime as dt
 import getpass
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from palette.catalog import fulltext, tables
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.definitions import Entity, FeatureGroup
+from palette.errors import DefinitionError
 
-__all__ = ["MANY", "current_user", "now", "remove", "settle", "stir", "weigh", "write_all"]
+__all__ = ["MANY", "current_user", "json_of", "now", "remove", "settle", "stir", "weigh", "write_all"]
 
 # So many definitions or models at once change what is in the tables.
 MANY = 100
@@ -34,6 +35,25 @@ def current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def json_of(value: Mapping[str, Any], what: str) -> str:
+    """Return a mapping as JSON.
+
+    Raises
+    ------
+    DefinitionError
+        If JSON cannot hold it: NaN and infinities, and what is no plain value.
+
+    Examples
+    --------
+    >>> json_of({"rows": 3}, "statistics")
+    '{"rows": 3}'
+    """
+    try:
+        return json.dumps(dict(value), allow_nan=False)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise DefinitionError(f"{what}: JSON cannot hold them: {error}") from error
 
 
 def stir(connection: sa.Connection) -> None:

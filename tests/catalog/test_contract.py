@@ -162,6 +162,25 @@ def test_records_are_kept(catalog):
     assert catalog.statistics("restaurant:menu:dishes", "model:eta:1") == {"count": 3}
 
 
+@pytest.mark.parametrize("wrong", [{"rows": float("nan")}, {"rows": {1}}], ids=["nan", "set"])
+def test_records_that_json_cannot_hold_are_the_callers_fault(catalog, wrong):
+    number = catalog.start_run("restaurant:menu", "materialize")
+    for record in (
+        lambda: catalog.record_model(ModelRecord("eta", {}), statistics=wrong),
+        lambda: catalog.set_statistics("a", "b", wrong),
+        lambda: catalog.start_run("restaurant:menu", "materialize", details=wrong),
+        lambda: catalog.end_run(number, "done", details=wrong),
+    ):
+        with pytest.raises(DefinitionError, match=r"(statistics|details): JSON cannot hold them"):
+            record()
+    assert (catalog.models(), [run["status"] for run in catalog.runs()]) == ([], ["running"])
+
+
+def test_errors_of_what_is_done_in_a_transaction_stay_what_they_are(catalog):
+    with pytest.raises(ValueError, match="mine"):
+        catalog.change(lambda _: int("mine"))
+
+
 def test_nothing_there_reads_as_empty(empty):
     assert (empty.entities(), empty.groups(), empty.pins(), empty.models(), empty.runs()) == ({}, {}, {}, [], [])
     assert empty.path is None or not empty.path.exists(), "reading makes no file"

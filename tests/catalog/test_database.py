@@ -146,7 +146,18 @@ def test_catalog_is_imported_when_it_is_opened():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_missing_packages_are_named():
-    code = "import sys; sys.modules['sqlalchemy'] = None; import palette; palette.FeatureStore('x')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'palette-features[catalog]'" in done.stderr
+@pytest.mark.parametrize(
+    ("package", "code", "extra"),
+    [
+        ("sqlalchemy", "import palette; palette.FeatureStore('x')", "catalog"),
+        ("alembic", "from palette.catalog import SqlCatalog; SqlCatalog.in_directory('x').apply([])", "catalog"),
+        ("psycopg", "from palette.catalog import SqlCatalog; SqlCatalog('postgresql://u@h/d').apply([])", "postgres"),
+    ],
+)
+def test_missing_packages_are_named(tmp_path, package, code, extra):
+    code = f"import sys; sys.modules['{package}'] = None; {code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("palette.errors.CatalogError: ")
+    assert f" needs {package}" in told
+    assert f"pip install 'palette-features[{extra}]'" in told
