@@ -237,9 +237,17 @@ def _group_changes(old: Mapping[str, FeatureGroup], new: Mapping[str, FeatureGro
             continue
         broken = group_breaks(old[name], group)
         described = _described(old[name], group, {"name", "entity", "features", "timestamp", "created"})
+        described += _reordered(old[name].features, group.features)
         if broken or described:
             yield Change("changed", "group", name, (*broken, *described), bool(broken))
         yield from _feature_changes(name, old[name].features, group.features)
+
+
+def _reordered(old: Sequence[Feature], new: Sequence[Feature]) -> tuple[str, ...]:
+    """Tell that features have changed places: their order decides between rows of the same times."""
+    before, after = [one.name for one in old], [one.name for one in new]
+    was, now = ([name for name in names if name in before and name in after] for names in (before, after))
+    return () if was == now else (f"order of features: {', '.join(was):.80} -> {', '.join(now):.80}",)
 
 
 def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature]) -> Iterator[Change]:

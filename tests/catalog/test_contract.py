@@ -120,6 +120,17 @@ def test_plan_is_carried_out_exactly_or_refused(catalog):
         catalog.apply(plan)
 
 
+def test_features_that_change_places_are_shown(catalog):
+    price, size = Feature("price", "double"), Feature("size", "int")
+    wider = MENU.model_copy(update={"features": (*MENU.features, price)})
+    catalog.apply([wider])
+    (other,) = catalog.plan([MENU.model_copy(update={"features": (price, *MENU.features)})]).items
+    assert (other.action, other.name, other.breaking) == ("changed", "restaurant:menu", False)
+    assert other.details == ("order of features: dishes, price -> price, dishes",)
+    (added,) = catalog.plan([MENU.model_copy(update={"features": (size, *wider.features)})]).items
+    assert (added.action, added.name) == ("added", "restaurant:menu:size")
+
+
 def test_breaking_changes_name_the_models_that_they_hit(catalog):
     catalog.record_models([ModelRecord("eta", {"restaurant:menu:dishes": 0.5}), ModelRecord("other", {})])
     renamed = FeatureGroup("menu", entity="restaurant", features=[Feature("n_dishes", "bigint")])
