@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dsl.refs import BasisRef, FeatureRef, parse_ref
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from palette.catalog.sql import SqlCatalog
     from palette.definitions import Entity
 
-__all__ = ["Candidate", "candidates"]
+__all__ = ["Candidate", "candidates", "check_names"]
 
+EVERYTHING = ("*", "basis:*", "@basis:*")
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
@@ -77,6 +78,33 @@ def candidates(
     return list(found.values())
 
 
+def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, str | Sequence[str]]) -> None:
+    """Refuse names that are malformed or unknown, as far as can be told without a basis.
+
+    Raises
+    ------
+    RefError, FeatureNotFoundError
+        If there are some.
+    """
+    for name in wanted:
+        parts = name.removeprefix("@palette:").split(":")
+        if name in EVERYTHING:
+            continue
+        if len(parts) == 4 and parts[2] == "*":
+            catalog.group(f"{parts[0]}:{parts[1]}")
+        elif isinstance(ref := parse_ref(name), FeatureRef):
+            catalog.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
+    _known_entities(catalog, join)
+
+
+def _known_entities(catalog: SqlCatalog, names: Iterable[str]) -> Mapping[str, Entity]:
+    entities = catalog.entities()
+    for name in names:
+        if name not in entities:
+            raise FeatureNotFoundError(f"join: there is no entity {name!r}{nearest(name, entities)}")
+    return entities
+
+
 def _meant(
     catalog: SqlCatalog, columns: Mapping[str, str], keys: Mapping[str, list[tuple[str, ...]]], name: str
 ) -> Iterator[Candidate]:
@@ -85,7 +113,7 @@ def _meant(
         for group in catalog.groups().values():
             for join_keys in keys.get(group.entity, ()):
                 yield from _all(catalog, group.full_name, join_keys)
-    elif name in ("basis:*", "@basis:*"):
+    elif name in EVERYTHING:
         for column in columns:
             yield Candidate(BasisRef(column), named=False)
     elif len(parts) == 4 and parts[2] == "*":
@@ -108,11 +136,9 @@ def _join_keys(
     catalog: SqlCatalog, columns: Mapping[str, str], join: Mapping[str, str | Sequence[str]]
 ) -> dict[str, list[tuple[str, ...]]]:
     """Return the join keys of each entity that has some."""
-    entities = catalog.entities()
+    entities = _known_entities(catalog, join)
     keys = {name: [tuple(entity.keys)] for name, entity in entities.items() if _suits(entity, columns)}
     for name, texts in join.items():
-        if name not in entities:
-            raise FeatureNotFoundError(f"join: there is no entity {name!r}{nearest(name, entities)}")
         keys[name] = [tuple(text.split(",")) for text in ([texts] if isinstance(texts, str) else texts)]
         for column in (column for one in keys[name] for column in one):
             if column not in columns:

@@ -74,8 +74,11 @@ def select(
     as_json: Json = False,
 ) -> None:
     """Rank features by what they tell of a label; leave out what leaks, hardly varies, or says the same."""
-    store = open_store(config)
-    keys = _join_keys(join or [])
+    from palette.catalog.candidates import check_names
+
+    store, keys = open_store(config), _join_keys(join or [])
+    # Before Spark starts.
+    check_names(store.catalog, candidate or (), keys)
     from palette.offline.frames import read_frame
     from palette.offline.selection.report import check_report, write_report
     from palette.offline.selection.text import COLUMNS, heading, ranking, summary

@@ -6,7 +6,7 @@ import pytest
 
 from dsl.errors import RefError
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.catalog.candidates import candidates
+from palette.catalog.candidates import candidates, check_names
 from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError
 
 COLUMNS = {"airport": "string", "origin": "string", "dest": "string", "number": "int", "delay": "double"}
@@ -81,6 +81,25 @@ def test_found_and_named_ones_differ(catalog):
 def test_what_is_not(catalog, wanted, join, error, message):
     with pytest.raises(error, match=message):
         candidates(catalog, COLUMNS, wanted, join)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "join", "message"),
+    [
+        (["airport:wether:*:dest"], {}, "did you mean 'airport:weather'"),
+        (["airport:weather:wnd:dest"], {}, "did you mean 'wind'"),
+        (["airport:weather"], {}, "found 2 parts"),
+        (["*"], {"aeroport": "dest"}, "did you mean 'airport'"),
+    ],
+)
+def test_what_is_not_is_told_without_a_basis(catalog, wanted, join, message):
+    with pytest.raises((RefError, FeatureNotFoundError), match=message):
+        check_names(catalog, wanted, join)
+
+
+def test_what_may_be_is_not_refused_without_a_basis(catalog):
+    names = ["*", "basis:*", "basis:what", "airport:weather:*:there", "@palette:airport:weather:wind:there"]
+    check_names(catalog, names, {"route": "here,there"})
 
 
 def test_no_entity_suits(catalog):

@@ -20,6 +20,7 @@ done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[
 print(json.dumps([(one.exit_code, one.output) for one in done]))
 """
 SET = ["training-set", "basis.parquet", "out", "-f"]
+SELECT = ["select", "basis.parquet", "-l", "minutes"]
 CASES = [
     ([*SET, "restaurant:history:prap:r_id"], "did you mean 'prep'"),
     ([*SET, "restaurant:history:prep"], "found 3 parts"),
@@ -32,6 +33,11 @@ CASES = [
     (["materialize", "restaurant:history", "--from", "2026-02-01", "--to", "2026-01-01"], "is not before the end"),
     (["materialize", "restaurant:plain", "--chunk", "1d"], "restaurant:plain has no batch source"),
     (["materialize", "restaurant:history", "restaurant:plan"], "did you mean 'restaurant:plain'"),
+    ([*SELECT, "restaurant:history:prap:r_id"], "did you mean 'prep'"),
+    ([*SELECT, "restaurant:histori:*:r_id"], "did you mean 'restaurant:history'"),
+    ([*SELECT, "--join", "restaurants=r_id"], "did you mean 'restaurant'"),
+    ([*SELECT, "--join", "restaurant"], "--join 'restaurant': expected ENTITY=COLUMN"),
+    ([*SELECT, "--report", "report.pdf"], "expected a file that ends in"),
     (["deploy", "saved", "a b!"], "'a b!' cannot name a model"),
 ]
 

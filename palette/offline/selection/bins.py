@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Bins", "fit_numbers", "fit_texts", "most_bins"]
+__all__ = ["ROWS_PER_CELL", "Bins", "fit_numbers", "fit_texts", "most_bins"]
 
 ROWS_PER_CELL = 5
 

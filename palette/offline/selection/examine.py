@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,27 +98,44 @@ def examine(asked: Asked, rows: Labelled, sample: pa.Table, bins: int) -> Examin
         label = fit_numbers(columns[LABEL].to_numpy(zero_copy_only=False), weights, min(QUANTITY, most))
     else:
         label = fit_texts(columns[LABEL], weights, CLASSES - 1)
-    seen = Sampled(columns[LABEL], label, weights)
-    groups = {group for one in asked.variables if (group := asked.group_of(one.column)) is not None}
-    clusters = {group: Clusters(columns[cluster(group)].to_numpy()) for group in groups}
-    facts = []
-    for one in asked.variables:
-        values = columns[one.column]
-        fitted = _fit(one, values, weights, bins, most)
-        codes = codes_of(values, fitted.cuts)
+    fitted = {one.column: _fit(one, columns[one.column], weights, bins, most) for one in asked.variables}
+    look = _Look(columns, Sampled(columns[LABEL], label, weights), fitted, rows.count / float(weights.sum()))
+    group_of = {one.column: asked.group_of(one.column) for one in asked.variables}
+    facts = {}
+    # Group by group, since its clusters take room.
+    for group in dict.fromkeys(group_of.values()):
+        clusters = None if group is None else Clusters(columns[cluster(group)].to_numpy())
+        any_written = None if group is None else columns.get(known(group))
+        for one in (one for one in asked.variables if group_of[one.column] == group):
+            facts[one.column] = look.at(one, clusters, any_written)
+    in_order = [facts[one.column] for one in asked.variables]
+    return Examined(int(weights.sum()), label, *_unwritten(asked, in_order, rows.last))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A sample, to be looked at column by column."""
+
+    columns: Mapping[str, pa.Array]
+    seen: Sampled
+    bins: Mapping[str, Bins]
+    # How many rows there are for each in the sample.
+    scale: float
+
+    def at(self, one: Variable, clusters: Clusters | None, any_written: pa.Array | None) -> Facts:
+        values, bins, weights = self.columns[one.column], self.bins[one.column], self.seen.weights
+        codes = codes_of(values, bins.cuts)
         effect, holders = 1.0, float(weights[codes > 0].sum())
-        if (group := asked.group_of(one.column)) is not None:
-            effect = clusters[group].design_effect(codes, partial(seen.seeming, size=fitted.size))
-            holders = len(np.unique(clusters[group].numbers[codes > 0])) if one.is_text else holders
+        if clusters is not None:
+            effect = clusters.design_effect(codes, partial(self.seen.table, size=bins.size))
+            holders = len(np.unique(clusters.numbers[codes > 0])) if one.is_text else holders
         timely = None
-        if group is not None and (written := columns.get(earlier(one.column))) is not None:
-            any_written = columns[known(group)]
-            timely = seen.timeliness(values, written, any_written, fitted, len(asked.variables), effect)
-        fine = 0.0 if one.is_text else seen.fine_share(values)
-        # A sample has fewer rows of each cluster.
-        inflation = 1.0 + (effect - 1.0) * rows.count / weights.sum()
-        facts.append(Facts(one, fitted, holders, inflation, fine, timely))
-    return Examined(int(weights.sum()), label, *_unwritten(asked, facts, rows.last))
+        if any_written is not None:
+            written = self.columns[earlier(one.column)]
+            timely = self.seen.timeliness(values, written, any_written, bins, len(self.bins), effect)
+        fine = 0.0 if one.is_text else self.seen.fine_share(values)
+        # A sample has fewer rows of each cluster than there are.
+        return Facts(one, bins, holders, 1.0 + (effect - 1.0) * self.scale, fine, timely)
 
 
 def _fit(one: Variable, values: pa.Array, weights: Any, bins: int, most: int) -> Bins:
@@ -141,7 +159,7 @@ def _unwritten(asked: Asked, facts: list[Facts], last: int | None) -> tuple[tupl
             continue
         if _first_written(asked, lookup, last) > last:
             notes.append(
-                f"{lookup.group.full_name} was written after all rows of the basis: "
+                f"Nothing of {lookup.group.full_name} was written before the last row of the basis: "
                 "whether its values were known in time cannot be told"
             )
         else:

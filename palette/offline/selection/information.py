@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["above_chance", "entropy", "mutual_information", "same_bins"]
+__all__ = ["above_chance", "by_chance", "entropy", "mutual_information", "same_bins"]
 
+# Tables that chance makes, and up to how many rows it makes them.
+DRAWS, MOST_ROWS = 30, 10**8
 # How often any feature that tells nothing may pass as one that does.
 FALSE_ALARM = 0.01
 
@@ -80,6 +82,29 @@ def above_chance(table: Any, tests: int = 1, inflation: float = 1.0) -> bool:
     spread = 2 / (9 * freedom)
     limit = freedom * (1 - spread + NormalDist().inv_cdf(1 - FALSE_ALARM / tests) * math.sqrt(spread)) ** 3
     return found > inflation * limit
+
+
+def by_chance(table: Any) -> float:
+    """Return the bits that independent rows and columns seem to share, on average, for the sums that a table has.
+
+    Examples
+    --------
+    >>> 0.005 < by_chance(np.array([[30, 10], [10, 30]])) < 0.02
+    True
+    """
+    rows, columns = table.sum(axis=1).astype(np.int64), table.sum(axis=0).astype(np.int64)
+    if (total := int(rows.sum())) > MOST_ROWS:
+        freedom = (np.count_nonzero(rows) - 1) * (np.count_nonzero(columns) - 1)
+        return float(freedom) / (2 * math.log(2) * total)
+    draw = np.random.default_rng(0)
+    found = []
+    for _ in range(DRAWS):
+        left, drawn = columns.copy(), []
+        for row in rows:
+            drawn.append(draw.multivariate_hypergeometric(left, row))
+            left -= drawn[-1]
+        found.append(mutual_information(np.array(drawn), corrected=False))
+    return float(np.mean(found))
 
 
 def same_bins(table: Any) -> bool:

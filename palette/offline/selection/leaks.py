@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palette.offline.selection.bins import Bins, fit_numbers
+from palette.offline.selection.bins import ROWS_PER_CELL, Bins, fit_numbers
 from palette.offline.selection.information import above_chance, entropy, mutual_information
 from palette.offline.selection.worker import codes_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sampled", "Timeliness"]
 
-FINEST, ROWS_PER_CELL = 1000, 5
+FINEST = 1000
 # Late is what tells, in time, less than this share of what it seems to tell, if the difference is no trifle.
 LATE, TRIFLE = 0.5, 0.01
 # With a smaller share of rows than this there is nothing to compare.
@@ -74,7 +74,7 @@ class Sampled:
         """Return the share of the label's entropy that numbers tell in the finest bins that have rows to count."""
         numbers = values.to_numpy(zero_copy_only=False)
         fine = fit_numbers(numbers, self.weights, max(2, min(FINEST, self._most)))
-        return self._share(self._table(codes_of(values, fine.cuts), fine.size))
+        return self._share(self.table(codes_of(values, fine.cuts), fine.size))
 
     def timeliness(
         self, seeming: pa.Array, true: pa.Array, known: pa.Array, bins: Bins, tests: int, inflation: float
@@ -84,16 +84,13 @@ class Sampled:
         share = float(self.weights[rows].sum() / self.weights.sum())
         if share < ENOUGH:
             return Timeliness(share, 0.0, 0.0, late=False)
-        before, after = (self._table(codes_of(values, bins.cuts), bins.size, rows) for values in (seeming, true))
+        before, after = (self.table(codes_of(values, bins.cuts), bins.size, rows) for values in (seeming, true))
         found = self._share(before), self._share(after)
         much = found[1] < LATE * found[0] and found[0] - found[1] > TRIFLE
         return Timeliness(share, *found, late=much and above_chance(before, tests, inflation))
 
-    def seeming(self, codes: Any, size: int) -> float:
-        """Return what codes seem to tell of the label, uncorrected."""
-        return mutual_information(self._table(codes, size), corrected=False)
-
-    def _table(self, codes: Any, size: int, rows: Any = slice(None)) -> Any:
+    def table(self, codes: Any, size: int, rows: Any = slice(None)) -> Any:
+        """Return how many rows have each code with each of the label."""
         cells = self._label * size + codes
         table = np.bincount(cells[rows], weights=self.weights[rows], minlength=self._size * size)
         return table.reshape(self._size, size)

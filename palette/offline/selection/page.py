@@ -31,7 +31,7 @@ STYLE = """
   vertical-align: middle; background: none; text-align: left; }
 .palette-selection .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .palette-selection code { font: 12.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  overflow-wrap: anywhere; color: inherit; background: none; }
+  display: block; width: max-content; max-width: 48ch; overflow-wrap: anywhere; color: inherit; background: none; }
 .palette-selection .rest { color: var(--soft); }
 .palette-selection .reason { background: var(--mark); border-radius: 9px; padding: 1px 9px; white-space: nowrap; }
 .palette-selection svg { display: block; }

@@ -36,8 +36,8 @@ def left_out(facts: Facts, table: Any, settings: Settings, tests: int) -> LeftOu
         ("missing", _missing(table, settings)),
         ("constant", _constant(facts, table, settings)),
         ("identifier", _identifier(facts, settings)),
-        ("leak", _leak(facts, table, settings)),
         ("irrelevant", _irrelevant(facts, table, tests)),
+        ("leak", _leak(facts, table, settings)),
         ("late", _late(facts)),
     ):
         if rule:
@@ -47,14 +47,14 @@ def left_out(facts: Facts, table: Any, settings: Settings, tests: int) -> LeftOu
 
 def _missing(table: Any, settings: Settings) -> str:
     share = float(table[:, 0].sum() / table.sum())
-    return f"{_percent(share)} of the rows have no value" if share >= min(settings.missing, settings.constant) else ""
+    return f"{_percent(share)} of the rows have no value" if share >= settings.missing else ""
 
 
 def _constant(facts: Facts, table: Any, settings: Settings) -> str:
     counts = table.sum(axis=0)
     code = int(counts.argmax())
     share = float(counts[code] / counts.sum())
-    if share < settings.constant:
+    if share < settings.constant or (code and facts.bins.values[code] is None):
         return ""
     return f"{_percent(share)} of the rows have {_shown(facts, code)}"
 
@@ -94,8 +94,6 @@ def _shown(facts: Facts, code: int) -> str:
     value = facts.bins.values[code]
     if code == 0:
         return "no value"
-    if value is None:
-        return "values of one bin"
     if facts.variable.dtype == "boolean":
         return f"the value {'true' if value else 'false'}"
     if isinstance(value, str):
@@ -104,13 +102,13 @@ def _shown(facts: Facts, code: int) -> str:
 
 
 def _percent(share: float) -> str:
-    """Return a share for people; never 100 % of what is not all, nor 0 % of what is not nothing.
+    """Return a share for people; never 100% of what is not all, nor 0% of what is not nothing.
 
     Examples
     --------
     >>> _percent(0.9999), _percent(1.0), _percent(0.123)
-    ('99.9 %', '100 %', '12.3 %')
+    ('99.9%', '100%', '12.3%')
     """
     if 0 < share < 0.001:
-        return "less than 0.1 %"
-    return f"{int(share * 1000) / 10:.1f} %" if 0.999 <= share < 1 else f"{share * 100:.3g} %"
+        return "less than 0.1%"
+    return f"{int(share * 1000) / 10:.1f}%" if 0.999 <= share < 1 else f"{share * 100:.3g}%"

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Label", "LeftOut", "Ranked", "Selection", "Step"]
+__all__ = ["REASONS", "Label", "LeftOut", "Ranked", "Selection", "Step"]
+
+# Why a feature may be left out; what matters most comes first.
+REASONS = (
+    *("label", "leak", "late", "duplicate", "irrelevant", "constant", "missing", "identifier", "type"),
+    *("deprecated", "unreadable"),
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,7 @@ class LeftOut:
     feature : str
         Its expression.
     reason : str
-        ``label``, ``leak``, ``late``, ``duplicate``, ``irrelevant``, ``constant``, ``missing``, ``identifier``,
-        ``type``, ``deprecated`` or ``unreadable``.
+        One of ``REASONS``.
     why : str
         The same in a sentence.
     """

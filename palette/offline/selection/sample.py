@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from palette.errors import DataError, SchemaError
 from palette.offline.checks import quoted
 from palette.offline.join import point_in_time_join
-from palette.offline.selection.asked import LABEL, LONGEST, Asked, numeric, value
+from palette.offline.selection.asked import LABEL, LONGEST, Asked, is_text, numeric, value
 from palette.offline.times import micros
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def labelled(asked: Asked, label: str, task: str) -> Labelled:
     rows, dtype = asked.rows, dict(asked.rows.dtypes)[LABEL]
     if task == "regression" and not numeric(dtype):
         raise SchemaError(f"label {label!r} is {dtype}, which is no quantity: cast it, or task='classification'")
+    if is_text(dtype):
+        rows = rows.withColumn(LABEL, F.left(LABEL, F.lit(LONGEST)))
     found = F.col(LABEL)
     present = found.isNotNull() & ~F.isnan(found) if dtype in ("float", "double") else found.isNotNull()
     rows = rows.withColumn(LABEL, F.when(present, found))
@@ -94,8 +96,7 @@ def labelled(asked: Asked, label: str, task: str) -> Labelled:
         raise DataError(f"label {label!r} is the same in all of {facts['labelled']:,} rows: there is nothing to tell")
     if task == "auto":
         task = "regression" if numeric(dtype) and facts["labels"] > CLASSES else "classification"
-    column = found.cast("double") if task == "regression" else F.left(found.cast("string"), F.lit(LONGEST))
-    rows = rows.filter(found.isNotNull()).withColumn(LABEL, column)
+    rows = rows.filter(found.isNotNull()).withColumn(LABEL, found.cast("double" if task == "regression" else "string"))
     nulls = facts["rows"] - facts["labelled"]
     return Labelled(rows, facts["labelled"], nulls, facts["distinct"], task, facts["last"])
 

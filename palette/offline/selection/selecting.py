@@ -13,7 +13,7 @@ from palette.offline.selection.examine import examine
 from palette.offline.selection.information import entropy, mutual_information
 from palette.offline.selection.ranking import rank
 from palette.offline.selection.reasons import left_out
-from palette.offline.selection.result import Label, LeftOut, Ranked, Selection, Step
+from palette.offline.selection.result import REASONS, Label, LeftOut, Ranked, Selection, Step
 from palette.offline.selection.sample import labelled, take_sample
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def select(asked: Asked, label: str, settings: Settings, progress: Callable[[Ste
         sampled=seen.rows,
         method=settings.method,
         ranked=ranked,
-        left_out=tuple(sorted([*asked.left_out, *out.values()], key=lambda one: (one.reason, one.feature))),
+        left_out=tuple(sorted([*asked.left_out, *out.values()], key=lambda one: (REASONS.index(one.reason), one.feature))),
         notes=(*_notes(asked), *seen.notes),
         versions=dict(asked.how["versions"]),
         passes=codes.passes,

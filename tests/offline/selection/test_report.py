@@ -21,7 +21,7 @@ def selection():
         Ranked(2, "shop:history:kind:shop_id", True, 0.31, 0.1, 0.012, 0.298, 0.0, 6),
         Ranked(3, "basis:items", False, 0.01, 0.003, 0.02, -0.01, 0.0, 5),
     )
-    left_out = (LeftOut("basis:seconds", "leak", "tells 99.9 % of the label by itself"),)
+    left_out = (LeftOut("basis:seconds", "leak", "tells 99.9% of the label by itself"),)
     return Selection(Label("minutes", "regression", 10, 3.32, 60), 60_000, 50_000, "mrmr", ranked, left_out, ("Note",))
 
 
@@ -61,7 +61,7 @@ def test_page(selection, tmp_path):
         "prep",
         "0.8100",
         "25.0%",
-        "tells 99.9 % of the label",
+        "tells 99.9% of the label",
         "4,200",
         "Note.",
     ):
@@ -110,7 +110,7 @@ def test_json_and_text(selection):
     lines = str(selection).splitlines()
     assert lines[0] == "Features that tell minutes"
     assert lines[1] == "60,000 rows, 60 more have no label; the label in 10 quantile bins has 3.320 bits."
-    assert lines[-1] == "basis:seconds  leak: tells 99.9 % of the label by itself"
+    assert lines[-1] == "basis:seconds  leak: tells 99.9% of the label by itself"
     ranked = [line for line in lines if "shop:history" in line]
     assert ranked[0].split() == [
         "1",
