@@ -111,7 +111,9 @@ def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: Featu
         return whole  # the log goes back no further
     if plan.since.left_from is not None and group.timestamp is not None:
         rows = rows.unionByName(whole.filter(_after(group.timestamp, plan.since.left_from)))
-    return rows
+    # With the older rows of the same keys and times, that one of them wins by the tie rule, too.
+    tied = [*entity.keys, *([group.timestamp] if group.timestamp else [])]
+    return whole.join(rows.select(*tied).distinct(), tied, "left_semi")
 
 
 def _after(timestamp: str, moment: dt.datetime) -> Column:
