@@ -109,7 +109,8 @@ def rank(
         order = [one.feature for one in best()]
         chosen = place(order[0], chosen=True)
         left.discard(chosen.feature)
-        likely = order[1 : count - len(selected)]
+        # Twice as many as are wanted, since redundancy changes the order.
+        likely = order[1 : 2 * (count - len(selected))]
         selected.append(chosen)
         for other, (bits, is_same) in pairs.of(chosen.feature, sorted(left), likely).items():
             shared[other] += bits
