@@ -107,13 +107,14 @@ def select(asked: Asked, label: str, settings: Settings, progress: Callable[[Ste
         )
         for number, one in enumerate(places, 1)
     )
+    dropped = sorted([*asked.left_out, *out.values()], key=lambda one: (REASONS.index(one.reason), one.feature))
     return Selection(
         label=Label(label, rows.task, int((counts > 0).sum()), whole, rows.nulls),
         rows=rows.count,
         sampled=seen.rows,
         method=settings.method,
         ranked=ranked,
-        left_out=tuple(sorted([*asked.left_out, *out.values()], key=lambda one: (REASONS.index(one.reason), one.feature))),
+        left_out=tuple(dropped),
         notes=(*_notes(asked), *seen.notes),
         versions=dict(asked.how["versions"]),
         passes=codes.passes,
@@ -122,7 +123,8 @@ def select(asked: Asked, label: str, settings: Settings, progress: Callable[[Ste
 
 
 def _notes(asked: Asked) -> Iterator[str]:
-    if asked.how["timestamp"] is None and any(lookup.group.timestamp for lookup in asked.lookups):
+    groups = [lookup.group for lookup in asked.lookups]
+    if asked.how["timestamp"] is None and any(group.timestamp or group.created for group in groups):
         yield (
             "No timestamp was named, so these are the latest values: they may tell what became known after the rows; "
             "name the column with each row's time"
