@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,14 @@ from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
-from palette.errors import DataError, DefinitionError, SchemaError
+from palette.errors import DataError, DefinitionError
 from palette.offline import merge
-from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
+from palette.offline.checks import conform, converted, new_columns, readable, refuse_bad_rows, stored_types
 from palette.offline.conflicts import repeated
 from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
-from palette.offline.retention import retention_lifted
 from palette.offline.times import now_micros, to_micros
+from palette.offline.upkeep import compact, delete_unused, sql_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -65,7 +64,7 @@ class DeltaTables:
                     f"since tables are called <entity>__<group>: rename {group.entity!r}, or use a store of files"
                 )
             return f"{self.root.removeprefix(METASTORE)}.{group.entity}__{group.name}"
-        return f"delta.{_quoted(self.path(group))}"
+        return f"delta.{sql_name(self.path(group))}"
 
     def path(self, group: FeatureGroup) -> str:
         """Return where the table of a group is; in a metastore that does not tell."""
@@ -123,9 +122,11 @@ class DeltaTables:
             rows = merge.distinct(rows, entity, group)
 
         def write() -> None:
-            exists = self.version(spark, group) is not None
-            added = self._added(spark, entity, group) if exists else {}
-            if upsert and exists:
+            # Another writer may make the table meanwhile: then its rows are there to be merged with.
+            if self.version(spark, group) is None and self._append(rows, group, new=upsert):
+                return
+            added = new_columns(self.load(spark, group, None).schema, entity, group)
+            if upsert:
                 merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, added=added)
             else:
                 self._append(rows, group, widen=bool(added))
@@ -141,35 +142,23 @@ class DeltaTables:
 
     def create(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Make a group's table, empty."""
-        columns = ", ".join(f"{_quoted(name)} {dtype}" for name, dtype in stored_types(entity, group).items())
+        columns = ", ".join(f"{sql_name(name)} {dtype}" for name, dtype in stored_types(entity, group).items())
         self._append(spark.createDataFrame([], columns), group)
 
-    def _append(self, rows: DataFrame, group: FeatureGroup, *, widen: bool = False) -> None:
-        writer = rows.write.format("delta").mode("append").option("mergeSchema", widen).options(**PROPERTIES)
-        if self.root.startswith(METASTORE):
-            writer.saveAsTable(self.identifier(group))
-        else:
-            writer.save(self.path(group))
-
-    def _added(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> dict[str, str]:
-        """Return new columns, with their types; refuse a table whose columns are otherwise not the declared ones.
-
-        Their columns are added by the write itself, so that a write that fails leaves the table as it was.
-        """
-        wanted = stored_types(entity, group)
-        for field in self.load(spark, group, None).schema:
-            found = field.dataType.simpleString()
-            if field.name not in wanted:
-                raise SchemaError(
-                    f"{group.full_name}: the table has a column {field.name!r} ({found}) that the definition lacks: "
-                    f"declare it again, or write to a group of another name"
-                )
-            if found != wanted.pop(field.name):
-                raise SchemaError(
-                    f"{group.full_name}: {field.name!r} is {found} in the table, and not so in the definition: "
-                    f"declare it as {found}, or write to a group of another name"
-                )
-        return wanted
+    def _append(self, rows: DataFrame, group: FeatureGroup, *, new: bool = False, widen: bool = False) -> bool:
+        """Append rows; tell whether that was done: of a new table it is not, if there is one."""
+        mode = "error" if new else "append"
+        writer = rows.write.format("delta").mode(mode).option("mergeSchema", widen).options(**PROPERTIES)
+        try:
+            if self.root.startswith(METASTORE):
+                writer.saveAsTable(self.identifier(group))
+            else:
+                writer.save(self.path(group))
+        except AnalysisException as error:
+            if new and "EXISTS" in (error.getCondition() or ""):
+                return False
+            raise
+        return True
 
     def read(self, spark: SparkSession, entity: Entity, group: FeatureGroup, version: int | None = None) -> DataFrame:
         """Return all rows of a group, of the newest or an older version, in the declared types.
@@ -263,10 +252,8 @@ class DeltaTables:
     def optimize(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Rewrite small files into large ones, with the rows of a key close together."""
         self.resolve(spark, group)
-        near = [_quoted(name) for name, dtype in entity.keys.items() if dtype != "boolean"]
-        near += [_quoted(group.timestamp)] if group.timestamp else []
-        order = f" ZORDER BY ({', '.join(near)})" if near else ""
-        spark.sql(f"OPTIMIZE {self.identifier(group)}{order}").collect()
+        near = [name for name, dtype in entity.keys.items() if dtype != "boolean"]
+        compact(spark, self.identifier(group), [*near, *([group.timestamp] if group.timestamp else [])])
 
     def vacuum(
         self, spark: SparkSession, group: FeatureGroup, retain_pins: Sequence[int] = (), hours: float = 168
@@ -288,9 +275,4 @@ class DeltaTables:
             times = dict(self._history(spark, group, limit=newest - oldest + 1))
             if successor := times.get(oldest + 1):
                 hours = max(hours, (now_micros() - successor) / 3_600_000_000 + 1)
-        with retention_lifted(spark):
-            spark.sql(f"VACUUM {self.identifier(group)} RETAIN {math.ceil(hours)} HOURS").collect()
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+        delete_unused(spark, self.identifier(group), hours)

@@ -299,6 +299,23 @@ def test_first_writers_at_once(spark: SparkSession, tables: DeltaTables) -> None
     assert max(versions) == tables.version(spark, PLAIN)
 
 
+def test_a_table_that_is_made_meanwhile_is_merged_with(
+    spark: SparkSession, tables: DeltaTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = rows(spark, ("a", 1, NOON, 1.0, "p"), ("b", 1, NOON, 1.0, "p"))
+    own, version = DeltaTables(tables.root), DeltaTables.version
+
+    def late(self: DeltaTables, *asked: Any) -> int | None:
+        found = version(self, *asked)
+        if self is tables and found is None:
+            own.write(SHOP, PLAIN, first, mode="merge")
+        return found
+
+    monkeypatch.setattr(DeltaTables, "version", late)
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p"), ("b", 1, NOON, 2.0, "p")), mode="merge")
+    assert content(spark, tables, PLAIN) == [("a", 1.0, "p"), ("b", 2.0, "p")]
+
+
 def test_mergers_at_once(spark: SparkSession, tables: DeltaTables) -> None:
     tables.write(SHOP, PLAIN, spark.createDataFrame([("s0", 1, NOON, 0.0, "a")], SCHEMA))
     frames = [
