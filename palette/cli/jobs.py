@@ -17,7 +17,7 @@ LINES = '''"""What spark-submit runs; the library is in palette.zip beside it.""
 
 import sys
 
-from palette.jobs.commands import main
+from palette.jobs import main
 
 sys.exit(main())
 '''

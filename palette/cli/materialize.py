@@ -33,7 +33,7 @@ def materialize(
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Compute what is missing of feature groups, write it, and put the newest rows online."""
+    """Compute what is missing of feature groups, write it, and put the newest rows into the online store, if any."""
     store = open_store(config)
     for group in groups:
         store.group(group)
@@ -57,7 +57,14 @@ def materialize(
 
             told.append(
                 store.materialize(
-                    group, to, start=start, chunk=chunk, everything=everything, dry_run=dry_run, progress=show
+                    group,
+                    to,
+                    start=start,
+                    chunk=chunk,
+                    everything=everything,
+                    online=store.keeps_online,
+                    dry_run=dry_run,
+                    progress=show,
                 )
             )
     if as_json:

@@ -36,7 +36,7 @@ feature_groups:
 """
 
 TRAIN = '''\
-"""Train on history, deploy, and score one order without Spark: python train.py"""
+"""Train on history, save, deploy, and score one order without Spark: python train.py"""
 
 from datetime import datetime
 
@@ -66,6 +66,7 @@ model = MLPipeline(
     timestampCol="ordered_at",
 ).fit(orders)
 
+model.write().overwrite().save("model")  # what jobs score tables with
 deployed = model.deploy("eta", training=orders)
 print(f"eta, version {deployed.version}: {deployed.uri}")
 
@@ -92,6 +93,8 @@ python train.py                                     # trains, deploys version 1 
 palette models eta
 palette lineage restaurant:order_history:prep_time  # from the file to the model
 palette promote eta 1
+python -m palette.jobs score model data/orders.parquet scores/
+palette jobs package                                # the same jobs by spark-submit, elsewhere
 palette serve store/models/eta/* --store snapshot   # pip install 'palette-features[server]'
 ```
 """
@@ -101,5 +104,5 @@ FILES = {
     "definitions/eats.yaml": DEFINITIONS,
     "train.py": TRAIN,
     "README.md": README,
-    ".gitignore": "store/\nsnapshot/\ntraining_set/\nspark-warehouse/\n",
+    ".gitignore": "store/\nsnapshot/\ntraining_set/\nmodel/\nscores/\njobs/\nspark-warehouse/\n",
 }

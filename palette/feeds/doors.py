@@ -37,6 +37,11 @@ class FeedDoors(DefinitionDoors):
         @property
         def tables(self) -> DeltaTables: ...  # noqa: D102 - FeatureStore has it
 
+    @property
+    def keeps_online(self) -> bool:
+        """Whether what goes online is there when this process has ended: in Redis, say, but not in its memory."""
+        return getattr(getattr(self.online, "behind", self.online), "place", None) is not None
+
     def materialize(
         self,
         group: str | FeatureGroup,
@@ -45,6 +50,7 @@ class FeedDoors(DefinitionDoors):
         start: dt.datetime | None = None,
         chunk: str | dt.timedelta | None = None,
         everything: bool = False,
+        online: bool = True,
         dry_run: bool = False,
         progress: Callable[[Progress], Any] | None = None,
     ) -> Materialized:
@@ -66,6 +72,8 @@ class FeedDoors(DefinitionDoors):
             Computes and writes in steps of this length, ``"1d"``.
         everything : bool
             Puts the newest row of every key online, not only what was written since the last time.
+        online : bool
+            Whether rows go online at all; without it only the table is written.
         dry_run : bool
             Only tells what would be done.
         progress : callable, optional
@@ -90,7 +98,7 @@ class FeedDoors(DefinitionDoors):
         from palette.feeds.materialize import materialize
 
         found = self.group(group)
-        how: dict[str, Any] = {"everything": everything, "dry_run": dry_run, "progress": progress}
+        how: dict[str, Any] = {"everything": everything, "online": online, "dry_run": dry_run, "progress": progress}
         return materialize(self._stores(), self.entity(found.entity), found, start=start, to=to, chunk=chunk, **how)
 
     def delete(

@@ -45,6 +45,7 @@ def materialize(
     to: dt.datetime | None = None,
     chunk: str | dt.timedelta | None = None,
     everything: bool = False,
+    online: bool = True,
     dry_run: bool = False,
     progress: Callable[[Progress], Any] | None = None,
 ) -> Materialized:
@@ -60,13 +61,16 @@ def materialize(
     run = _Run(stores, entity, group, utc(to or dt.datetime.now(dt.UTC)), progress or (lambda _: None))
     backfill = None if start is None else _backfill_name(group, utc(start), to)
     if dry_run:
-        return run.dry(run.intervals(start, span(chunk), backfill), everything=everything)
+        return run.dry(run.intervals(start, span(chunk), backfill), everything=everything, online=online)
     # Refused before anything is recorded.
     run.intervals(start, span(chunk), backfill)
     with stores.catalog.lock(group.full_name) as lease, run.recorded():
         run.compute(run.intervals(start, span(chunk), backfill), lease, backfill)
         lease.check()
-        run.disperse(everything=everything)
+        if online:
+            run.disperse(everything=everything)
+        else:
+            run.stay()
     return run.told
 
 
@@ -103,11 +107,13 @@ class _Run:
         done = marks.get(backfill) if backfill else None
         return tuple(one for one in found if done is None or one.end > done)
 
-    def dry(self, intervals: tuple[Interval, ...], *, everything: bool) -> Materialized:
+    def dry(self, intervals: tuple[Interval, ...], *, everything: bool, online: bool) -> Materialized:
         """Tell what would be done."""
         self.told = replace(self.told, intervals=intervals, dry_run=True, watermark=self._watermark())
         stores = self.stores
-        if stores.tables.version(stores.spark, self.group) is None:
+        if not online:
+            self.stay()
+        if not online or stores.tables.version(stores.spark, self.group) is None:
             return self.told
         plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, self.group, everything=everything)
         return replace(self.told, version=plan.version, since=plan.since and plan.since.version)
@@ -180,6 +186,10 @@ class _Run:
             since=plan.since and plan.since.version,
             seconds={**self.told.seconds, "disperse": time.perf_counter() - began},
         )
+
+    def stay(self) -> None:
+        """Leave what is online as it is."""
+        self.told = replace(self.told, version=self.stores.tables.version(self.stores.spark, self.group), online=False)
 
     def _nothing_is_kept(self) -> bool:
         """Tell whether there is no table (any more), or none of the partials of these aggregates."""

@@ -50,13 +50,15 @@ class Materialized:
     rows_computed, rows_written, rows_dispersed : int
         Rows that the source gave, that were new or other than in the table, and that took their place online.
     version : int, optional
-        Of the table that is online now; None if there is no table yet.
+        Of the table; None if there is none yet.
     since : int, optional
         The version up to which rows had gone online before; None if everything went.
     seconds : dict of str to float
         What each phase took.
     dry_run : bool
         Whether nothing was done.
+    online : bool
+        Whether that version is online now; else only the table was written.
 
     Examples
     --------
@@ -74,16 +76,20 @@ class Materialized:
     since: int | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     dry_run: bool = False
+    online: bool = True
 
     def __str__(self) -> str:
         count = len(self.intervals)
         computed = f"{count} interval{'s' * (count > 1)} up to {self.intervals[-1].end}" if count else ""
-        since = "everything" if self.since is None else f"since version {self.since}"
-        online = "no table yet" if self.version is None else f"version {self.version}, {since}"
+        table = "no table yet" if self.version is None else f"version {self.version}"
+        if self.online and self.version is not None:
+            table += ", everything" if self.since is None else f", since version {self.since}"
         if self.dry_run:
-            return f"{self.group}: would do {computed or 'no interval'}; online ({online})"
+            return f"{self.group}: would do {computed or 'no interval'}; {'online ' * self.online}({table})"
         computed += f", {self.rows_computed:,} rows computed, {self.rows_written:,} written; " if count else ""
-        return f"{self.group}: {computed}{self.rows_dispersed:,} online ({online})"
+        if not self.online:
+            return f"{self.group}: {computed}nothing put online ({table})"
+        return f"{self.group}: {computed}{self.rows_dispersed:,} online ({table})"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""

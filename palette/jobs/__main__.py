@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from palette.jobs.commands import main
+from palette.jobs import main
 
 if __name__ == "__main__":
     sys.exit(main())

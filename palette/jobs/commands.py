@@ -1,6 +1,6 @@
 """The jobs, their arguments and exit codes: data on the standard output, logs on the standard error.
 
-0 is done, 1 failed, 2 cannot be as asked, as a scheduler expects them.
+0 is done, 1 failed, 2 cannot be as asked, 3 done but a person should look, as a scheduler expects them.
 """
 
 from __future__ import annotations
@@ -9,67 +9,80 @@ import argparse
 import datetime as dt
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from dsl.errors import DslError
 from palette.definitions.types import utc
 from palette.errors import DefinitionError, FeatureNotFoundError, PaletteError, PlanError, SchemaError
-from palette.jobs.session import SUBMITTED, job_session
+from palette.jobs.alarms import check_stale, missing_values, share, span, stale
+from palette.jobs.session import job_session
 from palette.store import FeatureStore
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 LOG = logging.getLogger("palette.jobs")
-DONE, FAILED, USAGE = 0, 1, 2
+DONE, FAILED, USAGE, ALARM = 0, 1, 2, 3
+# What a job did, and its alarms.
+Told: TypeAlias = "tuple[dict[str, Any], list[str]]"
 # What repeating the same does not mend.
 ASKED_WRONGLY = (DefinitionError, FeatureNotFoundError, PlanError, SchemaError, DslError)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run a job; return its exit code."""
     options = _parser().parse_args(arguments)
     _log()
     LOG.info("%s begins", options.job)
     try:
-        told = options.run(options)
+        told, alarms = options.run(options)
     except (PaletteError, DslError) as error:
-        refused = error
+        LOG.error("%s: %s", options.job, error)  # noqa: TRY400  a line is enough for what is expected
+        return USAGE if isinstance(error, ASKED_WRONGLY) else FAILED
+    except ModuleNotFoundError as error:
+        LOG.error("%s: %s; install it where this runs, see docs/jobs.md", options.job, error)  # noqa: TRY400
+        return USAGE
     except Exception:
         LOG.exception("%s failed", options.job)
         return FAILED
-    else:
-        print(json.dumps(told, default=str))
-        LOG.info("%s is done", options.job)
-        return DONE
-    LOG.error("%s: %s", options.job, refused)
-    return USAGE if isinstance(refused, ASKED_WRONGLY) else FAILED
+    print(json.dumps({**told, "alarms": alarms}, default=str), flush=True)
+    for alarm in alarms:
+        LOG.warning("%s: alarm: %s", options.job, alarm)
+    LOG.info("%s is done", options.job)
+    return ALARM if alarms else DONE
 
 
 def _log() -> None:
-    """Log to the standard error; spark-submit puts it on its standard output, where then only faults are told."""
     logger = logging.getLogger("palette")
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
-    logger.setLevel(logging.WARNING if SUBMITTED in os.environ else logging.INFO)
+    logger.setLevel(logging.INFO)
 
 
-def _materialize(options: argparse.Namespace) -> dict[str, Any]:
-    store, to, start = FeatureStore.open(options.config), _time(options.to), _time(options.start)
-    job_session()
+def _materialize(options: argparse.Namespace) -> Told:
+    store, start = FeatureStore.open(options.config), _time(options.start)
+    to = _time(options.to) or utc(dt.datetime.now(dt.UTC))
+    group = store.group(options.group)
+    check_stale(group, options.alarm_stale)
+    spark = job_session()
 
     def tell(step: Any) -> None:
         until = f" up to {step.interval.end}" if step.interval else ""
         LOG.info("%s: %s%s, step %d of %d", step.group, step.phase, until, step.step, step.steps)
 
     told = store.materialize(
-        options.group, to, start=start, chunk=options.chunk, everything=options.everything, progress=tell
+        group,
+        _time(options.to),
+        start=start,
+        chunk=options.chunk,
+        everything=options.everything,
+        online=store.keeps_online,
+        progress=tell,
     )
-    return told.to_json()
+    return told.to_json(), list(stale(spark, store, group, to, options.alarm_stale))
 
 
 def _time(text: str | None) -> dt.datetime | None:
@@ -81,7 +94,7 @@ def _time(text: str | None) -> dt.datetime | None:
         raise DefinitionError(f"{text!r} is no time, as 2026-03-01 or 2026-03-01T12:00") from error
 
 
-def _training_set(options: argparse.Namespace) -> dict[str, Any]:
+def _training_set(options: argparse.Namespace) -> Told:
     from palette.pipeline.batch import features_of, write_training_set
 
     told = write_training_set(
@@ -95,10 +108,10 @@ def _training_set(options: argparse.Namespace) -> dict[str, Any]:
         status=options.status,
         mode=options.mode,
     )
-    return told.to_json()
+    return told.to_json(), list(missing_values(told.missing, options.alarm_missing))
 
 
-def _score(options: argparse.Namespace) -> dict[str, Any]:
+def _score(options: argparse.Namespace) -> Told:
     from palette.pipeline.batch import score_table
 
     store = None if options.config is None else FeatureStore.open(options.config)
@@ -106,7 +119,7 @@ def _score(options: argparse.Namespace) -> dict[str, Any]:
     told = score_table(
         spark, options.model, options.basis, options.target, store=store, keep=options.keep, mode=options.mode
     )
-    return told.to_json()
+    return told.to_json(), list(missing_values(told.missing, options.alarm_missing))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--from", dest="start", help="compute again what is after this event time")
     one.add_argument("--chunk", help="compute and write in steps of this length, as 1d or 6h")
     one.add_argument("--everything", action="store_true", help="put every key online, not only what is new")
+    one.add_argument(
+        "--alarm-stale", type=span, metavar="SPAN", help="end with 3 if no row is newer, as 36h before --to"
+    )
     one.add_argument("--config", default="palette.yaml", help="the store: its YAML file, or its directory")
 
     one = _job(jobs, "training-set", _training_set, "the values that were known at the time of each row of a basis")
@@ -129,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--point-in-time", choices=("event", "created"), default="event")
     one.add_argument("--status", action="store_true", help="add COLUMN__status")
     one.add_argument("--config", default="palette.yaml", help="the store: its YAML file, or its directory")
-    _add_mode(one)
+    _add_ends(one)
 
     one = _job(jobs, "score", _score, "the rows of a table, scored by a saved model")
     one.add_argument("model", help="the directory of a saved MLPipelineModel")
@@ -137,15 +153,18 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("target", help="where the scores go")
     one.add_argument("--keep", action="append", metavar="COLUMN", help="write only these columns")
     one.add_argument("--config", help="the store, if not the one of the training")
-    _add_mode(one)
+    _add_ends(one)
     return parser
 
 
-def _job(jobs: Any, name: str, run: Callable[[argparse.Namespace], dict[str, Any]], told: str) -> Any:
+def _job(jobs: Any, name: str, run: Callable[[argparse.Namespace], Told], told: str) -> Any:
     parser = jobs.add_parser(name, help=told, description=told)
     parser.set_defaults(run=run)
     return parser
 
 
-def _add_mode(parser: argparse.ArgumentParser) -> None:
+def _add_ends(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("error", "append", "overwrite"), default="error", help="if there are rows")
+    parser.add_argument(
+        "--alarm-missing", type=share, metavar="SHARE", help="end with 3 if more rows lack a feature's value, as 0.05"
+    )

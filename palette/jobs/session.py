@@ -6,17 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 from palette.errors import DefinitionError
+from palette.jobs.streams import SUBMITTED
 from palette.session import SETTINGS, spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["SUBMITTED", "job_session"]
+__all__ = ["job_session"]
 
-# Set for a Python that spark-submit started.
-SUBMITTED = "PYSPARK_GATEWAY_PORT"
-# What is the cluster's business.
-THEIRS = ("spark.ui.", "spark.driver.", "spark.sql.shuffle.", "spark.log.", "spark.databricks.")
+# What is a cluster's business, where there is one.
+THEIRS = ("spark.ui.", "spark.sql.shuffle.", "spark.log.", "spark.databricks.")
+# What comes too late.
+STARTED = "spark.driver."
 
 
 def job_session() -> SparkSession:
@@ -33,8 +34,9 @@ def job_session() -> SparkSession:
     from pyspark.sql import SparkSession
 
     given, builder = SparkConf(), SparkSession.builder
+    left = (STARTED,) if given.get("spark.master", "").startswith("local") else (STARTED, *THEIRS)
     for name, value in SETTINGS.items():
-        if not given.contains(name) and not name.startswith(THEIRS):
+        if not given.contains(name) and not name.startswith(left):
             builder = builder.config(name, value)
     spark = builder.getOrCreate()
     _require_delta(spark)
@@ -48,9 +50,10 @@ def _require_delta(spark: SparkSession) -> None:
     from palette.session import DELTA_PACKAGE
 
     try:
-        spark.sql("CREATE TEMPORARY VIEW palette_delta USING delta OPTIONS (path '/nowhere/at/all')")
+        # Refused either way, by Delta for want of a path; Spark's own refusal has no class in common with it.
+        _ = spark.read.format("delta").load().schema
     except (PySparkException, Py4JError) as error:
-        if "data source" in str(error).lower() and "find" in str(error).lower():
+        if "DATA_SOURCE_NOT_FOUND" in str(error):
             raise DefinitionError(
                 f"Spark was started without Delta: spark-submit --packages {DELTA_PACKAGE} ..."
             ) from error

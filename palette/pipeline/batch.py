@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from palette.catalog import named_columns
 from palette.errors import DefinitionError
+from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
 from palette.pipeline.model import MLPipelineModel
+from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from palette.store import FeatureStore
 
@@ -32,12 +35,15 @@ class Written:
         All columns, in order.
     versions : dict of str to int
         Feature group to the table version that was read: what ``version=`` takes to do it again exactly.
+    missing : dict of str to float
+        Feature to the share of rows for which no value was found; a NaN is none.
     """
 
     target: str
     rows: int
     columns: tuple[str, ...]
     versions: Mapping[str, int]
+    missing: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON holds."""
@@ -85,7 +91,9 @@ def write_training_set(
         version=version,
         status=status,
     )
-    return Written(target, write_frame(found, target, mode), tuple(found.columns), store.pins(found))
+    counted, missing = _counted(found, named_columns(features))
+    rows = write_frame(counted, target, mode)
+    return Written(target, rows, tuple(found.columns), store.pins(found), missing())
 
 
 def score_table(
@@ -123,10 +131,37 @@ def score_table(
     from pyspark.ml.linalg import VectorUDT
 
     fitted = MLPipelineModel.load(model, store=store)
-    scored = fitted.transform(read_frame(spark, basis))
-    names = [field.name for field in scored.schema if not isinstance(field.dataType, VectorUDT)]
-    scored = scored.select(*(keep or names))
-    return Written(target, write_frame(scored, target, mode), tuple(scored.columns), {})
+    dropped = set() if fitted.getKeepFeatures() else set(fitted.looked_up)
+    looked_up = [stage.getFeatures() for stage in fitted.stages if isinstance(stage, PaletteTransformer)]
+    scored = fitted.setKeepFeatures(True).transform(read_frame(spark, basis))
+    vectors = {field.name for field in scored.schema if isinstance(field.dataType, VectorUDT)}
+    names = [name for name in scored.columns if name not in vectors | dropped]
+    counted, missing = _counted(scored, {column: name for some in looked_up for column, name in some.items()})
+    scored = counted.select(*(keep or names))
+    rows = write_frame(scored, target, mode)
+    return Written(target, rows, tuple(scored.columns), {}, missing())
+
+
+def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, Callable[[], dict[str, float]]]:
+    """Return rows that are counted when they are written, and what then tells the share without a value."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    def lacks(column: str) -> Column:
+        value = quoted(column)
+        is_float = rows.schema[column].dataType.simpleString() in ("double", "float")
+        return F.count_if(value.isNull() | F.isnan(value) if is_float else value.isNull())
+
+    seen = Observation()
+    counts = [lacks(column).alias(f"n{place}") for place, column in enumerate(features)]
+    counted = rows.observe(seen, F.count(F.lit(1)).alias("rows"), *counts)
+
+    def missing() -> dict[str, float]:
+        found = seen.get
+        rows = max(found["rows"], 1)
+        return {name: found[f"n{place}"] / rows for place, name in enumerate(features.values())}
+
+    return counted, missing
 
 
 def features_of(named: Sequence[str]) -> dict[str, str] | list[str]:

@@ -9,6 +9,7 @@ import zipfile
 
 from typer.testing import CliRunner
 
+from palette.archive import write_archive
 from palette.cli.commands import app
 from palette.session import DELTA_PACKAGE
 
@@ -29,3 +30,18 @@ def test_the_package_runs_by_itself(tmp_path):
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert "materialize" in done.stdout
+
+
+def test_a_catalog_is_made_and_read_from_the_zip(tmp_path):
+    write_archive(tmp_path / "palette.zip")
+    code = """
+import sys
+sys.path.insert(0, "palette.zip")
+import palette
+assert "palette.zip" in palette.__file__, palette.__file__
+store = palette.FeatureStore("store")
+store.apply(palette.Entity("restaurant", keys={"r_id": "string"}))
+print(sorted(palette.FeatureStore("store").catalog.entities()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "['restaurant']\n"), done.stderr

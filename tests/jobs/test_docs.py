@@ -20,7 +20,7 @@ DAG = (ROOT / "examples/airflow_dag.py").read_text("utf-8")
 def lines():
     for line in re.findall(r"^.*(?:palette\.jobs|palette_job\.py) (.*)$", GUIDE.replace("\\\n", ""), re.MULTILINE):
         words = shlex.split(line, comments=True)
-        yield words[: words.index(">")] if ">" in words else words
+        yield words[: next((place for place, word in enumerate(words) if ">" in word), None)]
 
 
 @pytest.mark.parametrize("words", [words for words in lines() if words], ids=" ".join)

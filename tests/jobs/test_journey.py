@@ -1,0 +1,52 @@
+"""A new project whose catalog is PostgreSQL, its jobs by spark-submit from the zip, where palette is not installed."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pyspark
+import pytest
+import sqlalchemy as sa
+
+from tests.cli import newcomer
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+
+def without_palette(home):
+    """Make an environment that has all that this one has but palette; return its Python."""
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin/python3"
+    find = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    done = subprocess.run([python, "-c", find], capture_output=True, text=True, check=True)
+    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if "palette" not in entry.name and entry.name != "dsl" and entry.suffix != ".pth":
+            (Path(done.stdout.strip()) / entry.name).symlink_to(entry)
+    return python
+
+
+def test_by_spark_submit(tmp_path, postgres_server):
+    python = without_palette(tmp_path / "cluster")
+    journey = newcomer.Journey(tmp_path)
+    url = postgres_server.database()
+    newcomer.declare(journey, "--catalog", url)
+    line = shlex.split(journey.palette("jobs", "package").splitlines()[0])
+    journey.submit = line[: line.index("jobs/palette_job.py") + 1]
+    path = f"{python.parent}:{Path(pyspark.__file__).parent / 'bin'}"
+    journey.submitting = newcomer.environment() | {"PATH": f"{path}:{newcomer.environment()['PATH']}"}
+    lacking = subprocess.run(
+        [python, "-c", "import palette"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert "No module named 'palette'" in lacking.stderr
+    newcomer.fill(journey)
+    served = newcomer.train(journey)
+    scored = newcomer.score(journey)
+    newcomer.look_back(journey)
+    newcomer.check_answers(journey, served, scored)
+    assert not (journey.project / "store/catalog.db").exists()
+    with sa.create_engine(url).connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM runs WHERE status = 'done'")).scalar() == 3
