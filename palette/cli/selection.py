@@ -44,7 +44,7 @@ def select(
     candidate: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CANDIDATE]...",
+            metavar="CANDIDATE",
             help="ENTITY:GROUP:FEATURE:KEY, ENTITY:GROUP:*:KEY, basis:COLUMN, basis:*. Default: '*', every feature of "
             "entities whose join keys are known.",
         ),
