@@ -121,13 +121,13 @@ class Changes:
             {"changes": [asdict(change) for change in self.items], "models": self.models}, ensure_ascii=False
         )
 
-    def refuse_breaking(self) -> None:
-        """Raise :class:`DefinitionError` if anything breaks, naming it."""
+    def refuse_breaking(self, remedy: str = "apply(..., allow_breaking=True)") -> None:
+        """Raise :class:`DefinitionError` if anything breaks, naming it, and how it is done all the same."""
         if not self.breaking:
             return
         told = "; ".join("; ".join(change.details) for change in self.breaking)
         hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
-        raise DefinitionError(f"breaking changes: {told}{hit} (use another name, or apply(..., allow_breaking=True))")
+        raise DefinitionError(f"breaking changes: {told}{hit} (use another name, or {remedy})")
 
 
 def _listed(models: Iterable[str]) -> str:

@@ -59,6 +59,8 @@ def apply(
     """Carry out what plan shows: all of it in one transaction, or nothing."""
     store = open_store(config)
     changes = store.plan(*definitions_beside(config, definitions), prune=prune)
+    if not allow_breaking:
+        changes.refuse_breaking("--allow-breaking")
     store.apply(changes, allow_breaking=allow_breaking)
     _show(changes, as_json)
     if create_tables:

@@ -80,6 +80,7 @@ def test_what_breaks_is_shown_and_refused_unless_wanted(project, run):
     refused = run("apply")
     assert refused.exit_code == 2
     assert refused.output.startswith("palette apply: breaking changes: ")
+    assert refused.output.endswith("models that use them: eta (use another name, or --allow-breaking)\n")
     assert run("plan").output == shown.output, "nothing was applied"
     assert run("apply", "--allow-breaking").exit_code == 0
     assert run("plan").output.startswith("0 added, 0 changed")
