@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from palette.catalog import tables
 from palette.catalog.legacy import put_aside, take_over
@@ -168,6 +169,8 @@ class Database:
                 raise DefinitionError(f"{self!r}: a text holds the character NUL; take it out") from error
             # Without the statement and its values, which are nobody's business in a log.
             raise CatalogError(f"{self!r}: {error.orig}") from error
+        except PoolTimeoutError as error:
+            raise CatalogError(f"{self!r}: {error}") from error
         except UnicodeEncodeError as error:
             raise DefinitionError(f"{self!r}: a text holds half a surrogate pair; take it out") from error
         except OverflowError as error:

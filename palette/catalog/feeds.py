@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.writing import current_user, now
-from palette.errors import CatalogError, LockedError
+from palette.errors import CatalogError, LockedError, PaletteError
 
 __all__ = ["Dispersal", "FeedRecords", "Lease"]
 
@@ -46,7 +46,7 @@ class Lease:
     def _live(self) -> None:
         while not self._done.wait(self._beat):
             # One sign that does not arrive is no harm; the next may.
-            with contextlib.suppress(CatalogError):
+            with contextlib.suppress(PaletteError, sa.exc.SQLAlchemyError):
                 self._lost = not self._catalog._lives(self._name, self._token)
                 if self._lost:
                     return
@@ -116,8 +116,12 @@ class FeedRecords(Database):
         lease = Lease(self, name, token, beat)
         try:
             yield lease
-        finally:
-            lease.release()
+        except BaseException:
+            # What went wrong in the block is what matters, even where the lock cannot be let go of.
+            with contextlib.suppress(CatalogError):
+                lease.release()
+            raise
+        lease.release()
 
     def _lives(self, name: str, token: str) -> bool:
         """Give a sign of life; tell whether the lock is still held."""

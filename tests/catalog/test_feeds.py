@@ -15,14 +15,20 @@ import sqlalchemy as sa
 
 from palette.catalog import SqlCatalog, tables
 from palette.catalog.feeds import Dispersal
-from palette.errors import LockedError
+from palette.errors import CatalogError, LockedError
 
 NAME = "restaurant:menu"
+LONG_AGO = dt.datetime(2026, 1, 1)
 SPAWN = multiprocessing.get_context("spawn")
 
 
 def change(catalog, **values):
     catalog.change(lambda connection: connection.execute(tables.locks.update().values(**values)))
+
+
+def heartbeat(catalog):
+    with catalog.reading() as connection:
+        return connection.scalar(sa.select(tables.locks.c.heartbeat))
 
 
 def test_one_holds_a_lock_at_a_time(catalog, url):
@@ -73,26 +79,53 @@ def test_number_of_a_dead_process_that_another_has_now(catalog):
 
 
 def test_process_of_another_machine_counts_as_alive_until_it_is_silent(catalog):
-    long_ago = dt.datetime(2026, 1, 1)
     with catalog.lock(NAME, beat=60) as lease:
         change(catalog, machine="other", pid=1 << 30)
         with pytest.raises(LockedError), catalog.lock(NAME):
             pass
-        change(catalog, heartbeat=long_ago)
+        change(catalog, heartbeat=LONG_AGO)
         with catalog.lock(NAME), pytest.raises(LockedError, match="taken for dead"):
             lease.check()
 
 
 def test_signs_of_life_come_by_themselves(catalog):
-    def heartbeat():
-        with catalog.reading() as connection:
-            return connection.scalar(sa.select(tables.locks.c.heartbeat))
-
     with catalog.lock(NAME, beat=0.05):
-        before, until = heartbeat(), time.monotonic() + 10
-        while heartbeat() == before and time.monotonic() < until:
+        before, until = heartbeat(catalog), time.monotonic() + 10
+        while heartbeat(catalog) == before and time.monotonic() < until:
             time.sleep(0.02)
-        assert heartbeat() > before
+        assert heartbeat(catalog) > before
+
+
+def test_signs_of_life_go_on_after_all_connections_were_taken(catalog, url):
+    engine = sa.create_engine(url, poolclass=sa.pool.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    other = SqlCatalog(url)
+    with catalog.lock(NAME, beat=0.05) as lease:
+        catalog._engine = engine
+        with engine.connect():
+            with pytest.raises(CatalogError, match=r"SqlCatalog\(.*QueuePool limit"):
+                catalog.watermarks(NAME)
+            time.sleep(0.3)
+        change(other, heartbeat=LONG_AGO)
+        until = time.monotonic() + 10
+        while heartbeat(other) == LONG_AGO and time.monotonic() < until:
+            time.sleep(0.02)
+        assert heartbeat(other) > LONG_AGO
+        lease.check()
+    engine.dispose()
+    other.engine.dispose()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, None], ids=["block-fails", "block-ends"])
+def test_lock_that_cannot_be_let_go_of(catalog, error):
+    def block():
+        with catalog.lock(NAME, beat=60):
+            catalog.change(lambda connection: tables.locks.drop(connection))
+            if error is not None:
+                raise error
+
+    with pytest.raises(error or CatalogError):
+        block()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lock ")]
 
 
 def race(url, start, counts):
