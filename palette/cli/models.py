@@ -91,7 +91,10 @@ def models(
         if as_json:
             print_json(rows)
             return
-        print_table(("model", "production", "newest", "features", "by", "at"), (list(row.values()) for row in rows))
+        print_table(
+            ("model", "production", "newest", "features", "by", "at"),
+            ([*list(row.values())[:-1], _minute(row["at"])] for row in rows),
+        )
         if not rows:
             typer.echo("no model was deployed", err=True)
         return
@@ -154,7 +157,7 @@ def _summary(versions: list[ModelRecord]) -> dict[str, Any]:
     newest = versions[-1]
     production = next((one.version for one in versions if one.stage == Stage.PRODUCTION), None)
     told = {"name": newest.name, "production": production, "newest": newest.version}
-    return told | {"features": len(newest.features), "who": newest.who, "at": _minute(newest.at)}
+    return told | {"features": len(newest.features), "who": newest.who, "at": newest.at}
 
 
 def _version(one: ModelRecord) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,11 @@ WIDE = 200
 
 def print_json(value: Any) -> None:
     """Print a value as one JSON text; times as ISO 8601, what is not printable as JSON escapes it."""
-    print_json_text(json.dumps(value, ensure_ascii=False, default=str))
+    print_json_text(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, (dt.date, dt.time)) else str(value)
 
 
 def print_json_text(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -59,6 +60,16 @@ def test_models_and_one_of_them(run):
     assert told["versions"][0]["features"] == {PREP: 0.25, MEALS: 0.75}
     assert told["versions"][0]["details"] == {"auc": 0.9}
     assert [(one["version"], one["who"]) for one in told["changes"]] == [(1, "ada")]
+
+
+def test_times_are_iso_8601(run, store):
+    store.catalog.set_watermark("restaurant:history", "offline", dt.datetime(2026, 1, 1, 12))
+    group = json.loads(run("show", "restaurant:history", "--json").output)
+    assert group["watermarks"] == {"offline": "2026-01-01T12:00:00"}
+    model = json.loads(run("models", "eta", "--json").output)
+    texts = [group["versions"][0]["at"], model["versions"][0]["at"], model["changes"][0]["at"]]
+    texts.append(json.loads(run("models", "--json").output)[0]["at"])
+    assert [dt.datetime.fromisoformat(text).isoformat() for text in texts] == texts
 
 
 def test_no_models_yet(tmp_path):
