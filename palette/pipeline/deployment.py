@@ -91,8 +91,7 @@ def deploy(
     pins = model.getPins()
     ours = {"uid": model.uid, "bundle": path.name, "importances": found.kind, "inputs": inputs, "pins": pins}
     record = ModelRecord(name, features, stage=stage, uri=str(path), details={**(details or {}), OURS: ours})
-    own = model.has_store and model.getStoreUri() == store.uri
-    version = store.catalog.record_model(record, statistics=seen.content, pins=pins if own else None)
+    version = store.catalog.record_model(record, statistics=seen.content, pins=model.pinsOf(store))
     return Deployment(name, version, stage, str(path), features)
 
 

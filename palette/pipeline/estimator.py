@@ -168,7 +168,9 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
         forms = json.dumps(fitting.forms) if fitting.forms else ""
-        self._copyValues(model)._set(pins=fitting.pins, inputTypes=types, planned=fitting.planned, localForms=forms)
+        self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms)
+        if fitting.pins:
+            model._set(pins=fitting.pins, pinnedTables=self.store.tables.root)
         if fitting.sample is not None and (tested := self_test(model, *fitting.sample)) is not None:
             model._set(selfTest=json.dumps(tested.to_json()))
         return model

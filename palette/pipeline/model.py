@@ -57,6 +57,9 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     pins: Param[dict[str, int]] = Param(
         Params._dummy(), "pins", "feature group to the table version that fit read", dict
     )
+    pinnedTables: Param[str] = Param(
+        Params._dummy(), "pinnedTables", "where the tables are whose versions pins names", TypeConverters.toString
+    )
     inputTypes: Param[dict[str, str]] = Param(
         Params._dummy(), "inputTypes", "column of the basis to its type, as fit saw it", dict
     )
@@ -72,9 +75,8 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
 
     def __init__(self, stages: Sequence[Any] = ()) -> None:
         super().__init__()
-        self._setDefault(
-            pointInTime="event", keepFeatures=False, pins={}, inputTypes={}, planned=[], selfTest="", localForms=""
-        )
+        self._setDefault(pointInTime="event", keepFeatures=False, pins={}, pinnedTables="", inputTypes={}, planned=[])
+        self._setDefault(selfTest="", localForms="")
         self.stages = list(stages)
 
     def getPins(self) -> dict[str, int]:
@@ -85,6 +87,13 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         ``model:PATH``, until ``store.release`` of that name.
         """
         return dict(self.getOrDefault(self.pins))
+
+    def pinsOf(self, store: FeatureStore) -> dict[str, int]:
+        """Return those of the pins that are versions of a store's tables: all, or none if fit read another's."""
+        tables = self.getOrDefault(self.pinnedTables)
+        # A model that an earlier release saved does not tell; it was fitted with its own store.
+        own = tables == store.tables.root if tables else self.has_store and self.getStoreUri() == store.uri
+        return self.getPins() if own else {}
 
     def getSelfTest(self) -> str:
         """Return a few rows that fit saw, with the answers for them, as JSON; empty if fit did not run the data."""

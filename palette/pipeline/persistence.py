@@ -53,10 +53,10 @@ class PipelineWriter(MLWriter):
         for place, stage in enumerate(self.stages):
             folder = PipelineSharedReadWrite.getStagePath(stage.uid, place, len(uids), f"{path}/{STAGES}")
             stage.write().save(folder)
-        if instance.hasParam("pins") and instance.getPins():
+        if instance.hasParam("pins") and (pins := instance.pinsOf(instance.store) if instance.has_store else {}):
             # By path, not by uid: a model that replaces another at its path releases that one's versions.
             name = path if "://" in path else os.path.abspath(path)
-            instance.store.keep(f"model:{name}", instance.getPins())
+            instance.store.keep(f"model:{name}", pins)
 
 
 class PipelineReader(MLReader[Any]):

@@ -166,6 +166,14 @@ def test_importances_of_coefficients_are_scaled_where_there_is_data(linear, basi
     assert details["inputs"] == pytest.approx({"size": raw[-2] / total}, rel=1e-6)
     assert sum(done.features.values()) + details["inputs"]["size"] == pytest.approx(1)
     assert other.catalog.pins() == {}, "of another store's tables"
+    linear.copy().setStore(other).deploy("eta")
+    assert other.catalog.pins() == {}, "even if it is used with another store since"
+
+
+def test_a_store_is_the_same_by_whatever_name(linear, home, tmp_path):
+    (tmp_path / "palette.yaml").write_text(f"path: {home.uri}\nmodels: {tmp_path}/models\n")
+    done = linear.deploy("eta_of_file", store=str(tmp_path / "palette.yaml"))
+    assert home.catalog.pins()[f"model:eta_of_file:{done.version}"] == linear.getPins()
 
 
 @pytest.mark.parametrize(
