@@ -1,4 +1,7 @@
-"""The examples run by themselves, each in a process of its own, and their summaries say what they promise."""
+"""The examples run by themselves, each in a process of its own, and their summaries say what they promise.
+
+``eats_eta.py`` is run from a wheel, in ``test_packaging.py``.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +33,6 @@ def number(text: str, pattern: str) -> float:
     return float(found[1])
 
 
-def test_eats(tmp_path):
-    text = run("eats_eta.py", "--dir", str(tmp_path))
-    error = number(text, r"Mean absolute error on [\d,]+ later orders: ([\d.]+) minutes")
-    assert error < number(text, r"the mean alone: ([\d.]+)\)") / 2
-    assert "rows that differ from MLPipeline's: 0" in text
-    assert "score_instance equals transform(): True" in text
-    assert "Without Spark, from the bundle: {" in text
-
-
 def test_flights(tmp_path):
     text = run("flight_eta.py", "--quick", "--dir", str(tmp_path / "new"))
     mean, timetable, features = (
@@ -57,5 +51,6 @@ def test_every_example_is_listed_and_tested():
     listed = re.findall(r"\]\((\w+\.py)\)", (EXAMPLES / "README.md").read_text("utf-8"))
     assert sorted(listed) == sorted(path.name for path in EXAMPLES.glob("*.py"))
     # The one for Airflow is not run but parsed: its arguments are those of jobs.
-    texts = [Path(__file__).read_text("utf-8"), (EXAMPLES.parent / "tests/jobs/test_docs.py").read_text("utf-8")]
-    assert all(any(f'run("{name}"' in text or f"examples/{name}" in text for text in texts) for name in listed)
+    tests = [Path(__file__), *(EXAMPLES.parent / "tests" / name for name in ("test_packaging.py", "jobs/test_docs.py"))]
+    text = "".join(test.read_text("utf-8") for test in tests)
+    assert all(f'run("{name}"' in text or f'examples/{name}"' in text for name in listed)

@@ -71,9 +71,13 @@ def test_example_runs_from_the_wheel_and_its_bundle_scores_without_spark(wheel, 
     # Everything but palette comes from the environment that runs the tests.
     (Path(site) / "others.pth").write_text(sysconfig.get_paths()["purelib"])
     example = tmp_path / "eats_eta.py"
-    example.write_text((ROOT / "examples" / "eats_eta.py").read_text())
+    example.write_text((ROOT / "examples/eats_eta.py").read_text())
     printed = run(with_spark, example, "--dir", tmp_path / "home", cwd=tmp_path)
+    found = re.search(r"later orders: ([\d.]+) minutes \(the mean alone: ([\d.]+)\)", printed)
+    assert float(found[1]) < float(found[2]) / 2
+    assert "rows that differ from MLPipeline's: 0" in printed
     assert "score_instance equals transform(): True" in printed
+    assert "Without Spark, from the bundle: {" in printed
     answer = next(line for line in printed.splitlines() if line.startswith("6."))
 
     base = environment(tmp_path / "base", wheel)
