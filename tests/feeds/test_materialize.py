@@ -51,6 +51,20 @@ def test_each_run_computes_what_is_missing(spark, tmp_path, place):
     assert store.catalog.runs(GROUP)[1]["details"]["rows_written"] == 2
 
 
+def test_a_table_alone_and_online_later(spark, tmp_path, place):
+    store = store_of(tmp_path, place)
+    assert store.keeps_online == (place is not None)
+    add(spark, tmp_path, FIRST)
+    told = store.materialize(GROUP, to=JUNE + DAY, online=False)
+    assert (told.rows_written, told.rows_dispersed, told.version, told.online) == (3, 0, 0, False)
+    assert str(told).endswith("; nothing put online (version 0)")
+    assert online(store, "a") == {"a": (None, None)}
+    planned = store.materialize(GROUP, to=JUNE + DAY, online=False, dry_run=True)
+    assert str(planned) == f"{GROUP}: would do no interval; (version 0)"
+    assert store.materialize(GROUP, to=JUNE + DAY).rows_dispersed == 2
+    assert online(store, "a") == {"a": (2.0, JUNE + 2 * HOUR)}
+
+
 def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
     store, told = store_of(tmp_path), []
     add(spark, tmp_path, FIRST + NEXT)
