@@ -20,7 +20,9 @@ TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}")
 MODES = ("error", "append", "overwrite")
 # User and password of a URL.
 SECRET = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
-EXPECTED = f"a path, {', '.join(f'{name}:PATH' for name in FORMATS)}, or a table's name"
+EXPECTED = f"a path, {', '.join(f'{name}:PATH' for name in FORMATS)}, or table:NAME"
+# A directory that is to be made, beside those with a slash or a scheme.
+DIRECTORY = re.compile(r"[\w.-]*\w[\w.-]*")
 
 
 def read_frame(spark: SparkSession, source: str, *, types: Mapping[str, str] | None = None) -> DataFrame:
@@ -32,7 +34,8 @@ def read_frame(spark: SparkSession, source: str, *, types: Mapping[str, str] | N
         Reads them.
     source : str
         A path that ends with ``.parquet``, ``.orc``, ``.json``, ``.jsonl`` or ``.csv`` (the first line has the
-        names, types are inferred); ``FORMAT:PATH``; the directory of a Delta table; or a table's name.
+        names, types are inferred); ``FORMAT:PATH``; the directory of a Delta table; or a table's name, which is
+        ``table:NAME`` where there may be a directory of that name.
     types : mapping of str to str, optional
         Types of columns of a CSV file, instead of those that are inferred: ``007`` may be a text. What cannot be one
         is null.
@@ -72,9 +75,11 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     df : DataFrame
         The rows.
     target : str
-        As for :func:`read_frame`; a path with no known ending becomes a Delta table.
+        A path that ends as one for :func:`read_frame`; ``FORMAT:PATH``; a path without an ending, which becomes the
+        directory of a Delta table; or ``table:NAME``, a Delta table of the session's catalog.
     mode : {"error", "append", "overwrite"}
-        What becomes of rows that are there; by default they are an error.
+        What becomes of rows that are there; by default they are an error. Only Delta tables are overwritten, in one
+        commit: files of other formats would be gone if the write failed.
 
     Raises
     ------
@@ -87,34 +92,72 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
+    from palette.offline.observing import observed
+
     if mode not in MODES:
         raise DefinitionError(f"mode is one of {', '.join(MODES)}, found {mode!r}")
     form, place = _parsed(target, fresh=True)
+    if mode == "overwrite" and form not in ("delta", "table"):
+        raise DefinitionError(
+            f"{target!r}: files of {form} are not overwritten, they would be gone if the write failed: take another "
+            f"path, or a Delta table (a path without an ending)"
+        )
     seen = Observation()
-    writer = df.observe(seen, F.count(F.lit(1)).alias("rows")).write.mode(mode)
+    rows = df.observe(seen, F.count(F.lit(1)).alias("rows"))
     try:
         if form == "table":
-            writer.format("delta").saveAsTable(place)
+            _write_table(rows, place, mode)
         else:
-            writer.format(form).options(**({"header": True} if form == "csv" else {})).save(place)
+            rows.write.mode(mode).format(form).options(**({"header": True} if form == "csv" else {})).save(place)
     except AnalysisException as error:
-        hint = "; say what becomes of it: append or overwrite" if mode == "error" else ""
+        exists = mode == "error" and "EXISTS" in (error.getCondition() or "")
+        hint = "; say what becomes of it: append or overwrite" if exists else ""
         raise DataError(f"{target!r} cannot be written: {str(error).splitlines()[0]}{hint}") from error
-    return int(seen.get["rows"])
+    return int(observed(seen).get("rows", 0))
+
+
+def _write_table(rows: DataFrame, name: str, mode: str) -> None:
+    """Write into a table of the session's catalog; what observes the rows does not see them in CREATE TABLE AS."""
+    from pyspark.sql import functions as F
+
+    spark = rows.sparkSession
+    is_new = not spark.catalog.tableExists(name)
+    if is_new:
+        catalog = name.split(".")[0] if name.count(".") > 1 else spark.catalog.currentCatalog()
+        if catalog == "spark_catalog" and spark.conf.get("spark.sql.catalogImplementation") == "in-memory":
+            raise DefinitionError(
+                f"table:{name}: this session keeps the names of tables in its memory, and nobody would find it: take "
+                f"a path, or a session with a metastore"
+            )
+    if is_new or mode == "error":
+        spark.createDataFrame([], rows.schema).write.format("delta").saveAsTable(name)
+    try:
+        if mode == "overwrite":
+            rows.writeTo(name).overwrite(F.lit(True))
+        else:
+            rows.write.format("delta").mode("append").saveAsTable(name)
+    except BaseException:
+        if is_new:
+            spark.sql(f"DROP TABLE IF EXISTS {name}")
+        raise
 
 
 def _parsed(text: str, *, fresh: bool = False) -> tuple[str, str]:
     form, colon, place = text.partition(":")
-    if colon and form in FORMATS and place:
+    if colon and place and (form in FORMATS or (form == "table" and TABLE.fullmatch(place))):
         return form, place
     ending = os.path.splitext(text.rstrip("/"))[1].lower()
     if ending in SUFFIXES:
         return SUFFIXES[ending], text
-    if os.path.isdir(os.path.join(text, "_delta_log")) or (fresh and ("/" in text or os.path.isdir(text))):
+    if os.path.isdir(os.path.join(text, "_delta_log")) or (not ending and "://" in text):
         return "delta", text
-    if TABLE.fullmatch(text):
+    if ending and (fresh or os.path.exists(text)):
+        raise DefinitionError(f"{text!r} does not tell its format by its ending {ending!r}: expected {EXPECTED}")
+    if fresh and (DIRECTORY.fullmatch(text) or "/" in text):
+        return "delta", text
+    if not fresh and TABLE.fullmatch(text):
         return "table", text
-    raise DefinitionError(f"{text!r} is no source of rows: expected {EXPECTED}")
+    raise DefinitionError(f"{text!r} is no {'target' if fresh else 'source'} of rows: expected {EXPECTED}")
 
 
 def _reason(error: Exception) -> str:
