@@ -13,10 +13,11 @@ from dsl.errors import DslError
 from palette.cli.output import print_text
 from palette.errors import PaletteError
 
-__all__ = ["told"]
+__all__ = ["EXIT_CODE", "expected", "message", "told"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODE = 2
+OURS = (PaletteError, DslError, OSError)
 
 
 def told(command: Command) -> Command:
@@ -30,24 +31,24 @@ def told(command: Command) -> Command:
         except ImportError as error:
             print_text(f"{name}: {error}; the README says which extra has it", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
-        except (PaletteError, DslError, OSError) as error:
-            print_text(f"{name}: {error}", lines=True, err=True)
-            raise typer.Exit(EXIT_CODE) from error
-        except _spark_errors() as error:
-            print_text(f"{name}: Spark: {_reason(error)}", lines=True, err=True)
+        except expected() as error:
+            print_text(f"{name}: {message(error)}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
 
     return run  # type: ignore[return-value]
 
 
-def _spark_errors() -> tuple[type[BaseException], ...]:
-    """Return Spark's own errors; none where Spark was not loaded, so that it need not be there."""
+def expected() -> tuple[type[BaseException], ...]:
+    """Return what is told in a line: errors of palette, of the system, and of Spark where that was loaded."""
     places = (("pyspark.errors", "PySparkException"), ("py4j.protocol", "Py4JError"))
-    return tuple(getattr(sys.modules[module], name) for module, name in places if sys.modules.get(module))
+    spark = (getattr(sys.modules[module], name) for module, name in places if sys.modules.get(module))
+    return (*OURS, *spark)
 
 
-def _reason(error: BaseException) -> str:
-    """Return the line that says why, of what Java tells in many."""
+def message(error: BaseException) -> str:
+    """Return what is told of an expected error; of what Java tells in many lines, the one that says why."""
+    if isinstance(error, OURS):
+        return str(error)
     lines = [line.strip(" :") for line in str(error).splitlines() if line.strip(" :")] or [type(error).__name__]
     told = lines[1:] if lines[0].startswith("An error occurred while calling") and len(lines) > 1 else lines
-    return f"{told[0]:.1000}"
+    return f"Spark: {told[0]:.1000}"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from palette.cli.output import Json, print_json
+from palette.cli.failures import EXIT_CODE, expected, message
+from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store
 
 if TYPE_CHECKING:
+    from palette.feeds.summary import Materialized
     from palette.feeds.summary import Progress as Step
+    from palette.store import FeatureStore
 
 __all__ = ["materialize"]
 
@@ -33,11 +36,50 @@ def materialize(
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Compute what is missing of feature groups, write it, and put the newest rows into the online store, if any."""
+    """Compute what is missing of feature groups, write it, and put the newest rows into the online store, if any.
+
+    A group that fails does not keep the next ones from being done; then it ends with 2.
+    """
     store = open_store(config)
     for group in groups:
         store.group(group)
-    told = []
+    told: list[dict[str, Any]] = []
+    failed = False
+    try:
+        for group in groups:
+            try:
+                done = _one(
+                    store,
+                    group,
+                    to,
+                    start=start,
+                    chunk=chunk,
+                    everything=everything,
+                    online=store.keeps_online,
+                    dry_run=dry_run,
+                )
+            except expected() as error:
+                failed = True
+                fault = message(error)
+                told.append({"group": group, "error": fault})
+                where = "" if group in fault else f"{group}: "
+                print_text(f"palette materialize: {where}{fault}", lines=True, err=True)
+                continue
+            told.append(done.to_json())
+            if not as_json:
+                typer.echo(str(done))
+    finally:
+        # Whatever becomes of the next one: what is done is told.
+        if as_json:
+            print_json(told)
+    if not (as_json or dry_run or store.keeps_online):
+        typer.echo("no online store is configured: nothing went online", err=True)
+    if failed:
+        raise typer.Exit(EXIT_CODE)
+
+
+def _one(store: FeatureStore, group: str, to: dt.datetime | None, **how: Any) -> Materialized:
+    """Bring one group up to date; the bar is gone before anything else is printed."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}", markup=False),
@@ -48,27 +90,10 @@ def materialize(
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        for group in groups:
-            task = bar.add_task(group, total=None)
+        task = bar.add_task(group, total=None)
 
-            def show(step: Step, task: TaskID = task) -> None:
-                what = f"{step.phase} to {step.interval.end}" if step.interval else step.phase
-                bar.update(task, description=f"{step.group}: {what}", completed=step.step, total=step.steps)
+        def show(step: Step) -> None:
+            what = f"{step.phase} to {step.interval.end}" if step.interval else step.phase
+            bar.update(task, description=f"{step.group}: {what}", completed=step.step, total=step.steps)
 
-            told.append(
-                store.materialize(
-                    group,
-                    to,
-                    start=start,
-                    chunk=chunk,
-                    everything=everything,
-                    online=store.keeps_online,
-                    dry_run=dry_run,
-                    progress=show,
-                )
-            )
-    if as_json:
-        print_json([one.to_json() for one in told])
-    else:
-        for one in told:
-            typer.echo(str(one))
+        return store.materialize(group, to, **how, progress=show)
