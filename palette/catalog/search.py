@@ -135,8 +135,8 @@ def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
 def _of_group(asked: str) -> sa.ColumnElement[bool]:
     if ":" in asked:
         return FEATURE.group_name == asked
-    name = tables.groups.c.name
-    return FEATURE.group_name.in_(sa.select(name).where(name.endswith(f":{asked}", autoescape=True)))
+    group = tables.groups.c
+    return FEATURE.group_name.in_(sa.select(group.name).where(group.name == group.entity + f":{asked}"))
 
 
 def _of_kind(asked: str) -> sa.ColumnElement[bool]:
@@ -157,7 +157,8 @@ def _used_by(asked: str) -> sa.ColumnElement[bool]:
 
 def _fresher_than(asked: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[bool]:
     mark = tables.watermarks.c
-    return FEATURE.group_name.in_(sa.select(mark.group_name).where(mark.value >= _since(asked)))
+    fresh = sa.select(mark.group_name).where(mark.value >= _since(asked), mark.name.not_like(f"{tables.BACKFILL}%"))
+    return FEATURE.group_name.in_(fresh)
 
 
 FILTERS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 __all__ = [
+    "BACKFILL",
     "dispersals",
     "entities",
     "features",
@@ -191,6 +192,9 @@ runs = Table(
     Column("details", Text, nullable=False),
     Index("runs_by_subject", "subject", "started"),
 )
+
+# Watermarks of backfills that were broken off begin so: they do not tell how fresh a group is.
+BACKFILL = "backfill:"
 
 watermarks = Table(
     "watermarks",

@@ -99,6 +99,7 @@ def show(
 
 
 def _told(store: FeatureStore, name: str) -> dict[str, Any]:
+    from palette.catalog.tables import BACKFILL
     from palette.definitions.documents import to_plain
 
     parts = name.split(":")
@@ -107,7 +108,8 @@ def _told(store: FeatureStore, name: str) -> dict[str, Any]:
         told["groups"] = [group for group, found in store.catalog.groups().items() if found.entity == name]
     elif len(parts) == 2:
         told = to_plain(store.group(name))
-        told["watermarks"] = store.catalog.watermarks(name)
+        marks = store.catalog.watermarks(name)
+        told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith(BACKFILL)}
         told["runs"] = store.catalog.runs(name, limit=5)
     elif len(parts) == 3:
         group = store.group(":".join(parts[:2]))

@@ -35,6 +35,8 @@ def filled(catalog):
     catalog.apply([RESTAURANT, MENU, ORDERS, COURIER, POSITION])
     catalog.record_models([ModelRecord("eta", {"restaurant:order_history:avgPrepTime_7d": 1.0})])
     catalog.set_watermark("restaurant:order_history", "materialized", dt.datetime.now(dt.UTC))
+    # A backfill that was broken off is no materialized group.
+    catalog.set_watermark("restaurant:menu", "backfill:0123456789abcdef", dt.datetime.now(dt.UTC))
     return catalog
 
 
@@ -69,12 +71,15 @@ def found(catalog, text=None, limit=50, **filters):
         pytest.param(None, {"entity": "courier"}, ["lat"], id="entity"),
         pytest.param(None, {"group": "menu"}, ["dishes"], id="group"),
         pytest.param(None, {"group": "restaurant:menu"}, ["dishes"], id="full-group"),
+        pytest.param(None, {"group": "MENU"}, [], id="group-case"),
+        pytest.param(None, {"group": "enu"}, [], id="end-of-group"),
         pytest.param(None, {"kind": "rpc"}, ["lat"], id="kind"),
         pytest.param(None, {"owner": "ada", "dtype": "double"}, ["avgPrepTime_7d"], id="owner-of-group-and-type"),
         pytest.param(None, {"owner": "bob"}, ["lat"], id="owner"),
         pytest.param(None, {"tag": "people"}, ["lat"], id="tag-of-entity"),
         pytest.param("order", {"used_by": "eta", "tag": "eta"}, ["avgPrepTime_7d"], id="used-by"),
         pytest.param("prep", {"fresher_than": "1h"}, ["avgPrepTime_7d"], id="fresh"),
+        pytest.param("dishes", {"fresher_than": "1h"}, [], id="only-backfilled"),
         pytest.param(None, {"fresher_than": dt.datetime(2100, 1, 1)}, [], id="not-fresh"),
         pytest.param(None, {"curated": True}, [], id="curated"),
         pytest.param(None, {"group": "%"}, [], id="wildcard"),

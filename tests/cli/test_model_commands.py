@@ -63,7 +63,8 @@ def test_models_and_one_of_them(run):
 
 
 def test_times_are_iso_8601(run, store):
-    store.catalog.set_watermark("restaurant:history", "offline", dt.datetime(2026, 1, 1, 12))
+    for mark in ("offline", "backfill:0123456789abcdef"):
+        store.catalog.set_watermark("restaurant:history", mark, dt.datetime(2026, 1, 1, 12))
     group = json.loads(run("show", "restaurant:history", "--json").output)
     assert group["watermarks"] == {"offline": "2026-01-01T12:00:00"}
     model = json.loads(run("models", "eta", "--json").output)
