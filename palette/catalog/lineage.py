@@ -144,14 +144,15 @@ class _Search:
         self.notes: list[str] = []
 
     def subject(self, name: str) -> Node:
+        parts = name.removeprefix("@palette:").split(":")
+        # First, for an entity may be called table or model.
+        if len(parts) in (2, 3, 4) and ":".join(parts[:2]) in self._groups:
+            return self._feature(parts)
         kind, colon, rest = name.partition(":")
         if colon and kind == "model":
             return self._model(rest)
         if colon and kind == "table":
             return self._table(rest)
-        parts = name.removeprefix("@palette:").split(":")
-        if len(parts) in (2, 3, 4) and ":".join(parts[:2]) in self._groups:
-            return self._feature(parts)
         tables = self._tables(name)
         if not tables and "/" not in name and len(parts) > 1:
             return self._feature(parts)

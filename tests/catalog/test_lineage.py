@@ -116,6 +116,16 @@ def test_what_is_called_alike_needs_its_kind(world):
     assert lineage(world, "table:places").down[0].result == ("group", "restaurant:history")
 
 
+def test_entities_may_be_called_table_and_model(world):
+    for entity in ("table", "model"):
+        menu = FeatureGroup("menu", entity=entity, features=[Feature("x", "int")])
+        world.apply([Entity(entity, keys={"id": "int"}), menu])
+        assert lineage(world, f"{entity}:menu").subject == ("group", f"{entity}:menu")
+        assert lineage(world, f"{entity}:menu:x").subject == ("feature", f"{entity}:menu:x")
+    assert lineage(world, "table:places").subject == ("table", "places")
+    assert lineage(world, "model:eta").subject == ("model", "eta")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
