@@ -170,7 +170,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         allow_breaking : bool
             Lets features and groups disappear, and types change.
         prune : bool
-            Whether what is applied and not among the definitions is removed.
+            Whether what is applied and not among the definitions is removed; of a plan that is settled.
         who : str, optional
             Stands in the history; by default ``PALETTE_USER`` or the process's user.
 
@@ -179,6 +179,8 @@ class SqlCatalog(Marks, Records, FeedRecords):
         DefinitionError
             If names clash, an entity is unknown, or a change would break existing tables.
         """
+        if prune and isinstance(definitions, Changes):
+            raise DefinitionError("a plan is carried out as it was shown: give prune=True to plan(), not to apply()")
 
         def work(connection: sa.Connection) -> Changes:
             stamp = _stamp(connection)

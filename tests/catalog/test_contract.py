@@ -118,6 +118,9 @@ def test_plan_is_carried_out_exactly_or_refused(catalog):
     assert catalog.history("restaurant:menu")[1].who == "ada"
     with pytest.raises(DefinitionError, match="plan again"):
         catalog.apply(plan)
+    with pytest.raises(DefinitionError, match=r"give prune=True to plan\(\)"):
+        catalog.apply(catalog.plan([RESTAURANT]), prune=True, allow_breaking=True)
+    assert catalog.groups() == {"restaurant:menu": wider}
 
 
 def test_features_that_change_places_are_shown(catalog):
