@@ -27,7 +27,7 @@ def write_archive(path: str | Path) -> None:
     >>> {"palette/__init__.py", "dsl/grammar.lark"} <= set(zipfile.ZipFile(path).namelist())
     True
     """
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for home in _homes():
             for file in sorted(home.rglob("*")):
                 if file.is_file() and "__pycache__" not in file.parts:
