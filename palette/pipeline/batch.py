@@ -10,6 +10,7 @@ from palette.catalog import named_columns
 from palette.errors import DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
+from palette.offline.observing import observed
 from palette.pipeline.model import MLPipelineModel
 from palette.transformer import PaletteTransformer
 
@@ -157,9 +158,9 @@ def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, C
     counted = rows.observe(seen, F.count(F.lit(1)).alias("rows"), *counts)
 
     def missing() -> dict[str, float]:
-        found = seen.get
-        rows = max(found["rows"], 1)
-        return {name: found[f"n{place}"] / rows for place, name in enumerate(features.values())}
+        found = observed(seen)
+        rows = max(found.get("rows", 0), 1)
+        return {name: found.get(f"n{place}", 0) / rows for place, name in enumerate(features.values())}
 
     return counted, missing
 

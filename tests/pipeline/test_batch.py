@@ -34,6 +34,13 @@ def test_a_training_set_is_what_the_store_gives(spark, eats, basis, tmp_path):
     assert told.columns == tuple(expected.columns)
 
 
+def test_a_basis_without_rows_is_no_harm(spark, eats, tmp_path):
+    empty = str(tmp_path / "empty")
+    write_frame(eats.orders.limit(0), empty)
+    told = write_training_set(spark, eats.store, empty, NAMES, str(tmp_path / "out"), timestamp="at")
+    assert (told.rows, told.missing) == (0, {"restaurant:kitchen:prep:r_id": 0.0})
+
+
 def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
     pipeline = MLPipeline(
         DSLEstimator(lambdas={"prep_full": "nFill(nVal('restaurant:kitchen:prep:r_id'), 1)"}),
