@@ -112,7 +112,12 @@ def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: Featu
     if plan.since.left_from is not None and group.timestamp is not None:
         rows = rows.unionByName(whole.filter(_after(group.timestamp, plan.since.left_from)))
     # With the older rows of the same keys and times, that one of them wins by the tie rule, too.
-    tied = [*entity.keys, *([group.timestamp] if group.timestamp else [])]
+    tied = list(entity.keys)
+    if group.timestamp is not None:
+        tied.append(group.timestamp)
+        # Files that hold only earlier times are skipped.
+        earliest = rows.agg(F.unix_micros(F.min(quoted(group.timestamp)))).first()[0]
+        whole = whole.filter(quoted(group.timestamp) >= F.timestamp_micros(F.lit(earliest).cast("bigint")))
     return whole.join(rows.select(*tied).distinct(), tied, "left_semi")
 
 
