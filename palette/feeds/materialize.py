@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from palette.catalog.tables import BACKFILL
 from palette.definitions import BatchSource
 from palette.definitions.types import utc
 from palette.errors import CatalogError
@@ -212,4 +213,4 @@ def _backfill_name(group: FeatureGroup, start: dt.datetime, to: dt.datetime | No
     """Name a backfill by its range and source: only the same one goes on where it was broken off."""
     source = "" if group.source is None else group.source.model_dump_json()
     text = f"{start.isoformat()} {'' if to is None else utc(to).isoformat()} {source}"
-    return f"backfill:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return f"{BACKFILL}{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
