@@ -275,15 +275,27 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         self.catalog.release(name)
 
     def optimize(self, group: str | FeatureGroup) -> None:
-        """Compact the small files of a group's table."""
+        """Compact the small files of a group's table, and of the partial aggregates beside it."""
+        from palette.feeds.windowed import Windowed
+
         found = self.group(group)
-        self.tables.optimize(_spark(), self.entity(found.entity), found)
+        entity = self.entity(found.entity)
+        self.tables.optimize(_spark(), entity, found)
+        if partials := Windowed.beside(_spark(), self.tables, entity, found):
+            partials.optimize()
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
-        """Remove files that no version younger than ``hours`` needs, except those of kept versions."""
+        """Remove files that no version younger than ``hours`` needs, except those of kept versions.
+
+        The partial aggregates beside the table are cleaned as well.
+        """
+        from palette.feeds.windowed import Windowed
+
         found = self.group(group)
         kept = [pins[found.full_name] for pins in self.catalog.pins().values() if found.full_name in pins]
         self.tables.vacuum(_spark(), found, retain_pins=kept, hours=hours)
+        if partials := Windowed.beside(_spark(), self.tables, self.entity(found.entity), found):
+            partials.vacuum(hours)
 
     def latest(
         self,

@@ -8,14 +8,7 @@ closing row at the first end at which it no longer does: counts are 0 there, all
 Events are read once, into *partials*: a row for each key and bucket of the grid, with the states of
 :mod:`palette.feeds.states`. Partials are rolled up into larger blocks, see :mod:`palette.feeds.grid`, and windows are
 computed from both: what a run costs hardly depends on the length of the windows. When events come late, or are
-corrected, their buckets are computed anew, with all that is made of them::
-
-    changed = changed_buckets(new_events, source)
-    fresh = partials(events_of(all_events, source, changed), source, keys)
-    renewed = rolled(fresh, source, keys, stored, changed)
-    stored = stored.filter(~replaced(source, changed)).unionByName(renewed)      # in the table that keeps them
-    for first, last in touched_ends(changed, source):
-        windows(stored, source, keys, first, last)
+corrected, their interval is computed anew, with all that is made of it, see :mod:`palette.feeds.windowed`.
 
 Sums are of doubles, whose last digits depend on the order of adding. The state of a block is computed once and kept,
 and windows add the blocks of a key in the order of time: the same partials give the same bits (short of an
@@ -32,7 +25,7 @@ numbers to ``max``, ``min`` and the ties of ``last``, one more value to ``distin
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -44,10 +37,7 @@ from palette.feeds.partials import (
     BUCKET_SIZE,
     any_of,
     block_end_column,
-    changed_buckets,
-    events_of,
     in_key_order,
-    moment,
     partials,
     within,
 )
@@ -61,7 +51,7 @@ if TYPE_CHECKING:
 
     from palette.definitions import Aggregate, BatchSource
 
-__all__ = ["changed_buckets", "events_of", "partials", "replaced", "rolled", "touched_ends", "windows"]
+__all__ = ["partials", "replaced", "rolled", "windows"]
 
 END, WINDOW, FIRST, LAST = (f"__palette_{word}" for word in ("end", "window", "first", "last"))
 # The row that closes a key is of no window.
@@ -122,26 +112,6 @@ def windows(
     found = rows.groupBy(*map(quoted, keys), END).agg(*merged)
     end = F.timestamp_micros(END).alias(timestamp)
     return found.select(*map(quoted, keys), end, *(column for one in source.aggregates for column in _features(one)))
-
-
-def touched_ends(buckets: Iterable[dt.datetime], source: BatchSource) -> list[tuple[dt.datetime, dt.datetime]]:
-    """Return what :func:`windows` takes as ``first`` and ``last`` to renew all rows that these buckets change.
-
-    Parameters
-    ----------
-    buckets : iterable of datetime
-        The ends of the buckets, see :func:`changed_buckets`.
-
-    Examples
-    --------
-    >>> from palette.definitions import Aggregate, BatchSource
-    >>> source = BatchSource(sql="...", every="1h", time="at", aggregates=[Aggregate("x", "sum", ["1d"])])
-    >>> for first, last in touched_ends([dt.datetime(2026, 1, 1, 12)], source):
-    ...     print(first, "to", last)
-    2026-01-01 11:00:00 to 2026-01-02 12:00:00
-    """
-    spans = Grid.of(source).touched(to_micros(end) for end in buckets)
-    return [(moment(first), moment(last)) for first, last in spans]
 
 
 def _check(partials: DataFrame, keys: Mapping[str, str], states: list[State], timestamp: str) -> None:

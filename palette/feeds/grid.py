@@ -103,14 +103,10 @@ class Grid:
             found += [(level, low, high) for low, high in merged(spans, gap=size)]
         return found
 
-    def touched(self, buckets: Iterable[int]) -> list[tuple[int, int]]:
-        """Return the ``(first, last]`` with all ends whose rows change with these buckets."""
-        return merged(((bucket - self.every, bucket + self.longest) for bucket in buckets), gap=0)
-
-    def blocks(self, level: int, buckets: Iterable[int]) -> list[tuple[int, int]]:
-        """Return the lowest and highest ends of the runs of blocks that hold these buckets."""
-        ends = {block_end(bucket, self.sizes[level]) for bucket in buckets}
-        return merged(((end, end) for end in ends), gap=self.sizes[level])
+    def blocks(self, level: int, first: int, last: int) -> tuple[int, int]:
+        """Return the lowest and the highest end of the blocks that hold the buckets in ``(first, last]``."""
+        size = self.sizes[level]
+        return block_end(first + self.every, size), block_end(last, size)
 
 
 def ranges_using(

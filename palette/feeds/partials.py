@@ -12,10 +12,10 @@ from pyspark.sql import functions as F
 
 from palette.definitions import widens
 from palette.errors import DefinitionError, SchemaError, nearest
-from palette.feeds.grid import Grid, merged
+from palette.feeds.grid import Grid
 from palette.feeds.states import EVERY_EVENT, State, states_of
 from palette.offline.checks import converted, quoted
-from palette.offline.times import micros, to_micros
+from palette.offline.times import micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation
@@ -27,9 +27,8 @@ __all__ = [
     "BUCKET_END",
     "BUCKET_SIZE",
     "block_end_column",
-    "changed_buckets",
-    "events_of",
     "in_key_order",
+    "left_out",
     "moment",
     "partials",
     "within",
@@ -49,7 +48,7 @@ def partials(
     Parameters
     ----------
     events : DataFrame
-        What the source's query or function gives. All events of a bucket must be in it, see :func:`events_of`.
+        What the source's query or function gives. All events of a bucket must be in it.
     source : BatchSource
         With aggregates.
     keys : mapping of str to str
@@ -88,9 +87,7 @@ def partials(
         field = None if state.column == EVERY_EVENT else _field(fields, state.column, f"column of {state.kind}")
         columns.append(state.value(field).alias(name))
     rows = events.select(*columns, _time(fields, source).alias(TIME))
-    usable = F.col(TIME).isNotNull()
-    for key in keys:
-        usable &= quoted(key).isNotNull()
+    usable = _usable(keys)
     if seen is not None:
         rows = rows.observe(seen, F.count(F.lit(1)).alias("events"), F.count_if(~usable).alias("left_out"))
     end = F.timestamp_micros(block_end_column(F.col(TIME), Grid.of(source).every)).alias(BUCKET_END)
@@ -100,29 +97,18 @@ def partials(
     return rows.filter(usable).groupBy(*map(quoted, keys), end).agg(*begun)
 
 
-def changed_buckets(events: DataFrame, source: BatchSource) -> list[dt.datetime]:
-    """Return the ends of the buckets that events fall into, in order: what is computed anew because of them.
-
-    Events without a time fall into none.
-    """
-    time = _time({field.name: field for field in events.schema}, source)
-    end = block_end_column(time, Grid.of(source).every).alias("end")
-    found = events.select(end).distinct().filter(F.col("end").isNotNull()).toArrow()
-    return [moment(end) for end in sorted(found.column("end").to_pylist())]
-
-
-def events_of(events: DataFrame, source: BatchSource, buckets: Iterable[dt.datetime]) -> DataFrame:
-    """Return the events of some buckets, given by their ends."""
+def left_out(events: DataFrame, source: BatchSource, keys: Mapping[str, str]) -> int:
+    """Count the events that have a null key or time."""
     fields = {field.name: field for field in events.schema}
-    field, every = _field(fields, str(source.time), "time"), Grid.of(source).every
-    plain = field.dataType.simpleString() == "timestamp"
-    # As it stands, files that have no such times are skipped.
-    time = quoted(field.name) if plain else _time(fields, source)
-    inside = []
-    for low, high in merged(((end - every, end) for end in map(to_micros, buckets)), gap=0):
-        bounds = [F.timestamp_micros(F.lit(bound)) if plain else F.lit(bound) for bound in (low, high)]
-        inside.append((time > bounds[0]) & (time <= bounds[1]))
-    return events.filter(any_of(inside))
+    rows = events.select(*_keys(fields, source, keys), _time(fields, source).alias(TIME))
+    return rows.filter(~_usable(keys)).count()
+
+
+def _usable(keys: Iterable[str]) -> Column:
+    usable = F.col(TIME).isNotNull()
+    for key in keys:
+        usable &= quoted(key).isNotNull()
+    return usable
 
 
 def _keys(fields: Mapping[str, T.StructField], source: BatchSource, keys: Mapping[str, str]) -> list[Column]:

@@ -1,9 +1,8 @@
-"""Partials rolled up into larger blocks, all at once or those that changed."""
+"""Partials rolled up into larger blocks, all at once or those of an interval."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from palette.definitions import BatchSource
+    from palette.feeds.intervals import Interval
 
 __all__ = ["replaced", "rolled"]
 
@@ -29,7 +29,7 @@ def rolled(
     source: BatchSource,
     keys: Mapping[str, str],
     stored: DataFrame | None = None,
-    buckets: Iterable[dt.datetime] = (),
+    interval: Interval | None = None,
 ) -> DataFrame:
     """Roll partials up into larger blocks: what is kept, and what windows are computed from.
 
@@ -42,9 +42,9 @@ def rolled(
     keys : mapping of str to str
         The entity's keys, name to type.
     stored : DataFrame, optional
-        What is kept already; ``fresh`` then holds the whole of the ``buckets`` and nothing else.
-    buckets : iterable of datetime
-        The ends of the buckets computed anew, also those that have no event any more.
+        What is kept already; ``fresh`` then holds all events of the interval and no others.
+    interval : Interval, optional
+        What is computed anew of it; with a start, and its bounds are ends of buckets.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def rolled(
     columns = [*map(quoted, keys), F.col(BUCKET_END), *(quoted(state.name) for state in states)]
     # Each row with the lowest level that it counts for.
     rows = fresh.select(*columns, F.lit(grid.names[0]).alias(BUCKET_SIZE), F.lit(0).alias(LOWEST))
-    if stored is not None:
-        beside = _unchanged_beside(grid, [to_micros(end) for end in buckets])
+    if stored is not None and interval is not None:
+        beside = _unchanged_beside(grid, *_bounds(interval))
         level = F.array_position(F.array(*map(F.lit, grid.names)), F.col(BUCKET_SIZE)).cast("int")
         rows = rows.unionByName(stored.filter(beside).select(*columns, BUCKET_SIZE, level.alias(LOWEST)))
     end = F.unix_micros(BUCKET_END)
@@ -73,19 +73,27 @@ def rolled(
     return rows.groupBy(*map(quoted, keys), *group).agg(*merged)
 
 
-def replaced(source: BatchSource, buckets: Iterable[dt.datetime]) -> Column:
-    """Tell which rows of the stored partials go when these buckets are computed anew."""
-    grid, ends = Grid.of(source), [to_micros(end) for end in buckets]
-    return any_of([_of_size(name) & within(grid.blocks(level, ends)) for level, name in enumerate(grid.names)])
+def replaced(source: BatchSource, interval: Interval) -> Column:
+    """Tell which rows of the stored partials go when an interval is computed anew."""
+    grid, bounds = Grid.of(source), _bounds(interval)
+    return any_of([
+        _of_size(name) & within([grid.blocks(level, *bounds)]) for level, name in enumerate(grid.names)
+    ])  # fmt: skip
 
 
-def _unchanged_beside(grid: Grid, buckets: list[int]) -> Column:
+def _bounds(interval: Interval) -> tuple[int, int]:
+    assert interval.start is not None
+    return to_micros(interval.start), to_micros(interval.end)
+
+
+def _unchanged_beside(grid: Grid, first: int, last: int) -> Column:
     """Tell which stored rows are unchanged themselves, and part of a larger block that has changed."""
     found = []
     for level, (name, size) in enumerate(zip(grid.names, grid.sizes, strict=True)):
         if (parent := grid.parent(level)) is not None:
-            around = [(low - parent + size, high) for low, high in grid.blocks(level + 1, buckets)]
-            found.append(_of_size(name) & within(around) & ~within(grid.blocks(level, buckets)))
+            low, high = grid.blocks(level + 1, first, last)
+            around = [(low - parent + size, high)]
+            found.append(_of_size(name) & within(around) & ~within([grid.blocks(level, first, last)]))
     return any_of(found)
 
 

@@ -59,6 +59,8 @@ class Materialized:
         Whether nothing was done.
     online : bool
         Whether that version is online now; else only the table was written.
+    rows_left_out : int
+        Events without a key or a time, which no aggregate counts; one without a time is in every interval.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class Materialized:
     seconds: Mapping[str, float] = field(default_factory=dict)
     dry_run: bool = False
     online: bool = True
+    rows_left_out: int = 0
 
     def __str__(self) -> str:
         count = len(self.intervals)
@@ -87,6 +90,8 @@ class Materialized:
         if self.dry_run:
             return f"{self.group}: would do {computed or 'no interval'}; {'online ' * self.online}({table})"
         computed += f", {self.rows_computed:,} rows computed, {self.rows_written:,} written; " if count else ""
+        if self.rows_left_out:
+            computed += f"{self.rows_left_out:,} events without key or time left out; "
         if not self.online:
             return f"{self.group}: {computed}nothing put online ({table})"
         return f"{self.group}: {computed}{self.rows_dispersed:,} online ({table})"

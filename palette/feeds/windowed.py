@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException
+from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
 from palette.definitions import BatchSource
@@ -18,11 +19,13 @@ from palette.errors import PlanError
 from palette.feeds.aggregates import partials, replaced, rolled, windows
 from palette.feeds.grid import MICROSECOND, Grid
 from palette.feeds.intervals import Interval
-from palette.feeds.partials import BUCKET_END, BUCKET_SIZE, moment
+from palette.feeds.partials import BUCKET_END, BUCKET_SIZE, left_out, moment
 from palette.feeds.states import states_of
 from palette.offline.checks import quoted
+from palette.offline.observing import observed
 from palette.offline.tables import METASTORE, PROPERTIES
 from palette.offline.times import to_micros
+from palette.offline.upkeep import compact, delete_unused, sql_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
     from palette.offline import DeltaTables
 
 __all__ = ["Windowed", "floor", "whole"]
-
-# So many buckets in one interval would make a condition that is too long.
-MOST = 100_000
 
 
 def floor(time: dt.datetime, source: BatchSource) -> dt.datetime:
@@ -83,6 +83,15 @@ class Windowed:
         assert isinstance(group.source, BatchSource)
         return cls(spark, tables, entity, group, group.source)
 
+    @classmethod
+    def beside(cls, spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup) -> Windowed | None:
+        """Return those that are beside the table of a group, if there are any."""
+        source = group.source
+        if tables.root.startswith(METASTORE) or not isinstance(source, BatchSource) or not source.aggregates:
+            return None
+        found = cls(spark, tables, entity, group, source)
+        return None if found.stored() is None else found
+
     @property
     def path(self) -> str:
         """Where the partials are: a name that no group can have."""
@@ -91,7 +100,7 @@ class Windowed:
     @property
     def identifier(self) -> str:
         """Return the name by which SQL knows the table of the partials."""
-        return "delta.`" + self.path.replace("`", "``") + "`"
+        return f"delta.{sql_name(self.path)}"
 
     def stored(self) -> DataFrame | None:
         """Return the partials that are there, of whatever aggregates; None if there are none yet."""
@@ -112,27 +121,23 @@ class Windowed:
         needed = {*self.entity.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
         return found if needed == set(found.columns) else None
 
-    def take(self, events: DataFrame, interval: Interval) -> None:
-        """Compute the partials of an interval anew; its bounds are ends of windows."""
-        keys, source = self.entity.keys, self.source
-        fresh = partials(events, source, keys)
+    def take(self, events: DataFrame, interval: Interval) -> int:
+        """Compute the partials of an interval anew, and return how many events had no key or no time.
+
+        The bounds of the interval are ends of windows.
+        """
+        keys, source, seen = self.entity.keys, self.source, Observation()
+        fresh = partials(events, source, keys, seen)
         stored = self.kept() if interval.start is not None else None
         if stored is None:
             rows = rolled(fresh, source, keys)
             writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", True)
             writer.options(**PROPERTIES).save(self.path)
-            return
-        buckets = self._buckets(interval)
-        rows = rolled(fresh, source, keys, stored, buckets)
-        rows.select(*map(quoted, stored.columns)).writeTo(self.identifier).overwrite(replaced(source, buckets))
-
-    def _buckets(self, interval: Interval) -> list[dt.datetime]:
-        assert interval.start is not None
-        every = Grid.of(self.source).every
-        low, high = to_micros(interval.start), to_micros(interval.end)
-        if (high - low) // every > MOST:
-            raise PlanError(f"{self.group.full_name}: {interval} has too many windows: say chunk=")
-        return [moment(end) for end in range(low + every, high + 1, every)]
+        else:
+            rows = rolled(fresh, source, keys, stored, interval).select(*map(quoted, stored.columns))
+            rows.writeTo(self.identifier).overwrite(replaced(source, interval))
+        found = observed(seen)
+        return int(found["left_out"]) if found else left_out(events, source, keys)
 
     def rows(self, interval: Interval, watermark: dt.datetime | None) -> DataFrame:
         """Return the rows that change with the events of an interval: of windows that end in it, or hold some of it.
@@ -151,3 +156,12 @@ class Windowed:
         longest = Grid.of(self.source).longest * MICROSECOND
         last = min(interval.end + longest, max(interval.end, watermark or interval.end))
         return windows(stored, self.source, self.entity.keys, first, last, str(self.group.timestamp))
+
+    def optimize(self) -> None:
+        """Rewrite small files into large ones, with the partials of a key close together."""
+        keys = [name for name, dtype in self.entity.keys.items() if dtype != "boolean"]
+        compact(self.spark, self.identifier, [*keys, BUCKET_END])
+
+    def vacuum(self, hours: float) -> None:
+        """Delete files that no version of the last hours needs; nobody pins versions of partials."""
+        delete_unused(self.spark, self.identifier, hours)

@@ -14,15 +14,8 @@ from pyspark.sql import functions as F
 
 from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError, SchemaError
-from palette.feeds.aggregates import (
-    changed_buckets,
-    events_of,
-    partials,
-    replaced,
-    rolled,
-    touched_ends,
-    windows,
-)
+from palette.feeds.aggregates import partials, replaced, rolled, windows
+from palette.feeds.intervals import Interval
 from tests.feeds import events as oracle
 
 if TYPE_CHECKING:
@@ -239,7 +232,7 @@ def test_day_by_day_equals_all_at_once(spark: SparkSession, tmp_path: Any) -> No
     assert parts.items() <= whole.items()
 
 
-def test_late_events_renew_their_buckets_and_windows(spark: SparkSession, tmp_path: Any) -> None:
+def test_an_interval_computed_anew_renews_its_blocks_and_windows(spark: SparkSession, tmp_path: Any) -> None:
     def through(rows: DataFrame, name: str) -> DataFrame:
         rows.write.parquet(str(tmp_path / name))
         return spark.read.parquet(str(tmp_path / name))
@@ -248,29 +241,25 @@ def test_late_events_renew_their_buckets_and_windows(spark: SparkSession, tmp_pa
         Aggregate("items", "sum", ["1h", "9d"]), Aggregate("price", "max", ["1d"]), Aggregate("n", "distinct", ["9d"])
     )
     early = busy(12)
-    late = [event(START + 30 * HOUR, 5.0), event(START + 8 * DAY + US, 1e12, "c"), event(START - 40 * DAY, 0.5)]
+    late = [event(START + 30 * HOUR, 5.0), event(START + 8 * DAY + US, 1e12, "c"), event(START + 5 * DAY, 0.5)]
     # An event that was wrong: its bucket loses its only event.
     wrong = early.pop(20)
     before = through(kept(spark, [*early, wrong], exact), "before")
-    changed = changed_buckets(frame(spark, [*late, wrong]), exact)
-    assert changed == sorted(oracle.floor(one["at"] - US, HOUR) + HOUR for one in [*late, wrong])
-    now = frame(spark, [*early, *late])
-    fresh = partials(events_of(now, exact, changed), exact, KEYS)
-    renewed = rolled(fresh, exact, KEYS, before, changed)
-    stored = through(before.filter(~replaced(exact, changed)).unionByName(renewed), "after")
-    span = (START - 60 * DAY, START + 30 * DAY)
+    # Its bounds are within days and weeks.
+    interval = Interval(START + 28 * HOUR, START + 8 * DAY + HOUR)
+    inside = [one for one in [*early, *late] if interval.start < one["at"] <= interval.end]
+    assert inside[-3:] == late
+    fresh = partials(frame(spark, inside), exact, KEYS)
+    renewed = rolled(fresh, exact, KEYS, before, interval)
+    stored = through(before.filter(~replaced(exact, interval)).unionByName(renewed), "after")
+    span = (START - DAY, START + 30 * DAY)
     assert contents(stored) == contents(kept(spark, [*early, *late], exact))
 
     old, new = (found(windows(rows, exact, KEYS, *span)) for rows in (before, stored))
     assert new == expected([*early, *late], exact, *span)
-    spans = touched_ends(changed, exact)
     differ = {key[-1] for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
-    assert differ
-    assert all(any(first < end <= last for first, last in spans) for end in differ)
-    # Each end touched is one that differs for some key, save where an event makes no difference.
-    assert {end for end in differ if end < START - 30 * DAY} == {
-        START - 40 * DAY + hour * HOUR for hour in range(9 * 24 + 1)
-    }
+    assert min(differ) == START + 30 * HOUR
+    assert max(differ) == interval.end + 9 * DAY
 
 
 def contents(rows: DataFrame) -> set[Any]:
@@ -320,9 +309,7 @@ def test_times_are_utc_in_any_session(spark: SparkSession, at: str, end: dt.date
     spark.conf.set("spark.sql.session.timeZone", "America/New_York")
     try:
         events = spark.sql(f"SELECT 'a' shop, 1 seat, 2.0D price, {at} at")
-        assert changed_buckets(events, one) == [end]
-        own = events_of(events, one, [end])
-        answer = windows(rolled(partials(own, one, KEYS), one, KEYS), one, KEYS, end - US, end)
+        answer = windows(rolled(partials(events, one, KEYS), one, KEYS), one, KEYS, end - US, end)
         times = [F.unix_micros(name) for name in ("window_end", "at_max_1h")]
         assert answer.select("id", "price_sum_1h", *times).collect() == [("a", 2.0, *2 * [oracle.micros(end)])]
     finally:

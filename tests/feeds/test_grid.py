@@ -104,10 +104,17 @@ def test_a_day_of_long_windows_reads_few_more_partials_than_of_short_ones(start)
     assert quarter <= 1.35 * week
 
 
-def test_touched_ends_are_those_whose_window_or_closing_row_holds_the_bucket():
-    one = grid("1h", "3h", "1h")
-    assert one.touched([10 * HOUR]) == [(9 * HOUR, 13 * HOUR)]
-    assert one.touched([10 * HOUR, 12 * HOUR, 40 * HOUR]) == [(9 * HOUR, 15 * HOUR), (39 * HOUR, 43 * HOUR)]
+@pytest.mark.parametrize(("every", "windows"), GRIDS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_blocks_of_an_interval_are_those_that_hold_its_buckets(every, windows, data):
+    one = grid(every, *windows)
+    first = data.draw(st.integers(-2_000, 2_000)) * one.every
+    last = first + data.draw(st.integers(1, 300)) * one.every
+    for level, size in enumerate(one.sizes):
+        held = {block_end(bucket, size) for bucket in range(first + one.every, last + 1, one.every)}
+        low, high = one.blocks(level, first, last)
+        assert set(range(low, high + 1, size)) == held
 
 
 def test_merged_joins_neighbours():
