@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from palette.catalog.tables import BACKFILL
 from palette.definitions import BatchSource
 from palette.definitions.types import utc
-from palette.errors import CatalogError
+from palette.errors import CatalogError, PlanError
 from palette.feeds.dispersal import disperse, planned
 from palette.feeds.intervals import Interval, advanced, check_range, missing, span
 from palette.feeds.sources import rows_of
@@ -100,7 +100,12 @@ class _Run:
             return (Interval(None, self.to),) if isinstance(source, BatchSource) else ()
         lookback, to = source.lookback, self.to
         if source.aggregates:
-            self._windowed()  # refused where they cannot be kept
+            windowed = self._windowed()  # refused where they cannot be kept
+            if start is not None and self._is_written() and windowed.kept() is None:
+                raise PlanError(
+                    f"{name}: of its aggregates as they are now no partials are kept, so that windows near the start "
+                    f"would lack events: leave out start and chunk, and all is computed anew"
+                )
             to, start = floor(to, source), start and floor(start, source)
             lookback, chunk = whole(lookback, source), whole(chunk, source)
         marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
@@ -141,7 +146,9 @@ class _Run:
         stores, group, source = self.stores, self.group, self.group.source
         before = stores.tables.version(stores.spark, group)
         if self._nothing_is_kept():
-            stores.catalog.forget_watermark(group.full_name, OFFLINE)
+            # Also those of backfills that were broken off: what they had written is gone.
+            for mark in stores.catalog.watermarks(group.full_name):
+                stores.catalog.forget_watermark(group.full_name, mark)
         self.steps = len(intervals) + 1
         began = time.perf_counter()
         for step, interval in enumerate(intervals):
@@ -151,7 +158,7 @@ class _Run:
             lease.check()
             if source.aggregates:
                 windowed = self._windowed()
-                windowed.take(rows, interval)
+                self.told = replace(self.told, rows_left_out=self.told.rows_left_out + windowed.take(rows, interval))
                 rows = windowed.rows(interval, self._watermark())
                 lease.check()
             version = stores.tables.write(self.entity, group, rows, mode="merge")
@@ -194,10 +201,13 @@ class _Run:
 
     def _nothing_is_kept(self) -> bool:
         """Tell whether there is no table (any more), or none of the partials of these aggregates."""
-        if self.stores.tables.version(self.stores.spark, self.group) is None:
+        if not self._is_written():
             return True
         source = self.group.source
         return isinstance(source, BatchSource) and bool(source.aggregates) and self._windowed().kept() is None
+
+    def _is_written(self) -> bool:
+        return self.stores.tables.version(self.stores.spark, self.group) is not None
 
     def _windowed(self) -> Windowed:
         return Windowed.of(self.stores.spark, self.stores.tables, self.entity, self.group)

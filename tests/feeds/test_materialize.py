@@ -229,6 +229,34 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     assert store.catalog.watermarks(GROUP) == {OFFLINE: JUNE + 9 * DAY}
 
 
+def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monkeypatch):
+    """Also if it is broken off again, after its first day was written and before that was said."""
+    import shutil
+
+    store = store_of(tmp_path)
+    add(spark, tmp_path, FIRST + NEXT)
+    asked = {"start": JUNE, "to": JUNE + 2 * DAY, "chunk": DAY}
+
+    def stop(step):
+        if step.step == 1:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.materialize(GROUP, **asked, progress=stop)
+    assert len(store.catalog.watermarks(GROUP)) == 2
+    shutil.rmtree(store.tables.path(store.group(GROUP)))
+
+    def dies(*_):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store.catalog), "set_watermark", dies)
+        with pytest.raises(ZeroDivisionError):
+            store.materialize(GROUP, **asked)
+    assert len(store.materialize(GROUP, **asked).intervals) == 2
+    assert len(offline(spark, store)) == 5
+
+
 @pytest.mark.parametrize("moment", ["set_watermark", "set_dispersal"])
 def test_run_that_dies_before_it_says_how_far_it_came_is_repeated(spark, tmp_path, redis_url, monkeypatch, moment):
     store = store_of(tmp_path, redis_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
@@ -56,21 +57,24 @@ def test_runs_late_events_and_backfills_give_what_one_run_would(spark, tmp_path)
     store, source = opened(tmp_path, lookback=6 * HOUR)
     path = str(tmp_path / "orders")
     orders = [order(START + n * 7 * HOUR + n * dt.timedelta(minutes=13), n / 4, "ab"[n % 3 % 2]) for n in range(12)]
-    add(spark, path, orders)
+    add(spark, path, [*orders, order(START + HOUR, key=None)])
+    nowhen = spark.createDataFrame([("a", None, 1.0)], "k string, at timestamp, price double")
+    nowhen.write.mode("append").parquet(path)
 
     def check(last):
         usable = [one for one in orders if one["at"] <= last]
         assert offline(spark, store) == oracle.rows(usable, source, ["k"], START - DAY, last)
 
     told = store.materialize(NAME, to=START + 2 * DAY + 30 * dt.timedelta(minutes=1))
-    assert told.intervals == (Interval(None, START + 2 * DAY),)
+    assert (told.intervals, told.rows_left_out) == ((Interval(None, START + 2 * DAY),), 2)
+    assert "; 2 events without key or time left out; " in str(told)
     check(START + 2 * DAY)
     # In the lookback, and after it.
     late = [order(START + 2 * DAY - 5 * HOUR, 9.0, "late"), order(START + 2 * DAY + HOUR, 8.0)]
     orders += late
     add(spark, path, late)
     told = store.materialize(NAME, to=START + 3 * DAY)
-    assert told.intervals == (Interval(START + 2 * DAY - 6 * HOUR, START + 3 * DAY),)
+    assert (told.intervals, told.rows_left_out) == ((Interval(START + 2 * DAY - 6 * HOUR, START + 3 * DAY),), 1)
     check(START + 3 * DAY)
     # Before it: a backfill of its day renews windows up to the watermark, and no later ones.
     later = [order(START + 3 * HOUR, 7.0, "later")]
@@ -95,7 +99,11 @@ def test_interval_that_is_repeated_gives_the_same(spark, tmp_path, monkeypatch):
         patched.setattr(type(store.catalog), "set_watermark", dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(NAME, to=START + DAY)
-    before = offline(spark, store)
+    before, path = offline(spark, store), Path(store.tables.path(store.group(NAME)) + ".partials")
+    # Upkeep of the table is upkeep of the partials.
+    store.optimize(NAME)
+    store.vacuum(NAME, hours=0)
+    assert len(list(path.glob("*.parquet"))) == 1
     assert store.materialize(NAME, to=START + DAY).rows_written == 0
     assert offline(spark, store) == before
 
@@ -106,10 +114,26 @@ def test_other_aggregates_are_computed_from_the_beginning(spark, tmp_path):
     add(spark, str(tmp_path / "orders"), orders)
     store.materialize(NAME, to=START + DAY)
     store, source = opened(tmp_path, [*WINDOWS, Aggregate("price", "min", windows=["1d"])])
+    with pytest.raises(PlanError, match="leave out start and chunk, and all is computed anew"):
+        store.materialize(NAME, start=START + HOUR, to=START + 6 * HOUR)
     told = store.materialize(NAME, to=START + 6 * HOUR)
     assert (told.intervals, told.watermark) == ((Interval(None, START + 6 * HOUR),), START + 6 * HOUR)
     found = {key: row for key, row in offline(spark, store).items() if key[1] <= START + 6 * HOUR}
     assert found == oracle.rows(orders, source, ["k"], START - DAY, START + 6 * HOUR)
+
+
+def test_no_events_are_no_harm(spark, tmp_path):
+    store, source = opened(tmp_path)
+    add(spark, str(tmp_path / "orders"), [order(START + HOUR)])
+    store.materialize(NAME, to=START + 2 * HOUR)
+    for hour, (limit, left_out) in enumerate([(0, 0), (9, 1)], 3):
+        # No event, and one that has no key.
+        sql = f"SELECT STRING(NULL) AS k, TIMESTAMP '2026-06-01 03:30' AS at, 1D AS price LIMIT {limit}"
+        changed = source.model_copy(update={"sql": sql})
+        store.apply(store.group(NAME).model_copy(update={"source": changed}))
+        told = store.materialize(NAME, to=START + hour * HOUR)
+        assert (told.rows_left_out, told.watermark) == (left_out, START + hour * HOUR)
+    assert len(offline(spark, store)) == 4
 
 
 def test_metastore_is_refused(spark, tmp_path):
