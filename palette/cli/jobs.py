@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def _jobs() -> None:
 def package(
     directory: Annotated[Path, typer.Argument(help="Where they go; made if absent.")] = Path("jobs"),
     environment: Annotated[
-        str | None, typer.Option(help="A packed Python environment (venv-pack, conda-pack) for driver and workers.")
+        str | None, typer.Option(help="A packed Python environment (venv-pack, conda-pack) for the workers.")
     ] = None,
 ) -> None:
     """Write the library as a zip and the script that spark-submit runs, and print the lines to run them."""
@@ -52,7 +53,10 @@ def package(
     (directory / SCRIPT).write_text(LINES, "utf-8")
     line = ["spark-submit", "--packages", DELTA_PACKAGE, "--py-files", str(directory / ARCHIVE)]
     if environment is not None:
-        line += ["--archives", f"{environment}#environment", "--conf", "spark.pyspark.python=./environment/bin/python"]
+        line += ["--archives", f"{environment}#environment"]
+        # Unpacked beside the workers; the driver of a client runs where spark-submit was typed, by its own Python.
+        line += ["--conf", "spark.pyspark.python=./environment/bin/python"]
+        line += ["--conf", f"spark.pyspark.driver.python={sys.executable}"]
     start = shlex.join([*line, str(directory / SCRIPT)])
     for example in EXAMPLES:
         typer.echo(f"{start} {example}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from palette.errors import DefinitionError
@@ -16,6 +17,8 @@ __all__ = ["job_session"]
 
 # What is a cluster's business, where there is one.
 THEIRS = ("spark.ui.", "spark.sql.shuffle.", "spark.log.", "spark.databricks.")
+# Of which there may be several.
+EXTENSIONS = "spark.sql.extensions"
 # What comes too late.
 STARTED = "spark.driver."
 
@@ -30,17 +33,33 @@ def job_session() -> SparkSession:
     """
     if SUBMITTED not in os.environ:
         return spark_session()
-    from pyspark import SparkConf
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
-    given, builder = SparkConf(), SparkSession.builder
-    left = (STARTED,) if given.get("spark.master", "").startswith("local") else (STARTED, *THEIRS)
-    for name, value in SETTINGS.items():
-        if not given.contains(name) and not name.startswith(left):
-            builder = builder.config(name, value)
+    # Before Spark's process is reached, nothing of what spark-submit was told is known.
+    SparkContext._ensure_initialized()
+    builder = SparkSession.builder
+    for name, value in _missing(dict(SparkConf().getAll())).items():
+        builder = builder.config(name, value)
     spark = builder.getOrCreate()
     _require_delta(spark)
     return spark
+
+
+def _missing(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that are to be added to those that are given.
+
+    Examples
+    --------
+    >>> added = _missing({"spark.master": "yarn", "spark.sql.extensions": "a.B", "spark.sql.session.timeZone": "CET"})
+    >>> added["spark.sql.extensions"], "spark.sql.session.timeZone" in added, "spark.sql.shuffle.partitions" in added
+    ('a.B,io.delta.sql.DeltaSparkSessionExtension', False, False)
+    """
+    left = (STARTED,) if given.get("spark.master", "").startswith("local") else (STARTED, *THEIRS)
+    added = {name: value for name, value in SETTINGS.items() if name not in given and not name.startswith(left)}
+    if (theirs := given.get(EXTENSIONS)) and SETTINGS[EXTENSIONS] not in theirs.split(","):
+        added[EXTENSIONS] = f"{theirs},{SETTINGS[EXTENSIONS]}"
+    return added
 
 
 def _require_delta(spark: SparkSession) -> None:

@@ -84,9 +84,9 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     Raises
     ------
     DefinitionError
-        If the target or the mode is none.
+        If the target or the mode is none, or there are rows and nothing was said about them.
     DataError
-        If there are rows and nothing was said about them, or their columns do not suit.
+        If it cannot be written, as columns do not suit those that are there.
     """
     from pyspark.errors import AnalysisException
     from pyspark.sql import Observation
@@ -110,9 +110,10 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
         else:
             rows.write.mode(mode).format(form).options(**({"header": True} if form == "csv" else {})).save(place)
     except AnalysisException as error:
-        exists = mode == "error" and "EXISTS" in (error.getCondition() or "")
-        hint = "; say what becomes of it: append or overwrite" if exists else ""
-        raise DataError(f"{target!r} cannot be written: {str(error).splitlines()[0]}{hint}") from error
+        told = f"{target!r} cannot be written: {str(error).splitlines()[0]}"
+        if mode == "error" and "EXISTS" in (error.getCondition() or ""):
+            raise DefinitionError(f"{told}; say what becomes of it: append or overwrite") from error
+        raise DataError(told) from error
     return int(observed(seen).get("rows", 0))
 
 

@@ -20,6 +20,7 @@ def test_the_package_runs_by_itself(tmp_path):
     line = shlex.split(done.output.splitlines()[0])
     assert line[:3] == ["spark-submit", "--packages", DELTA_PACKAGE]
     assert line[line.index("--archives") + 1] == "packed.tar.gz#environment"
+    assert f"spark.pyspark.driver.python={sys.executable}" in line, "what is unpacked is not where the driver is"
     archive = line[line.index("--py-files") + 1]
     assert all(name.startswith(("palette/", "dsl/")) for name in zipfile.ZipFile(archive).namelist())
     script = next(word for word in line if word.endswith(".py"))
