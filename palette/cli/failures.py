@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ __all__ = ["EXIT_CODE", "expected", "message", "told"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODE = 2
+# Where PySpark writes an error as JSON, with a traceback, before it raises it.
+SPARKS_OWN = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 OURS = (PaletteError, DslError, OSError)
 
 
@@ -26,6 +29,8 @@ def told(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        for logger in SPARKS_OWN:
+            logging.getLogger(logger).disabled = True
         try:
             return command(*args, **kwargs)
         except ImportError as error:
