@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
@@ -90,6 +91,8 @@ def _ship(spark: SparkSession) -> None:
     if local or spark in _sent or not can_be_archived():
         return
     place = Path(tempfile.mkdtemp(prefix="palette-workers-")) / "palette_workers.zip"
+    # Workers may ask for it as long as the session is there.
+    weakref.finalize(spark, shutil.rmtree, place.parent, ignore_errors=True)
     write_archive(place)
     spark.addArtifacts(str(place), pyfile=True)
     _sent.add(spark)
