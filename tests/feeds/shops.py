@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
+from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore
 
 JUNE = dt.datetime(2026, 6, 1)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -27,14 +27,27 @@ def add(spark, path, rows, mode="append"):
     spark.createDataFrame(rows, WRITTEN).coalesce(1).write.mode(mode).parquet(f"{path}/rows")
 
 
-def store_of(path, redis=None, lookback=None, catalog=None, sql=SQL, **more):
-    """Return a store in a directory, whose source is the files beside it."""
+def opened(path, redis=None, catalog=None):
+    """Return a store in a directory."""
     path.mkdir(exist_ok=True)
     words = {"path": "store", "online": redis, "catalog": catalog}
     (path / "palette.yaml").write_text("".join(f"{word}: {said}\n" for word, said in words.items() if said))
-    store = FeatureStore.from_config(path / "palette.yaml")
-    source = BatchSource(sql=sql.format(path=path), lookback=lookback)
-    store.apply(SHOP, group(source, **more))
+    return FeatureStore.from_config(path / "palette.yaml")
+
+
+def store_of(path, redis=None, lookback=None, catalog=None, sql=SQL, **more):
+    """Return a store in a directory, whose source is the files beside it."""
+    store = opened(path, redis, catalog)
+    store.apply(SHOP, group(BatchSource(sql=sql.format(path=path), lookback=lookback), **more))
+    return store
+
+
+def windowed_store_of(path, redis):
+    """Return the same with windowed aggregates of what the files hold; they are called as the features are."""
+    store = opened(path, redis)
+    windows = [Aggregate("x", "max", ["2d"], name="x"), Aggregate("x", "count", ["1d"], name="x")]
+    source = BatchSource(sql=SQL.format(path=path), time="ts", every="6h", aggregates=windows)
+    store.apply(SHOP, FeatureGroup("hourly", "shop", source.features(), timestamp="ts", source=source))
     return store
 
 

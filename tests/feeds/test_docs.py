@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from palette.definitions import load_definitions
 from palette.definitions.config import read_config
 
@@ -31,14 +33,18 @@ def test_configuration(tmp_path):
     assert read_config(tmp_path / "palette.yaml").modules == ("my_features",)
 
 
-def test_batch_source_in_python(tmp_path, monkeypatch):
-    """What it declares is applied; the run itself wants Spark and the files."""
-    from palette import FeatureStore
-
+@pytest.mark.spark
+def test_batch_source_in_python(spark, tmp_path, monkeypatch):
     (tmp_path / "palette.yaml").write_text("path: store\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(FeatureStore, "materialize", lambda self, name: self.group(name).source.lookback)
+    log = spark.sql(
+        "SELECT 'r1' AS restaurant_uuid, TIMESTAMP '2026-06-01 12:00' AS ts, explode(array(10, 15)) minutes"
+    )
+    log.write.parquet(f"{tmp_path}/log")
     (text,) = [block for block in blocks("python") if "lookback" in block]
     names = {}
-    exec(text, names)
-    assert names["told"].days == 1
+    exec(text.replace("s3a://kitchens/log", f"{tmp_path}/log"), names)
+    told, store = names["told"], names["store"]
+    assert (told.rows_computed, told.rows_written, told.rows_dispersed) == (1, 1, 1)
+    (row,) = store.online.read({"restaurant:kitchen": ["r1"]})["restaurant:kitchen"]
+    assert row["prep_time"] == 12.5
