@@ -91,7 +91,7 @@ class Materialized:
             return f"{self.group}: would do {computed or 'no interval'}; {'online ' * self.online}({table})"
         computed += f", {self.rows_computed:,} rows computed, {self.rows_written:,} written; " if count else ""
         if self.rows_left_out:
-            computed += f"{self.rows_left_out:,} events without key or time left out; "
+            computed += f"{self.rows_left_out:,} event{_s(self.rows_left_out)} without key or time left out; "
         if not self.online:
             return f"{self.group}: {computed}nothing put online ({table})"
         return f"{self.group}: {computed}{self.rows_dispersed:,} online ({table})"
