@@ -87,6 +87,7 @@ palette plan                                        # what apply would change
 palette apply
 palette materialize restaurant:order_history        # computes what is missing; again, and there is nothing to do
 palette search "prep time"
+palette select data/orders.parquet --label minutes -t ordered_at --join restaurant=r_id --report report.html
 palette training-set data/orders.parquet training_set/ -t ordered_at \\
     -f prep_time=restaurant:order_history:prep_time:r_id
 python train.py                                     # trains, deploys version 1 of the model eta, scores an order

@@ -33,7 +33,9 @@ def training_set(
     basis: Annotated[
         str, typer.Argument(help="The rows that ask: a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")
     ],
-    target: Annotated[str, typer.Argument(help="Where the training set goes; another path is a Delta table.")],
+    target: Annotated[
+        str, typer.Argument(help="Where it goes: such a file, a path without ending (a Delta table), table:NAME.")
+    ],
     feature: Annotated[
         list[str], typer.Option("--feature", "-f", help="[COLUMN=]ENTITY:GROUP:FEATURE:KEY; again for the next.")
     ],

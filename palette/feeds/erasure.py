@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from palette.definitions import BatchSource, arrow_type, widens
+from palette.definitions import arrow_type, widens
 from palette.errors import CatalogError, DataError, SchemaError
 from palette.feeds.summary import Erased
-from palette.feeds.windowed import Windowed
+from palette.feeds.windowed import partials_beside
 from palette.offline.checks import converted
 from palette.offline.erasure import Erasure
 from palette.online import GroupTable, moment, now_micros
@@ -90,10 +90,8 @@ def _tables(stores: Stores, entity: Entity, group: FeatureGroup, keys: list[Any]
     found = {}
     if stores.tables.version(stores.spark, group) is not None:
         found[OWN] = Erasure(stores.tables.identifier(group), frame)
-    if isinstance(group.source, BatchSource) and group.source.aggregates:
-        windowed = Windowed.of(stores.spark, stores.tables, entity, group)
-        if windowed.stored() is not None:
-            found["partials"] = Erasure(windowed.identifier, frame)
+    if (partials := partials_beside(stores.spark, stores.tables, group)) is not None:
+        found["partials"] = Erasure(partials, frame)
     return found
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
     from palette.offline import DeltaTables
 
-__all__ = ["Windowed", "floor", "whole"]
+__all__ = ["Windowed", "floor", "partials_beside", "whole"]
 
 
 def floor(time: dt.datetime, source: BatchSource) -> dt.datetime:
@@ -54,6 +54,28 @@ def whole(span: dt.timedelta | None, source: BatchSource) -> dt.timedelta | None
     """Return a span of time as a whole number of steps of the grid, at least as long."""
     every = Grid.of(source).every * MICROSECOND
     return None if span is None else -(-span // every) * every
+
+
+def partials_beside(spark: SparkSession, tables: DeltaTables, group: FeatureGroup) -> str | None:
+    """Return the name by which SQL knows the partials beside a group's table, of whatever source; None without any."""
+    if tables.root.startswith(METASTORE) or _stored(spark, path := _path(tables, group)) is None:
+        return None
+    return f"delta.{sql_name(path)}"
+
+
+def _path(tables: DeltaTables, group: FeatureGroup) -> str:
+    return f"{tables.path(group)}.partials"
+
+
+def _stored(spark: SparkSession, path: str) -> DataFrame | None:
+    try:
+        found = spark.read.format("delta").load(path)
+        _ = found.schema  # Spark Connect looks for the table only when it is asked something
+    except AnalysisException as error:
+        if "DELTA_" in (error.getCondition() or "") or "PATH_NOT_FOUND" in (error.getCondition() or ""):
+            return None
+        raise
+    return found
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,7 @@ class Windowed:
     @property
     def path(self) -> str:
         """Where the partials are: a name that no group can have."""
-        return f"{self.tables.path(self.group)}.partials"
+        return _path(self.tables, self.group)
 
     @property
     def identifier(self) -> str:
@@ -104,14 +126,7 @@ class Windowed:
 
     def stored(self) -> DataFrame | None:
         """Return the partials that are there, of whatever aggregates; None if there are none yet."""
-        try:
-            found = self.spark.read.format("delta").load(self.path)
-            _ = found.schema  # Spark Connect looks for the table only when it is asked something
-        except AnalysisException as error:
-            if "DELTA_" in (error.getCondition() or "") or "PATH_NOT_FOUND" in (error.getCondition() or ""):
-                return None
-            raise
-        return found
+        return _stored(self.spark, self.path)
 
     def kept(self) -> DataFrame | None:
         """Return the partials that are kept; None if there are none yet, or only those of other aggregates."""

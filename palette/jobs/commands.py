@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = _job(jobs, "training-set", _training_set, "the values that were known at the time of each row of a basis")
     one.add_argument("basis", help="where the rows are: a path, FORMAT:PATH, or a table's name")
-    one.add_argument("target", help="where the training set goes: the same")
+    one.add_argument("target", help="where it goes: a file, FORMAT:PATH, the directory of a Delta table, or table:NAME")
     one.add_argument("--feature", action="append", required=True, metavar="[COLUMN=]ENTITY:GROUP:FEATURE:KEY")
     one.add_argument("--timestamp", help="column of the basis with each row's time; without it latest values are taken")
     one.add_argument("--point-in-time", choices=("event", "created"), default="event")
@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     one = _job(jobs, "score", _score, "the rows of a table, scored by a saved model")
     one.add_argument("model", help="the directory of a saved MLPipelineModel")
     one.add_argument("basis", help="where the rows are")
-    one.add_argument("target", help="where the scores go")
+    one.add_argument("target", help="where the scores go: the same")
     one.add_argument("--keep", action="append", metavar="COLUMN", help="write only these columns")
     one.add_argument("--config", help="the store, if not the one of the training")
     _add_ends(one)
