@@ -33,7 +33,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Importances:
-    """The importances of what a model reads; together they are 1, less the share of what is computed from constants alone.
+    """The importances of what a model reads; their sum is 1 less the share of what comes from constants alone.
 
     Parameters
     ----------
