@@ -84,7 +84,7 @@ def _wanted(entity: Entity, given: list[str], file: str | None) -> Callable[[], 
     return lambda: read_frame(active_session(), file, types=entity.keys)
 
 
-def _key(entity: Entity, text: str) -> tuple[Any, ...]:
+def _key(entity: Entity, text: str) -> Any:
     # Quotes protect a comma, as in a file of comma separated values.
     try:
         parts = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
@@ -92,7 +92,8 @@ def _key(entity: Entity, text: str) -> tuple[Any, ...]:
         raise DataError(f"{entity.name}: {text!r:.80} is no key: {error}") from error
     if len(parts) != len(entity.keys):
         raise DataError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
-    return tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
+    found = tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
+    return found if len(found) > 1 else found[0]
 
 
 def _part(entity: Entity, name: str, text: str) -> Any:
