@@ -88,9 +88,13 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         """
         return dict(self.getOrDefault(self.pins))
 
+    def getPinnedTables(self) -> str:
+        """Return where the tables are whose versions the pins name; empty if fit read none."""
+        return self.getOrDefault(self.pinnedTables)
+
     def pinsOf(self, store: FeatureStore) -> dict[str, int]:
         """Return those of the pins that are versions of a store's tables: all, or none if fit read another's."""
-        tables = self.getOrDefault(self.pinnedTables)
+        tables = self.getPinnedTables()
         # A model that an earlier release saved does not tell; it was fitted with its own store.
         own = tables == store.tables.root if tables else self.has_store and self.getStoreUri() == store.uri
         return self.getPins() if own else {}
