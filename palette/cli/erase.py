@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,6 +46,7 @@ def erase(
     paths = snapshot or []
     if as_json and not (yes or dry_run):
         raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
+    _start_spark()
     if not yes:
         found = [store.delete(group, wanted(), snapshots=paths, dry_run=True) for group in groups]
         _tell(found, as_json)
@@ -52,6 +54,19 @@ def erase(
             return
         typer.confirm("Erase them? This cannot be undone", abort=True)
     _tell([store.delete(group, wanted(), snapshots=paths, dry_run=dry_run) for group in groups], as_json)
+
+
+def _start_spark() -> None:
+    """Start Spark with its standard output on our standard error: VACUUM prints a line, and ours is for data."""
+    from palette.session import active_session
+
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        active_session()
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
 
 
 def _tell(found: list[Erased], as_json: bool) -> None:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from palette.cli.failures import EXIT_CODE, expected, message
-from palette.cli.output import Json, print_json, print_text
+from palette.cli.output import Json, print_json, print_text, progress_bar
 from palette.cli.project import FILE, Config, open_store
 
 if TYPE_CHECKING:
@@ -80,16 +78,7 @@ def materialize(
 
 def _one(store: FeatureStore, group: str, to: dt.datetime | None, **how: Any) -> Materialized:
     """Bring one group up to date; the bar is gone before anything else is printed."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(group, total=None)
 
         def show(step: Step) -> None:

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from palette.terminal import printable
 
-__all__ = ["Json", "print_json", "print_json_text", "print_table", "print_text"]
+__all__ = ["Json", "print_json", "print_json_text", "print_table", "print_text", "progress_bar"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 # What is piped has no width of its own.
@@ -57,3 +58,10 @@ def _cell(value: object) -> str:
         return f"{value:g}"
     text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     return printable(" ".join(text.split()))
+
+
+def progress_bar() -> Progress:
+    """Return a bar on the standard error, which is gone when its block ends, and is not there without a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from palette.cli.output import Json, print_json, print_table, print_text
+from palette.cli.output import Json, print_json, print_table, print_text, progress_bar
 from palette.cli.project import FILE, Config, open_store
 from palette.cli.training import PointInTime
 from palette.errors import DefinitionError
@@ -87,16 +85,7 @@ def select(
     if report is not None:
         check_report(report)
     rows = read_frame(active_session(), basis)
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
+    with progress_bar() as bar:
         doing = bar.add_task("selection", total=None)
 
         def show(step: Step) -> None:
