@@ -108,6 +108,7 @@ def models(
     print_table(
         ("version", "stage", "by", "at", "bundle"),
         ((one.version, one.stage, one.who, _minute(one.at), one.uri) for one in found),
+        whole=("bundle",),
     )
     shown = next((one for one in found if one.stage == Stage.PRODUCTION), found[-1])
     typer.echo(f"\nversion {shown.version} uses")
