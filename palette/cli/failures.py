@@ -14,18 +14,39 @@ from dsl.errors import DslError
 from palette.cli.output import print_text
 from palette.errors import PaletteError
 
-__all__ = ["EXIT_CODE", "expected", "message", "told"]
+__all__ = ["EXIT_CODE", "expected", "message", "remedy", "told"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODE = 2
 # Where PySpark writes an error as JSON, with a traceback, before it raises it.
 SPARKS_OWN = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 OURS = (PaletteError, DslError, OSError)
+# The extras that have what a command may lack.
+EXTRAS = {
+    "alembic": "catalog",
+    "delta": "spark",
+    "deltalake": "delta-log",
+    "fastapi": "server",
+    "lmdb": "lmdb",
+    "orjson": "catalog",
+    "pandas": "spark",
+    "prometheus_client": "server",
+    "psycopg": "postgres",
+    "pyspark": "spark",
+    "redis": "redis",
+    "sqlalchemy": "catalog",
+    "sqlglot": "catalog",
+    "uvicorn": "server",
+    "xgboost": "xgboost",
+}
 
 
-def told(command: Command) -> Command:
-    """Return a command that prints an expected error in a line, and ends with 2."""
-    name = f"palette {command.__name__.replace('_', '-')}"
+def told(command: Command, name: str | None = None) -> Command:
+    """Return a command that prints an expected error in a line, and ends with 2.
+
+    Output that nobody reads any more, of ``palette show ... | head``, is no error: Typer ends quietly, with 1.
+    """
+    name = name or f"palette {command.__name__.replace('_', '-')}"
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -33,14 +54,32 @@ def told(command: Command) -> Command:
             logging.getLogger(logger).disabled = True
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:
+            raise
         except ImportError as error:
-            print_text(f"{name}: {error}; the README says which extra has it", lines=True, err=True)
+            print_text(f"{name}: {error}; {remedy(error)}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
         except expected() as error:
             print_text(f"{name}: {message(error)}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
 
     return run  # type: ignore[return-value]
+
+
+def remedy(error: ImportError) -> str:
+    """Return how a library is installed that is not there.
+
+    Examples
+    --------
+    >>> remedy(ModuleNotFoundError("No module named 'orjson'", name="orjson"))
+    "install it: pip install 'palette-features[catalog]'"
+    """
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    return (
+        "the README says which extra has it"
+        if extra is None
+        else f"install it: pip install 'palette-features[{extra}]'"
+    )
 
 
 def expected() -> tuple[type[BaseException], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def _jobs() -> None:
 
 
 @jobs.command()
-@told
+@functools.partial(told, name="palette jobs package")
 def package(
     directory: Annotated[Path, typer.Argument(help="Where they go; made if absent.")] = Path("jobs"),
     environment: Annotated[

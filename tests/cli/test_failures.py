@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import AnalysisException, ArithmeticException, PySparkException
 
-from palette.cli.failures import told
+from palette.cli.failures import EXTRAS, told
 from palette.errors import DataError
 
 JAVA = """An error occurred while calling o45.save.
@@ -65,3 +68,32 @@ def test_spark_need_not_be_there():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "as it was\n"
+
+
+def test_what_is_not_installed_is_told_with_its_extra(capsys):
+    def score():
+        raise ModuleNotFoundError("No module named 'orjson'", name="orjson")
+
+    with pytest.raises(typer.Exit):
+        told(score)()
+    line = "palette score: No module named 'orjson'; install it: pip install 'palette-features[catalog]'\n"
+    assert capsys.readouterr().err == line
+
+
+def test_the_extras_have_what_they_are_named_for():
+    settings = configparser.ConfigParser()
+    settings.read(Path(__file__).parents[2] / "setup.cfg")
+    extras = settings["options.extras_require"]
+    packages = {"delta": "delta-spark", "xgboost": "xgboost-cpu"}
+    assert [name for name, extra in EXTRAS.items() if packages.get(name, name) not in extras[extra]] == []
+    for extra in ("catalog", "spark", "server"):
+        assert "orjson" in extras[extra], "palette score works with each extra that has the command"
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "palette", "search", "--config", str(tmp_path), "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

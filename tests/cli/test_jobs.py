@@ -46,3 +46,9 @@ print(sorted(palette.FeatureStore("store").catalog.entities()))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "['restaurant']\n"), done.stderr
+
+
+def test_faults_name_the_whole_command(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(app, ["jobs", "package", str(tmp_path / "file")])
+    assert (done.exit_code, done.output.partition(": ")[0]) == (2, "palette jobs package")
