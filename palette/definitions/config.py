@@ -30,7 +30,8 @@ class StoreConfig:
     models : str, optional
         The directory of the bundles of deployed models, instead of ``models`` in the directory.
     online : str, optional
-        The online store by its URI, instead of this process's memory.
+        The online store by its URI, instead of this process's memory; of ``lmdb:DIRECTORY`` a relative one counts
+        from the file.
     cache : dict, optional
         Arguments of a :class:`palette.online.NearCache` before it.
     modules : tuple of str
@@ -49,6 +50,7 @@ class StoreConfig:
 
 WORDS = (*(one.name for one in fields(StoreConfig) if one.name != "modules"), "feeds")
 METASTORE = "metastore:"
+LMDB = "lmdb:"
 # It stands in SQL.
 SCHEMA = re.compile(r"([A-Za-z_]\w*|`[^`\n]+`)(\.([A-Za-z_]\w*|`[^`\n]+`)){0,2}")
 SECRET = re.compile(r"[^:/?#]+://[^/?#@]*:[^/?#]*@")
@@ -84,6 +86,8 @@ def read_config(file: str | Path) -> StoreConfig:
     if "path" not in found:
         raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")
     found["path"] = _from(file, found["path"])
+    if found.get("online", "").startswith(LMDB):
+        found["online"] = LMDB + _from(file, found["online"].removeprefix(LMDB))
     if "tables" in found:
         found["tables"] = _tables(file, found["tables"], where)
     if "models" in found:
