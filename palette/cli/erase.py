@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palette.cli.failures import EXIT_CODE, expected, message
 from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store
 from palette.errors import DataError, DefinitionError
@@ -39,21 +40,51 @@ def erase(
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Erase keys for good: from tables with all their versions, the online store, and snapshots."""
+    """Erase keys for good: from tables with all their versions, the online store, and snapshots.
+
+    A group that fails does not keep the next ones from being done; then it ends with 2. Doing it again is safe.
+    """
     store = open_store(config)
     groups = _groups(store, name)
     wanted = _wanted(store.entity(name.partition(":")[0]), key or [], keys)
-    paths = snapshot or []
     if as_json and not (yes or dry_run):
         raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
     _start_spark()
-    if not yes:
-        found = [store.delete(group, wanted(), snapshots=paths, dry_run=True) for group in groups]
-        _tell(found, as_json)
-        if dry_run:
-            return
+
+    def one(group: str, dry_run: bool) -> Erased:
+        return store.delete(group, wanted(), snapshots=snapshot or [], dry_run=dry_run)
+
+    if not (yes or dry_run):
+        for group in groups:
+            print_text(str(one(group, dry_run=True)), lines=True)
         typer.confirm("Erase them? This cannot be undone", abort=True)
-    _tell([store.delete(group, wanted(), snapshots=paths, dry_run=dry_run) for group in groups], as_json)
+    if not _each(groups, lambda group: one(group, dry_run), as_json):
+        raise typer.Exit(EXIT_CODE)
+
+
+def _each(groups: list[str], erase_one: Callable[[str], Erased], as_json: bool) -> bool:
+    """Erase from one group after the other, and tell of each when it is done; return whether all are."""
+    told: list[dict[str, Any]] = []
+    failed = False
+    try:
+        for group in groups:
+            try:
+                done = erase_one(group)
+            except expected() as error:
+                failed = True
+                fault = message(error)
+                told.append({"group": group, "error": fault})
+                where = "" if group in fault else f"{group}: "
+                print_text(f"palette erase: {where}{fault}", lines=True, err=True)
+                continue
+            told.append(done.to_json())
+            if not as_json:
+                print_text(str(done), lines=True)
+    finally:
+        # Whatever becomes of the next one: what is gone is told.
+        if as_json:
+            print_json(told)
+    return not failed
 
 
 def _start_spark() -> None:
@@ -67,14 +98,6 @@ def _start_spark() -> None:
     finally:
         os.dup2(ours, 1)
         os.close(ours)
-
-
-def _tell(found: list[Erased], as_json: bool) -> None:
-    if as_json:
-        print_json([one.to_json() for one in found])
-    else:
-        for one in found:
-            print_text(str(one), lines=True)
 
 
 def _groups(store: FeatureStore, name: str) -> list[str]:
