@@ -99,6 +99,18 @@ class Marks(Database):
             _checked_text(reason)
         self._mark(subject, "deprecated", reason, who)
 
+    def marks(self, subject: str) -> dict[str, str]:
+        """Return the marks on a subject and on what it is under: ``curated``, ``deprecated`` with the reason."""
+        parts = subject.split(":")
+        mark = tables.marks.c
+        asked = sa.select(mark.kind, mark.text).where(
+            mark.subject.in_([":".join(parts[: count + 1]) for count in range(len(parts))])
+        )
+        with self.reading() as connection:
+            # The longest last: it says more than what it is under.
+            rows = [] if connection is None else connection.execute(asked.order_by(sa.func.length(mark.subject))).all()
+        return dict(map(tuple, rows))
+
     def _mark(self, subject: str, kind: str, text: str | None, who: str | None) -> None:
         def put(connection: sa.Connection) -> None:
             _known(connection, subject)

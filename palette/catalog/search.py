@@ -17,7 +17,7 @@ from palette.definitions import duration
 from palette.definitions.types import canonical_type, utc
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["Filters", "Found", "search"]
+__all__ = ["Filters", "Found", "described", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
 MAX_WORDS = 20
@@ -58,6 +58,9 @@ class Found:
     uses: int
 
 
+FOUND = tuple(FEATURE[field.name] for field in fields(Found))
+
+
 class Filters(TypedDict, total=False):
     """What :meth:`palette.FeatureStore.search` takes besides words; None is as good as nothing."""
 
@@ -84,6 +87,12 @@ def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **fi
         if found := _best(connection, hit.source, [hit.condition, *conditions], hit.rank * FEATURE.worth, limit):
             return found
     return []
+
+
+def described(connection: sa.Connection, name: str) -> Found | None:
+    """Return what a search would tell of the feature ``entity:group:feature``, or None."""
+    row = connection.execute(sa.select(*FOUND).where(FEATURE.name == name)).mappings().one_or_none()
+    return None if row is None else _found(row)
 
 
 def _readings(connection: sa.Connection, text: str) -> Iterator[tuple[list[str], bool]]:
@@ -119,10 +128,13 @@ def _best(
         .limit(limit)
         .subquery()
     )
-    rows = sa.select(*(FEATURE[field.name] for field in fields(Found)))
+    rows = sa.select(*FOUND)
     rows = rows.join_from(best, tables.features, FEATURE.id == best.c.id).order_by(best.c.score.desc(), FEATURE.name)
-    found = connection.execute(rows).mappings()
-    return [Found(**{**row, "tags": tuple(plain_of(row["tags"], list))}) for row in found]
+    return [_found(row) for row in connection.execute(rows).mappings()]
+
+
+def _found(row: sa.RowMapping) -> Found:
+    return Found(**{**row, "tags": tuple(plain_of(row["tags"], list))})
 
 
 def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:

@@ -17,7 +17,7 @@ from palette.catalog.marks import Marks
 from palette.catalog.plan import Changes, compute
 from palette.catalog.reading import entity_of, group_of
 from palette.catalog.records import Records
-from palette.catalog.search import Filters, Found, search
+from palette.catalog.search import Filters, Found, described, search
 from palette.catalog.writing import current_user, remove, stir, write_all
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
@@ -218,6 +218,11 @@ class SqlCatalog(Marks, Records, FeedRecords):
         """Find features; see :meth:`palette.FeatureStore.search`."""
         with self.reading() as connection:
             return [] if connection is None else search(connection, text, limit=limit, **filters)
+
+    def described(self, feature: str) -> Found | None:
+        """Return what a search tells of ``entity:group:feature``, its group's and entity's words included, or None."""
+        with self.reading() as connection:
+            return None if connection is None else described(connection, feature)
 
     def pins(self) -> dict[str, dict[str, int]]:
         """Name of who keeps them to the table versions kept."""

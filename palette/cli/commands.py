@@ -16,6 +16,7 @@ from palette.cli.failures import told
 from palette.cli.finding import search, show
 from palette.cli.init import init
 from palette.cli.jobs import jobs
+from palette.cli.marks import curate, deprecate, note, rate
 from palette.cli.materialize import materialize
 from palette.cli.models import deploy, lineage, models, promote, rollback
 from palette.cli.score import score
@@ -50,7 +51,7 @@ def palette(
 
 PANELS = {
     "Definitions": (init, validate, plan, apply),
-    "Catalog": (search, show),
+    "Catalog": (search, show, note, rate, curate, deprecate),
     "Models": (deploy, models, promote, rollback, lineage),
     "Feeds": (materialize, erase),
     "Training": (select, training_set),

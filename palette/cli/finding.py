@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palette.cli.output import Json, print_json, print_table, print_text
-from palette.cli.project import FILE, Config, open_store
-from palette.errors import DefinitionError
+from palette.cli.project import FILE, Config, open_store, subject_of
 
 if TYPE_CHECKING:
+    from palette.catalog.sql import Version
     from palette.store import FeatureStore
 
 __all__ = ["search", "show"]
@@ -82,11 +83,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show an entity, a feature group or a feature: its definition, and what people and pipelines say about it."""
-    told = _told(open_store(config), name)
+    told = _told(open_store(config), subject_of(name))
     if as_json:
         print_json(told)
         return
-    for word, value in told.items():
+    for word, value in (told | {"curated": "yes" if told["curated"] else None}).items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             print_text(f"\n{word}", lines=True)
             columns = list(dict.fromkeys(key for row in value for key in row))
@@ -99,33 +100,57 @@ def show(
 
 
 def _told(store: FeatureStore, name: str) -> dict[str, Any]:
+    forms = (_of_entity, _of_group, _of_feature)
+    told = forms[name.count(":")](store, name)
+    marks = store.catalog.marks(name)
+    told |= {"curated": "curated" in marks, "deprecated": marks.get("deprecated")}
+    told["notes"] = [{"at": note.at, "who": note.who, "text": note.text} for note in store.catalog.notes(name)]
+    versions = _feature_versions(store, name) if name.count(":") == 2 else store.catalog.history(name)
+    told["versions"] = [
+        {"version": one.version, "action": one.action, "who": one.who, "at": one.at} for one in versions
+    ]
+    return told
+
+
+def _of_entity(store: FeatureStore, name: str) -> dict[str, Any]:
+    from palette.definitions.documents import to_plain
+
+    told = to_plain(store.entity(name))
+    return told | {"groups": [group for group, found in store.catalog.groups().items() if found.entity == name]}
+
+
+def _of_group(store: FeatureStore, name: str) -> dict[str, Any]:
     from palette.catalog.tables import BACKFILL
     from palette.definitions.documents import to_plain
 
-    parts = name.split(":")
-    if len(parts) == 1:
-        told = to_plain(store.entity(name))
-        told["groups"] = [group for group, found in store.catalog.groups().items() if found.entity == name]
-    elif len(parts) == 2:
-        told = to_plain(store.group(name))
-        marks = store.catalog.watermarks(name)
-        told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith(BACKFILL)}
-        told["runs"] = store.catalog.runs(name, limit=5)
-    elif len(parts) == 3:
-        group = store.group(":".join(parts[:2]))
-        feature = group.feature(parts[2])
-        told = {"name": name, **feature.model_dump(exclude_defaults=True, exclude={"name"})}
-        told["keys"] = store.entity(group.entity).keys
-        told["models"] = [
-            {"model": one.name, "version": one.version, "stage": one.stage, "importance": one.features.get(name)}
-            for one in store.catalog.models(feature=name)
-        ]
-    else:
-        raise DefinitionError(f"{name!r}: expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE")
-    told["notes"] = [{"at": note.at, "who": note.who, "text": note.text} for note in store.catalog.notes(name)]
-    if len(parts) < 3:
-        told["versions"] = [
-            {"version": one.version, "action": one.action, "who": one.who, "at": one.at}
-            for one in store.catalog.history(name)
-        ]
+    marks = store.catalog.watermarks(name)
+    told = to_plain(store.group(name))
+    told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith(BACKFILL)}
+    return told | {"runs": store.catalog.runs(name, limit=5)}
+
+
+def _of_feature(store: FeatureStore, name: str) -> dict[str, Any]:
+    """Tell of a feature, with the owner, tags and kind that it has from its group and entity."""
+    full_name, _, word = name.rpartition(":")
+    group = store.group(full_name)
+    told = {"name": name, **group.feature(word).model_dump(exclude_defaults=True, exclude={"name"})}
+    if (found := store.catalog.described(name)) is not None:
+        told |= {"owner": found.owner, "tags": list(found.tags), "kind": found.kind, "stars": found.stars}
+    told["keys"] = store.entity(group.entity).keys
+    told["models"] = [
+        {"model": one.name, "version": one.version, "stage": one.stage, "importance": one.features.get(name)}
+        for one in store.catalog.models(feature=name)
+    ]
     return told
+
+
+def _feature_versions(store: FeatureStore, name: str) -> Iterator[Version]:
+    """Yield those versions of a feature's group in which it was added, changed or removed."""
+    group, _, word = name.rpartition(":")
+    before = None
+    for one in store.catalog.history(group):
+        features = getattr(one.definition, "features", ())
+        now = next((feature for feature in features if feature.name == word), None)
+        if now != before:
+            yield one._replace(action="added" if before is None else "removed" if now is None else "changed")
+        before = now

@@ -126,16 +126,24 @@ def promote(
     version: Annotated[int, typer.Argument(help="Its version.", min=1)],
     stage: Annotated[Stage, typer.Option(help="Where to.")] = Stage.PRODUCTION,
     config: Config = Path(FILE),
+    as_json: Json = False,
 ) -> None:
     """Bring a version of a model into production, or another stage; the version there is retired."""
     open_store(config).promote(name, version, stage.value)
-    print_text(f"{name} version {version} is in {stage.value}")
+    _moved(name, version, stage, as_json)
 
 
-def rollback(name: Name, config: Config = Path(FILE)) -> None:
+def rollback(name: Name, config: Config = Path(FILE), as_json: Json = False) -> None:
     """Bring that version into production again that was there before the present one."""
     version = open_store(config).rollback(name)
-    print_text(f"{name} version {version} is in production")
+    _moved(name, version, Stage.PRODUCTION, as_json)
+
+
+def _moved(name: str, version: int, stage: Stage, as_json: bool) -> None:
+    if as_json:
+        print_json({"name": name, "version": version, "stage": stage.value})
+    else:
+        print_text(f"{name} version {version} is in {stage.value}")
 
 
 def lineage(

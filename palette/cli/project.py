@@ -12,7 +12,7 @@ from palette.errors import DefinitionError
 if TYPE_CHECKING:
     from palette.store import FeatureStore
 
-__all__ = ["Config", "definitions_beside", "open_store"]
+__all__ = ["Config", "definitions_beside", "open_store", "subject_of"]
 
 FILE = "palette.yaml"
 Config = Annotated[
@@ -33,9 +33,28 @@ def open_store(config: Path) -> FeatureStore:
 
     if not config.exists():
         raise DefinitionError(
-            f"no store at {str(config)!r}; name its YAML file or directory with --config, or make one"
+            f"no store at {str(config)!r}; name its YAML file or directory with --config, or make one: palette init"
         )
     return FeatureStore.open(config)
+
+
+def subject_of(name: str) -> str:
+    """Return ``ENTITY``, ``ENTITY:GROUP`` or ``ENTITY:GROUP:FEATURE``; the join key of a whole expression is dropped.
+
+    Raises
+    ------
+    DefinitionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> subject_of("restaurant:order_history:prep_time:r_id")
+    'restaurant:order_history:prep_time'
+    """
+    parts = name.removeprefix("@palette:").split(":")
+    if len(parts) > 4 or not all(parts):
+        raise DefinitionError(f"{name!r}: expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE")
+    return ":".join(parts[:3])
 
 
 def definitions_beside(config: Path, named: list[Path] | None) -> list[Path]:

@@ -122,6 +122,15 @@ def test_marks_are_found_and_outlive_a_change(empty):
     known.apply([wider])
     (lat,) = known.search(curated=True)
     assert (lat.stars, lat.curated, lat.deprecated) == (4.5, True, None)
+    assert known.described("courier:position:lat") == lat
+    assert known.described("courier:position:lon") is None
+    assert known.marks("courier:position:lat") == {"curated": ""}
+    known.deprecate("courier", "gone")
+    known.deprecate("courier:position", "stale")
+    assert known.marks("courier:position:lat") == {"curated": "", "deprecated": "stale"}
+    assert known.marks("courier") == {"deprecated": "gone"}
+    known.deprecate("courier", None)
+    known.deprecate("courier:position", None)
     with pytest.warns(DeprecatedFeatureWarning, match="take the median"):
         resolve(known, "restaurant:order_history:avgPrepTime_7d:k")
     known.deprecate("restaurant:order_history:avgPrepTime_7d", None)

@@ -115,11 +115,56 @@ def test_show_tells_all_of_a_thing(project, run):
     assert "late on Mondays" in run("show", "restaurant:order_history").output
 
 
+def test_show_tells_what_a_feature_has_from_above_and_what_became_of_it(project, run):
+    run("apply")
+    put(project, "dtype: bigint", "dtype: bigint, owner: ada, tags: [meals]")
+    run("apply")
+    told = json.loads(run("show", "restaurant:order_history:n_meal", "--json").output)
+    assert (told["owner"], told["tags"], told["kind"], told["stars"]) == ("ada", ["meals", "orders"], "", None)
+    assert [(one["version"], one["action"]) for one in told["versions"]] == [(1, "added"), (2, "changed")]
+    told = json.loads(run("show", "restaurant:order_history:prep_time", "--json").output)
+    assert (told["owner"], told["tags"], told["curated"], told["deprecated"]) == ("eats", ["orders"], False, None)
+    assert [one["version"] for one in told["versions"]] == [1]
+    (found,) = json.loads(run("search", "prep", "--json").output)
+    for whole in (found["expression"], f"@palette:{found['expression']}"):
+        assert json.loads(run("show", whole, "--json").output) == told
+
+
+def test_what_people_say_is_said_and_shown(run, monkeypatch):
+    run("apply")
+    monkeypatch.setenv("PALETTE_USER", "ada")
+    subject = "restaurant:order_history:prep_time"
+    assert run("note", subject, "late on Mondays").output == f"noted on {subject}\n"
+    assert run("rate", f"{subject}:r_id", "4").output == f"{subject} has 4 of 5 stars from you\n"
+    assert run("curate", "restaurant").output == "restaurant is curated\n"
+    assert run("deprecate", subject, "take the median").output == f"{subject} is deprecated\n"
+    shown = run("show", subject).output
+    assert [
+        line for line in ("curated: yes", "deprecated: take the median", "stars: 4.0") if f"{line}\n" not in shown
+    ] == []
+    assert "ada  late on Mondays" in shown
+    assert run("show", "restaurant:order_history").output.count("curated: yes\n") == 1
+    told = [
+        json.loads(run(*words, "--undo", "--json").output)
+        for words in (("curate", "restaurant"), ("deprecate", subject))
+    ]
+    assert told == [{"subject": "restaurant", "curated": False}, {"subject": subject, "deprecated": None}]
+    assert not {"curated", "deprecated"} & {line.partition(":")[0] for line in run("show", subject).output.splitlines()}
+    assert json.loads(run("deprecate", "restaurant", "--json").output)["deprecated"] == "deprecated"
+    assert json.loads(run("show", subject, "--json").output)["deprecated"] == "deprecated", "as its entity is"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["note", "restaurnt", "x"], "nothing called 'restaurnt'; did you mean 'restaurant'?"),
+        (["note", "restaurant", " "], "expected a text of 1 to 10,000 characters"),
+        (["rate", "restaurant", "3"], "stars are for features"),
+        (["rate", "restaurant:order_history:n_meal", "6"], "stars: expected an integer from 1 to 5"),
+        (["curate", "restaurant:order_histry"], "did you mean 'restaurant:order_history'?"),
+        (["deprecate", "restaurant", "why", "--undo"], "needs no reason"),
         (["show", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),
-        (["show", "a:b:c:d"], "expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE"),
+        (["show", "a:b:c:d:e"], "expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE"),
         (["search", "--fresher-than", "soon"], "'soon' is no duration"),
         (["search", "--type", "dubble"], "unknown type 'dubble'; did you mean 'double'?"),
         (["validate", "nowhere.yaml"], "no YAML file at 'nowhere.yaml'"),

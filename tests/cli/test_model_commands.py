@@ -87,6 +87,11 @@ def test_promote_and_roll_back(run, store):
     assert {one.version: one.stage for one in store.models("eta")} == {1: "production", 2: "shadow"}
 
 
+def test_moves_are_told_to_machines(run):
+    told = [json.loads(run(*words, "--json").output) for words in (("promote", "eta", 2), ("rollback", "eta"))]
+    assert told == [{"name": "eta", "version": number, "stage": "production"} for number in (2, 1)]
+
+
 def test_lineage_for_people_machines_and_graphviz(run):
     assert run("lineage", PREP).output.splitlines() == [
         f"feature {PREP}",
