@@ -28,13 +28,17 @@ with DAG(
 ):
     score = SparkSubmitOperator(
         task_id="score",
-        application_args=["score", f"{HOME}/models/eta", f"{HOME}/orders.parquet", f"{HOME}/scores/{{{{ ds }}}}"],
+        # Written anew, as one commit: a run that is tried again finds what the first try left.
+        application_args=[
+            "score", f"{HOME}/models/eta", f"{HOME}/orders.parquet", f"{HOME}/scores/{{{{ ds }}}}",
+            "--mode", "overwrite",
+        ],
         **SUBMIT,
-    )
+    )  # fmt: skip
     for group in GROUPS:
         materialize = SparkSubmitOperator(
             task_id=f"materialize_{group.replace(':', '_')}",
-            # Up to the end of the day that is over: the same however late the task runs.
+            # Up to the moment the run was due, here 03:15 UTC: the same however late the task runs.
             application_args=[
                 "materialize", group, "--to", "{{ data_interval_end }}", "--config", f"{HOME}/palette.yaml",
             ],

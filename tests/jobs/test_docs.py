@@ -36,7 +36,16 @@ def test_the_dag_is_python_that_submits_jobs():
         for keyword in node.keywords
         if keyword.arg == "application_args"
     ]
-    assert {commands._parser().parse_args(words).job for words in asked} == {"materialize", "score"}
+    found = {one.job: one for one in map(commands._parser().parse_args, asked)}
+    assert set(found) == {"materialize", "score"}
+    assert found["score"].mode == "overwrite", "a run that is tried again finds the rows of the first try"
+
+
+def test_what_the_dag_says_of_time_is_so():
+    """With a schedule that is no midnight, an interval ends when the run is due, not with a day."""
+    minute, hour, *_ = re.search(r'schedule="([^"]*)"', DAG)[1].split()
+    assert f"due, here {int(hour):02d}:{int(minute):02d} UTC" in DAG
+    assert "{{ data_interval_end }}" in DAG
 
 
 def test_delta_is_the_one_that_is_tested():
