@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from palette.errors import DataError, FeatureNotFoundError
+from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from palette.catalog.lineage import Lineage
     from palette.catalog.models import ModelRecord
     from palette.catalog.sql import SqlCatalog
+    from palette.pipeline.deployment import Deployment
+    from palette.pipeline.model import MLPipelineModel
 
 __all__ = ["ModelDoors"]
 
@@ -28,6 +33,32 @@ class ModelDoors:
 
     catalog: SqlCatalog
     models_directory: str
+    _tables_root: str
+
+    def deploy(
+        self,
+        model: MLPipelineModel,
+        name: str,
+        *,
+        stage: str = "shadow",
+        training: DataFrame | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Deployment:
+        """Deploy a fitted pipeline to this store; see :meth:`palette.MLPipelineModel.deploy`.
+
+        Raises
+        ------
+        DefinitionError
+            If it is no fitted :class:`palette.MLPipeline`, or the name, stage or details cannot be taken.
+        SchemaError
+            If a stage has no local form; nothing is written.
+        """
+        if not hasattr(model, "deploy"):
+            raise DefinitionError(
+                f"a {type(model).__name__} cannot be deployed: fit its stages as an MLPipeline(*stages, store=...)"
+            )
+        found: Any = self
+        return model.deploy(name, store=found, stage=stage, training=training, details=details)
 
     def models(self, name: str | None = None, *, feature: str | None = None) -> list[ModelRecord]:
         """Return the versions of models, oldest first; of one name, or those that use ``entity:group:feature``."""
@@ -55,17 +86,32 @@ class ModelDoors:
         """
         return self.catalog.rollback(name)
 
-    def bundle(self, name: str, stage: str = "production") -> Path:
+    def bundle(self, name: str, stage: str = "production", *, version: int | None = None) -> Path:
         """Return the directory of a model's newest bundle in a stage, for ``LocalPipeline.load`` or ``palette serve``.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        stage : {"production", "shadow", "retired"}
+            Counts without ``version``.
+        version : int, optional
+            That version, in whatever stage it is.
 
         Raises
         ------
         FeatureNotFoundError
-            If no version is in this stage.
+            If there is no such version, or none in this stage.
         DataError
             If the version was recorded without a bundle.
         """
-        found = [one for one in self.models(name) if one.stage == stage]
+        versions = self.models(name)
+        if not versions:
+            raise FeatureNotFoundError(f"no model {name!r}{nearest(name, {one.name for one in self.models()})}")
+        found = [one for one in versions if (one.stage == stage if version is None else one.version == version)]
+        if not found and version is not None:
+            known = ", ".join(str(one.version) for one in versions)
+            raise FeatureNotFoundError(f"no version {version} of model {name!r}, there are: {known:.200}")
         if not found:
             raise FeatureNotFoundError(f"no version of a model {name!r} is in stage {stage!r}; deploy or promote one")
         if not found[-1].uri:
@@ -88,4 +134,4 @@ class ModelDoors:
         """
         from palette.catalog.lineage import lineage
 
-        return lineage(self.catalog, name)
+        return lineage(self.catalog, name, self._tables_root)

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from palette.cli.bundles import HELP, STORE, find_bundle
 from palette.cli.output import print_json_text
+from palette.cli.project import FILE, Config
 from palette.errors import DataError
 
 __all__ = ["score"]
@@ -19,17 +21,16 @@ MANY = 1000
 
 
 def score(
-    bundle: Annotated[Path, typer.Argument(help="The directory of a bundle, or of a saved PipelineModel.")],
+    bundle: Annotated[str, typer.Argument(help=f"{HELP} Or the directory of a saved PipelineModel.")],
     rows: Annotated[
         Path | None,
         typer.Argument(metavar="[ROWS]", help="A file with one JSON object a line; - is the standard input."),
     ] = None,
     row: Annotated[str | None, typer.Option(help="One row, as a JSON object.")] = None,
-    store: Annotated[
-        str | None, typer.Option(help="redis://HOST:PORT/DB (rediss, unix, redis+cluster), lmdb:DIR, or a snapshot")
-    ] = None,
+    store: Annotated[str | None, typer.Option(help=STORE)] = None,
     now: Annotated[dt.datetime | None, typer.Option(help="The moment at which ttl counts, UTC. Default: now.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Tell whether each looked-up value was there.")] = False,
+    config: Config = Path(FILE),
 ) -> None:
     """Score rows without Spark: JSON in, JSON out, a line each; a row that cannot be scored is an error in its place.
 
@@ -40,7 +41,8 @@ def score(
 
     if (rows is None) == (row is None):
         raise DataError("name a file of rows, or give one with --row")
-    pipeline = LocalPipeline.load(bundle, store, status=status)
+    found = find_bundle(bundle, config)
+    pipeline = LocalPipeline.load(found.path, store or found.online, status=status)
     decoders = decoders_of(pipeline.request_columns)
     lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _lines(rows)
     failed = False

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from palette.cli.bundles import HELP, STORE, find_bundle
+from palette.cli.project import FILE, Config
 
 __all__ = ["serve"]
 
@@ -25,14 +29,11 @@ class LogFormat(StrEnum):
 
 
 def serve(
-    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help="Directories of bundles.")],
-    store: Annotated[
-        str | None,
-        typer.Option(help="redis://HOST:PORT/DB (rediss, unix, redis+cluster), lmdb:DIR, or a snapshot"),
-    ] = None,
+    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help=HELP)],
+    store: Annotated[str | None, typer.Option(help=STORE)] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="What to call the model; again for the next bundle. Default: the directory's name."),
+        typer.Option(help="What to call it; again for the next bundle. Default: the model's or the directory's name."),
     ] = None,
     host: Annotated[str, typer.Option(help="Where to listen; other than loopback only with tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8080,
@@ -63,17 +64,21 @@ def serve(
         float, typer.Option(help="Seconds to go on after SIGTERM, not ready, so that nobody is sent here.", min=0)
     ] = 0.0,
     shutdown_seconds: Annotated[int, typer.Option(help="Seconds to answer what is under way.", min=1)] = 30,
+    config: Config = Path(FILE),
 ) -> None:
     """Answer requests to score rows, over HTTP.
 
-    SIGHUP reads bundles, snapshot and tokens again; SIGTERM ends it when what is under way is answered.
+    The catalog is asked once, when it starts: a model that is promoted later is served from the next start on. SIGHUP
+    reads bundles, snapshot and tokens again; SIGTERM ends it when what is under way is answered.
     """
     from palette.service.server import serve as run
     from palette.service.settings import Settings, bundles_of
 
+    found = [find_bundle(bundle, config) for bundle in bundles]
+    names = [*(name or ()), *(one.name for one in found[len(name or ()) :])]
     settings = Settings(
-        bundles=bundles_of(bundles, name or ()),
-        store=store,
+        bundles=bundles_of((one.path for one in found), names),
+        store=store or next((one.online for one in found if one.online is not None), None),
         host=host,
         port=port,
         workers=workers,

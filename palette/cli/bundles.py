@@ -1,0 +1,69 @@
+"""Bundles by their directories, or by the models of the catalog: ``model:NAME``, ``model:NAME@STAGE_OR_VERSION``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from palette.cli.project import open_store
+from palette.definitions.config import read_config
+from palette.errors import DefinitionError
+
+__all__ = ["HELP", "STORE", "Bundle", "find_bundle"]
+
+MODEL = "model:"
+STAGES = ("production", "shadow", "retired")
+HELP = "A bundle's directory; or model:NAME, the one in production, model:NAME@STAGE or model:NAME@VERSION."
+
+STORE = (
+    "redis://HOST:PORT/DB (rediss, unix, redis+cluster), lmdb:DIR, or a snapshot. Default: with model:NAME the online "
+    "store of the configuration."
+)
+
+
+class Bundle(NamedTuple):
+    """A bundle that a command was given.
+
+    Parameters
+    ----------
+    name : str
+        The model, or the name of the directory.
+    path : str
+        The directory.
+    online : str or None
+        The online store of the configuration that it was found by.
+    """
+
+    name: str
+    path: str
+    online: str | None = None
+
+
+def find_bundle(text: str, config: Path) -> Bundle:
+    """Return the bundle that a text names; the catalog is asked only for models.
+
+    Raises
+    ------
+    DefinitionError
+        If it names a model and no store is there, or after ``@`` stands neither stage nor version.
+    FeatureNotFoundError
+        If there is no such model or version, or none in this stage.
+
+    Examples
+    --------
+    >>> find_bundle("/models/eta", Path("palette.yaml"))
+    Bundle(name='eta', path='/models/eta', online=None)
+    """
+    if not text.startswith(MODEL):
+        return Bundle(Path(text).absolute().name, text)
+    name, at, which = text.removeprefix(MODEL).partition("@")
+    version = int(which) if which.isascii() and which.isdigit() else None
+    if at and version is None and which not in STAGES:
+        raise DefinitionError(f"{text!r}: expected a version after @, or one of {', '.join(STAGES)}")
+    store = open_store(config)
+    if version is None:
+        path = store.bundle(name, which or STAGES[0])
+    else:
+        path = store.bundle(name, version=version)
+    online = read_config(store.uri).online if store.uri.endswith((".yaml", ".yml")) else None
+    return Bundle(name, str(path), online)
