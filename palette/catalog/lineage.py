@@ -2,118 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from palette.catalog.origins import mentions, origins, same_table
+from palette.catalog.graph import Edge, Lineage, Node
+from palette.catalog.origins import GroupTables, Origin, mentions, origins, same_table
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
-from palette.terminal import printable
 
 if TYPE_CHECKING:
     from palette.catalog.sql import SqlCatalog
 
 __all__ = ["Edge", "Lineage", "Node", "lineage"]
 
-SHAPES = {"table": "cylinder", "feature": "ellipse", "model": "hexagon"}
 
-
-class Node(NamedTuple):
-    """A table, function, topic or service, a group, a feature, or a model."""
-
-    kind: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Edge:
-    """What comes from what.
-
-    Parameters
-    ----------
-    origin, result : Node
-        ``result`` is computed from ``origin``.
-    about : str
-        Of a model: which of its versions use the feature, and how much it matters to the newest.
-    """
-
-    origin: Node
-    result: Node
-    about: str = ""
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """Where one thing comes from, and what comes from it.
-
-    Parameters
-    ----------
-    subject : Node
-        Whose lineage this is.
-    up, down : tuple of Edge
-        What it comes from, and what comes from it.
-    notes : tuple of str
-        What is not known.
-
-    Examples
-    --------
-    >>> group, feature = Node("group", "restaurant:menu"), Node("feature", "restaurant:menu:dishes")
-    >>> print(Lineage(group, up=(Edge(Node("table", "orders"), group),), down=(Edge(group, feature),)))
-    group restaurant:menu
-    comes from
-    └─ table orders
-    goes into
-    └─ feature restaurant:menu:dishes
-    """
-
-    subject: Node
-    up: tuple[Edge, ...] = ()
-    down: tuple[Edge, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-
-    def __str__(self) -> str:
-        lines = [printable(" ".join(self.subject))]
-        for title, tree in (
-            ("comes from", _children((edge.result, edge.origin, edge.about) for edge in self.up)),
-            ("goes into", _children((edge.origin, edge.result, edge.about) for edge in self.down)),
-        ):
-            if self.subject in tree:
-                lines += [title, *_branches(tree, self.subject, "")]
-        lines += ["nothing is known of where it comes from, or goes"] if len(lines) == 1 else []
-        return "\n".join(lines + [printable(f"({note})") for note in self.notes])
-
-    @property
-    def nodes(self) -> list[Node]:
-        """All things that are in it."""
-        edges = (*self.up, *self.down)
-        return list(dict.fromkeys([self.subject, *(node for edge in edges for node in (edge.origin, edge.result))]))
-
-    def to_json(self) -> str:
-        """Return it as JSON: the things, and edges from origin to result by their places in that list."""
-        places = {node: place for place, node in enumerate(self.nodes)}
-        edges = [
-            {"from": places[edge.origin], "to": places[edge.result], "about": edge.about}
-            for edge in (*self.up, *self.down)
-        ]
-        plain: dict[str, Any] = {"subject": self.subject._asdict(), "nodes": [node._asdict() for node in places]}
-        return json.dumps(plain | {"edges": edges, "notes": list(self.notes)}, ensure_ascii=False)
-
-    def to_dot(self) -> str:
-        """Return it as a graph for Graphviz."""
-        places = {node: place for place, node in enumerate(self.nodes)}
-        lines = ["digraph lineage {", "  rankdir=LR;"]
-        for node, place in places.items():
-            style = ", style=bold" if node == self.subject else ""
-            label = f"{_dot(node.kind)}\\n{_dot(node.name)}"
-            lines.append(f'  n{place} [label="{label}", shape={SHAPES.get(node.kind, "box")}{style}];')
-        for edge in (*self.up, *self.down):
-            label = f' [label="{_dot(edge.about)}"]' if edge.about else ""
-            lines.append(f"  n{places[edge.origin]} -> n{places[edge.result]}{label};")
-        return "\n".join([*lines, "}"])
-
-
-def lineage(catalog: SqlCatalog, name: str) -> Lineage:
+def lineage(catalog: SqlCatalog, name: str, tables: str | None = None) -> Lineage:
     """Tell where a thing comes from, and what comes from it.
 
     Parameters
@@ -121,8 +23,11 @@ def lineage(catalog: SqlCatalog, name: str) -> Lineage:
     catalog : SqlCatalog
         Who knows.
     name : str
-        ``entity:group:feature`` (or a whole expression), ``entity:group``, a model, or a table that a source reads;
-        with ``model:`` or ``table:`` before it where two are called alike.
+        ``entity:group:feature`` (or a whole expression), ``entity:group``, a model, or a table that a source reads,
+        of a file its path; with ``model:`` or ``table:`` before it where two are called alike. A feature or group that
+        is removed is known as long as a model uses it.
+    tables : str, optional
+        Where the tables of the groups are, to follow groups that are computed from other groups.
 
     Raises
     ------
@@ -131,16 +36,17 @@ def lineage(catalog: SqlCatalog, name: str) -> Lineage:
     DefinitionError
         If a model and a table are called so.
     """
-    search = _Search(catalog)
+    search = _Search(catalog, tables)
     subject = search.subject(name)
     up, down = tuple(search.edges_up(subject)), tuple(search.edges_down(subject))
     return Lineage(subject, up, down, tuple(dict.fromkeys(search.notes)))
 
 
 class _Search:
-    def __init__(self, catalog: SqlCatalog) -> None:
+    def __init__(self, catalog: SqlCatalog, tables: str | None) -> None:
         self._catalog = catalog
         self._groups = catalog.groups()
+        self._own = GroupTables(tables, self._groups)
         self.notes: list[str] = []
 
     def subject(self, name: str) -> Node:
@@ -162,11 +68,24 @@ class _Search:
         return tables[0] if tables else self._model(name)
 
     def _feature(self, parts: list[str]) -> Node:
-        group = self._catalog.group(":".join(parts[:2]))
+        group, name = ":".join(parts[:2]), ":".join(parts[:3])
         if len(parts) == 2:
-            return Node("group", group.full_name)
-        group.feature(parts[2])
-        return Node("feature", ":".join(parts[:3]))
+            if group in self._groups or not self._removed([group]):
+                self._catalog.group(group)
+            return Node("group", group)
+        if not self._has(name) and name not in self._removed([group]):
+            self._catalog.group(group).feature(parts[2])
+        return Node("feature", name)
+
+    def _removed(self, groups: Iterable[str]) -> dict[str, str]:
+        """Return the features that models use and these groups do not have any more, with the group."""
+        wanted = set(groups)
+        found = {name: name.rpartition(":")[0] for name in self._catalog.features_in_use()}
+        return {name: group for name, group in found.items() if group in wanted and not self._has(name)}
+
+    def _has(self, feature: str) -> bool:
+        group, _, name = feature.rpartition(":")
+        return group in self._groups and name in self._groups[group].readable
 
     def _model(self, name: str) -> Node:
         if not self._catalog.models(name):
@@ -202,21 +121,30 @@ class _Search:
             features.append(subject)
         groups = [subject.name] if subject.kind == "group" else []
         for feature in features:
-            group = feature.name.rpartition(":")[0]
-            if group not in self._groups:
-                self.notes.append(f"{feature.name} is not in the catalog any more")
+            if not self._has(feature.name):
+                self._note_removed(feature.name)
                 continue
-            groups.append(group)
+            groups.append(group := feature.name.rpartition(":")[0])
             yield Edge(Node("group", group), feature)
-        for group in dict.fromkeys(groups):
+        groups = list(dict.fromkeys(groups))
+        for group in groups:
+            if group not in self._groups:
+                self._note_removed(group)
+                continue
             found, missing = origins(self._groups[group])
             self.notes += [missing] if missing else []
-            yield from (Edge(Node(*origin), Node("group", group)) for origin in found)
+            for node in dict.fromkeys(map(self._node, found)):
+                yield Edge(node, Node("group", group))
+                # A group that is read is followed in its turn.
+                groups += [node.name] if node.kind == "group" and node.name not in groups else []
 
     def edges_down(self, subject: Node) -> Iterator[Edge]:
         if subject.kind == "model":
             return
         if subject.kind == "feature":
+            for edge in self._readers(subject.name.rpartition(":")[0]):
+                told = f"{edge.result.name} reads the table of {edge.origin.name}; which columns of it is not known"
+                self.notes.append(told)
             yield from self._uses(features=[subject.name])
             return
         groups = [subject.name] if subject.kind == "group" else []
@@ -232,12 +160,35 @@ class _Search:
                     yield Edge(subject, Node("group", name))
             if unknown and subject.kind == "table":
                 self.notes.append(f"feature groups of which it is not known what tables they read: {unknown}")
-        features = {f"{name}:{feature}": name for name in groups for feature in self._groups[name].readable}
+        for name in groups:
+            for edge in self._readers(name):
+                yield edge
+                groups += [edge.result.name] if edge.result.name not in groups else []
+        there = [name for name in groups if name in self._groups]
+        features = {f"{name}:{feature}": name for name in there for feature in self._groups[name].readable}
+        for name, group_name in self._removed(groups).items():
+            features[name] = group_name
+            self._note_removed(name)
         uses = list(self._uses(features=features))
-        declared = {f"{name}:{feature.name}" for name in groups for feature in self._groups[name].features}
+        declared = {f"{name}:{feature.name}" for name in there for feature in self._groups[name].features}
         shown = declared | {use.origin.name for use in uses}
         yield from (Edge(Node("group", name), Node("feature", one)) for one, name in features.items() if one in shown)
         yield from uses
+
+    def _node(self, origin: Origin) -> Node:
+        """Return what is read; a table of a feature group is that group."""
+        group = self._own.group(origin.name) if origin.kind == "table" else None
+        return Node(*origin) if group is None else Node("group", group)
+
+    def _readers(self, name: str) -> Iterator[Edge]:
+        """Yield the groups that read a group's table."""
+        node = Node("group", name)
+        for other, group in self._groups.items():
+            if self._own.mentions(group, name) and node in map(self._node, origins(group)[0]):
+                yield Edge(node, Node("group", other))
+
+    def _note_removed(self, name: str) -> None:
+        self.notes.append(f"{name} is not in the catalog any more")
 
     def _uses(self, **asked: Any) -> Iterator[Edge]:
         found: dict[tuple[str, str], list[Any]] = {}
@@ -256,22 +207,3 @@ def _about(uses: list[Any]) -> str:
     if uses[-1].importance is not None:
         told.append(f"importance {uses[-1].importance:.3g}")
     return "; ".join(told)
-
-
-def _children(pairs: Iterable[tuple[Node, Node, str]]) -> dict[Node, list[tuple[Node, str]]]:
-    tree: dict[Node, list[tuple[Node, str]]] = {}
-    for parent, child, about in pairs:
-        tree.setdefault(parent, []).append((child, about))
-    return tree
-
-
-def _branches(tree: dict[Node, list[tuple[Node, str]]], node: Node, indent: str) -> Iterator[str]:
-    children = tree.get(node, [])
-    for place, (child, about) in enumerate(children):
-        last = place == len(children) - 1
-        yield printable(f"{indent}{'└─' if last else '├─'} {' '.join(child)}{f'  ({about})' if about else ''}")
-        yield from _branches(tree, child, indent + ("   " if last else "│  "))
-
-
-def _dot(text: str) -> str:
-    return printable(text).replace("\\", "\\\\").replace('"', '\\"')

@@ -158,6 +158,12 @@ class Models(Stages):
                 return []
             return [Use(*row) for one in wanted for row in connection.execute(one)]
 
+    def features_in_use(self) -> list[str]:
+        """Return the features ``entity:group:feature`` that versions of models use, those that are removed, too."""
+        with self.reading() as connection:
+            asked = sa.select(tables.model_features.c.feature).distinct()
+            return [] if connection is None else list(connection.scalars(asked))
+
 
 def _check(one: ModelRecord) -> None:
     """Refuse what a database cannot keep."""

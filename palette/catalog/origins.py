@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from palette.definitions import BatchSource, FeatureGroup, RPCSource, StreamSource
 
-__all__ = ["Origin", "mentions", "origins", "same_table", "tables_of"]
+__all__ = ["GroupTables", "Origin", "mentions", "origins", "same_table", "tables_of"]
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+FILE = re.compile(r"[A-Za-z]+\.`((?:[^`]|``)*/(?:[^`]|``)*)`")
+METASTORE = "metastore:"
 
 
 class Origin(NamedTuple):
@@ -82,18 +86,81 @@ def mentions(group: FeatureGroup, table: str) -> bool:
     source = group.source
     if not isinstance(source, BatchSource) or source.sql is None:
         return True
-    return _folded(table).rpartition(".")[2] in _folded(source.sql)
+    return _folded(_path(table) or table).rpartition(".")[2] in _folded(source.sql)
 
 
 def same_table(one: str, other: str) -> bool:
-    """Tell whether two texts name one table; case and backticks do not matter.
+    """Tell whether two texts name one table; case and backticks do not matter, and a file is known by its path.
 
     Examples
     --------
-    >>> same_table("DB.Orders", "db.`orders`")
-    True
+    >>> same_table("DB.Orders", "db.`orders`"), same_table("parquet.`data/meals.parquet`", "./data/meals.parquet")
+    (True, True)
     """
-    return _folded(one) == _folded(other)
+    if _folded(one) == _folded(other):
+        return True
+    path = _path(one)
+    return path is not None and path == (_path(other) or _normal(other))
+
+
+class GroupTables:
+    """The tables of feature groups, by the names that SQL has for them.
+
+    Parameters
+    ----------
+    root : str, optional
+        Where they are: a path, or ``metastore:CATALOG.SCHEMA``. Without it no table is known.
+    groups : iterable of str
+        Full names.
+
+    Examples
+    --------
+    >>> of_files, of_metastore = GroupTables("/s/tables", ["e:g"]), GroupTables("metastore:main.s", ["e:g"])
+    >>> of_files.group("delta.`/s/tables/e/g`"), of_files.group("delta.`s/tables/e/g`"), of_metastore.group("s.e__g")
+    ('e:g', 'e:g', 'e:g')
+    >>> of_files.group("e.g"), of_metastore.group("other.e__g")
+    (None, None)
+    """
+
+    def __init__(self, root: str | None, groups: Iterable[str]) -> None:
+        self._schema = _folded(root.removeprefix(METASTORE)) if root and root.startswith(METASTORE) else None
+        self._root = _normal(root) if root and self._schema is None else None
+        self._groups = {self._ending(name): name for name in groups}
+
+    def _ending(self, name: str) -> str:
+        return name.replace(":", "/") if self._schema is None else name.replace(":", "__").casefold()
+
+    def group(self, table: str) -> str | None:
+        """Return the full name of the group whose table this is, or None."""
+        if self._schema is not None:
+            name = _folded(table)
+            whole = f"{self._schema}.{name.rpartition('.')[2]}"
+            return self._groups.get(name.rpartition(".")[2]) if f".{whole}".endswith(f".{name}") else None
+        path = _path(table)
+        if path is None or self._root is None:
+            return None
+        ending = "/".join(path.split("/")[-2:])
+        whole = f"{self._root}/{ending}"
+        # A path that counts from where the job runs is known by the last directory of the root.
+        near = not path.startswith("/") and path.count("/") > 1 and whole.endswith(f"/{path}")
+        return self._groups.get(ending) if path == whole or near else None
+
+    def mentions(self, group: FeatureGroup, name: str) -> bool:
+        """Tell whether a group may read the table of the group ``name``."""
+        source = group.source
+        sql = source.sql if isinstance(source, BatchSource) else None
+        return sql is not None and self._ending(name).casefold() in _folded(sql)
+
+
+def _path(table: str) -> str | None:
+    """Return the path in ``FORMAT.`PATH```, or None."""
+    found = FILE.fullmatch(table)
+    return None if found is None else _normal(found[1].replace("``", "`"))
+
+
+def _normal(path: str) -> str:
+    path = path.removeprefix("file://") if path.startswith("file:///") else path.removeprefix("file:")
+    return path.rstrip("/") if "://" in path else posixpath.normpath(path)
 
 
 def _folded(text: str) -> str:

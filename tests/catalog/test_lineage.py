@@ -87,6 +87,76 @@ def test_of_a_model(world):
     assert "└─ feature restaurant:old:y" in str(gone)
 
 
+def test_what_is_removed_is_told_as_long_as_a_model_uses_it(world):
+    features = [one for one in world.group("restaurant:history").features if one.name != "prep"]
+    history = world.group("restaurant:history").model_copy(update={"features": tuple(features)})
+    world.apply([history], allow_breaking=True)
+    note = "restaurant:history:prep is not in the catalog any more"
+    expected = [
+        "feature restaurant:history:prep",
+        "goes into",
+        "└─ model eta  (versions 2, 3; production 2; importance 0.75)",
+        f"({note})",
+    ]
+    assert str(lineage(world, "restaurant:history:prep")).splitlines() == expected
+    shown = str(lineage(world, "restaurant:history")).splitlines()
+    assert shown[-1] == f"({note})"
+    assert shown[shown.index("└─ feature restaurant:history:prep") + 1].startswith("   └─ model eta")
+    found = lineage(world, "eta")
+    assert found.notes == (note,)
+    assert [edge.origin.name for edge in found.up if edge.result.name == "restaurant:history:prep"] == []
+    assert str(lineage(world, "restaurant:old")).splitlines()[:4] == [
+        "group restaurant:old",
+        "goes into",
+        "└─ feature restaurant:old:y",
+        "   └─ model gone  (version 1; importance 1)",
+    ]
+    with pytest.raises(FeatureNotFoundError, match="no feature group 'restaurant:old'"):
+        lineage(world, "restaurant:old:z")
+
+
+@pytest.mark.parametrize(
+    ("root", "table"),
+    [
+        ("/srv/store/tables", "delta.`/srv/store/tables/restaurant/history`"),
+        ("/srv/store/tables", "delta.`store/tables/restaurant/history`"),
+        ("s3a://features/", "DELTA.`s3a://features/restaurant/history`"),
+        ("metastore:main.`features`", "Features.restaurant__history"),
+    ],
+)
+def test_groups_that_are_computed_from_groups(world, root, table):
+    weekly = group("weekly", BatchSource(sql=f"SELECT * FROM {table}"), "mean")
+    own = table.replace("history", "monthly")
+    monthly = BatchSource(sql=f"SELECT * FROM {table.replace('history', 'weekly')} JOIN {own} USING (r)")
+    world.apply([weekly, group("monthly", monthly, "mean")])
+    world.record_models([ModelRecord("rho", {"restaurant:monthly:mean": 1.0})])
+    found = lineage(world, "rho", root)
+    assert {edge.origin.name for edge in found.up if edge.origin.kind == "table"} == {"db.orders", "places"}
+    assert str(found).splitlines()[2:] == [
+        "└─ feature restaurant:monthly:mean  (version 1; importance 1)",
+        "   └─ group restaurant:monthly",
+        "      ├─ group restaurant:monthly",
+        "      └─ group restaurant:weekly",
+        "         └─ group restaurant:history",
+        "            ├─ table db.orders",
+        "            └─ table places",
+    ]
+    down = lineage(world, "places", root)
+    assert {edge.result.name for edge in down.down if edge.result.kind == "model"} == {"eta", "rho"}
+    told = "restaurant:weekly reads the table of restaurant:history; which columns of it is not known"
+    assert told in lineage(world, "restaurant:history:prep", root).notes
+    assert lineage(world, "restaurant:weekly").up[0].origin.kind == "table", "where the tables are was not told"
+
+
+def test_a_file_is_known_by_its_path(world):
+    world.apply([group("meals", BatchSource(sql="SELECT * FROM parquet.`data/My meals.parquet`"), "x")])
+    node = ("table", "parquet.`data/My meals.parquet`")
+    for name in ("data/My meals.parquet", "./data/My meals.parquet", node[1]):
+        assert lineage(world, name).subject == node
+    with pytest.raises(FeatureNotFoundError, match="did you mean"):
+        lineage(world, "data/my meals.parquet")
+
+
 @pytest.mark.parametrize(
     ("name", "origin", "note"),
     [
