@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from palette.definitions import BatchSource, FeatureGroup, RPCSource, StreamSource
 
-__all__ = ["GroupTables", "Origin", "mentions", "origins", "same_table", "tables_of"]
+__all__ = ["GroupTables", "Origin", "mentions", "origins", "same_table", "sql_fault", "tables_of"]
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FILE = re.compile(r"[A-Za-z]+\.`((?:[^`]|``)*/(?:[^`]|``)*)`")
@@ -79,6 +79,32 @@ def tables_of(sql: str) -> tuple[str, ...]:
         raise ValueError("its SQL is not understood by sqlglot") from error
     tables = [one for one in read if isinstance(one, exp.Table) and isinstance(one.this, exp.Identifier)]
     return tuple(sorted({".".join(_part(part.name) for part in table.parts) for table in tables}))
+
+
+def sql_fault(sql: str) -> str | None:
+    """Tell where sqlglot does not understand a Spark SQL query, or None; Spark may understand it all the same.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If there is no sqlglot.
+
+    Examples
+    --------
+    >>> sql_fault("SELECT count(* FROM orders")
+    'line 1, column 19: Expecting )'
+    """
+    import sqlglot
+
+    try:
+        queries = sqlglot.parse(sql, read="spark")
+    except sqlglot.errors.ParseError as error:
+        first = error.errors[0] if error.errors else {}
+        told = str(first.get("description") or error).partition("<Token")[0].strip()
+        return f"line {first.get('line')}, column {first.get('col')}: {told}" if first.get("line") else told
+    except (sqlglot.errors.SqlglotError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        return str(error).partition("\n")[0]
+    return None if len(queries) == 1 else f"{len(queries)} queries, expected one"
 
 
 def mentions(group: FeatureGroup, table: str) -> bool:

@@ -24,15 +24,22 @@ Prune = Annotated[bool, typer.Option("--prune", help="Remove what is applied and
 
 
 def validate(definitions: Definitions = None, config: Config = Path(FILE), as_json: Json = False) -> None:
-    """Check definitions, without a store."""
+    """Check definitions, without a store; what may be wrong is told as a warning.
+
+    A catalog is asked only of entities that are not among the definitions.
+    """
+    from palette.cli.checking import check_definitions
     from palette.definitions import Entity, load_definitions
 
     found = load_definitions(*definitions_beside(config, definitions))
+    warnings = check_definitions(found, config)
     entities = [one.name for one in found if isinstance(one, Entity)]
     groups = [one.full_name for one in found if not isinstance(one, Entity)]
     if as_json:
-        print_json({"entities": entities, "feature_groups": groups})
+        print_json({"entities": entities, "feature_groups": groups, "warnings": warnings})
     else:
+        for warning in warnings:
+            print_text(f"warning: {warning}", lines=True, err=True)
         typer.echo(f"well formed; entities: {len(entities)}, feature groups: {len(groups)}")
 
 

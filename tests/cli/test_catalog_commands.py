@@ -67,6 +67,63 @@ def test_the_way_from_a_file_to_a_feature(project, run):
     assert one["uses"] == 1
 
 
+MORE = """
+feature_groups:
+  - name: menu
+    entity: restaurant
+    features: [{name: dishes, dtype: bigint}]
+    source: {kind: batch, %s}
+"""
+
+
+def test_validate_refuses_what_plan_and_materialize_refuse(project, run):
+    more = project / "definitions/more.yaml"
+    more.write_text(MORE.replace("restaurant", "restaurnt") % "sql: SELECT 1")
+    for command in ("validate", "plan"):
+        refused = run(command)
+        assert (refused.exit_code, "feature group 'menu': no entity 'restaurnt'" in refused.output) == (2, True)
+    assert "did you mean 'restaurant'?" in run("validate").output
+    more.write_text(MORE % "function: 'ours.menu:dishes'")
+    done = run("validate")
+    assert (done.exit_code, "module 'ours.menu' is not among those" in done.output) == (2, True)
+    (project / "palette.yaml").write_text("path: store\nfeeds: {modules: [ours]}\n")
+    assert run("validate").exit_code == 0
+    more.write_text(MORE.replace("dishes", "r_id") % "sql: SELECT 1")
+    assert "column 'r_id' has the name of key 'r_id'" in run("validate").output
+
+
+def test_validate_asks_the_catalog_only_of_entities_that_are_elsewhere(project, run):
+    (project / "more.yaml").write_text(MORE % "sql: SELECT 1")
+    refused = run("validate", str(project / "more.yaml"))
+    assert (refused.exit_code, "no entity 'restaurant'" in refused.output) == (2, True)
+    assert not (project / "store").exists()
+    run("apply")
+    assert run("validate", str(project / "more.yaml")).output == "well formed; entities: 0, feature groups: 1\n"
+    elsewhere = CliRunner().invoke(
+        app, ["validate", str(project / "more.yaml"), "--config", str(project / "none.yaml")]
+    )
+    assert elsewhere.exit_code == 0
+    assert (
+        "warning: restaurant:menu: entity 'restaurant' is not among these definitions (no store at" in elsewhere.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "warning"),
+    [
+        ("SELECT count(* FROM meals", "line 1, column 19: Expecting )"),
+        ("SELECT 1; SELECT 2", "2 queries, expected one"),
+        ("SELECT * FROM delta.`/x` WHERE at > :start GROUP BY ALL", None),
+    ],
+)
+def test_sql_that_may_be_wrong_is_a_warning(project, run, sql, warning):
+    (project / "definitions/more.yaml").write_text(MORE % f"sql: {json.dumps(sql)}")
+    done = run("validate", "--json")
+    told = f"restaurant:menu: its SQL may be wrong, sqlglot does not understand it: {warning}"
+    assert (done.exit_code, json.loads(done.stdout)["warnings"]) == (0, [] if warning is None else [told])
+    assert run("validate").stderr == ("" if warning is None else f"warning: {told}\n")
+
+
 def test_what_breaks_is_shown_and_refused_unless_wanted(project, run):
     run("apply")
     FeatureStore.from_config(project / "palette.yaml").catalog.record_models(
