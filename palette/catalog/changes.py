@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from palette.definitions import Entity, FeatureGroup
+from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["check_group", "check_together", "entity_break", "group_breaks"]
+__all__ = ["ANEW", "FOLLOWS", "check_group", "check_together", "entity_break", "group_breaks"]
+
+
+# What becomes of tables that are written already.
+FOLLOWS = "written tables follow at their next write"
+ANEW = "a written table must be made anew"
 
 
 def check_together(entities: Iterable[str], groups: Iterable[str]) -> None:
@@ -45,16 +51,20 @@ def entity_break(old: Entity, new: Entity) -> str | None:
     """Tell how a new form of an entity breaks what is written, or None."""
     if list(old.keys.items()) == list(new.keys.items()):
         return None
-    return f"the keys of entity {old.name!r} change from {old.keys} to {new.keys}"
+    # Wider keys of the same names and order: tables follow.
+    follows = list(old.keys) == list(new.keys) and all(
+        old.keys[name] == dtype or widens_in_place(old.keys[name], dtype) for name, dtype in new.keys.items()
+    )
+    return f"the keys of entity {old.name!r} change from {old.keys} to {new.keys}: {FOLLOWS if follows else ANEW}"
 
 
 def group_breaks(old: FeatureGroup, new: FeatureGroup) -> list[str]:
     """Tell how a new form of a group, apart from its features, breaks what is written."""
     return [
-        f"{old.full_name}: {what} changes from {was!r} to {now!r}"
-        for what, was, now in (
-            ("timestamp", old.timestamp, new.timestamp),
-            ("created", old.created, new.created),
+        f"{old.full_name}: {what} changes from {was!r} to {now!r}: {table}"
+        for what, was, now, table in (
+            ("timestamp", old.timestamp, new.timestamp, ANEW),
+            ("created", old.created, new.created, FOLLOWS),
         )
         if was != now
     ]

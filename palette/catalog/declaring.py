@@ -45,7 +45,8 @@ class DefinitionDoors:
         *definitions : Entity, FeatureGroup, list of them, path, or what :meth:`plan` returned
             A path is a YAML file or a folder of them. A plan is carried out as it was shown, or refused.
         allow_breaking : bool
-            Lets features disappear and types change; tables already written may then not be readable.
+            Lets features disappear and types change. Written tables follow, unless a type does not widen, or keys or
+            event times change: then they must be made anew.
         prune : bool
             Whether what is applied and not among the definitions is removed; that is a breaking change.
 

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.changes import check_group, check_together, entity_break, group_breaks
+from palette.catalog.changes import ANEW, FOLLOWS, check_group, check_together, entity_break, group_breaks
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError
 from palette.terminal import printable
 
@@ -259,7 +260,8 @@ def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature])
             continue
         was = before[feature.name]
         if was.dtype != feature.dtype:
-            told = f"{group}: {feature.name!r} changes from {was.dtype} to {feature.dtype}"
+            table = FOLLOWS if widens_in_place(was.dtype, feature.dtype) else ANEW
+            told = f"{group}: {feature.name!r} changes from {was.dtype} to {feature.dtype}: {table}"
             yield Change("changed", "feature", full_name, (told,), breaking=True)
         elif described := _described(was, feature, {"name", "dtype"}):
             yield Change("changed", "feature", full_name, described)
@@ -267,7 +269,7 @@ def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature])
         if feature.name not in after:
             same = [one.name for one in new if one.name not in before and one.dtype == feature.dtype]
             hint = f" (renamed to {same[0]!r}?)" if len(same) == 1 else ""
-            told = f"{group}: feature {feature.name!r} is removed{hint}"
+            told = f"{group}: feature {feature.name!r} is removed{hint}: a written table keeps its column"
             yield Change("removed", "feature", f"{group}:{feature.name}", (told,), breaking=True)
 
 

@@ -13,7 +13,7 @@ from palette.errors import DataError, DefinitionError, nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEY_TYPES", "arrow_type", "canonical_type", "check_value", "utc", "widens"]
+__all__ = ["KEY_TYPES", "arrow_type", "canonical_type", "check_value", "utc", "widens", "widens_in_place"]
 
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 SCALARS = (*INTEGER_BITS, "float", "double", "string", "boolean", "timestamp", "date")
@@ -108,6 +108,19 @@ def widens(found: str, wanted: str) -> bool:
     exact |= {(small, "double") for small in ("tinyint", "smallint", "int")}
     exact |= {(small, "float") for small in ("tinyint", "smallint")}
     return (found, wanted) in exact
+
+
+def widens_in_place(found: str, wanted: str) -> bool:
+    """Tell whether a column of a Delta table becomes a wider one without its files being written anew.
+
+    Examples
+    --------
+    >>> widens_in_place("int", "bigint"), widens_in_place("date", "timestamp")
+    (True, False)
+    """
+    if (a := ARRAY.fullmatch(found)) and (b := ARRAY.fullmatch(wanted)):
+        return widens_in_place(a[1], b[1])
+    return widens(found, wanted) and wanted not in ("timestamp", "float")
 
 
 def check_value(value: Any, dtype: str, what: str) -> Any:

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["conform", "converted", "new_columns", "quoted", "readable", "refuse_bad_rows", "require", "stored_types"]
+__all__ = ["ANEW", "conform", "converted", "quoted", "readable", "refuse_bad_rows", "require", "stored_types"]
 
 SAMPLE = 5
+# What is left to do where a table cannot follow its definition.
+ANEW = (
+    "give the group another name, or have the table made anew: delete it (its directory, or DROP TABLE in a "
+    "metastore), and write or materialize again"
+)
 
 
 def stored_types(entity: Entity, group: FeatureGroup) -> dict[str, str]:
@@ -122,34 +127,10 @@ def readable(schema: T.StructType, entity: Entity, group: FeatureGroup, version:
         if name not in found or not widens(found[name], dtype):
             raise SchemaError(
                 f"{group.full_name}: column {name!r} is declared {dtype}, version {version} of the table has "
-                f"{found.get(name, 'none')}: change the declaration, or write to a group of another name"
+                f"{found.get(name, 'none')}: change the declaration back, or {ANEW}"
             )
         columns[name] = dtype
     return columns
-
-
-def new_columns(schema: T.StructType, entity: Entity, group: FeatureGroup) -> dict[str, str]:
-    """Return the declared columns that a table lacks, with their types; they are added by the write itself.
-
-    Raises
-    ------
-    SchemaError
-        If its other columns are not the declared ones.
-    """
-    wanted = stored_types(entity, group)
-    for field in schema:
-        found = field.dataType.simpleString()
-        if field.name not in wanted:
-            raise SchemaError(
-                f"{group.full_name}: the table has a column {field.name!r} ({found}) that the definition lacks: "
-                f"declare it again, or write to a group of another name"
-            )
-        if found != wanted.pop(field.name):
-            raise SchemaError(
-                f"{group.full_name}: {field.name!r} is {found} in the table, and not so in the definition: "
-                f"declare it as {found}, or write to a group of another name"
-            )
-    return wanted
 
 
 def require(features: Iterable[str], found: Iterable[str], group: FeatureGroup, version: int) -> None:

@@ -20,7 +20,7 @@ __all__ = ["Files", "Unreadable", "fresh_files", "newest_version", "read_log"]
 COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.\d{10})?\.parquet")
 # Features of the format under which a plain read of the Parquet files is still right.
-UNDERSTOOD = {"timestampNtz", "vacuumProtocolCheck", "deletionVectors", "columnMapping"}
+UNDERSTOOD = {"timestampNtz", "typeWidening", "vacuumProtocolCheck", "deletionVectors", "columnMapping"}
 
 
 class Unreadable(Exception):  # noqa: N818 - an answer, not a fault

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from palette.definitions import Entity, FeatureGroup
+    from palette.offline.evolution import Evolution
 
 __all__ = ["distinct", "merge"]
 
@@ -30,7 +31,7 @@ def distinct(rows: DataFrame, entity: Entity, group: FeatureGroup) -> DataFrame:
 
 
 def merge(
-    table: str, rows: DataFrame, entity: Entity, group: FeatureGroup, *, stamped: bool, added: Mapping[str, str]
+    table: str, rows: DataFrame, entity: Entity, group: FeatureGroup, *, stamped: bool, changed: Evolution
 ) -> None:
     """Merge rows into a Delta table in one transaction.
 
@@ -40,20 +41,23 @@ def merge(
         As SQL knows it.
     stamped : bool
         Whether the created times of the rows are those of this write.
-    added : mapping of str to str
-        Columns that the table does not have yet, with their types.
+    changed : Evolution
+        What the table lacks of the definition. In columns that are not used any more an updated row keeps its values.
     """
     identity = _identity(entity, group, with_created=True)
     values = [feature.name for feature in group.features]
+    added = changed.added
     if stamped:
         rows = _changed(table, rows, entity, group, added)
     equal = {name: f"{'NULL' if name in added else f't.`{name}`'} <=> s.`{name}`" for name in [*identity, *values]}
     same = " AND ".join(equal[name] for name in identity)
     unchanged = " AND ".join(equal[name] for name in values)
+    # A column that the rows do not have is left as it is only where the schema may evolve.
+    evolve = "WITH SCHEMA EVOLUTION " if added or changed.unused else ""
     # Spark fills in the text as a format string, and a path may have braces.
     table = table.replace("{", "{{").replace("}", "}}")
     rows.sparkSession.sql(
-        f"MERGE {'WITH SCHEMA EVOLUTION ' if added else ''}INTO {table} t USING {{source}} s ON {same} "
+        f"MERGE {evolve}INTO {table} t USING {{source}} s ON {same} "
         f"WHEN MATCHED AND NOT ({unchanged}) THEN UPDATE SET * "
         f"WHEN NOT MATCHED THEN INSERT *",
         source=rows,

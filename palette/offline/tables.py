@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 
 from palette.errors import DataError, DefinitionError
 from palette.offline import merge
-from palette.offline.checks import conform, converted, new_columns, readable, refuse_bad_rows, stored_types
+from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
 from palette.offline.conflicts import repeated
+from palette.offline.evolution import evolution, widen
 from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
 from palette.offline.times import now_micros, to_micros
@@ -108,7 +109,8 @@ class DeltaTables:
         Raises
         ------
         SchemaError
-            If columns or types do not suit the definition, or the table has drifted from it.
+            If columns or types do not suit the definition, or the table cannot follow it,
+            see :mod:`palette.offline.evolution`.
         DataError
             If rows lack a key or event time; their number and a sample are told, and nothing is written.
         """
@@ -125,11 +127,12 @@ class DeltaTables:
             # Another writer may make the table meanwhile: then its rows are there to be merged with.
             if self.version(spark, group) is None and self._append(rows, group, new=upsert):
                 return
-            added = new_columns(self.load(spark, group, None).schema, entity, group)
+            changed = evolution(self.load(spark, group, None).schema, entity, group)
+            widen(spark, self.identifier(group), changed.widened)
             if upsert:
-                merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, added=added)
+                merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, changed=changed)
             else:
-                self._append(rows, group, widen=bool(added))
+                self._append(rows, group, more=bool(changed.added))
 
         try:
             repeated(write)
@@ -145,10 +148,10 @@ class DeltaTables:
         columns = ", ".join(f"{sql_name(name)} {dtype}" for name, dtype in stored_types(entity, group).items())
         self._append(spark.createDataFrame([], columns), group)
 
-    def _append(self, rows: DataFrame, group: FeatureGroup, *, new: bool = False, widen: bool = False) -> bool:
+    def _append(self, rows: DataFrame, group: FeatureGroup, *, new: bool = False, more: bool = False) -> bool:
         """Append rows; tell whether that was done: of a new table it is not, if there is one."""
         mode = "error" if new else "append"
-        writer = rows.write.format("delta").mode(mode).option("mergeSchema", widen).options(**PROPERTIES)
+        writer = rows.write.format("delta").mode(mode).option("mergeSchema", more).options(**PROPERTIES)
         try:
             if self.root.startswith(METASTORE):
                 writer.saveAsTable(self.identifier(group))
