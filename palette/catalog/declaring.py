@@ -91,21 +91,24 @@ class DefinitionDoors:
             word that is nowhere is left out. Where none has all, those with any are found.
         limit : int
             How many at most.
-        entity, group, dtype, owner, tag : str, optional
+        entity, group, dtype, owner : str, optional
             Only features of these; a group is ``entity:group`` or just its name.
+        tag : str or list of str, optional
+            Only features with this tag, or with all of these.
         kind : {"batch", "stream", "rpc"}, optional
             Only features with such a source.
         used_by : str, optional
             Only features that a version of this model uses.
         fresher_than : str, timedelta or datetime, optional
-            Only features of groups with a watermark not older than this.
+            Only features of groups with a watermark not older than this: :meth:`materialize` sets them, :meth:`write`
+            does not.
         curated : bool, optional
             Only features that somebody vouches for, or only others.
 
         Raises
         ------
         DefinitionError
-            If a type, kind or span of time is unknown.
+            If a type, kind or span of time is unknown, or a filter is of another type.
 
         Examples
         --------

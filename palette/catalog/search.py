@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict, Unpack
 
@@ -20,6 +20,11 @@ from palette.errors import DefinitionError, nearest
 __all__ = ["Filters", "Found", "described", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
+# What a filter takes that does not take a text, or not only.
+KINDS_OF_VALUES: dict[str, dict[type, str]] = {
+    "fresher_than": {str: 'a span of time such as "2h"', dt.timedelta: "a timedelta", dt.datetime: "a datetime"},
+    "curated": {bool: "a bool"},
+}
 MAX_WORDS = 20
 FEATURE = tables.features.c
 
@@ -69,7 +74,7 @@ class Filters(TypedDict, total=False):
     dtype: str | None
     kind: str | None
     owner: str | None
-    tag: str | None
+    tag: str | Sequence[str] | None
     used_by: str | None
     fresher_than: str | dt.timedelta | dt.datetime | None
     curated: bool | None
@@ -141,7 +146,21 @@ def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     for name in filters:
         if name not in FILTERS:
             raise TypeError(f"search: unknown filter {name!r}{nearest(name, FILTERS)} (filters: {', '.join(FILTERS)})")
-    return [FILTERS[name](asked) for name, asked in filters.items() if asked is not None]
+    return [FILTERS[name](_checked(name, asked)) for name, asked in filters.items() if asked is not None]
+
+
+def _checked(name: str, asked: Any) -> Any:
+    """Return what is asked of a filter, of tags a list, or raise :class:`DefinitionError`."""
+    if name == "tag" and not isinstance(asked, str):
+        if isinstance(asked, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in asked):
+            return list(asked)
+        raise DefinitionError(f"tag: expected a text or a list of texts, found {asked!r:.80}")
+    if name == "tag":
+        return [asked]
+    types = KINDS_OF_VALUES.get(name, {str: "a text"})
+    if not isinstance(asked, tuple(types)):
+        raise DefinitionError(f"{name}: expected {' or '.join(types.values())}, found {asked!r:.80}")
+    return asked
 
 
 def _of_group(asked: str) -> sa.ColumnElement[bool]:
@@ -157,9 +176,9 @@ def _of_kind(asked: str) -> sa.ColumnElement[bool]:
     return FEATURE.kind == KINDS[asked]
 
 
-def _tagged(asked: str) -> sa.ColumnElement[bool]:
+def _tagged(asked: Sequence[str]) -> sa.ColumnElement[bool]:
     tagged = tables.tags.c
-    return FEATURE.id.in_(sa.select(tagged.feature).where(tagged.tag == asked))
+    return sa.and_(sa.true(), *(FEATURE.id.in_(sa.select(tagged.feature).where(tagged.tag == one)) for one in asked))
 
 
 def _used_by(asked: str) -> sa.ColumnElement[bool]:

@@ -12,6 +12,7 @@ import typer
 
 from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store, subject_of
+from palette.errors import FeatureNotFoundError, nearest
 
 if TYPE_CHECKING:
     from palette.catalog.sql import Version
@@ -35,16 +36,17 @@ def search(
     dtype: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     kind: Annotated[Kind | None, typer.Option(help="Only with such a source.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only of this owner.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; again for one more.")] = None,
     used_by: Annotated[str | None, typer.Option(help="Only what this model uses.")] = None,
-    fresher_than: Annotated[str | None, typer.Option(help="Only if materialized within 2h, 7d, ...")] = None,
+    fresher_than: Annotated[str | None, typer.Option(help="Only if materialized up to 2h, 7d, ... ago.")] = None,
     curated: Annotated[bool, typer.Option("--curated", help="Only what somebody vouches for.")] = False,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 50,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
     """Find features by words, filters, or both; the best come first."""
-    found = open_store(config).search(
+    store = open_store(config)
+    found = store.search(
         text,
         limit=limit,
         entity=entity,
@@ -52,11 +54,13 @@ def search(
         dtype=dtype,
         kind=None if kind is None else kind.value,
         owner=owner,
-        tag=tag,
+        tag=tag or None,
         used_by=used_by,
         fresher_than=fresher_than,
         curated=curated or None,
     )
+    if not found:
+        _refuse_unknown(store, entity, group, used_by)
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -69,6 +73,20 @@ def search(
     )
     if not found:
         typer.echo("nothing found", err=True)
+
+
+def _refuse_unknown(store: FeatureStore, entity: str | None, group: str | None, model: str | None) -> None:
+    """Raise :class:`FeatureNotFoundError` where nothing was found because a name is wrong; near names are offered."""
+    if entity is not None:
+        store.entity(entity)
+    if group is not None and ":" in group:
+        store.group(group)
+    elif group is not None:
+        known = {one.name for one in store.catalog.groups().values()}
+        if group not in known:
+            raise FeatureNotFoundError(f"no feature group {group!r}{nearest(group, known)}")
+    if model is not None and not store.models(model):
+        raise FeatureNotFoundError(f"no model {model!r}{nearest(model, {one.name for one in store.models()})}")
 
 
 def _marks(found: Any) -> str:

@@ -77,6 +77,9 @@ def found(catalog, text=None, limit=50, **filters):
         pytest.param(None, {"owner": "ada", "dtype": "double"}, ["avgPrepTime_7d"], id="owner-of-group-and-type"),
         pytest.param(None, {"owner": "bob"}, ["lat"], id="owner"),
         pytest.param(None, {"tag": "people"}, ["lat"], id="tag-of-entity"),
+        pytest.param(None, {"tag": ["people"]}, ["lat"], id="tags"),
+        pytest.param(None, {"tag": ["people", "eta"]}, [], id="all-tags"),
+        pytest.param("lat", {"tag": []}, ["lat"], id="no-tags"),
         pytest.param("order", {"used_by": "eta", "tag": "eta"}, ["avgPrepTime_7d"], id="used-by"),
         pytest.param("prep", {"fresher_than": "1h"}, ["avgPrepTime_7d"], id="fresh"),
         pytest.param("dishes", {"fresher_than": "1h"}, [], id="only-backfilled"),
@@ -98,7 +101,12 @@ def test_found_features_carry_expressions_that_parse(known):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": "bach"}, {"dtype": "dubble"}, {"fresher_than": "soon"}, {"fresher_than": "9999999999w"}]
+    "wrong",
+    [
+        *({"kind": "bach"}, {"dtype": "dubble"}, {"fresher_than": "soon"}, {"fresher_than": "9999999999w"}),
+        *({"fresher_than": 3}, {"curated": "yes"}, {"tag": 3}, {"tag": ["a", 3]}, {"owner": ["ada"]}, {"entity": 3}),
+    ],
+    ids=str,
 )
 def test_wrong_filters_are_named(known, wrong):
     with pytest.raises(DefinitionError, match=f"{next(iter(wrong))}|{next(iter(wrong.values()))}"):

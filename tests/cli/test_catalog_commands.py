@@ -59,7 +59,11 @@ def test_the_way_from_a_file_to_a_feature(project, run):
     assert "minutes from order to pick-up" in found.output
     (one,) = json.loads(run("search", "prep", "--json").output)
     assert (one["expression"], one["dtype"]) == ("restaurant:order_history:prep_time:r_id", "double")
-    assert json.loads(run("search", "--used-by", "eta", "--json").output) == []
+    refused = run("search", "--used-by", "eta")
+    assert (refused.exit_code, refused.output) == (2, "palette search: no model 'eta'\n")
+    for tags, count in ((("orders",), 2), (("orders", "eats"), 0)):
+        words = [word for tag in tags for word in ("--tag", tag)]
+        assert len(json.loads(run("search", *words, "--json").stdout)) == count, tags
     FeatureStore.from_config(project / "palette.yaml").catalog.record_models(
         [ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})]
     )
@@ -222,6 +226,9 @@ def test_what_people_say_is_said_and_shown(run, monkeypatch):
         (["deprecate", "restaurant", "why", "--undo"], "needs no reason"),
         (["show", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),
         (["show", "a:b:c:d:e"], "expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE"),
+        (["search", "--entity", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),
+        (["search", "--group", "order_histry"], "no feature group 'order_histry'; did you mean 'order_history'?"),
+        (["search", "--group", "restaurant:orders"], "no feature group 'restaurant:orders'; did you mean"),
         (["search", "--fresher-than", "soon"], "'soon' is no duration"),
         (["search", "--type", "dubble"], "unknown type 'dubble'; did you mean 'double'?"),
         (["validate", "nowhere.yaml"], "no YAML file at 'nowhere.yaml'"),
