@@ -81,14 +81,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Examples
     --------
-    >>> nearest("prep_tme", ["prep_time", "n_meal"])
+    >>> nearest("prep_tme", ["prep_time", "n_meal", "prep_time"])
     "; did you mean 'prep_time'?"
     >>> nearest("zzz", ["prep_time"])
     ''
     """
     import difflib  # Only faults need it.
 
-    found = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    found = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.6)
     if not found:
         return ""
     return "; did you mean " + " or ".join(repr(match) for match in found) + "?"

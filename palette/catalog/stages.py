@@ -91,9 +91,10 @@ class Stages(Database):
 
         def work(connection: sa.Connection) -> int:
             present = _in_production(_stages(connection, name))
-            before = [number for number in _served(_changes(connection, name)) if number != present]
+            changes = _changes(connection, name)
+            before = [number for number in _served(changes) if number != present]
             if not before:
-                raise DefinitionError(f"model {name!r}: no other version was in production; promote one")
+                raise DefinitionError(f"model {name!r}: {_no_way_back(changes, present)}; promote one")
             move(connection, name, before[-1], PRODUCTION, ROLLED_BACK, who or current_user())
             return before[-1]
 
@@ -164,6 +165,15 @@ def _change(row: sa.Row[Any]) -> StageChange:
         return StageChange(**told, action=row.action, who=row.who, at=row.at)
     except TypeError as error:
         raise CatalogError(f"the catalog holds what no release of palette writes, {told!r:.80}: {error}") from error
+
+
+def _no_way_back(changes: Iterable[StageChange], present: int | None) -> str:
+    """Tell why there is no version to go back to."""
+    left = sorted({one.version for one in changes if one.stage == PRODUCTION} - {present})
+    if not left:
+        return "no other version was in production"
+    told = f"version{'s' * (len(left) > 1)} {', '.join(map(str, left))}"
+    return f"{told} came to production, but {'was' if len(left) == 1 else 'were'} rolled back or taken out by hand"
 
 
 def _served(changes: Iterable[StageChange]) -> list[int]:

@@ -84,8 +84,17 @@ def read_bundle(path: str | Path) -> Plan:
     except (PaletteError, DslError):
         raise
     except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise DataError(f"no whole bundle at {str(path)!r}: {error!r}") from error
+        raise DataError(f"no whole bundle at {str(path)!r}: {_told(error, path)}") from error
     return plan
+
+
+def _told(error: Exception, path: Path) -> str:
+    """Return what is wrong with a directory, for people."""
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"there is no {Path(error.filename).name}" if path.is_dir() else "there is no such directory"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}"
+    return f"it holds what no release of palette writes, {type(error).__name__}: {error}"
 
 
 def _json(plain: Any) -> bytes:

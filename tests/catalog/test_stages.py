@@ -53,7 +53,7 @@ def test_rollback_goes_back_one_by_one(eta):
     assert stages(eta) == {1: "retired", 2: "production", 3: "retired"}
     assert eta.stage_changes("eta")[-1].action == "rolled back"
     assert eta.rollback("eta") == 1
-    with pytest.raises(DefinitionError, match="no other version was in production"):
+    with pytest.raises(DefinitionError, match="versions 2, 3 came to production, but were rolled back or taken out"):
         eta.rollback("eta")
     assert stages(eta)[1] == "production"
     eta.promote("eta", 3)
@@ -67,6 +67,12 @@ def test_what_was_taken_out_of_production_is_not_returned_to(eta):
     assert stages(eta) == {1: "retired", 2: "retired", 3: "shadow"}
     assert eta.rollback("eta") == 2
     assert eta.rollback("eta") == 1
+    eta.record_models([ModelRecord("etb", {}, stage="production")])
+    with pytest.raises(DefinitionError, match="no other version was in production; promote one"):
+        eta.rollback("etb")
+    eta.promote("etb", 1, "retired")
+    with pytest.raises(DefinitionError, match="version 1 came to production, but was rolled back or taken out by hand"):
+        eta.rollback("etb")
 
 
 @pytest.mark.parametrize(

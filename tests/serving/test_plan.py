@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import shutil
 import types
 from dataclasses import asdict
 
@@ -250,9 +251,10 @@ def test_bundle_holds_the_plan(store, tmp_path):
     ("spoil", "message"),
     [
         pytest.param(lambda path: (path / "plan.json").write_text("{}"), "damaged", id="tampered"),
-        pytest.param(lambda path: (path / "plan.json").unlink(), "no whole bundle", id="missing"),
+        pytest.param(lambda path: (path / "plan.json").unlink(), "bundle': there is no plan.json$", id="missing"),
         pytest.param(lambda path: (path / "bundle.json").write_text('{"format": 99}'), "format 99", id="newer"),
-        pytest.param(lambda path: (path / "bundle.json").write_text("[]"), "no whole bundle", id="other"),
+        pytest.param(lambda path: shutil.rmtree(path), "bundle': there is no such directory$", id="nowhere"),
+        pytest.param(lambda path: (path / "bundle.json").write_text("[]"), "what no release", id="other"),
     ],
 )
 def test_spoiled_bundle_is_refused(tmp_path, spoil, message):
