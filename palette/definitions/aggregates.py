@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from palette.definitions.base import Definition, checked_name, duration, duration_text, unique
+from palette.definitions.base import Definition, Names, checked_name, duration, duration_text, unique
 from palette.definitions.features import Feature
 from palette.definitions.types import canonical_type
 from palette.errors import nearest
 
-__all__ = ["FUNCTIONS", "Aggregate", "aggregate_features", "check_aggregates", "parse_aggregate"]
+__all__ = ["FUNCTIONS", "Aggregate", "aggregate_features", "check_aggregates", "parse_aggregate", "same_keys"]
 
 FUNCTIONS = ("count", "distinct", "last", "max", "mean", "min", "percentile", "sum")
 # These give back a value of the column, in its type.
@@ -40,6 +40,9 @@ class Aggregate(Definition):
         Which percentile, 0 to 1: 0.5 is the median.
     dtype : str
         Type of the column, for ``min``, ``max`` and ``last``.
+    by : str or sequence of str, optional
+        Columns of the events with the entity's keys, in the entity's order; by default the source's, which takes them
+        over where it has none.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Aggregate(Definition):
     name: str | None = None
     at: float = 0.5
     dtype: str = "double"
+    by: Names = ()
 
     def __init__(self, /, column: str, function: str, windows: Any = (), **data: Any) -> None:
         windows = [windows] if isinstance(windows, (str, timedelta)) else windows
@@ -97,6 +101,8 @@ class Aggregate(Definition):
             checked_name(self.column, "column")
         if self.name is not None:
             checked_name(self.name)
+        for column in self.by:
+            checked_name(column, "column")
         if not 0 <= self.at <= 1:
             raise ValueError(f"at must be from 0 to 1, found {self.at}")
         if self.at != 0.5 and self.function != "percentile":
@@ -172,6 +178,27 @@ def check_aggregates(aggregates: tuple[Aggregate, ...], every: timedelta | None,
             other = types.setdefault(aggregate.column, aggregate.dtype)
             if other != aggregate.dtype:
                 raise ValueError(f"column {aggregate.column!r} cannot be both {other} and {aggregate.dtype}")
+
+
+def same_keys(aggregates: Iterable[Any], by: Any) -> tuple[list[Any], tuple[str, ...]]:
+    """Return aggregates without their keys, and these: the same for all of one source.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    given = (by,) if isinstance(by, str) else tuple(by or ())
+    found, plain = {given: "the source"} if given else {}, []
+    for one in aggregates:
+        if isinstance(one, Aggregate) and one.by:
+            found.setdefault(one.by, repr(one.column))
+            one = one.model_copy(update={"by": ()})
+        plain.append(one)
+    if len(found) > 1:
+        told = ", ".join(f"{list(keys)} of {whose}" for keys, whose in found.items())
+        raise ValueError(f"all aggregates of a source have the same keys, found by={told}: make a source of each")
+    return plain, next(iter(found), ())
 
 
 def aggregate_features(aggregates: Iterable[Aggregate]) -> tuple[Feature, ...]:

@@ -7,14 +7,26 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+)
 
+from palette.definitions.faults import fault_text
 from palette.errors import DefinitionError
 
 __all__ = [
     "Definition",
     "Description",
     "Label",
+    "Names",
+    "Span",
+    "Tags",
     "checked_column",
     "checked_name",
     "checked_text",
@@ -88,6 +100,28 @@ def duration_text(span: timedelta, *, weeks: bool = True) -> str:
     return f"{span // timedelta(**{UNITS[unit]: 1})}{unit}"
 
 
+def _span(written: Any) -> Any:
+    if isinstance(written, (int, float)):
+        raise ValueError(f"{written!r} has no unit: write 30d, 12h, 15m or 45s")  # noqa: TRY004  pydantic's
+    # Earlier releases wrote some of them by ISO 8601.
+    return duration(written) if isinstance(written, str) and not written.startswith(("P", "-P")) else written
+
+
+def _one_or_many(written: Any) -> Any:
+    return (written,) if isinstance(written, str) else written
+
+
+# A time span, written as a text with its unit.
+Span = Annotated[
+    timedelta,
+    BeforeValidator(_span),
+    PlainSerializer(lambda span: duration_text(span, weeks=False), return_type=str),
+]
+# One may be written without a list.
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Tags = Annotated[tuple[Label, ...], BeforeValidator(_one_or_many)]
+
+
 class Definition(BaseModel):
     """A frozen model whose faults are reported as :class:`DefinitionError`."""
 
@@ -97,7 +131,8 @@ class Definition(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            faults = "; ".join(_fault(fault) for fault in error.errors())
+            words = [info.alias or name for name, info in type(self).model_fields.items()]
+            faults = "; ".join(fault_text(fault, words) for fault in error.errors())
             raise DefinitionError(f"{_subject(type(self), data)}: {faults}") from error
 
     @classmethod
@@ -110,7 +145,7 @@ class Definition(BaseModel):
             If it is no mapping, or lacks a word.
         """
         if not isinstance(plain, dict) or not all(isinstance(word, str) for word in plain):
-            raise DefinitionError(f"{cls.__name__}: expected words with values, found {plain!r:.80}")
+            raise DefinitionError(f"{cls.__name__}: expected words with values such as name: x, found {plain!r:.80}")
         wanted = [info.alias or name for name, info in cls.model_fields.items() if info.is_required()]
         if missing := [word for word in wanted if word not in plain]:
             raise DefinitionError(f"{_subject(cls, plain)}: {', '.join(missing)} missing")
@@ -135,12 +170,6 @@ def _texts_in(value: Any) -> Iterator[str]:
     elif isinstance(value, (dict, list, tuple)):
         for inner in (*value, *value.values()) if isinstance(value, dict) else value:
             yield from _texts_in(inner)
-
-
-def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    text = fault["msg"].removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text
 
 
 def checked_text(text: str) -> str:

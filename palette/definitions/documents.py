@@ -48,8 +48,8 @@ def load_definitions(source: str | Path, *more: str | Path) -> list[Entity | Fea
     ['restaurant', 'menu']
     """
     found: dict[str, tuple[Entity | FeatureGroup, str]] = {}
-    for document, where in _documents((source, *more)):
-        for one in _definitions(document, where):
+    for text, where in _documents((source, *more)):
+        for one in _definitions(text, where):
             first = found.setdefault(_called(one), (one, where))
             if first[0] is not one:
                 there = f"in {where}" if first[1] == where else f"in {first[1]} and in {where}"
@@ -106,17 +106,17 @@ def _called(definition: Entity | FeatureGroup) -> str:
     return f"feature group {definition.full_name!r}"
 
 
-def _documents(sources: Iterable[str | Path]) -> Iterator[tuple[Any, str]]:
-    """Yield what each text or file says, and what to call it."""
+def _documents(sources: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
+    """Yield each text, and what to call it."""
     read: set[Path] = set()
     for source in sources:
         if isinstance(source, str) and "\n" in source:
-            yield plain_yaml(source, "the text"), "the text"
+            yield source, "the text"
             continue
         for file in _files(Path(source)):
             if file.resolve() not in read:
                 read.add(file.resolve())
-                yield read_yaml(file, str(file)), str(file)
+                yield _text_of(file, str(file)), str(file)
 
 
 def _files(path: Path) -> list[Path]:
@@ -134,9 +134,13 @@ def _files(path: Path) -> list[Path]:
 
 def read_yaml(file: Path, where: str) -> Any:
     """Return what a YAML file says; see :func:`plain_yaml`."""
+    return plain_yaml(_text_of(file, where), where)
+
+
+def _text_of(file: Path, where: str) -> str:
     try:
         with file.open(encoding="utf-8") as lines:
-            return plain_yaml(lines.read(MAX_CHARACTERS + 1), where)
+            return lines.read(MAX_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(f"cannot read {where}: {error}") from error
 
@@ -164,22 +168,34 @@ def plain_yaml(text: str, where: str) -> Any:
         raise DefinitionError(f"{where}: not YAML: {error}") from error
 
 
-def _definitions(document: Any, where: str) -> list[Entity | FeatureGroup]:
+def _definitions(text: str, where: str) -> list[Entity | FeatureGroup]:
+    document = plain_yaml(text, where)
     if document is None:
         return []
-    if not isinstance(document, dict) or not all(isinstance(rows, list) for rows in document.values()):
+    if not isinstance(document, dict):
         raise DefinitionError(f"{where}: expected lists under the words {', '.join(SECTIONS)}")
-    for section in document:
+    found = []
+    for section, rows in document.items():
         if section not in SECTIONS:
-            raise DefinitionError(f"{where}: unknown section {section!r}{nearest(str(section), SECTIONS)}")
-    try:
-        return [
-            from_plain(plain if isinstance(plain, dict) else {"name": plain}, section)
-            for section in SECTIONS
-            for plain in document.get(section, ())
-        ]
-    except DefinitionError as error:
-        raise DefinitionError(f"{where}: {error}") from error
+            known = f"{nearest(str(section), SECTIONS)} (sections: {', '.join(SECTIONS)})"
+            raise DefinitionError(f"{where}: unknown section {section!r:.80}{known}")
+        if not isinstance(rows, list):
+            raise DefinitionError(f"{where}: expected lists under the words {', '.join(SECTIONS)}: - name: x")
+        for place, plain in enumerate(rows):
+            try:
+                found.append(from_plain(plain if isinstance(plain, dict) else {"name": plain}, section))
+            except DefinitionError as error:
+                raise DefinitionError(f"{where}: line {_line(text, section, place)}: {error}") from error
+    return found
+
+
+def _line(text: str, section: str, place: int) -> int:
+    """Return where a definition begins."""
+    import yaml
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    rows = next(rows for word, rows in root.value if word.value == section)
+    return int(rows.value[place].start_mark.line) + 1
 
 
 def _check_nodes(loader: Any, root: Any, where: str) -> None:

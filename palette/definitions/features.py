@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import field_serializer, field_validator, model_validator
 
 from dsl.constants import encode
-from palette.definitions.base import Definition, Description, Label, checked_column
+from palette.definitions.base import Definition, Description, Label, Tags, checked_column
 from palette.definitions.types import canonical_type, check_value, utc
 
 __all__ = ["Feature"]
@@ -48,7 +48,7 @@ class Feature(Definition):
     default: Any = None
     description: Description = ""
     owner: Label = ""
-    tags: tuple[Label, ...] = ()
+    tags: Tags = ()
 
     def __init__(self, /, name: str, dtype: str, default: Any = None, **data: Any) -> None:
         super().__init__(name=name, dtype=dtype, default=default, **data)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from pydantic import field_serializer, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from palette.definitions.base import (
     Definition,
     Description,
     Label,
+    Span,
+    Tags,
     checked_column,
     checked_name,
-    duration,
-    duration_text,
     unique,
 )
 from palette.definitions.features import Feature
-from palette.definitions.sources import BatchSource, Source
+from palette.definitions.sources import BatchSource, Source, parse_source
 from palette.definitions.types import KEY_TYPES, canonical_type
-from palette.errors import FeatureNotFoundError, nearest
+from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 
 __all__ = ["Entity", "FeatureGroup"]
 
@@ -56,7 +57,7 @@ class Entity(Definition):
     keys: dict[str, str]
     description: Description = ""
     owner: Label = ""
-    tags: tuple[Label, ...] = ()
+    tags: Tags = ()
 
     def __init__(self, /, name: str, keys: dict[str, str], **data: Any) -> None:
         super().__init__(name=name, keys=keys, **data)
@@ -98,7 +99,8 @@ class FeatureGroup(Definition):
     entity : str or Entity
         Whose features these are.
     features : sequence of Feature
-        In the order in which ties are compared.
+        In the order in which ties are compared. Those that the aggregates of the source compute need not be given; one
+        that is given may add a description, tags or a default.
     timestamp : str, optional
         Column with the event time, UTC. Without it the group is *static*: one row per key, always valid.
     created : str, optional
@@ -127,19 +129,24 @@ class FeatureGroup(Definition):
 
     name: str
     entity: str
-    features: tuple[Feature, ...]
+    features: tuple[Feature, ...] = ()
     timestamp: str | None = None
     created: str | None = None
-    ttl: timedelta | None = None
+    ttl: Span | None = None
     source: Source | None = None
     description: Description = ""
     owner: Label = ""
-    tags: tuple[Label, ...] = ()
+    tags: Tags = ()
 
     def __init__(self, /, name: str, entity: str | Entity, features: Any = (), **data: Any) -> None:
         entity = entity.name if isinstance(entity, Entity) else entity
-        if isinstance(features, (list, tuple)):
-            features = [Feature.of(one) if isinstance(one, dict) else one for one in features]
+        try:
+            if "source" in data:
+                data["source"] = parse_source(data["source"])
+            if isinstance(features, (list, tuple)):
+                features = _features(features, data.get("source"))
+        except DefinitionError as error:
+            raise DefinitionError(f"FeatureGroup {name!r:.200}: {error}") from error
         super().__init__(name=name, entity=entity, features=features, **data)
 
     @field_validator("name", "entity")
@@ -151,15 +158,6 @@ class FeatureGroup(Definition):
     @classmethod
     def _time(cls, name: str | None) -> str | None:
         return None if name is None else checked_column(name)
-
-    @field_validator("ttl", mode="before")
-    @classmethod
-    def _ttl(cls, ttl: Any) -> Any:
-        return duration(ttl) if isinstance(ttl, str) else ttl
-
-    @field_serializer("ttl")
-    def _plain_ttl(self, ttl: timedelta | None) -> str | None:
-        return None if ttl is None else duration_text(ttl)
 
     @model_validator(mode="after")
     def _consistent(self) -> FeatureGroup:
@@ -180,13 +178,16 @@ class FeatureGroup(Definition):
             raise ValueError(
                 "aggregates are stamped at the end of their window: name that column, timestamp='window_end'"
             )
-        declared = {feature.name: feature.dtype for feature in self.features}
-        for feature in source.features():
-            if (found := declared.get(feature.name)) != feature.dtype:
-                what = "is not among the features" + nearest(feature.name, declared) if found is None else f"is {found}"
+        computed = {feature.name: feature.dtype for feature in source.features()}
+        for feature in self.features:
+            if (dtype := computed.get(feature.name)) is None:
                 raise ValueError(
-                    f"{feature.name!r}, which the source computes as {feature.dtype}, {what}: "
-                    f"write features=source.features()"
+                    f"{feature.name!r} is not what the aggregates of the source compute"
+                    f"{nearest(feature.name, computed)} (they compute {', '.join(computed)})"
+                )
+            if dtype != feature.dtype:
+                raise ValueError(
+                    f"{feature.name!r} is {feature.dtype}, the source computes {dtype}: leave the type out"
                 )
 
     @property
@@ -217,3 +218,22 @@ class FeatureGroup(Definition):
             f"feature group {self.full_name!r} has no feature {name!r}{nearest(name, self.readable)} "
             f"(it has {', '.join(self.readable)})"
         )
+
+
+def _features(given: Sequence[Any], source: Any) -> list[Any]:
+    """Return features that are written, with those that the aggregates of the source compute."""
+    computed = source.features() if isinstance(source, BatchSource) else ()
+    types = {feature.name: feature.dtype for feature in computed}
+    parsed = [_feature(one, types) for one in given]
+    named = {one.name: one for one in parsed if isinstance(one, Feature)}
+    if types.keys() <= named.keys() or not types:
+        return parsed
+    # Only some are described: then they stand in the order in which they are computed.
+    return [named.pop(one.name, one) for one in computed] + [one for one in parsed if one.name in named]
+
+
+def _feature(written: Any, types: dict[str, str]) -> Any:
+    if not isinstance(written, dict):
+        return written
+    dtype = types.get(str(written.get("name")))
+    return Feature.of(written if dtype is None else {"dtype": dtype, **written})

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 
-from palette.definitions.aggregates import Aggregate, aggregate_features, check_aggregates, parse_aggregate
-from palette.definitions.base import Definition, checked_name, duration, duration_text, unique
+from palette.definitions.aggregates import Aggregate, aggregate_features, check_aggregates, parse_aggregate, same_keys
+from palette.definitions.base import Definition, Names, Span, checked_name, unique
+from palette.definitions.cron import checked_schedule
 from palette.definitions.features import Feature
+from palette.errors import DefinitionError, nearest
 
-__all__ = ["BatchSource", "RPCSource", "Source", "StreamSource"]
+__all__ = ["BatchSource", "RPCSource", "Source", "StreamSource", "parse_source"]
+
+FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 class BatchSource(Definition):
@@ -25,18 +30,20 @@ class BatchSource(Definition):
     ----------
     sql : str, optional
         A Spark SQL query whose columns are those of the feature group.
-    function : str, optional
-        ``"module:name"`` of a function that returns a DataFrame; one of ``sql`` and ``function`` is given.
+    function : str or function, optional
+        One that returns a DataFrame, at the top level of a module, kept as ``"module:name"``; one of ``sql`` and
+        ``function`` is given.
     schedule : str, optional
-        A cron expression.
+        A cron expression of five fields. Nothing runs by itself: it is for a scheduler of yours.
     lookback : timedelta or str, optional
         How far behind the newest event time a run looks again, for late rows.
     aggregates : sequence of Aggregate, optional
         What is computed from the events.
     every : timedelta or str, optional
         How often windows end, ``"1h"``, counted from 1970 in UTC; each window is a multiple of it.
-    by : sequence of str, optional
-        Columns of the events with the entity's keys, in the entity's order; by default they are called like the keys.
+    by : str or sequence of str, optional
+        Columns of the events with the entity's keys, in the entity's order; by default those that its aggregates
+        name, and else they are called like the keys.
     time : str, optional
         Column of the events with their time: TIMESTAMP, or TIMESTAMP_NTZ or DATE, read as UTC.
 
@@ -57,24 +64,43 @@ class BatchSource(Definition):
 
     kind: Literal["batch"] = "batch"
     sql: str | None = None
-    function: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    function: str | None = None
     schedule: str | None = None
-    lookback: timedelta | None = None
+    lookback: Span | None = None
     aggregates: tuple[Aggregate, ...] = ()
-    every: timedelta | None = None
-    by: tuple[str, ...] = ()
+    every: Span | None = None
+    by: Names = ()
     time: str | None = None
 
-    @field_validator("aggregates", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _aggregates(cls, written: Any) -> Any:
-        return tuple(parse_aggregate(one) for one in written) if isinstance(written, (list, tuple)) else written
+    def _parsed(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("aggregates"), (list, tuple)):
+            return data
+        aggregates, by = same_keys(map(parse_aggregate, data["aggregates"]), data.get("by"))
+        return {**data, "aggregates": tuple(aggregates), "by": by}
 
-    @field_validator("every", "lookback", mode="before")
+    @field_validator("function", mode="before")
     @classmethod
-    def _span(cls, span: Any) -> Any:
-        # What YAML wrote of a lookback is ISO 8601.
-        return duration(span) if isinstance(span, str) and not span.startswith(("P", "-P")) else span
+    def _named(cls, function: Any) -> Any:
+        return function_name(function) if callable(function) else function
+
+    @field_validator("function")
+    @classmethod
+    def _of_a_module(cls, function: str | None) -> str | None:
+        if function is not None and not FUNCTION.fullmatch(function):
+            raise ValueError(f"{function!r:.200} names no function: write module:function, or give the function itself")
+        return function
+
+    @field_validator("sql")
+    @classmethod
+    def _some_text(cls, sql: str | None) -> str | None:
+        return None if sql is None else checked_query(sql)
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, schedule: str | None) -> str | None:
+        return None if schedule is None else checked_schedule(schedule)
 
     @field_validator("lookback")
     @classmethod
@@ -82,10 +108,6 @@ class BatchSource(Definition):
         if lookback is not None and lookback < timedelta(0):
             raise ValueError(f"must not be negative, found {lookback}")
         return lookback
-
-    @field_serializer("every")
-    def _plain_every(self, every: timedelta | None) -> str | None:
-        return None if every is None else duration_text(every, weeks=False)
 
     @field_serializer("aggregates")
     def _plain_aggregates(self, aggregates: tuple[Aggregate, ...]) -> list[dict[str, Any]]:
@@ -124,7 +146,7 @@ class StreamSource(Definition):
         Column name to type of the events, written ``schema`` in YAML.
     sql : str
         Streaming SQL over the view ``events``.
-    watermark : timedelta, optional
+    watermark : timedelta or str, optional
         How late an event may come.
 
     Examples
@@ -139,7 +161,12 @@ class StreamSource(Definition):
     topic: str = Field(min_length=1)
     event_schema: dict[str, str] = Field(alias="schema")
     sql: str
-    watermark: timedelta | None = None
+    watermark: Span | None = None
+
+    @field_validator("sql")
+    @classmethod
+    def _some_text(cls, sql: str) -> str:
+        return checked_query(sql)
 
 
 class RPCSource(Definition):
@@ -151,7 +178,7 @@ class RPCSource(Definition):
         A URL template with the key columns in braces: ``"https://geo.example/{courier_uuid}"``.
     mapping : dict of str to str
         Feature name to the field of the answer.
-    timeout : timedelta
+    timeout : timedelta or str
         After this the values are missing.
 
     Examples
@@ -163,7 +190,7 @@ class RPCSource(Definition):
     kind: Literal["rpc"] = "rpc"
     url: str
     mapping: dict[str, str]
-    timeout: timedelta = timedelta(milliseconds=100)
+    timeout: Span = timedelta(milliseconds=100)
 
     @field_validator("url")
     @classmethod
@@ -176,4 +203,61 @@ class RPCSource(Definition):
         return url
 
 
+def checked_query(sql: str) -> str:
+    """Return a query; raise :class:`ValueError` if it is blank."""
+    if not sql.strip(" \t\r\n;"):
+        raise ValueError("a query is missing: write one such as SELECT * FROM orders")
+    return sql
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return the name ``module:function`` by which another process finds a function.
+
+    Raises
+    ------
+    ValueError
+        If it does not: then with what to do.
+
+    Examples
+    --------
+    >>> import json
+    >>> function_name(json.dumps)
+    'json:dumps'
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    move = "write it with def at the top level of a module, which the store's configuration allows (feeds: modules)"
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise ValueError(f"{function!r:.200} is no function of a module: {move}")  # noqa: TRY004  pydantic's
+    if module == "__main__":
+        raise ValueError(f"{name!r} is of this script, which another process does not find: {move}, and import it")
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} of {module} is a lambda, method or nested function, not found by its name: {move}")
+    return f"{module}:{name}"
+
+
+def parse_source(written: Any) -> Any:
+    """Return what a YAML file says of a source as that source.
+
+    Raises
+    ------
+    DefinitionError
+        If its kind is missing or unknown, or it is wrong.
+    """
+    if written is None or isinstance(written, Definition):
+        return written
+    if not isinstance(written, dict):
+        raise DefinitionError(f"source: expected words with values such as kind: batch, found {written!r:.80}")
+    kind = written.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        known = ", ".join(KINDS)
+        told = "kind missing" if kind is None else f"unknown kind {kind!r:.80}{nearest(str(kind)[:80], KINDS)}"
+        raise DefinitionError(f"source: {told} (kinds: {known}; write kind: batch)")
+    return KINDS[kind].of(written)
+
+
+KINDS: dict[Any, type[BatchSource] | type[StreamSource] | type[RPCSource]] = {
+    "batch": BatchSource,
+    "stream": StreamSource,
+    "rpc": RPCSource,
+}
 Source = Annotated[BatchSource | StreamSource | RPCSource, Field(discriminator="kind")]

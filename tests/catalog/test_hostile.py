@@ -162,7 +162,7 @@ def test_rows_of_other_types_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     "sql",
-    ["", "SELECT " + "(" * 5000, "SELECT " + "[" * 500, "SELECT * FROM (" * 500, "SELECT lambda VIEW LATERAL .",
+    ["--", "SELECT " + "(" * 5000, "SELECT " + "[" * 500, "SELECT * FROM (" * 500, "SELECT lambda VIEW LATERAL .",
      "SELECT map ( END ANTI = =>", "SELECT 1; DROP TABLE x", "DROP TABLE x", "{{ x }} {% y %}", "SELECT /*" * 500,
      "$$$", "WITH " * 500, "SELECT CASE WHEN " * 200],
     ids=lambda text: ascii(text[:20]),

@@ -70,6 +70,17 @@ X = Aggregate("x", "sum", ["1h"])
             "'x' cannot be both double and int",
             id="two-types",
         ),
+        pytest.param(
+            lambda: source(Aggregate("x", "sum", ["1h"], by=["a"]), Aggregate("y", "sum", ["1h"], by=["b"])),
+            r"same keys, found by=\['a'\] of 'x', \['b'\] of 'y': make a source of each",
+            id="by-of-two",
+        ),
+        pytest.param(
+            lambda: source(Aggregate("x", "sum", ["1h"], by=["b"]), by="a"), "'a'.* of the source", id="by-of-source"
+        ),
+        pytest.param(lambda: source(X, every=3600), "3600 has no unit: write 30d", id="every-number"),
+        pytest.param(lambda: source(X, lookback=2), "lookback: 2 has no unit", id="lookback-number"),
+        pytest.param(lambda: source(X, sql=" ; "), "a query is missing", id="empty-query"),
         pytest.param(lambda: BatchSource(), "BatchSource: .*either sql or function", id="no-query"),
     ],
 )
@@ -78,21 +89,40 @@ def test_wrong_declaration_is_refused(make, message):
         make()
 
 
-def test_group_takes_the_features_of_its_source():
-    orders = source(X, Aggregate("x", "count", ["1h"]))
-    more = [*orders.features(), Feature("other", "string")]
-    group = FeatureGroup("orders", entity="e", timestamp="window_end", features=more, source=orders)
+ORDERS = source(X, Aggregate("x", "count", ["1h", "2h"]))
+DESCRIBED = Feature("x_count_1h", "bigint", description="how many")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        pytest.param([], ["x_sum_1h", "x_count_1h", "x_count_2h"], id="none"),
+        pytest.param([DESCRIBED], ["x_sum_1h", "x_count_1h", "x_count_2h"], id="one"),
+        pytest.param([DESCRIBED, *ORDERS.features()[::2]], ["x_count_1h", "x_sum_1h", "x_count_2h"], id="all"),
+    ],
+)
+def test_group_takes_the_features_of_its_source(given, names):
+    group = FeatureGroup("orders", entity="e", timestamp="window_end", features=given, source=ORDERS)
+    assert [feature.name for feature in group.features] == names
     assert group.feature("x_sum_1h").dtype == "double"
+    assert group.feature("x_count_1h").description == ("how many" if given else "")
+
+
+def test_keys_may_stand_with_an_aggregate():
+    """They are the source's; another order or column is another source."""
+    keyed = Aggregate("x", "sum", ["1h"], by="r_id")
+    assert source(keyed) == source(X, by=["r_id"]) == source(keyed, by="r_id")
+    assert source(keyed, Aggregate("y", "sum", ["1h"])).by == ("r_id",)
 
 
 @pytest.mark.parametrize(
     ("features", "timestamp", "message"),
     [
         pytest.param([Feature("x_sum_1h", "double")], None, "timestamp='window_end'", id="static"),
-        pytest.param([Feature("x_sum_2h", "double")], "t", "'x_sum_1h'.*did you mean 'x_sum_2h'", id="missing"),
-        pytest.param([Feature("x_sum_1h", "float")], "t", "computes as double, is float", id="type"),
+        pytest.param([Feature("x_sum_2h", "double")], "t", "'x_sum_2h' is not.*did you mean 'x_sum_1h'", id="unknown"),
+        pytest.param([Feature("x_sum_1h", "float")], "t", "is float, the source computes double", id="type"),
     ],
 )
-def test_group_that_lacks_a_feature_of_its_source_is_refused(features, timestamp, message):
+def test_group_with_a_feature_that_its_source_does_not_compute_is_refused(features, timestamp, message):
     with pytest.raises(DefinitionError, match=message):
         FeatureGroup("orders", entity="e", timestamp=timestamp, features=features, source=source(X))

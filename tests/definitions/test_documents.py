@@ -31,6 +31,7 @@ ORDERS = BatchSource(
         Aggregate("*", "count", windows=["1h"], name="orders"),
     ],
 )
+GROUP = "feature_groups:\n\n- name: g\n  entity: e\n  features: [{name: x, dtype: int}]"
 DEFINITIONS = [
     Entity("route", keys={"origin": "string", "dest": "string"}, description="a pair of airports", tags=["air"]),
     FeatureGroup(
@@ -94,12 +95,49 @@ def test_folder_of_files_loads_entities_first(tmp_path):
             "Aggregate 'x': function missing",
             id="aggregate",
         ),
+        pytest.param(f"{GROUP}\n  sorce: {{kind: batch}}", "line 3: .*'sorce'; did you mean 'source'", id="word"),
+        pytest.param(f"{GROUP}\n  source: {{sql: S}}", r"'g': source: kind missing .*write kind: batch", id="no-kind"),
+        pytest.param(f"{GROUP}\n  source: {{kind: bach, sql: S}}", "'bach'; did you mean 'batch'", id="kind"),
+        pytest.param(f"{GROUP}\n  source: {{kind: batch, query: S}}", "BatchSource: unknown word 'query'", id="source"),
+        pytest.param(f"{GROUP}\n  source: SELECT 1", "source: expected words with values", id="source-text"),
+        pytest.param(f"{GROUP}\n  tags: {{a: b}}", r"tags: expected a list such as \[a, b\], found \{'a'", id="list"),
+        pytest.param(f"{GROUP}\n  tags: [3]", "tags.0: expected a text .*quotes.*, found 3", id="number-for-text"),
+        pytest.param(f"{GROUP}\n  ttl: 30", "ttl: 30 has no unit: write 30d", id="no-unit"),
+        pytest.param("entities:\n- {name: e, keys: [id]}", "keys: expected words with values such as", id="no-words"),
+        pytest.param("entities:\n\n- {name: e}\n- {name: f, keys: {k: int}}", "line 3: .*'e': keys missing", id="line"),
         pytest.param("entities:\n- {name: !!python/name:os.system x, keys: {k: int}}\n", "not YAML", id="python-tag"),
     ],
 )
 def test_wrong_yaml_is_refused(text, message):
     with pytest.raises(DefinitionError, match=message):
         load_definitions(text)
+
+
+def test_features_of_aggregates_need_not_be_written():
+    """Those that are written add to them, and one may stand without a list."""
+    text = """
+feature_groups:
+- name: orders
+  entity: route
+  timestamp: window_end
+  tags: money
+  features: [{name: order_value_p90_7d, description: dear ones}]
+  source:
+    kind: batch
+    sql: SELECT * FROM orders
+    every: 1h
+    by: place
+    time: ordered_at
+    aggregates:
+    - {column: order_value, function: sum, windows: [1h, 7d, 28d]}
+    - {column: order_value, function: percentile, windows: 7d, at: 0.9, by: [place]}
+"""
+    (found,) = load_definitions(text)
+    assert [one.name for one in found.features] == [one.name for one in found.source.features()]
+    assert found.feature("order_value_p90_7d").description == "dear ones"
+    assert (found.tags, found.source.by) == (("money",), ("place",))
+    (bare,) = load_definitions("\n".join(line for line in text.splitlines() if "features:" not in line))
+    assert bare.features == found.source.features()
 
 
 def test_missing_file_is_named(tmp_path):

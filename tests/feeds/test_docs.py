@@ -25,7 +25,8 @@ def test_declaration_in_python():
 
 def test_declaration_in_yaml():
     (group,) = load_definitions(blocks("yaml")[0])
-    assert group.source.features() == group.features
+    assert [repr(feature) for feature in group.source.features()] == [repr(feature) for feature in group.features]
+    assert group.features[0].description
 
 
 def test_configuration(tmp_path):

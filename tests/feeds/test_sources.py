@@ -95,7 +95,7 @@ NO_QUERIES = (
     "SET spark.sql.session.timeZone = Asia/Tokyo", "ADD JAR '/tmp/none.jar'", "ADD FILE '/etc/hostname'",
     "CREATE FUNCTION f AS 'evil.F' USING JAR '/tmp/f.jar'", "BEGIN DROP VIEW precious; END",
     "EXECUTE IMMEDIATE 'DROP VIEW precious'", "SELECT 1; DROP VIEW precious", "SELECT 1) AS y; DROP VIEW precious; --",
-    "SELECT '", "SELECT /*", "", ";", "(" * 30,
+    "SELECT '", "SELECT /*", "--", "(" * 30,
 )  # fmt: skip
 QUERIES = (
     "SELECT x FROM v;", "SELECT x FROM v -- all", "-- first\nSELECT x FROM v", "VALUES (7) AS v (x)", "TABLE v",
