@@ -16,7 +16,7 @@ from palette.cli.project import FILE, Config, open_store
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
 
 if TYPE_CHECKING:
-    from palette.catalog import ModelRecord
+    from palette.catalog import ModelRecord, SqlCatalog
 
 __all__ = ["deploy", "lineage", "models", "promote", "rollback"]
 
@@ -77,10 +77,15 @@ def deploy(
 
 def models(
     name: Annotated[str | None, typer.Argument(help="Only the versions of this one.")] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Of one model: what the version was trained on. --json has all.")
+    ] = False,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
     """List models with their stages; of one model its versions, features and changes of stage."""
+    if statistics and name is None:
+        raise DefinitionError("--statistics are of one model: name it")
     catalog = open_store(config).catalog
     found = catalog.models(name)
     if name is None:
@@ -103,7 +108,8 @@ def models(
         raise FeatureNotFoundError(f"no model {name!r}{nearest(name, known)}")
     changes = [asdict(change) for change in catalog.stage_changes(name)]
     if as_json:
-        print_json({"name": name, "versions": [_version(one) for one in found], "changes": changes})
+        versions = [_version(one) | {"statistics": _statistics(catalog, one)} for one in found]
+        print_json({"name": name, "versions": versions, "changes": changes})
         return
     print_table(
         ("version", "stage", "by", "at", "bundle"),
@@ -113,6 +119,8 @@ def models(
     shown = next((one for one in found if one.stage == Stage.PRODUCTION), found[-1])
     typer.echo(f"\nversion {shown.version} uses")
     print_table(("feature", "importance"), _by_importance(shown.features))
+    if statistics:
+        _show_statistics(shown, _statistics(catalog, shown))
     if changes:
         typer.echo("\nchanges")
         print_table(
@@ -171,6 +179,43 @@ def _summary(versions: list[ModelRecord]) -> dict[str, Any]:
 
 def _version(one: ModelRecord) -> dict[str, Any]:
     return {name: value for name, value in asdict(one).items() if name != "name"}
+
+
+def _statistics(catalog: SqlCatalog, one: ModelRecord) -> dict[str, Any] | None:
+    """Return the statistics of what a version was trained on, without the sketches, which only programs read."""
+    found = catalog.statistics(f"model:{one.name}:{one.version}", "training")
+    if found is None:
+        return None
+    columns = {
+        name: {word: value for word, value in told.items() if word != "sketch"}
+        for name, told in found.get("columns", {}).items()
+    }
+    return found | {"columns": columns}
+
+
+def _show_statistics(one: ModelRecord, found: Mapping[str, Any] | None) -> None:
+    if found is None:
+        typer.echo(f"\nno statistics of version {one.version} were kept: deploy it with --training")
+        return
+    typer.echo(f"\nversion {one.version} was trained on {found['rows']:,} rows")
+    words = ("role", "type", "mean", "deviation", "min", "max", "distinct")
+    print_table(
+        ("column", "no value", *words),
+        (
+            (name, _share(told.get("null_rate")), *(_plain(told.get(word)) for word in words))
+            for name, told in found["columns"].items()
+        ),
+        whole=("column",),
+    )
+
+
+def _share(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:.1%}"
+
+
+def _plain(value: Any) -> Any:
+    """Return what the catalog holds; floats that JSON lacks are mappings there."""
+    return value["float"] if isinstance(value, dict) and value.keys() == {"float"} else value
 
 
 def _by_importance(features: Mapping[str, float | None]) -> list[tuple[str, float | None]]:

@@ -62,6 +62,33 @@ def test_models_and_one_of_them(run):
     assert [(one["version"], one["who"]) for one in told["changes"]] == [(1, "ada")]
 
 
+def test_what_a_version_was_trained_on(run, store):
+    number = {
+        "role": "input",
+        "type": "double",
+        "null_rate": 0.25,
+        "mean": 1.5,
+        "max": {"float": "inf"},
+        "sketch": "AA==",
+    }
+    content = {"rows": 2000, "quantiles": [0.5], "columns": {"size": number, "city": {"role": "key", "distinct": 7}}}
+    store.catalog.set_statistics("model:eta:1", "training", content)
+    first, second = json.loads(run("models", "eta", "--json").output)["versions"]
+    assert (first["statistics"]["rows"], second["statistics"]) == (2000, None)
+    assert first["statistics"]["columns"]["size"] == {word: one for word, one in number.items() if word != "sketch"}
+    lines = [line.split() for line in run("models", "eta", "--statistics").output.splitlines()]
+    place = lines.index(["version", "1", "was", "trained", "on", "2,000", "rows"])
+    assert lines[place + 2 : place + 4] == [
+        ["size", "25.0%", "input", "double", "1.5", "inf"],
+        ["city", "key", "7"],
+    ]
+    store.catalog.record_models([ModelRecord("bare", {})])
+    assert (
+        "no statistics of version 1 were kept: deploy it with --training"
+        in run("models", "bare", "--statistics").output
+    )
+
+
 def test_times_are_iso_8601(run, store):
     for mark in ("offline", "backfill:0123456789abcdef"):
         store.catalog.set_watermark("restaurant:history", mark, dt.datetime(2026, 1, 1, 12))
@@ -109,6 +136,7 @@ def test_lineage_for_people_machines_and_graphviz(run):
     ("arguments", "message"),
     [
         (["models", "etaa"], "no model 'etaa'; did you mean 'eta'"),
+        (["models", "--statistics"], "--statistics are of one model: name it"),
         (["promote", "eta", 9], "no version 9 (it has 1, 2)"),
         (["rollback", "etb"], "no other version was in production; promote one"),
         (["lineage", "etaa"], "did you mean 'eta'"),
