@@ -1,18 +1,15 @@
-"""Spark Connect listens on one port: scripts that start a server take turns, whichever process runs their tests."""
+"""What processes need that start a Spark of their own: which port its server takes, and a start that is quick."""
 
 from __future__ import annotations
 
-import fcntl
-import subprocess
-import tempfile
-from pathlib import Path
-from typing import Any
+import os
 
-__all__ = ["run_on_connect"]
+__all__ = ["QUICK", "connecting"]
+
+# Half of a short process's work would be its compiler's.
+QUICK = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
-def run_on_connect(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command that starts a Spark Connect server, while no other test does."""
-    with (Path(tempfile.gettempdir()) / "palette-tests-connect.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, **options)
+def connecting(**more: str) -> dict[str, str]:
+    """Return the environment of a process that starts a Spark Connect server: on any free port, not always on 15002."""
+    return {**os.environ, **QUICK, "SPARK_TESTING": "1", **more}

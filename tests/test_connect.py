@@ -6,14 +6,14 @@ A process is either classic or Connect, so everything runs in one other process,
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.connect_server import run_on_connect
+from tests.connect_server import connecting
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -122,9 +122,16 @@ def connect(tmp_path_factory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("connect")
     (home / "script.py").write_text(SCRIPT)
     root = Path(__file__).parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, str(home / "script.py"), str(home)]
-    done = run_on_connect(command, cwd=root, env=environment)
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=connecting(PYTHONPATH=str(root)),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
     answers = done.stdout.rpartition("ANSWERS ")[2]
     assert done.returncode == 0, f"after {list(json.loads(answers or '{}'))}: {done.stderr[-4000:]}"
     return json.loads(answers)

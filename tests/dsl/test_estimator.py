@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 import textwrap
@@ -25,6 +24,7 @@ from dsl import (
 )
 from dsl.bind import MAX_ENTRIES
 from dsl.testing import same
+from tests.connect_server import connecting
 
 pytestmark = pytest.mark.spark
 param = pytest.param
@@ -356,7 +356,7 @@ def test_loads_in_another_process(frame, model, tmp_path, remote):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(IN_ANOTHER_PROCESS), str(tmp_path), remote],
         cwd=ROOT,
-        env={**os.environ, "TZ": "Asia/Tokyo", "PYTHONPATH": str(ROOT)},
+        env=connecting(TZ="Asia/Tokyo", PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         timeout=900,

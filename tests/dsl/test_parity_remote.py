@@ -5,13 +5,13 @@ A process is either classic or Connect, so that this runs in a process of its ow
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.connect_server import run_on_connect
+from tests.connect_server import connecting
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -62,8 +62,10 @@ def test_functions_agree_on_connect(tmp_path):
     for package in ("dsl", "palette"):
         (tmp_path / "hidden" / package).mkdir(parents=True)
         (tmp_path / "hidden" / package / "__init__.py").write_text("raise ImportError('not on workers')")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hidden")}
+    environment = connecting(PYTHONPATH=str(tmp_path / "hidden"))
     command = [sys.executable, str(script), str(root)]
-    done = run_on_connect(command, cwd=tmp_path, env=environment)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "calls agree" in done.stdout
