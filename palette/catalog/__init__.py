@@ -9,7 +9,7 @@ from palette.errors import CatalogError
 from palette.lazy import lazy
 
 if TYPE_CHECKING:
-    from palette.catalog.plan import Change, Changes
+    from palette.catalog.planned import Change, Changes
     from palette.catalog.records import ModelRecord
     from palette.catalog.search import Filters, Found
     from palette.catalog.sql import SqlCatalog
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Changes", "Filters", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
 
 _HOMES = {
-    "Change": "palette.catalog.plan",
-    "Changes": "palette.catalog.plan",
+    "Change": "palette.catalog.planned",
+    "Changes": "palette.catalog.planned",
     "Filters": "palette.catalog.search",
     "Found": "palette.catalog.search",
     "ModelRecord": "palette.catalog.records",

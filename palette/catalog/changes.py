@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from palette.definitions import Entity, FeatureGroup
+from palette.definitions import BatchSource, Entity, FeatureGroup
 from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError, nearest
 
@@ -30,6 +30,12 @@ def check_group(group: FeatureGroup, entities: Mapping[str, Entity], known: Iter
             "apply the Entity with it"
         )
     keys = {column.lower(): column for column in entities[group.entity].keys}
+    by = group.source.by if isinstance(group.source, BatchSource) else ()
+    if by and len(by) != len(keys):
+        raise DefinitionError(
+            f"feature group {group.full_name!r}: by names {len(by)} columns ({', '.join(by)}), entity {group.entity!r} "
+            f"has {len(keys)} keys ({', '.join(keys.values())}): name one for each, in this order"
+        )
     for column in group.readable:
         if column.endswith("__status") and column.removesuffix("__status") in group.readable:
             raise DefinitionError(

@@ -1,144 +1,50 @@
-"""What an apply would change: computed once, shown to people, carried out as it stands."""
+"""What an apply would change: definitions compared with what is applied."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.changes import ANEW, FOLLOWS, check_group, check_together, entity_break, group_breaks
+from palette.catalog.differences import Difference, differences
+from palette.catalog.planned import Change, Changes, Unnamed, hint
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
+from palette.catalog.unnamed import renames, users
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError
-from palette.terminal import printable
 
-__all__ = ["Change", "Changes", "compute"]
+__all__ = ["compute"]
 
 D = TypeVar("D", Entity, FeatureGroup)
-SIGNS = {"added": "+", "changed": "~", "removed": "-"}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between what is applied and what is wanted.
-
-    Parameters
-    ----------
-    action : {"added", "changed", "removed"}
-        What happens.
-    kind : {"entity", "group", "feature"}
-        To what.
-    name : str
-        Its full name, ``entity:group:feature`` for a feature.
-    details : tuple of str
-        What differs.
-    breaking : bool
-        Whether what is written or trained may no longer fit.
-    models : tuple of str
-        The models that a breaking change hits.
-    """
-
-    action: str
-    kind: str
-    name: str
-    details: tuple[str, ...] = ()
-    breaking: bool = False
-    models: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        lines = [f"{SIGNS[self.action]} {self.kind} {self.name}{' (breaking)' if self.breaking else ''}"]
-        lines += [f"    {detail}" for detail in self.details]
-        if self.models:
-            lines.append(f"    used by {_listed(self.models)}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """All differences; ``str()`` is for people, :meth:`to_json` for machines.
-
-    Examples
-    --------
-    >>> changes = Changes((Change("added", "entity", "plane"),))
-    >>> print(changes)
-    + entity plane
-    1 added, 0 changed, 0 removed; none breaking
-    >>> bool(changes), changes.breaking
-    (True, ())
-    """
-
-    items: tuple[Change, ...] = ()
-    definitions: tuple[Entity | FeatureGroup, ...] = field(default=(), repr=False)
-    dropped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    stamp: tuple[str, int] | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.items)
-
-    @property
-    def added(self) -> tuple[Change, ...]:
-        """What is new."""
-        return self._of("added")
-
-    @property
-    def changed(self) -> tuple[Change, ...]:
-        """What is there, and different."""
-        return self._of("changed")
-
-    @property
-    def removed(self) -> tuple[Change, ...]:
-        """What goes."""
-        return self._of("removed")
-
-    @property
-    def breaking(self) -> tuple[Change, ...]:
-        """What needs ``allow_breaking=True``."""
-        return tuple(change for change in self.items if change.breaking)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that breaking changes hit."""
-        return tuple(sorted({model for change in self.items for model in change.models}))
-
-    def _of(self, action: str) -> tuple[Change, ...]:
-        return tuple(change for change in self.items if change.action == action)
-
-    def __str__(self) -> str:
-        counts = Counter(change.action for change in self.items)
-        total = ", ".join(f"{counts[action]} {action}" for action in SIGNS)
-        broken = f"{len(self.breaking)} breaking" if self.breaking else "none breaking"
-        hit = f", which hit {_listed(self.models)}" if self.models else ""
-        return "\n".join([*(str(change) for change in self.items), f"{total}; {broken}{hit}"])
-
-    def to_json(self) -> str:
-        """Return the changes as one JSON text."""
-        return json.dumps(
-            {"changes": [asdict(change) for change in self.items], "models": self.models}, ensure_ascii=False
-        )
-
-    def refuse_breaking(self, remedy: str = "apply(..., allow_breaking=True)") -> None:
-        """Raise :class:`DefinitionError` if anything breaks, naming it, and how it is done all the same."""
-        if not self.breaking:
-            return
-        told = "; ".join("; ".join(change.details) for change in self.breaking)
-        hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
-        raise DefinitionError(f"breaking changes: {told}{hit} (use another name, or {remedy})")
-
-
-def _listed(models: Iterable[str]) -> str:
-    return ", ".join(map(printable, models))
 
 
 def compute(
-    connection: sa.Connection, definitions: Sequence[Entity | FeatureGroup], *, prune: bool, stamp: tuple[str, int]
+    connection: sa.Connection,
+    definitions: Sequence[Entity | FeatureGroup],
+    *,
+    prune: bool,
+    stamp: tuple[str, int],
+    tell_unnamed: bool = False,
 ) -> Changes:
     """Compare definitions with what is applied.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the catalog.
+    definitions : sequence of Entity and FeatureGroup
+        What is wanted.
+    prune : bool
+        Whether what is not among them goes.
+    stamp : tuple
+        Of the catalog's state.
+    tell_unnamed : bool
+        Whether to tell what is not among them where it stays.
 
     Raises
     ------
@@ -148,12 +54,13 @@ def compute(
     entities = _by_name("entity", ((one.name, one) for one in definitions if isinstance(one, Entity)))
     groups = _by_name("feature group", ((one.full_name, one) for one in definitions if isinstance(one, FeatureGroup)))
     all_entities, all_groups = _names(connection, tables.entities), _names(connection, tables.groups)
+    unnamed = [("group", name) for name in all_groups if name not in groups]
+    unnamed += [("entity", name) for name in all_entities if name not in entities]
+    dropped = unnamed if prune else []
+    # A name that was given up may have become one of these.
+    fresh = [group for name, group in groups.items() if name not in set(all_groups)]
     if prune:
-        dropped = [("group", name) for name in all_groups if name not in groups]
-        dropped += [("entity", name) for name in all_entities if name not in entities]
         all_entities, all_groups = list(entities), list(groups)
-    else:
-        dropped = []
     check_together([*all_entities, *entities], [*all_groups, *groups])
 
     old_entities = {one.name: one for one in _differing(connection, tables.entities, entities)}
@@ -163,9 +70,16 @@ def compute(
     _check(connection, new_entities, new_groups, entities, all_entities, {name for _, name in dropped})
 
     items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups)]
-    items += [Change("removed", kind, name, (f"{kind} {name!r} is removed",), breaking=True) for kind, name in dropped]
+    hints = renames(connection, [name for kind, name in unnamed if kind == "group"], fresh)
+    for kind, name in dropped:
+        told = f"{kind} {name!r} is removed{hint(hints.get(name))}"
+        items.append(Change("removed", kind, name, (told,), breaking=True))
     items = [_with_models(connection, change) for change in items]
-    return Changes(tuple(items), (*new_entities.values(), *new_groups.values()), tuple(dropped), stamp)
+    others: tuple[Unnamed, ...] = ()
+    if tell_unnamed and not prune:
+        used = users(connection, unnamed)
+        others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in unnamed)
+    return Changes(tuple(items), (*new_entities.values(), *new_groups.values()), tuple(dropped), stamp, others)
 
 
 def _by_name(kind: str, definitions: Iterable[tuple[str, D]]) -> dict[str, D]:
@@ -226,8 +140,9 @@ def _entity_changes(old: Mapping[str, Entity], new: Mapping[str, Entity]) -> Ite
             yield Change("added", "entity", name, (f"keys {', '.join(entity.keys)}",))
             continue
         broken = entity_break(old[name], entity)
-        details = tuple([broken] if broken else _described(old[name], entity, {"name", "keys"}))
-        yield Change("changed", "entity", name, details, broken is not None)
+        values = differences(old[name], entity, {"name", "keys"})
+        details = (*([broken] if broken else []), *_told(values))
+        yield Change("changed", "entity", name, details, broken is not None, values=values)
 
 
 def _group_changes(old: Mapping[str, FeatureGroup], new: Mapping[str, FeatureGroup]) -> Iterator[Change]:
@@ -237,10 +152,10 @@ def _group_changes(old: Mapping[str, FeatureGroup], new: Mapping[str, FeatureGro
             yield Change("added", "group", name, (f"features {names}",))
             continue
         broken = group_breaks(old[name], group)
-        described = _described(old[name], group, {"name", "entity", "features", "timestamp", "created"})
-        described += _reordered(old[name].features, group.features)
+        values = differences(old[name], group, {"name", "entity", "features", "timestamp", "created"})
+        described = _told(values) + _reordered(old[name].features, group.features)
         if broken or described:
-            yield Change("changed", "group", name, (*broken, *described), bool(broken))
+            yield Change("changed", "group", name, (*broken, *described), bool(broken), values=values)
         yield from _feature_changes(name, old[name].features, group.features)
 
 
@@ -259,24 +174,23 @@ def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature])
             yield Change("added", "feature", full_name, (feature.dtype,))
             continue
         was = before[feature.name]
+        values = differences(was, feature, {"name", "dtype"})
         if was.dtype != feature.dtype:
             table = FOLLOWS if widens_in_place(was.dtype, feature.dtype) else ANEW
             told = f"{group}: {feature.name!r} changes from {was.dtype} to {feature.dtype}: {table}"
-            yield Change("changed", "feature", full_name, (told,), breaking=True)
-        elif described := _described(was, feature, {"name", "dtype"}):
-            yield Change("changed", "feature", full_name, described)
+            yield Change("changed", "feature", full_name, (told, *_told(values)), breaking=True, values=values)
+        elif values:
+            yield Change("changed", "feature", full_name, _told(values), values=values)
     for feature in old:
         if feature.name not in after:
             same = [one.name for one in new if one.name not in before and one.dtype == feature.dtype]
-            hint = f" (renamed to {same[0]!r}?)" if len(same) == 1 else ""
-            told = f"{group}: feature {feature.name!r} is removed{hint}: a written table keeps its column"
+            called = hint(same[0] if len(same) == 1 else None)
+            told = f"{group}: feature {feature.name!r} is removed{called}: a written table keeps its column"
             yield Change("removed", "feature", f"{group}:{feature.name}", (told,), breaking=True)
 
 
-def _described(old: Any, new: Any, apart: set[str]) -> tuple[str, ...]:
-    fields = [name for name in type(new).model_fields if name not in apart]
-    pairs = [(name, getattr(old, name), getattr(new, name)) for name in fields]
-    return tuple(f"{name}: {was!r:.80} -> {now!r:.80}" for name, was, now in pairs if repr(was) != repr(now))
+def _told(values: Iterable[Difference]) -> tuple[str, ...]:
+    return tuple(line for one in values for line in one.told)
 
 
 def _with_models(connection: sa.Connection, change: Change) -> Change:
@@ -287,4 +201,4 @@ def _with_models(connection: sa.Connection, change: Change) -> Change:
     if change.kind != "feature":
         hit = used.feature.startswith(f"{change.name}:", autoescape=True)
     models = connection.scalars(sa.select(used.model).where(hit).distinct().order_by(used.model))
-    return Change(change.action, change.kind, change.name, change.details, True, tuple(models))
+    return replace(change, models=tuple(models))

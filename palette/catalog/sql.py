@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.feeds import FeedRecords
 from palette.catalog.marks import Marks
-from palette.catalog.plan import Changes, compute
+from palette.catalog.plan import compute
+from palette.catalog.planned import Changes
 from palette.catalog.reading import entity_of, group_of
 from palette.catalog.records import Records
 from palette.catalog.search import Filters, Found, described, search
@@ -148,7 +149,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         """
         with self.reading() as connection:
             if connection is not None:
-                return compute(connection, definitions, prune=prune, stamp=_stamp(connection))
+                return compute(connection, definitions, prune=prune, stamp=_stamp(connection), tell_unnamed=True)
         with sa.create_engine("sqlite://").connect() as nothing:
             tables.metadata.create_all(nothing)
             return compute(nothing, definitions, prune=prune, stamp=("", 0))

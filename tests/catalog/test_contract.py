@@ -11,11 +11,14 @@ import os
 import pytest
 
 from palette.catalog import ModelRecord, SqlCatalog, sql
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError
 
 RESTAURANT = Entity("restaurant", keys={"uuid": "string"})
 MENU = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+ORDERS = BatchSource(
+    sql="SELECT 1", every="1h", time="at", by=["a", "b"], aggregates=[Aggregate("dishes", "sum", ["1h"])]
+)
 
 
 def test_definitions_are_read_back_by_another(catalog, url):
@@ -58,6 +61,9 @@ def test_unknown_names_offer_near_ones(catalog):
             [FeatureGroup("g", entity="restaurant", features=[Feature("v", dtype)]) for dtype in ("int", "string")],
             "feature group 'restaurant:g' is given twice, and differently",
             id="group-twice",
+        ),
+        pytest.param(
+            [MENU.model_copy(update={"source": ORDERS})], "by names 2 columns .*'restaurant' has 1 keys", id="keys"
         ),
         pytest.param(
             [Entity("courier", keys={"id": dtype}) for dtype in ("int", "string")],
@@ -146,6 +152,43 @@ def test_breaking_changes_name_the_models_that_they_hit(catalog):
     catalog.apply(plan, allow_breaking=True)
     assert catalog.group("restaurant:menu") == renamed
     assert catalog.plan([Entity("restaurant", keys={"uuid": "int"})]).models == ("eta",)
+
+
+def test_a_changed_source_is_shown_in_the_plan(catalog):
+    def filled(schedule):
+        return MENU.model_copy(update={"source": BatchSource(sql="SELECT 1 AS x " * 20, schedule=schedule)})
+
+    catalog.apply([filled("0 3 * * *")])
+    plan = catalog.plan([filled("0 4 * * *")])
+    (change,) = plan.items
+    assert (change.name, change.breaking, change.details) == (
+        "restaurant:menu",
+        False,
+        ("source.schedule: '0 3 * * *' -> '0 4 * * *'",),
+    )
+    (told,) = json.loads(plan.to_json())["changes"]
+    assert told["values"] == [{"field": "source.schedule", "was": "0 3 * * *", "now": "0 4 * * *"}]
+
+
+def test_what_is_not_among_the_definitions_is_told_with_who_uses_it(catalog):
+    """A group that is called otherwise in a file is a new one, and the old one stays."""
+    catalog.apply([Entity("region", keys={"id": "string"})])
+    catalog.record_models([ModelRecord("eta", {"restaurant:menu:dishes": 0.5})])
+    renamed = MENU.model_copy(update={"name": "dishes"})
+    plan = catalog.plan([RESTAURANT, renamed])
+    assert str(plan).splitlines()[2:] == [
+        "not in these files: group restaurant:menu (renamed to 'dishes'?) (used by eta); --prune removes it",
+        "not in these files: entity region; --prune removes it",
+        "1 added, 0 changed, 0 removed; none breaking",
+    ]
+    assert json.loads(plan.to_json())["not_in_these_files"] == [
+        {"kind": "group", "name": "restaurant:menu", "models": ["eta"], "renamed": "dishes"},
+        {"kind": "entity", "name": "region", "models": [], "renamed": None},
+    ]
+    pruned = catalog.plan([RESTAURANT, renamed], prune=True)
+    assert "group 'restaurant:menu' is removed (renamed to 'dishes'?)" in str(pruned)
+    assert (pruned.unnamed, pruned.models) == ((), ("eta",))
+    assert not catalog.plan([RESTAURANT]), "nothing to do"
 
 
 def test_prune_removes_what_is_not_named(catalog):
