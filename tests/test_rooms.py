@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     ("palette.__main__",),
     ("palette.cli", "palette.jobs"),
+    ("palette.exits",),
     ("palette.pipeline",),
     ("palette.transformer",),
     ("palette.params",),

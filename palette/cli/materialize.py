@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palette.cli.failures import EXIT_CODE, expected, message
+from palette.cli.failures import expected, message
 from palette.cli.output import Json, print_json, print_text, progress_bar
 from palette.cli.project import FILE, Config, open_store
+from palette.exits import DONE, exit_code
 
 if TYPE_CHECKING:
     from palette.feeds.summary import Materialized
@@ -36,13 +37,18 @@ def materialize(
 ) -> None:
     """Compute what is missing of feature groups, write it, and put the newest rows into the online store, if any.
 
-    A group that fails does not keep the next ones from being done; then it ends with 2.
+    A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
+    again: another run holds the lock, a store is down. It ends with 2 if repeating does not mend something.
     """
-    store = open_store(config)
-    for group in groups:
-        store.group(group)
+    try:
+        store = open_store(config)
+        for group in groups:
+            store.group(group)
+    except expected() as error:
+        print_text(f"palette materialize: {message(error)}", lines=True, err=True)
+        raise typer.Exit(exit_code(error)) from error
     told: list[dict[str, Any]] = []
-    failed = False
+    code = DONE
     try:
         for group in groups:
             try:
@@ -57,7 +63,7 @@ def materialize(
                     dry_run=dry_run,
                 )
             except expected() as error:
-                failed = True
+                code = max(code, exit_code(error))
                 fault = message(error)
                 told.append({"group": group, "error": fault})
                 where = "" if group in fault else f"{group}: "
@@ -72,8 +78,8 @@ def materialize(
             print_json(told)
     if any("error" not in one for one in told) and not (as_json or dry_run or store.keeps_online):
         typer.echo("no online store is configured: nothing went online", err=True)
-    if failed:
-        raise typer.Exit(EXIT_CODE)
+    if code != DONE:
+        raise typer.Exit(code)
 
 
 def _one(store: FeatureStore, group: str, to: dt.datetime | None, **how: Any) -> Materialized:

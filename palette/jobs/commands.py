@@ -15,19 +15,19 @@ from typing import Any, TypeAlias
 
 from dsl.errors import DslError
 from palette.definitions.types import utc
-from palette.errors import DefinitionError, FeatureNotFoundError, PaletteError, PlanError, SchemaError
+from palette.errors import DefinitionError, PaletteError
+from palette.exits import ALARM, DONE, USAGE, exit_code
+from palette.feeds.intervals import check_range
+from palette.feeds.intervals import span as span_of
 from palette.jobs.alarms import check_stale, missing_values, share, span, stale
-from palette.jobs.session import job_session
+from palette.jobs.session import is_submitted, job_session
 from palette.store import FeatureStore
 
 __all__ = ["run"]
 
 LOG = logging.getLogger("palette.jobs")
-DONE, FAILED, USAGE, ALARM = 0, 1, 2, 3
 # What a job did, and its alarms.
 Told: TypeAlias = "tuple[dict[str, Any], list[str]]"
-# What repeating the same does not mend.
-ASKED_WRONGLY = (DefinitionError, FeatureNotFoundError, PlanError, SchemaError, DslError)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -39,13 +39,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         told, alarms = options.run(options)
     except (PaletteError, DslError) as error:
         LOG.error("%s: %s", options.job, error)  # noqa: TRY400  a line is enough for what is expected
-        return USAGE if isinstance(error, ASKED_WRONGLY) else FAILED
+        return exit_code(error)
     except ModuleNotFoundError as error:
         LOG.error("%s: %s; install it where this runs, see docs/jobs.md", options.job, error)  # noqa: TRY400
         return USAGE
-    except Exception:
+    except Exception as error:
         LOG.exception("%s failed", options.job)
-        return FAILED
+        return exit_code(error)
     print(json.dumps({**told, "alarms": alarms}, default=str), flush=True)
     for alarm in alarms:
         LOG.warning("%s: alarm: %s", options.job, alarm)
@@ -67,6 +67,7 @@ def _materialize(options: argparse.Namespace) -> Told:
     to = _time(options.to) or utc(dt.datetime.now(dt.UTC))
     group = store.group(options.group)
     check_stale(group, options.alarm_stale)
+    check_range(group, start, to, span_of(options.chunk))
     spark = job_session()
 
     def tell(step: Any) -> None:
@@ -95,26 +96,37 @@ def _time(text: str | None) -> dt.datetime | None:
 
 
 def _training_set(options: argparse.Namespace) -> Told:
-    from palette.pipeline.batch import features_of, write_training_set
+    from palette.offline.history import check_point_in_time
+    from palette.pipeline.batch import check_pinning, features_of, versions_of, write_training_set
 
+    store, features = FeatureStore.open(options.config), features_of(options.feature)
+    for lookup in store.lookups(features):
+        check_point_in_time(lookup.group, options.point_in_time)
+    version = versions_of(options.version)
+    check_pinning(store, features, version, options.pin)
     told = write_training_set(
         job_session(),
-        FeatureStore.open(options.config),
+        store,
         options.basis,
-        features_of(options.feature),
+        features,
         options.target,
         timestamp=options.timestamp,
         point_in_time=options.point_in_time,
+        version=version,
         status=options.status,
         mode=options.mode,
+        pin=options.pin,
     )
     return told.to_json(), list(missing_values(told.missing, options.alarm_missing))
 
 
 def _score(options: argparse.Namespace) -> Told:
-    from palette.pipeline.batch import score_table
+    from palette.pipeline.batch import check_saved, score_table
 
     store = None if options.config is None else FeatureStore.open(options.config)
+    if not is_submitted():
+        # Under spark-submit only Spark knows which file system a path is of, and it runs already.
+        check_saved(options.model)
     spark = job_session()
     told = score_table(
         spark, options.model, options.basis, options.target, store=store, keep=options.keep, mode=options.mode
@@ -143,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--feature", action="append", required=True, metavar="[COLUMN=]ENTITY:GROUP:FEATURE:KEY")
     one.add_argument("--timestamp", help="column of the basis with each row's time; without it latest values are taken")
     one.add_argument("--point-in-time", choices=("event", "created"), default="event")
+    one.add_argument("--version", action="append", default=[], metavar="ENTITY:GROUP=N", help="read it as it was then")
+    one.add_argument("--pin", metavar="NAME", help="keep the table versions that are read from vacuum, under this name")
     one.add_argument("--status", action="store_true", help="add COLUMN__status")
     one.add_argument("--config", default="palette.yaml", help="the store: its YAML file, or its directory")
     _add_ends(one)

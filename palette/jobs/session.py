@@ -13,7 +13,7 @@ from palette.session import SETTINGS, spark_session
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["job_session"]
+__all__ = ["is_submitted", "job_session"]
 
 # What is a cluster's business, where there is one.
 THEIRS = ("spark.ui.", "spark.sql.shuffle.", "spark.log.", "spark.databricks.")
@@ -21,6 +21,11 @@ THEIRS = ("spark.ui.", "spark.sql.shuffle.", "spark.log.", "spark.databricks.")
 EXTENSIONS = "spark.sql.extensions"
 # What comes too late.
 STARTED = "spark.driver."
+
+
+def is_submitted() -> bool:
+    """Tell whether ``spark-submit`` started this process."""
+    return SUBMITTED in os.environ
 
 
 def job_session() -> SparkSession:
@@ -31,7 +36,7 @@ def job_session() -> SparkSession:
     DefinitionError
         If Spark was started without Delta.
     """
-    if SUBMITTED not in os.environ:
+    if not is_submitted():
         return spark_session()
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from palette.catalog import named_columns
-from palette.errors import DefinitionError
+from palette.errors import DataError, DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
 from palette.offline.observing import observed
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
     from palette.store import FeatureStore
 
-__all__ = ["Written", "features_of", "score_table", "write_training_set"]
+__all__ = ["Written", "check_pinning", "check_saved", "features_of", "score_table", "versions_of", "write_training_set"]
+
+# What names of pins begin with that are kept by saving and deploying.
+MODELS = "model:"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Written:
         Feature group to the table version that was read: what ``version=`` takes to do it again exactly.
     missing : dict of str to float
         Feature to the share of rows for which no value was found; a NaN is none.
+    pin : str, optional
+        The name under which these versions are kept from ``vacuum``.
     """
 
     target: str
@@ -45,6 +51,7 @@ class Written:
     columns: tuple[str, ...]
     versions: Mapping[str, int]
     missing: Mapping[str, float]
+    pin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON holds."""
@@ -63,6 +70,7 @@ def write_training_set(
     version: Mapping[str, int] | None = None,
     status: bool = False,
     mode: str = "error",
+    pin: str | None = None,
 ) -> Written:
     """Write the training set of a basis that is a table or file; see :meth:`palette.FeatureStore.training_set`.
 
@@ -78,12 +86,15 @@ def write_training_set(
         As there.
     mode : {"error", "append", "overwrite"}
         What becomes of rows at the target.
+    pin : str, optional
+        Keeps the table versions that were read under this name, when the rows are written; ``store.release`` drops it.
 
     Raises
     ------
     PaletteError
         If something is unknown or does not suit; nothing is written then.
     """
+    check_pinning(store, features, version, pin)
     found = store.training_set(
         read_frame(spark, basis),
         features,
@@ -94,7 +105,33 @@ def write_training_set(
     )
     counted, missing = _counted(found, named_columns(features))
     rows = write_frame(counted, target, mode)
-    return Written(target, rows, tuple(found.columns), store.pins(found), missing())
+    versions = store.pins(found)
+    if pin is not None:
+        store.keep(pin, versions)
+    return Written(target, rows, tuple(found.columns), versions, missing(), pin)
+
+
+def check_pinning(
+    store: FeatureStore,
+    features: Mapping[str, str] | Sequence[str],
+    version: Mapping[str, int] | None = None,
+    pin: str | None = None,
+) -> None:
+    """Refuse versions of groups that are not asked, and names of pins that are not one's own; it needs no Spark.
+
+    Raises
+    ------
+    DefinitionError
+        If there is such a one.
+    FeatureNotFoundError
+        If a name is not in the catalog.
+    """
+    asked = {lookup.group.full_name for lookup in store.lookups(features)}
+    for group in version or {}:
+        if (name := store.group(group).full_name) not in asked:
+            raise DefinitionError(f"a version of {name} is named, and no feature of it: asked is {', '.join(asked)}")
+    if pin is not None and (not pin.strip() or not pin.isprintable() or pin.startswith(MODELS)):
+        raise DefinitionError(f"{pin!r} cannot name a pin: expected a text, and {MODELS}... is for those of models")
 
 
 def score_table(
@@ -131,7 +168,7 @@ def score_table(
     """
     from pyspark.ml.linalg import VectorUDT
 
-    fitted = MLPipelineModel.load(model, store=store)
+    fitted = _loaded(model, store)
     dropped = set() if fitted.getKeepFeatures() else set(fitted.looked_up)
     looked_up = [stage.getFeatures() for stage in fitted.stages if isinstance(stage, PaletteTransformer)]
     scored = fitted.setKeepFeatures(True).transform(read_frame(spark, basis))
@@ -141,6 +178,23 @@ def score_table(
     scored = counted.select(*(keep or names))
     rows = write_frame(scored, target, mode)
     return Written(target, rows, tuple(scored.columns), {}, missing())
+
+
+def check_saved(model: str) -> None:
+    """Raise :class:`DefinitionError` if a directory of this machine holds no saved pipeline; it needs no Spark."""
+    if "://" not in model and not os.path.isdir(os.path.join(model, "metadata")):
+        raise DefinitionError(f"no saved pipeline at {model!r}: name the directory that model.save(path) wrote")
+
+
+def _loaded(model: str, store: FeatureStore | None) -> MLPipelineModel:
+    from pyspark.errors import AnalysisException
+
+    try:
+        return MLPipelineModel.load(model, store=store)
+    except AnalysisException as error:
+        raise DefinitionError(f"no saved pipeline at {model!r}: {str(error).splitlines()[0]:.500}") from error
+    except DataError as error:
+        raise DefinitionError(str(error)) from error
 
 
 def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, Callable[[], dict[str, float]]]:
@@ -190,3 +244,27 @@ def features_of(named: Sequence[str]) -> dict[str, str] | list[str]:
     if twice := next((column for column in columns if columns.count(column) > 1), None):
         raise DefinitionError(f"two features for the column {twice!r}")
     return {column: expression for column, _, expression in pairs}
+
+
+def versions_of(named: Sequence[str]) -> dict[str, int]:
+    """Return table versions as ``training_set`` takes them, of texts ``ENTITY:GROUP=N``.
+
+    Raises
+    ------
+    DefinitionError
+        If a text is none, or a group has two.
+
+    Examples
+    --------
+    >>> versions_of(["restaurant:kitchen=3"])
+    {'restaurant:kitchen': 3}
+    """
+    found: dict[str, int] = {}
+    for text in named:
+        group, _, number = text.rpartition("=")
+        if not (group and number.isascii() and number.isdigit()):
+            raise DefinitionError(f"{text!r}: expected ENTITY:GROUP=N, N the version of its table")
+        if group in found:
+            raise DefinitionError(f"two versions of {group!r}")
+        found[group] = int(number)
+    return found

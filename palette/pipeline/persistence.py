@@ -79,7 +79,9 @@ class PipelineReader(MLReader[Any]):
         name = f"{self.cls.__module__}.{self.cls.__name__}"
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         if metadata["class"] != name:
-            raise DataError(f"{path!r} holds a {metadata['class']}, no {name}")
+            plain = metadata["class"].endswith(".PipelineModel")
+            remedy = "; fit its stages as an MLPipeline(*stages, store=...) and save that" if plain else ""
+            raise DataError(f"{path!r} holds a {metadata['class']}, no {name}{remedy}")
         check_format(metadata, path)
         instance = self.cls()
         instance._resetUid(metadata["uid"])

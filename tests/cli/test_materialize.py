@@ -1,4 +1,4 @@
-"""``palette materialize``: what its options reach, and groups that fail between others."""
+"""``palette materialize``: what its options reach, groups that fail between others, and exit codes."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ def test_a_group_that_fails_does_not_keep_others_from_being_done(run):
     broken, hourly = json.loads(done.stdout)
     assert (broken["group"], hourly["group"], "error" in hourly) == ("shop:broken", "shop:hourly", False)
     assert broken["error"].startswith("shop:broken: its query cannot be run: ")
+
+
+def test_what_may_be_tried_again_ends_with_1(run, tmp_path):
+    with FeatureStore.open(tmp_path).catalog.lock("shop:static"):
+        done = run("shop:static", "shop:hourly")
+        assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+        assert "shop:static" in done.stderr
+        assert run("shop:static", "shop:broken").exit_code == 2
+    (tmp_path / "palette.yaml").write_text("path: store\nonline: redis://127.0.0.1:1/0\n")
+    assert run("shop:hourly").exit_code == 1
+    (tmp_path / "palette.yaml").write_text("path: store\ncatalog: postgresql+psycopg://nobody@127.0.0.1:1/none\n")
+    assert run("shop:hourly").exit_code == 1
 
 
 def test_without_an_online_store_it_says_so(run, tmp_path):

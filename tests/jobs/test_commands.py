@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyspark
 import pytest
+from pyspark.ml import PipelineModel
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError
@@ -34,7 +35,8 @@ def submitted(*arguments):
 @pytest.mark.spark
 @pytest.mark.slow
 def test_spark_without_delta_is_told(eats, tmp_path):
-    done = submitted("training-set", tmp_path / "x.csv", tmp_path / "out", "--feature", FEATURE)
+    words = ["training-set", tmp_path / "x.csv", tmp_path / "out", "--feature", FEATURE, "--config", eats.store.uri]
+    done = submitted(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "palette.jobs: training-set begins" in done.stderr
     assert "Spark was started without Delta: spark-submit --packages io.delta" in done.stderr
@@ -48,7 +50,13 @@ def test_what_cannot_be_ends_with_2(spark, eats, tmp_path, capsys, caplog):
     assert "did you mean 'prep'" in caplog.text
     assert main(["training-set", *arguments, "--feature", FEATURE, "--timestamp", "nowhen"]) == 2
     assert not (tmp_path / "out").exists()
-    assert main(["score", str(tmp_path / "nowhere"), *arguments[:2]]) != 0
+    assert main(["training-set", str(tmp_path / "no.parquet"), *arguments[1:], "--feature", FEATURE]) == 2
+    assert main(["score", str(tmp_path / "nowhere"), *arguments[:2]]) == 2
+    assert main(["score", f"file://{tmp_path}/nowhere", *arguments[:2]]) == 2
+    assert "no saved pipeline at 'file://" in caplog.text
+    PipelineModel([]).write().save(str(tmp_path / "plain"))
+    assert main(["score", str(tmp_path / "plain"), *arguments[:2]]) == 2
+    assert "MLPipeline(*stages, store=...)" in caplog.text
     assert capsys.readouterr().out == ""
 
 

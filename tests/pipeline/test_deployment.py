@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from pyspark.ml import Pipeline
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import (
     PCA,
@@ -156,7 +156,7 @@ def test_importances_of_coefficients_are_scaled_where_there_is_data(linear, basi
     tracer = Tracer(linear)
     assert importances(weights_of(tracer.stages), tracer, None).kind == "coefficients"
     other = copy_of(home, tmp_path)
-    done = linear.deploy("eta", store=other, training=basis)
+    done = other.deploy(linear, "eta", training=basis)
     details = other.models("eta")[0].details["deployment"]
     assert details["importances"] == "scaled coefficients"
     raw = [abs(float(one)) for one in linear.stages[-1].coefficients.toArray()]
@@ -264,6 +264,11 @@ def test_what_cannot_be_leaves_nothing(home, trees, tmp_path, name, options, mes
     with pytest.raises(DefinitionError, match=message):
         trees.deploy(name, store=store, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plain_pipeline_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(DefinitionError, match=r"PipelineModel cannot be deployed: .*MLPipeline\(\*stages, store=...\)"):
+        FeatureStore(tmp_path / "store").deploy(PipelineModel([]), "eta")
 
 
 def test_a_stage_without_local_form_leaves_nothing(home, basis, tmp_path):
