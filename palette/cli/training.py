@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from palette.cli.output import Json, print_json
+from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store
 
 __all__ = ["training_set"]
@@ -45,6 +45,13 @@ def training_set(
     point_in_time: Annotated[
         PointInTime, typer.Option(help="Whether rows count that were written later than asked for.")
     ] = PointInTime.EVENT,
+    version: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENTITY:GROUP=N", help="Read a group as it was in version N; again for the next."),
+    ] = None,
+    pin: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Keep the table versions that are read from vacuum.")
+    ] = None,
     status: Annotated[bool, typer.Option("--status", help="Add COLUMN__status.")] = False,
     mode: Annotated[Mode, typer.Option(help="What becomes of rows at the target.")] = Mode.ERROR,
     config: Config = Path(FILE),
@@ -52,13 +59,15 @@ def training_set(
 ) -> None:
     """Write a training set: each row of a basis with the values that were known at its time."""
     from palette.offline.history import check_point_in_time
-    from palette.pipeline.batch import features_of, write_training_set
+    from palette.pipeline.batch import check_pinning, features_of, versions_of, write_training_set
     from palette.session import active_session
 
     store, features = open_store(config), features_of(feature)
     # Before Spark starts.
     for lookup in store.lookups(features):
         check_point_in_time(lookup.group, point_in_time.value)
+    versions = versions_of(version or ())
+    check_pinning(store, features, versions, pin)
     told = write_training_set(
         active_session(),
         store,
@@ -67,11 +76,14 @@ def training_set(
         target,
         timestamp=timestamp,
         point_in_time=point_in_time.value,
+        version=versions,
         status=status,
         mode=mode.value,
+        pin=pin,
     )
     if as_json:
         print_json(told.to_json())
     else:
-        versions = ", ".join(f"{group} at {version}" for group, version in told.versions.items())
-        typer.echo(f"{told.rows:,} rows in {told.target}; read {versions}")
+        read = ", ".join(f"{group} at {number}" for group, number in told.versions.items())
+        kept = "" if pin is None else f", kept as {pin}"
+        print_text(f"{told.rows:,} rows in {told.target}; read {read}{kept}")

@@ -28,5 +28,14 @@ def test_from_a_file_to_a_table(spark, eats, tmp_path):
     assert again.exit_code == 2
     assert again.output.startswith("palette training-set: ")
     assert "append or overwrite" in again.output
+    kitchen = json.loads(done.output)["versions"]["restaurant:kitchen"]
+    again = CliRunner().invoke(app, [*arguments, "--mode", "append", "--version", f"restaurant:kitchen={kitchen + 9}"])
+    assert f"there is no version {kitchen + 9}" in again.output
+    assert "orders of March" not in eats.store.catalog.pins(), "what is not written is not kept"
+    pinned = ["--mode", "overwrite", "--version", f"restaurant:kitchen={kitchen}", "--pin", "orders of March"]
+    again = CliRunner().invoke(app, [*arguments, *pinned, "--json"])
+    assert json.loads(again.output) == json.loads(done.output) | {"pin": "orders of March"}
+    assert eats.store.catalog.pins()["orders of March"] == json.loads(done.output)["versions"]
+    eats.store.release("orders of March")
     done = CliRunner().invoke(app, [*arguments, "--mode", "append"])
     assert f"{eats.orders.count():,} rows in {target}; read " in done.output
