@@ -11,6 +11,9 @@ from typing import Annotated
 import typer
 
 from palette.cli.failures import told
+from palette.cli.output import print_text
+from palette.cli.project import FILE, Config, open_store
+from palette.definitions import BatchSource
 
 __all__ = ["jobs"]
 
@@ -44,8 +47,14 @@ def package(
     environment: Annotated[
         str | None, typer.Option(help="A packed Python environment (venv-pack, conda-pack) for the workers.")
     ] = None,
+    config: Config = Path(FILE),
 ) -> None:
-    """Write the library as a zip and the script that spark-submit runs, and print the lines to run them."""
+    """Write the library as a zip and the script that spark-submit runs, and print the lines to run them.
+
+    With a store: one line for each group that has a batch source, its schedule in a comment before it. Without: a line
+    for each kind of job.
+    """
+    jobs = _materializing(config) if config.exists() else EXAMPLES
     from palette.archive import write_archive
     from palette.session import DELTA_PACKAGE
 
@@ -59,5 +68,18 @@ def package(
         line += ["--conf", "spark.pyspark.python=./environment/bin/python"]
         line += ["--conf", f"spark.pyspark.driver.python={sys.executable}"]
     start = shlex.join([*line, str(directory / SCRIPT)])
-    for example in EXAMPLES:
-        typer.echo(f"{start} {example}")
+    for job in jobs:
+        print_text(job if job.startswith("#") else f"{start} {job}")
+
+
+def _materializing(config: Path) -> list[str]:
+    """Return what brings each group of a store up to date, and comments."""
+    groups = open_store(config).catalog.groups().values()
+    found = []
+    for group in sorted(groups, key=lambda one: one.full_name):
+        if not isinstance(group.source, BatchSource):
+            continue
+        if group.source.schedule:
+            found.append(f"# {group.full_name}, schedule {group.source.schedule}")
+        found.append(shlex.join(["materialize", group.full_name, "--config", str(config)]))
+    return found or [f"# no group of {config} has a batch source", *EXAMPLES]

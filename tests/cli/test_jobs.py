@@ -11,10 +11,14 @@ from typer.testing import CliRunner
 
 from palette.archive import write_archive
 from palette.cli.commands import app
+from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
+from palette.jobs.commands import _parser as parser
 from palette.session import DELTA_PACKAGE
+from palette.store import FeatureStore
 
 
-def test_the_package_runs_by_itself(tmp_path):
+def test_the_package_runs_by_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["jobs", "package", str(tmp_path / "my jobs"), "--environment", "packed.tar.gz"])
     assert done.exit_code == 0
     line = shlex.split(done.output.splitlines()[0])
@@ -31,6 +35,33 @@ def test_the_package_runs_by_itself(tmp_path):
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert "materialize" in done.stdout
+
+
+def test_each_group_with_a_batch_source_has_its_line(tmp_path):
+    config = tmp_path / "the features.yaml"
+    config.write_text("path: store\n")
+    store = FeatureStore.open(config)
+    package = ["jobs", "package", str(tmp_path / "jobs"), "--config", str(config)]
+    store.apply(Entity("shop", keys={"id": "string"}))
+    comment, *templates = CliRunner().invoke(app, package).output.splitlines()
+    assert comment == f"# no group of {config} has a batch source"
+    assert len(templates) == 3
+
+    def group(name, source):
+        return FeatureGroup(name, entity="shop", source=source, features=[Feature("x", "double")])
+
+    nightly = BatchSource(sql="SELECT 1", schedule="15 3 * * *")
+    store.apply(group("b", BatchSource(sql="SELECT 1")), group("a", nightly), group("written", None))
+    done = CliRunner().invoke(app, package)
+    schedule, first, second = done.output.splitlines()
+    assert schedule == "# shop:a, schedule 15 3 * * *"
+    script = str(tmp_path / "jobs/palette_job.py")
+    for line, name in ((first, "shop:a"), (second, "shop:b")):
+        words = shlex.split(line)
+        assert words[0] == "spark-submit"
+        asked = words[words.index(script) + 1 :]
+        assert asked == ["materialize", name, "--config", str(config)]
+        assert parser().parse_args(asked).group == name
 
 
 def test_a_catalog_is_made_and_read_from_the_zip(tmp_path):
