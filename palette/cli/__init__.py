@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -11,6 +12,9 @@ def main() -> None:
     """Run the command; without the libraries that it needs, say how to install them."""
     try:
         from palette.cli.commands import app
+        from palette.cli.completing import whole_words
     except ImportError as error:
         sys.exit(f"palette: {error}; install it: pip install 'palette-features[server]', or [spark], or [catalog]")
-    app()
+    with whole_words(os.environ):
+        # As python -m palette, too: that has no name that a shell could complete.
+        app(prog_name="palette")

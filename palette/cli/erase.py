@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palette.cli import completing
 from palette.cli.failures import EXIT_CODE, expected, message
 from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store
@@ -25,7 +26,12 @@ __all__ = ["erase"]
 
 
 def erase(
-    name: Annotated[str, typer.Argument(metavar="ENTITY[:GROUP]", help="A feature group, or all of an entity.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENTITY[:GROUP]", help="A feature group, or all of an entity.", autocompletion=completing.subjects
+        ),
+    ],
     key: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY]...", help="Keys; parts of composite ones joined by commas.")
     ] = None,

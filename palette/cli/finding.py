@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palette.cli import completing
 from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store, subject_of
 from palette.errors import FeatureNotFoundError, nearest
@@ -31,13 +32,15 @@ class Kind(StrEnum):
 
 def search(
     text: Annotated[str | None, typer.Argument(help="Words of names, descriptions and tags.")] = None,
-    entity: Annotated[str | None, typer.Option(help="Only of this entity.")] = None,
-    group: Annotated[str | None, typer.Option(help="Only of this group.")] = None,
+    entity: Annotated[str | None, typer.Option(help="Only of this entity.", autocompletion=completing.entities)] = None,
+    group: Annotated[str | None, typer.Option(help="Only of this group.", autocompletion=completing.groups)] = None,
     dtype: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     kind: Annotated[Kind | None, typer.Option(help="Only with such a source.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only of this owner.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; again for one more.")] = None,
-    used_by: Annotated[str | None, typer.Option(help="Only what this model uses.")] = None,
+    used_by: Annotated[
+        str | None, typer.Option(help="Only what this model uses.", autocompletion=completing.models)
+    ] = None,
     fresher_than: Annotated[str | None, typer.Option(help="Only if materialized up to 2h, 7d, ... ago.")] = None,
     curated: Annotated[bool, typer.Option("--curated", help="Only what somebody vouches for.")] = False,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 50,
@@ -96,7 +99,9 @@ def _marks(found: Any) -> str:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE")],
+    name: Annotated[
+        str, typer.Argument(help="ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE", autocompletion=completing.subjects)
+    ],
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:

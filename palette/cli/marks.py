@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
+from palette.cli import completing
 from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store, subject_of
 from palette.errors import DefinitionError
 
 __all__ = ["curate", "deprecate", "note", "rate"]
 
-Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE")]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUBJECT", help="ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE", autocompletion=completing.subjects
+    ),
+]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 

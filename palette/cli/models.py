@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palette.cli import completing
 from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
@@ -36,7 +37,7 @@ class Stage(StrEnum):
     RETIRED = "retired"
 
 
-Name = Annotated[str, typer.Argument(help="The model.")]
+Name = Annotated[str, typer.Argument(help="The model.", autocompletion=completing.models)]
 
 
 def deploy(
@@ -76,7 +77,9 @@ def deploy(
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Only the versions of this one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Only the versions of this one.", autocompletion=completing.models)
+    ] = None,
     statistics: Annotated[
         bool, typer.Option("--statistics", help="Of one model: what the version was trained on. --json has all.")
     ] = False,

@@ -54,13 +54,16 @@ def erase(
     catalog, name = stores.catalog, group.full_name
     with catalog.lock(name):
         catalog.end_lost_runs(name, KIND)
-        # How many keys, but never which.
-        number = catalog.start_run(name, KIND, details={"keys": len(wanted)})
+        told, latest = _found(stores, group, tables, told)
+        told = replace(told, lost_pins=tuple(sorted({*told.lost_pins, *_lost_before(stores, name)})))
+        # How many keys, but never which. The pins are kept here, too: once the files are gone nothing tells them.
+        about = {"keys": len(wanted), "lost_pins": list(told.lost_pins)}
+        number = catalog.start_run(name, KIND, details=about)
         try:
-            told = _erase(stores, group, wanted, tables, told)
+            told = _erase(stores, group, wanted, tables, told, latest)
         except BaseException as error:
             with contextlib.suppress(CatalogError):
-                catalog.end_run(number, "failed", details={"keys": len(wanted), "error": type(error).__name__})
+                catalog.end_run(number, "failed", details={**about, "error": type(error).__name__})
             raise
         catalog.end_run(number, "done", details=told.to_json())
     return told
@@ -73,15 +76,32 @@ def _would(stores: Stores, group: FeatureGroup, keys: list[Any], tables: Mapping
     return replace(told, online=there)
 
 
-def _erase(stores: Stores, group: FeatureGroup, keys: list[Any], tables: Mapping[str, Erasure], told: Erased) -> Erased:
-    told, latest = _found(stores, group, tables, told)
+def _erase(
+    stores: Stores,
+    group: FeatureGroup,
+    keys: list[Any],
+    tables: Mapping[str, Erasure],
+    told: Erased,
+    latest: int | None,
+) -> Erased:
+    # Before the table: how far the rows of a time to come go is read there, also when this is repeated.
+    online = stores.online.delete(group.full_name, keys, moment(max(now_micros(None), latest or 0)))
     for table in tables.values():
         table.delete()
-    # After the table: what is online comes from there. A row of a time to come is dead as well.
-    online = stores.online.delete(group.full_name, keys, moment(max(now_micros(None), latest or 0)))
     gone = {path: rows_in_snapshot(path, group.full_name, keys, erase=True) for path in told.snapshots}
     version = stores.tables.version(stores.spark, group)
     return replace(told, version=version, online=online, snapshots=gone)
+
+
+def _lost_before(stores: Stores, name: str) -> set[str]:
+    """Return the pins that erasures lost which were broken off, and so told nobody."""
+    pins, found = set(stores.catalog.pins()), set[str]()
+    for run in stores.catalog.runs(name, limit=1000):
+        if run["kind"] == KIND:
+            if run["status"] == "done":
+                break
+            found.update(run["details"].get("lost_pins", ()))
+    return found & pins
 
 
 def _tables(stores: Stores, entity: Entity, group: FeatureGroup, keys: list[Any]) -> dict[str, Erasure]:

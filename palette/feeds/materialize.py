@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from palette.catalog.tables import BACKFILL
 from palette.definitions import BatchSource
 from palette.definitions.types import utc
-from palette.errors import CatalogError, PlanError
+from palette.errors import CatalogError
+from palette.feeds.coverage import Coverage
 from palette.feeds.dispersal import disperse, planned
 from palette.feeds.intervals import Interval, advanced, check_range, missing, span
 from palette.feeds.sources import rows_of
@@ -26,6 +27,8 @@ from palette.feeds.windowed import Windowed, floor, whole
 from palette.offline.changes import Counts, counts
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from palette.catalog.feeds import Lease
     from palette.definitions import Entity, FeatureGroup
     from palette.feeds.stores import Stores
@@ -34,6 +37,8 @@ __all__ = ["OFFLINE", "materialize"]
 
 # The watermark up to which a group was computed.
 OFFLINE = "offline"
+# The moment from which on all events are in the partials; without it they are from the beginning.
+EVENTS = "events since"
 KIND = "materialize"
 
 
@@ -59,7 +64,7 @@ def materialize(
     PlanError
         If there is nothing that could be computed like this.
     """
-    run = _Run(stores, entity, group, utc(to or dt.datetime.now(dt.UTC)), progress or (lambda _: None))
+    run = _Run(stores, entity, group, _now() if to is None else utc(to), progress or (lambda _: None))
     backfill = None if start is None else _backfill_name(group, utc(start), to)
     if dry_run:
         return run.dry(run.intervals(start, span(chunk), backfill), everything=everything, online=online)
@@ -86,6 +91,7 @@ class _Run:
     progress: Callable[[Progress], Any]
     told: Materialized = field(init=False)
     steps: int = 1
+    taken: Interval | None = None
 
     def __post_init__(self) -> None:
         self.told = Materialized(self.group.full_name)
@@ -100,13 +106,9 @@ class _Run:
             return (Interval(None, self.to),) if isinstance(source, BatchSource) else ()
         lookback, to = source.lookback, self.to
         if source.aggregates:
-            windowed = self._windowed()  # refused where they cannot be kept
-            if start is not None and self._is_written() and windowed.kept() is None:
-                raise PlanError(
-                    f"{name}: of its aggregates as they are now no partials are kept, so that windows near the start "
-                    f"would lack events: leave out start and chunk, and all is computed anew"
-                )
-            to, start = floor(to, source), start and floor(start, source)
+            self._windowed()  # refused where they cannot be kept
+            # Windows that end in time to come are not finished.
+            to, start = floor(min(to, _now()), source), start and floor(start, source)
             lookback, chunk = whole(lookback, source), whole(chunk, source)
         marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
         found = missing(marks.get(OFFLINE), to, start=start, lookback=lookback, chunk=chunk)
@@ -154,16 +156,13 @@ class _Run:
         for step, interval in enumerate(intervals):
             assert isinstance(source, BatchSource)
             self.progress(Progress(group.full_name, "compute", step, self.steps, interval))
-            rows = rows_of(stores.spark, group, source, interval, stores.modules)
+            rows = self._windows(source, interval) if source.aggregates else self._rows(source, interval)
             lease.check()
-            if source.aggregates:
-                windowed = self._windowed()
-                self.told = replace(self.told, rows_left_out=self.told.rows_left_out + windowed.take(rows, interval))
-                rows = windowed.rows(interval, self._watermark())
-                lease.check()
             version = stores.tables.write(self.entity, group, rows, mode="merge")
             lease.check()
-            stores.catalog.set_watermark(group.full_name, OFFLINE, advanced(self._watermark(), interval))
+            # Nobody knows yet what time to come brings.
+            watermark = min(advanced(self._watermark(), interval), _now())
+            stores.catalog.set_watermark(group.full_name, OFFLINE, watermark)
             if backfill is not None:
                 stores.catalog.set_watermark(group.full_name, backfill, interval.end)
             # Where nothing changes there is no commit that could tell.
@@ -179,6 +178,32 @@ class _Run:
         if backfill is not None:
             stores.catalog.forget_watermark(group.full_name, backfill)
         self.told = replace(self.told, watermark=self._watermark())
+
+    def _rows(self, source: BatchSource, interval: Interval) -> DataFrame:
+        return rows_of(self.stores.spark, self.group, source, interval, self.stores.modules)
+
+    def _windows(self, source: BatchSource, interval: Interval) -> DataFrame:
+        """Take the events of an interval, and return the rows that change with them."""
+        catalog, name, windowed = self.stores.catalog, self.group.full_name, self._windowed()
+        is_first = windowed.kept() is None
+        marks = catalog.watermarks(name)
+        covered = Coverage(marks.get(EVENTS), marks.get(OFFLINE), self.taken)
+        events = covered.events(interval, windowed.longest)
+        if is_first and events.start is not None:
+            # A run that is killed after this has kept nothing, and begins again.
+            covered = replace(covered, since=events.start)
+            catalog.set_watermark(name, EVENTS, events.start)
+        left_out = windowed.take(self._rows(source, events), events)
+        self.told = replace(self.told, rows_left_out=self.told.rows_left_out + left_out)
+        now_covered = covered.with_events(events)
+        if now_covered.since != covered.since:
+            # After the events are there: what is killed before this counts as covered less than it is.
+            if now_covered.since is None:
+                catalog.forget_watermark(name, EVENTS)
+            else:
+                catalog.set_watermark(name, EVENTS, now_covered.since)
+        self.taken = now_covered.taken
+        return windowed.rows(interval, now_covered, renewed=windowed.has_new_features())
 
     def disperse(self, *, everything: bool) -> None:
         """Put online what is new."""
@@ -217,6 +242,10 @@ class _Run:
 
     def _watermark(self) -> dt.datetime | None:
         return self.stores.catalog.watermarks(self.group.full_name).get(OFFLINE)
+
+
+def _now() -> dt.datetime:
+    return utc(dt.datetime.now(dt.UTC))
 
 
 def _backfill_name(group: FeatureGroup, start: dt.datetime, to: dt.datetime | None) -> str:

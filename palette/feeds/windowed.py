@@ -7,6 +7,7 @@ kept, so an interval can be repeated.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from pyspark.sql import functions as F
 from palette.definitions import BatchSource
 from palette.errors import PlanError
 from palette.feeds.aggregates import partials, replaced, rolled, windows
+from palette.feeds.coverage import Coverage
 from palette.feeds.grid import MICROSECOND, Grid
 from palette.feeds.intervals import Interval
 from palette.feeds.partials import BUCKET_END, BUCKET_SIZE, left_out, moment
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from palette.offline import DeltaTables
 
 __all__ = ["Windowed", "floor", "partials_beside", "whole"]
+
+# In the metadata of a column Delta keeps it with the schema.
+COMMENT = "comment"
 
 
 def floor(time: dt.datetime, source: BatchSource) -> dt.datetime:
@@ -134,7 +139,21 @@ class Windowed:
         if found is None:
             return None
         needed = {*self.entity.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
-        return found if needed == set(found.columns) else None
+        if needed != set(found.columns) or found.schema[BUCKET_END].metadata.get(COMMENT) != self._made_of:
+            return None
+        return found
+
+    @property
+    def longest(self) -> dt.timedelta:
+        """The longest window."""
+        return Grid.of(self.source).longest * MICROSECOND
+
+    def has_new_features(self) -> bool:
+        """Tell whether the group's table lacks a feature, which its rows so far can be given from the partials."""
+        if self.tables.version(self.spark, self.group) is None:
+            return False
+        columns = set(self.tables.load(self.spark, self.group, None).columns)
+        return not columns.issuperset(feature.name for feature in self.source.features())
 
     def take(self, events: DataFrame, interval: Interval) -> int:
         """Compute the partials of an interval anew, and return how many events had no key or no time.
@@ -145,7 +164,7 @@ class Windowed:
         fresh = partials(events, source, keys, seen)
         stored = self.kept() if interval.start is not None else None
         if stored is None:
-            rows = rolled(fresh, source, keys)
+            rows = rolled(fresh, source, keys).withMetadata(BUCKET_END, {COMMENT: self._made_of})
             writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", True)
             writer.options(**PROPERTIES).save(self.path)
         else:
@@ -154,23 +173,43 @@ class Windowed:
         found = observed(seen)
         return int(found["left_out"]) if found else left_out(events, source, keys)
 
-    def rows(self, interval: Interval, watermark: dt.datetime | None) -> DataFrame:
+    def rows(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> DataFrame:
         """Return the rows that change with the events of an interval: of windows that end in it, or hold some of it.
 
         Parameters
         ----------
-        watermark : datetime, optional
-            Up to where windows were computed before: later ones are not due yet.
+        coverage : Coverage
+            Of the partials. Windows that end after the interval, and were computed before, change where all of their
+            events are there.
+        renewed : bool
+            Whether the rows before the interval are wanted, too.
         """
         stored = self.kept()
         assert stored is not None
         first = interval.start
-        if first is None:
+        if first is None or renewed:
             lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
             first = interval.end if lowest is None else moment(lowest) - Grid.of(self.source).every * MICROSECOND
-        longest = Grid.of(self.source).longest * MICROSECOND
-        last = min(interval.end + longest, max(interval.end, watermark or interval.end))
+            if coverage.since is not None:
+                first = max(first, coverage.since + self.longest)
+        last = interval.end
+        if coverage.until is not None and coverage.until > last and coverage.reaches(last):
+            last = coverage.until if renewed else min(last + self.longest, coverage.until)
         return windows(stored, self.source, self.entity.keys, first, last, str(self.group.timestamp))
+
+    @property
+    def _made_of(self) -> str:
+        """What partials are made of: those of another grid, or of other columns, do not go together with these."""
+        source = self.source
+        types = {state.name: state.dtype for state in states_of(source) if state.dtype}
+        told = {
+            "every": Grid.of(source).names[0],
+            "time": source.time,
+            "by": list(source.by or self.entity.keys),
+            "keys": dict(self.entity.keys),
+            "types": types,
+        }
+        return json.dumps(told, sort_keys=True)
 
     def optimize(self) -> None:
         """Rewrite small files into large ones, with the partials of a key close together."""

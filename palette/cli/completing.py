@@ -1,0 +1,83 @@
+"""Names that a shell completes: what the catalog of the command's store knows."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from palette.cli.project import FILE, open_store
+from palette.errors import PaletteError
+
+if TYPE_CHECKING:
+    from palette.catalog import SqlCatalog
+
+__all__ = ["entities", "groups", "models", "subjects", "whole_words"]
+
+
+def entities(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of an entity."""
+    return _completed(ctx, incomplete, lambda catalog: catalog.entities())
+
+
+def groups(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the full name of a feature group."""
+    return _completed(ctx, incomplete, lambda catalog: catalog.groups())
+
+
+def models(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a model."""
+    return _completed(ctx, incomplete, lambda catalog: {one.name for one in catalog.models()})
+
+
+def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of an entity, or the full name of a feature group."""
+    return _completed(ctx, incomplete, lambda catalog: [*catalog.entities(), *catalog.groups()])
+
+
+def _completed(ctx: typer.Context, incomplete: str, known: Callable[[SqlCatalog], Iterable[str]]) -> list[str]:
+    try:
+        names = known(open_store(Path(ctx.params.get("config") or FILE)).catalog)
+        return sorted(name for name in names if name.startswith(incomplete))
+    except (ImportError, OSError, PaletteError):
+        # Who presses a key wants no message.
+        return []
+
+
+@contextlib.contextmanager
+def whole_words(environment: MutableMapping[str, str]) -> Iterator[None]:
+    """Join what bash has broken at colons where it asks for a completion, and answer what comes after the last one."""
+    if environment.get("_PALETTE_COMPLETE") != "complete_bash" or not environment.get("COMP_CWORD", "").isdigit():
+        yield
+        return
+    words = join_colons(environment.get("COMP_WORDS", "").split("\n")[: int(environment["COMP_CWORD"]) + 1])
+    environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(len(words) - 1)
+    there = "".join(words[-1].rpartition(":")[:2])
+    answer = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(answer):
+            yield
+    finally:
+        sys.stdout.write("".join(line.removeprefix(there) for line in answer.getvalue().splitlines(keepends=True)))
+
+
+def join_colons(words: Iterable[str]) -> list[str]:
+    """Return words as they were typed.
+
+    Examples
+    --------
+    >>> join_colons(["palette", "show", "shop", ":", "orders", ":", "x", ""])
+    ['palette', 'show', 'shop:orders:x', '']
+    """
+    joined: list[str] = []
+    for word in words:
+        if joined and word and (word.startswith(":") or joined[-1].endswith(":")):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
