@@ -225,11 +225,14 @@ def _features(given: Sequence[Any], source: Any) -> list[Any]:
     computed = source.features() if isinstance(source, BatchSource) else ()
     types = {feature.name: feature.dtype for feature in computed}
     parsed = [_feature(one, types) for one in given]
-    named = {one.name: one for one in parsed if isinstance(one, Feature)}
-    if types.keys() <= named.keys() or not types:
+    if types.keys() <= {one.name for one in parsed if isinstance(one, Feature)}:
         return parsed
-    # Only some are described: then they stand in the order in which they are computed.
-    return [named.pop(one.name, one) for one in computed] + [one for one in parsed if one.name in named]
+    # Only some are described: then all stand in the order in which they are computed.
+    merged: list[Any] = []
+    for one in computed:
+        places = [place for place, other in enumerate(parsed) if isinstance(other, Feature) and other.name == one.name]
+        merged.append(parsed.pop(places[0]) if places else one)
+    return merged + parsed
 
 
 def _feature(written: Any, types: dict[str, str]) -> Any:

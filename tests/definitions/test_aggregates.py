@@ -120,9 +120,17 @@ def test_keys_may_stand_with_an_aggregate():
     [
         pytest.param([Feature("x_sum_1h", "double")], None, "timestamp='window_end'", id="static"),
         pytest.param([Feature("x_sum_2h", "double")], "t", "'x_sum_2h' is not.*did you mean 'x_sum_1h'", id="unknown"),
+        pytest.param([Feature("x_sum_1h", "double")] * 2, "t", "'x_sum_1h' stands twice", id="twice"),
+        pytest.param(["x_sum_1h"], "t", "expected a Feature, found 'x_sum_1h'", id="text"),
         pytest.param([Feature("x_sum_1h", "float")], "t", "is float, the source computes double", id="type"),
     ],
 )
 def test_group_with_a_feature_that_its_source_does_not_compute_is_refused(features, timestamp, message):
     with pytest.raises(DefinitionError, match=message):
-        FeatureGroup("orders", entity="e", timestamp=timestamp, features=features, source=source(X))
+        FeatureGroup(
+            "orders",
+            entity="e",
+            timestamp=timestamp,
+            features=features,
+            source=source(X, Aggregate("y", "sum", ["1h"])),
+        )
