@@ -33,6 +33,8 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     ----------
     path : str or Path
         A directory, made at the first change: the catalog, and under it the Delta tables and the bundles of models.
+    modules : sequence of str
+        From where functions of batch sources may be imported: these modules, and what is in these packages.
 
     Examples
     --------
@@ -45,7 +47,7 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     0
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, modules: Sequence[str] = ()) -> None:
         directory = os.path.abspath(path)
         # What opens this store again, in another process.
         self.uri = directory
@@ -53,8 +55,8 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         self.models_directory = os.path.join(directory, "models")
         self.catalog = _catalog(directory)
         self.online: OnlineReader = MemoryStore(self.definitions)
-        # From where functions of batch sources may be imported.
-        self.modules: tuple[str, ...] = ()
+        self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
+        self.home: str | None = None
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
@@ -75,7 +77,8 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
             online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
             :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
             variable ``PALETTE_REDIS_PASSWORD``; ``cache``, the arguments of a :class:`palette.online.NearCache`
-            before it; ``feeds: {modules: [my_features]}``, from where functions of batch sources may be imported.
+            before it; ``feeds: {modules: [my_features]}``, from where functions of batch sources may be imported:
+            modules that Python finds, or else beside the file.
 
         Raises
         ------
@@ -83,8 +86,9 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
             If the file is missing, is no YAML mapping, or has an unknown word.
         """
         config = read_config(path)
-        store = cls(config.path)
+        store = cls(config.path, modules=config.modules)
         store.uri = os.path.abspath(path)
+        store.home = os.path.dirname(store.uri)
         if config.catalog is not None:
             store.catalog = _catalog(config.path, config.catalog)
         if config.tables is not None:
@@ -93,7 +97,6 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
             store.models_directory = config.models
         if config.online is not None:
             store.online = open_online(config.online, store.definitions, cache=config.cache)
-        store.modules = config.modules
         return store
 
     @classmethod

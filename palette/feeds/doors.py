@@ -28,9 +28,12 @@ class FeedDoors(DefinitionDoors):
     ----------
     modules : tuple of str
         From where functions of batch sources may be imported.
+    home : str, optional
+        Where else they are looked for: the directory of the configuration.
     """
 
     modules: tuple[str, ...]
+    home: str | None
 
     if TYPE_CHECKING:
 
@@ -161,7 +164,8 @@ class FeedDoors(DefinitionDoors):
         return erase(self._stores(), self.entity(found.entity), found, keys, snapshots=snapshots, dry_run=dry_run)
 
     def _stores(self) -> Stores:
+        from palette.feeds.functions import Modules
         from palette.feeds.stores import Stores
         from palette.session import active_session
 
-        return Stores(active_session(), self.catalog, self.tables, self.online, self.modules)
+        return Stores(active_session(), self.catalog, self.tables, self.online, Modules(self.modules, self.home))

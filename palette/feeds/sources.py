@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
 from palette.errors import DataError, DefinitionError, SchemaError, nearest
+from palette.feeds.functions import Modules
 from palette.offline.checks import quoted
 from palette.offline.times import is_time, micros, to_micros
 
@@ -29,7 +29,11 @@ SUBSTITUTION = "spark.sql.legacy.parameterSubstitution.constantsOnly"
 
 
 def rows_of(
-    spark: SparkSession, group: FeatureGroup, source: BatchSource, interval: Interval, modules: Iterable[str] = ()
+    spark: SparkSession,
+    group: FeatureGroup,
+    source: BatchSource,
+    interval: Interval,
+    modules: Modules = Modules(),  # noqa: B008  frozen
 ) -> DataFrame:
     """Return the rows of a group, or the events of its aggregates, with times in an interval; of a static group all.
 
@@ -40,8 +44,8 @@ def rows_of(
     interval : Interval
         A query may use it as ``:start`` and ``:end``; a function is called with the session and both, as datetimes
         with zone UTC.
-    modules : iterable of str
-        From where functions are imported: these, and what is in these packages.
+    modules : Modules
+        From where functions are imported.
 
     Raises
     ------
@@ -54,7 +58,8 @@ def rows_of(
     """
     start, end = (moment.replace(tzinfo=dt.UTC) for moment in (interval.start or BEGINNING, interval.end))
     if source.function is not None:
-        rows = _called(source.function, modules)(spark, start, end)
+        with modules.function(source.function) as function:
+            rows = function(spark, start, end)
         if not hasattr(rows, "sparkSession"):
             raise DefinitionError(
                 f"{group.full_name}: {source.function} returned {type(rows).__name__}, expected a DataFrame"
@@ -133,29 +138,3 @@ def _within(rows: DataFrame, group: FeatureGroup, wanted: str, interval: Interva
     if interval.start is not None:
         inside &= time > bound(interval.start)
     return rows.filter(inside | column.isNull())
-
-
-def _called(name: str, modules: Iterable[str]) -> Callable[..., Any]:
-    """Return the function of a name ``module:function``; other modules than those allowed are not even imported."""
-    module, _, function = name.partition(":")
-    allowed = tuple(modules)
-    if not _is_in(module, allowed):
-        known = ", ".join(allowed) or "none"
-        raise DefinitionError(
-            f"{name}: the module {module!r} is not among those that functions may come from ({known}): "
-            f"add it to the store's configuration, 'feeds: {{modules: [{module}]}}'"
-        )
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except ModuleNotFoundError as error:
-        raise DefinitionError(f"{name}: {error}: install it where this runs, or put it on PYTHONPATH") from error
-    if not callable(found):
-        raise DefinitionError(f"{name}: the module {module!r} has no function {function!r}")
-    # What a module has imported itself (os.system, say) is not what it offers.
-    if not _is_in(str(getattr(found, "__module__", "")), allowed):
-        raise DefinitionError(f"{name}: {function!r} is not defined in {module!r}, only imported there")
-    return found
-
-
-def _is_in(module: str, allowed: Iterable[str]) -> bool:
-    return any(module == one or module.startswith(f"{one}.") for one in allowed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from palette.feeds.functions import Modules
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -24,7 +26,7 @@ class Stores:
         Classic or Connect.
     catalog, tables, online
         Of the feature store.
-    modules : tuple of str
+    modules : Modules
         From where functions of sources may be imported.
     """
 
@@ -32,4 +34,4 @@ class Stores:
     catalog: SqlCatalog
     tables: DeltaTables
     online: Any
-    modules: tuple[str, ...] = ()
+    modules: Modules = Modules()  # noqa: RUF009  frozen

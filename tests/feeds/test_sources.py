@@ -9,8 +9,10 @@ import pytest
 
 from palette.definitions import BatchSource, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
+from palette.feeds.functions import Modules
 from palette.feeds.intervals import Interval
 from palette.feeds.sources import SUBSTITUTION, rows_of
+from palette.store import FeatureStore
 
 JUNE = dt.datetime(2026, 6, 1)
 HOUR = dt.timedelta(hours=1)
@@ -153,13 +155,15 @@ def test_wrong_columns_are_refused(spark, sql, message):
 
 
 def test_function_is_called_with_the_interval(spark, module):
-    assert found(rows_of(spark, GROUP, BatchSource(function="my_features:hourly"), DAY, [module])) == list(range(1, 20))
+    assert found(rows_of(spark, GROUP, BatchSource(function="my_features:hourly"), DAY, Modules((module,)))) == list(
+        range(1, 20)
+    )
 
 
 @pytest.mark.parametrize(
     ("function", "modules", "message"),
     [
-        pytest.param("my_features:hourly", (), "modules: .my_features", id="none-allowed"),
+        pytest.param("my_features:hourly", (), r"modules: .my_features.*, modules=\['my_f", id="none-allowed"),
         pytest.param("my_features:hourly", ("my", "my_features.sub"), "modules: .my_features", id="other"),
         pytest.param("my_features:hourli", ("my_features",), "no function 'hourli'", id="unknown"),
         pytest.param("my_features:number", ("my_features",), "no function 'number'", id="no-function"),
@@ -170,10 +174,35 @@ def test_function_is_called_with_the_interval(spark, module):
 )
 def test_refused_function(module, function, modules, message):
     with pytest.raises(DefinitionError, match=message):
-        rows_of(None, GROUP, BatchSource(function=function), DAY, modules)
+        rows_of(None, GROUP, BatchSource(function=function), DAY, Modules(modules))
 
 
 def test_module_that_is_not_allowed_is_not_imported(module):
     with pytest.raises(DefinitionError):
-        rows_of(None, GROUP, BatchSource(function="my_features:hourly"), DAY, ["os"])
+        rows_of(None, GROUP, BatchSource(function="my_features:hourly"), DAY, Modules(("os",)))
     assert "my_features" not in sys.modules
+
+
+def test_module_beside_the_configuration_is_found_and_leaves_no_trace(tmp_path):
+    """Also what it imports of its neighbours when it is called; what Python finds elsewhere goes first."""
+    (tmp_path / "beside_this.py").write_text("def f():\n    from beside_that import number\n    return number\n")
+    (tmp_path / "beside_that.py").write_text("number = 7\n")
+    (tmp_path / "textwrap.py").write_text("raise AssertionError\n")
+    before, allowed = list(sys.path), ("beside_this", "textwrap")
+    with Modules(allowed, str(tmp_path)).function("beside_this:f") as function:
+        assert function() == 7
+    with Modules(allowed, str(tmp_path)).function("textwrap:dedent"):
+        pass
+    assert sys.path == before
+    for name in ("beside_this", "beside_that"):
+        del sys.modules[name]
+    with pytest.raises(DefinitionError, match=r"beside palette\.yaml or on PYTHONPATH"):
+        Modules(allowed).function("beside_this:f").__enter__()
+
+
+def test_modules_come_with_the_store(tmp_path):
+    (tmp_path / "palette.yaml").write_text("path: store\nfeeds: {modules: [ours]}\n")
+    store = FeatureStore.open(tmp_path)
+    assert (store.modules, store.home) == (("ours",), str(tmp_path))
+    store = FeatureStore(tmp_path / "store", modules=["ours"])
+    assert (store.modules, store.home) == (("ours",), None)
