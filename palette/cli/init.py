@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from palette.cli.sample import FILES
+from palette.cli.sample import FILES, INSTALL
 from palette.errors import DefinitionError
 
 __all__ = ["init"]
@@ -43,7 +43,8 @@ def init(
         (directory / name).write_text(text, "utf-8")
     _write_data(directory / "data")
     typer.echo(f"{directory} is ready; {directory / 'README.md'} has the commands, the first ones are:\n")
-    typer.echo(f"  cd {directory}\n  palette plan\n  palette apply\n  palette materialize restaurant:order_history")
+    typer.echo(f"  pip install '{INSTALL}'\n  cd {directory}\n  palette plan\n  palette apply")
+    typer.echo("  palette materialize restaurant:order_history")
 
 
 def _write_data(home: Path) -> None:

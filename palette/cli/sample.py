@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["FILES"]
+__all__ = ["FILES", "INSTALL"]
+
+INSTALL = "palette-features[spark,lmdb,server]"
 
 CONFIG = """\
-# The store of this project. More words: catalog (PostgreSQL), tables, online (redis://...), cache, feeds, models.
+# The store of this project. More words: catalog (PostgreSQL), tables, cache, feeds, models.
 path: store
+# What serving reads; for more than one machine redis://HOST:PORT/DB.
+online: lmdb:store/online
 """
 
 DEFINITIONS = """\
@@ -79,13 +83,13 @@ print(local.score_instance({"r_id": "r07", "order_size": 2}, now=now))
 README = """\
 # Features of this project
 
-`definitions/` says what exists, `palette.yaml` where it is kept. Needs Java 17 and `pip install
-'palette-features[spark]'`.
+`definitions/` says what exists, `palette.yaml` where it is kept. Needs Java 17 and
+`pip install 'palette-features[spark,lmdb,server]'`.
 
 ```sh
 palette plan                                        # what apply would change
 palette apply
-palette materialize restaurant:order_history        # computes what is missing; again, and there is nothing to do
+palette materialize restaurant:order_history        # computes what is missing, writes it, puts it online
 palette search "prep time"
 palette select data/orders.parquet --label minutes -t ordered_at --join restaurant=r_id --report report.html
 palette training-set data/orders.parquet training_set/ -t ordered_at \\
@@ -96,7 +100,8 @@ palette lineage restaurant:order_history:prep_time  # from the file to the model
 palette promote eta 1
 python -m palette.jobs score model data/orders.parquet scores/
 palette jobs package                                # the same jobs by spark-submit, elsewhere
-palette serve store/models/eta/* --store snapshot   # pip install 'palette-features[server]'
+palette score model:eta --row '{"r_id": "r07", "order_size": 2}' --now 2026-03-29T12:00:00
+palette serve model:eta                             # the version in production, over the online store
 ```
 """
 

@@ -18,15 +18,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from palette.definitions.base import duration
+
 GROUP = "restaurant:order_history"
 FEATURES = ("prep_time", "n_meal")
 # The sample's last meals are of 28 March.
-DAY_29, DAY_30, NOON = "2026-03-29", "2026-03-30", "2026-03-29T12:00:00"
+DAY_29, DAY_30, NOON, NEXT_NOON = "2026-03-29", "2026-03-30", "2026-03-29T12:00:00", "2026-03-30T12:00:00"
 # r20 has no history.
 ASKED = [{"r_id": f"r{number:02d}", "order_size": 1 + number % 5} for number in range(21)]
 SESSION = ("PYSPARK_", "SPARK_", "PALETTE_", "PYTHONPATH")
 # Half of a short process's work would be its compiler's.
 QUICK = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+
+
+SAMPLES_STORE = "lmdb:store/online"
 
 
 @dataclass
@@ -41,11 +46,17 @@ class Journey:
         What runs a job; without it jobs are run as the commands of ``palette`` or by ``python -m palette.jobs``.
     submitting : dict of str to str
         The environment of these.
+    settings : list of str
+        What the scheduler tells spark-submit of the training set, whose rows are then a file of times in Berlin.
+    online : str
+        The online store, instead of that of the sample.
     """
 
     home: Path
     submit: list[str] = field(default_factory=list)
     submitting: dict[str, str] = field(default_factory=dict)
+    settings: list[str] = field(default_factory=list)
+    online: str = SAMPLES_STORE
 
     def __post_init__(self):
         self.project = self.home / "project"
@@ -58,10 +69,10 @@ class Journey:
     def python(self, *words, code=0):
         return self._run([sys.executable, *words], self.environment, code).stdout
 
-    def job(self, *words, code=0):
+    def job(self, *words, code=0, settings=()):
         """Run a job; what it did, and what it logged."""
         if self.submit:
-            done = self._run([*self.submit, *words], self.submitting, code)
+            done = self._run([self.submit[0], *settings, *self.submit[1:], *words], self.submitting, code)
         else:
             done = self._run([sys.executable, "-m", "palette.jobs", *words], self.environment, code)
         (line,) = done.stdout.splitlines()  # data, and nothing but data
@@ -76,7 +87,9 @@ class Journey:
 
     def training_set(self, *words):
         if self.submit:
-            return self.job("training-set", *words, "--config", "palette.yaml")[0]
+            told, log = self.job("training-set", *words, "--config", "palette.yaml", settings=self.settings)
+            assert not self.settings or "Cannot use no.such.Extensions to configure session extensions" in log
+            return told
         return json.loads(self.palette("training-set", *words, "--json"))
 
     def _run(self, command, environment, code):
@@ -96,26 +109,34 @@ def environment():
 def declare(journey, *options):
     """Go from nothing to features that can be found."""
     journey.palette("init", "project", *options)
+    config = journey.project / "palette.yaml"
+    assert f"\nonline: {SAMPLES_STORE}\n" in config.read_text()
+    config.write_text(config.read_text().replace(SAMPLES_STORE, journey.online))
     journey.palette("validate")
     assert "2 added" in journey.palette("plan")
     journey.palette("apply")
     assert journey.palette("plan").startswith("0 added, 0 changed")
     found = json.loads(journey.palette("search", "prep time", "--entity", "restaurant", "--json"))
     assert [one["expression"] for one in found] == [f"{GROUP}:prep_time:restaurant_uuid"]
-    assert json.loads(journey.palette("show", GROUP, "--json"))["ttl"] == "1w"
+    assert duration(json.loads(journey.palette("show", GROUP, "--json"))["ttl"]) == dt.timedelta(days=7)
 
 
 def fill(journey):
-    """Compute history, find nothing to do, and go on when there are new events."""
+    """Compute history, put it online, and find nothing to do."""
     first = journey.materialize(DAY_29)
-    assert (first["rows_computed"], first["rows_written"]) == (560, 560)
+    assert (first["rows_computed"], first["rows_written"], first["rows_dispersed"]) == (560, 560, 20)
     again = journey.materialize(DAY_29)
     assert (again["rows_computed"], again["rows_written"], again["version"]) == (0, 0, first["version"])
+
+
+def go_on(journey):
+    """Compute the day after, and return what is scored then out of the online store."""
     cook(journey.project / "data/meals.parquet")
     more = journey.materialize(DAY_30)
-    assert (more["rows_computed"], more["rows_written"]) == (20, 20)
+    assert (more["rows_computed"], more["rows_written"], more["rows_dispersed"]) == (20, 20, 20)
     watermarks = json.loads(journey.palette("show", GROUP, "--json"))["watermarks"]
     assert dt.datetime.fromisoformat(watermarks["offline"]).replace(tzinfo=None) == dt.datetime(2026, 3, 30)
+    return served(journey, NEXT_NOON)
 
 
 def cook(path):
@@ -131,18 +152,33 @@ def cook(path):
 
 
 def train(journey):
-    """Write a training set, train, deploy, promote; return what a process without Spark scores."""
+    """Write a training set, train, deploy, promote; return what a process without Spark scores, the same online."""
     features = [word for name in FEATURES for word in ("--feature", f"{name}={GROUP}:{name}:r_id")]
-    told = journey.training_set("data/orders.parquet", "training_set/", *features, "--timestamp", "ordered_at")
+    orders = in_berlin(journey.project) if journey.settings else "data/orders.parquet"
+    told = journey.training_set(orders, "training_set/", *features, "--timestamp", "ordered_at")
     assert told["rows"] == 2000
     assert "eta, version 1: " in journey.python("train.py")
     journey.palette("promote", "eta", "1")
     rows = journey.project / "data/asked.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in ASKED))
-    (bundle,) = (journey.project / "store/models/eta").iterdir()
-    scored = journey.palette("score", str(bundle), str(rows), "--store", "snapshot", "--now", NOON)
-    first = journey.palette("score", str(bundle), "--row", json.dumps(ASKED[0]), "--store", "snapshot", "--now", NOON)
-    assert first == scored.splitlines(keepends=True)[0]
+    found = served(journey, NOON, "--store", "snapshot")
+    assert served(journey, NOON, "--store", journey.online) == found
+    asked = ["score", "model:eta", "--row", json.dumps(ASKED[0]), "--now", NOON]
+    assert json.loads(journey.palette(*asked)) == found[0]
+    return found
+
+
+def in_berlin(project):
+    """Write the orders as a file of texts, whose times only a session with that zone reads as they are meant."""
+    orders = pq.read_table(project / "data/orders.parquet").to_pandas()
+    orders["ordered_at"] = orders["ordered_at"].dt.tz_convert("Europe/Berlin").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+    orders.to_csv(project / "data/orders.csv", index=False)
+    return "data/orders.csv"
+
+
+def served(journey, now, *store):
+    """Return what a process without Spark scores by the model in production; out of the online store by default."""
+    scored = journey.palette("score", "model:eta", "data/asked.jsonl", "--now", now, *store)
     return [json.loads(line) for line in scored.splitlines()]
 
 
@@ -175,7 +211,7 @@ def look_back(journey):
     assert (model["name"], model["production"], model["newest"]) == ("eta", 1, 2)
 
 
-def check_answers(journey, served, scored):
+def check_answers(journey, served, scored, later):
     """Hold what the stores and the model gave against what the files say."""
     known = history(journey.project / "data/meals.parquet")
     orders = {row["order_id"]: row for row in pq.read_table(journey.project / "data/orders.parquet").to_pylist()}
@@ -194,6 +230,9 @@ def check_answers(journey, served, scored):
         for name in ("prep_time", "n_meal", "size", "prediction"):
             assert online[name] == batch[name], (row, name)  # to the bit
         assert online["prediction"] == pytest.approx(predict(known_at(known, row["r_id"], noon), row), rel=1e-6)
+    for row, online in zip(ASKED, later, strict=True):
+        expected = predict(known_at(known, row["r_id"], noon + dt.timedelta(days=1)), row)
+        assert online["prediction"] == pytest.approx(expected, rel=1e-6)
 
 
 def history(path):

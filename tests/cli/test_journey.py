@@ -1,4 +1,4 @@
-"""A new project by the command line alone, its catalog in SQLite."""
+"""A new project by the command line alone, its catalog in SQLite, its online store in LMDB."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def test_by_the_command_line(tmp_path):
     newcomer.fill(journey)
     served = newcomer.train(journey)
     scored = newcomer.score(journey)
+    later = newcomer.go_on(journey)
     newcomer.look_back(journey)
-    newcomer.check_answers(journey, served, scored)
+    newcomer.check_answers(journey, served, scored, later)
     assert (journey.project / "store/catalog.db").exists()

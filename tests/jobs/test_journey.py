@@ -1,4 +1,4 @@
-"""A new project whose catalog is PostgreSQL, its jobs by spark-submit from the zip, where palette is not installed."""
+"""A new project with PostgreSQL and Redis, its jobs by spark-submit from the zip, where palette is not installed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ import sqlalchemy as sa
 from tests.cli import newcomer
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
+# What a scheduler may have set, and a job keeps: an extension that is not there is passed over with a warning, and
+# Delta's is still added.
+SETTINGS = {
+    "spark.sql.session.timeZone": "Europe/Berlin",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "7",
+    "spark.sql.extensions": "no.such.Extensions",
+    "spark.log.level": "WARN",
+}
 
 
 def without_palette(home):
@@ -29,13 +37,17 @@ def without_palette(home):
     return python
 
 
-def test_by_spark_submit(tmp_path, postgres_server):
+def test_by_spark_submit(tmp_path, postgres_server, redis_server):
     python = without_palette(tmp_path / "cluster")
-    journey = newcomer.Journey(tmp_path)
+    journey = newcomer.Journey(tmp_path, online=redis_server.url.removesuffix("/0") + "/7")
     url = postgres_server.database()
     newcomer.declare(journey, "--catalog", url)
-    line = shlex.split(journey.palette("jobs", "package").splitlines()[0])
-    journey.submit = line[: line.index("jobs/palette_job.py") + 1]
+    schedule, line = journey.palette("jobs", "package").splitlines()
+    assert schedule == f"# {newcomer.GROUP}, schedule 15 3 * * *"
+    submit, job = (shlex.split(part) for part in line.split("jobs/palette_job.py"))
+    assert job == ["materialize", newcomer.GROUP, "--config", "palette.yaml"]
+    journey.submit = [*submit, "jobs/palette_job.py"]
+    journey.settings = [word for name, value in SETTINGS.items() for word in ("--conf", f"{name}={value}")]
     path = f"{python.parent}:{Path(pyspark.__file__).parent / 'bin'}"
     journey.submitting = newcomer.environment() | {"PATH": f"{path}:{newcomer.environment()['PATH']}"}
     lacking = subprocess.run(
@@ -45,8 +57,9 @@ def test_by_spark_submit(tmp_path, postgres_server):
     newcomer.fill(journey)
     served = newcomer.train(journey)
     scored = newcomer.score(journey)
+    later = newcomer.go_on(journey)
     newcomer.look_back(journey)
-    newcomer.check_answers(journey, served, scored)
+    newcomer.check_answers(journey, served, scored, later)
     assert not (journey.project / "store/catalog.db").exists()
     with sa.create_engine(url).connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM runs WHERE status = 'done'")).scalar() == 3
