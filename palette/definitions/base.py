@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from palette.definitions.faults import fault_text
+from palette.definitions.faults import fault_text, unknown_word
 from palette.errors import DefinitionError
 
 __all__ = [
@@ -146,9 +146,10 @@ class Definition(BaseModel):
         """
         if not isinstance(plain, dict) or not all(isinstance(word, str) for word in plain):
             raise DefinitionError(f"{cls.__name__}: expected words with values such as name: x, found {plain!r:.80}")
-        wanted = [info.alias or name for name, info in cls.model_fields.items() if info.is_required()]
-        if missing := [word for word in wanted if word not in plain]:
-            raise DefinitionError(f"{_subject(cls, plain)}: {', '.join(missing)} missing")
+        words = {info.alias or name: info for name, info in cls.model_fields.items()}
+        if missing := [word for word, info in words.items() if info.is_required() and word not in plain]:
+            others = "".join(f"; {unknown_word(word, words)}" for word in plain if word not in words)
+            raise DefinitionError(f"{_subject(cls, plain)}: {', '.join(missing)} missing{others}")
         return cls(**plain)
 
     @field_validator("*")

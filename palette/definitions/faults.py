@@ -20,6 +20,17 @@ WANTED = {
     "time_delta_type": "a time span such as 30d, 12h, 15m or 45s",
     "time_delta_parsing": "a time span such as 30d, 12h, 15m or 45s",
 }
+# How lists of definitions are written.
+WRITTEN = {
+    "Aggregate": "{column: order_value, function: sum, windows: [1d]}",
+    "Feature": "{name: prep_time, dtype: double}",
+}
+
+
+def unknown_word(word: str, words: Iterable[str]) -> str:
+    """Tell that a word is not known, the nearest one, and all."""
+    words = [one for one in words if one != "kind"]
+    return f"unknown word {word!r:.80}{nearest(word[:80], words)} (words: {', '.join(words)})"
 
 
 def fault_text(fault: Mapping[str, Any], words: Iterable[str]) -> str:
@@ -37,15 +48,15 @@ def fault_text(fault: Mapping[str, Any], words: Iterable[str]) -> str:
     >>> fault_text({"type": "extra_forbidden", "loc": ("sources",), "msg": "", "input": 3}, ["name", "source"])
     "unknown word 'sources'; did you mean 'source'? (words: name, source)"
     """
-    words = [word for word in words if word != "kind"]
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"unknown word {where!r:.80}{nearest(where[:80], words)} (words: {', '.join(words)})"
+        return unknown_word(where, words)
     if fault["type"] == "missing":
         return f"{where} missing"
     wanted = WANTED.get(fault["type"])
     if fault["type"] in ("model_type", "is_instance_of", "dataclass_type"):
-        wanted = f"a {fault['ctx']['class_name'] if 'class_name' in fault['ctx'] else fault['ctx']['class']}"
+        kind = fault["ctx"].get("class_name") or fault["ctx"]["class"]
+        wanted = f"{kind}, in YAML {WRITTEN[kind]}" if kind in WRITTEN else str(kind)
     if wanted is not None:
         text = f"expected {wanted}, found {fault['input']!r:.80}"
     else:

@@ -121,7 +121,7 @@ def test_keys_may_stand_with_an_aggregate():
         pytest.param([Feature("x_sum_1h", "double")], None, "timestamp='window_end'", id="static"),
         pytest.param([Feature("x_sum_2h", "double")], "t", "'x_sum_2h' is not.*did you mean 'x_sum_1h'", id="unknown"),
         pytest.param([Feature("x_sum_1h", "double")] * 2, "t", "'x_sum_1h' stands twice", id="twice"),
-        pytest.param(["x_sum_1h"], "t", "expected a Feature, found 'x_sum_1h'", id="text"),
+        pytest.param(["x_sum_1h"], "t", "expected Feature, in YAML {name: .*}, found 'x_sum_1h'", id="text"),
         pytest.param([Feature("x_sum_1h", "float")], "t", "is float, the source computes double", id="type"),
     ],
 )

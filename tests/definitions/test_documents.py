@@ -96,6 +96,7 @@ def test_folder_of_files_loads_entities_first(tmp_path):
             id="aggregate",
         ),
         pytest.param(f"{GROUP}\n  sorce: {{kind: batch}}", "line 3: .*'sorce'; did you mean 'source'", id="word"),
+        pytest.param(GROUP.replace("dtype", "dtyp"), "dtype missing; unknown word 'dtyp'; did you mean", id="typo"),
         pytest.param(f"{GROUP}\n  source: {{sql: S}}", r"'g': source: kind missing .*write kind: batch", id="no-kind"),
         pytest.param(f"{GROUP}\n  source: {{kind: bach, sql: S}}", "'bach'; did you mean 'batch'", id="kind"),
         pytest.param(f"{GROUP}\n  source: {{kind: batch, query: S}}", "BatchSource: unknown word 'query'", id="source"),
