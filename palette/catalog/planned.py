@@ -15,8 +15,8 @@ from palette.terminal import printable
 
 __all__ = ["Change", "Changes", "Unnamed", "hint"]
 
-# So many of what is not named are shown to people.
-SHOWN = 20
+# So many of what is not named are shown to people, with so many of who use it.
+SHOWN, NAMED = 20, 5
 SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 
 
@@ -80,7 +80,8 @@ class Unnamed:
     renamed: str | None = None
 
     def __str__(self) -> str:
-        told = [hint(self.renamed), f" (used by {_listed(self.models)})" if self.models else ""]
+        more = f" and {len(self.models) - NAMED:,} more" if len(self.models) > NAMED else ""
+        told = [hint(self.renamed), f" (used by {_listed(self.models[:NAMED])}{more})" if self.models else ""]
         return f"not in these files: {self.kind} {self.name}{''.join(told)}; --prune removes it"
 
 
