@@ -124,6 +124,11 @@ def readable(schema: T.StructType, entity: Entity, group: FeatureGroup, version:
     for name, dtype in stored_types(entity, group).items():
         if name not in found and name in features:
             continue
+        if name not in found and name == group.created:
+            raise SchemaError(
+                f"{group.full_name}: version {version} of the table has no created column {name!r}: write rows "
+                f"(store.write adds the column), or ask for a newer version"
+            )
         if name not in found or not widens(found[name], dtype):
             raise SchemaError(
                 f"{group.full_name}: column {name!r} is declared {dtype}, version {version} of the table has "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,3 +105,11 @@ def test_written_group_is_used_after_a_breaking_apply(spark: SparkSession, tmp_p
     assert sorted(open_files(store.tables, SHOP, wider, version).read(["n"]).column("n").to_pylist())[0] == 7
     kept = store.tables.load(spark, wider, version).orderBy("id").collect()
     assert [(row.n, row.old) for row in kept] == [(7, "p"), (5_000_000_000, None), (5_000_000_000, None)]
+    # What it cannot follow: the table is made anew.
+    retyped = group(created=None, n="string")
+    store.apply(retyped, allow_breaking=True)
+    texts = spark.sql("SELECT 'a' AS id, 1 AS floor, timestamp_seconds(0) AS ts, 'much' AS n")
+    with pytest.raises(SchemaError, match="'n' is bigint in the table, which does not widen to string"):
+        store.write("shop:g", texts)
+    shutil.rmtree(store.tables.path(retyped))
+    assert store.write("shop:g", texts) == 0
