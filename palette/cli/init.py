@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from palette.cli.output import Json, print_json
 from palette.cli.sample import FILES, INSTALL
 from palette.errors import DefinitionError
 
@@ -27,6 +28,7 @@ def init(
             metavar="URL", help="The catalog's database, postgresql+psycopg://USER@HOST/DATABASE, not a file."
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a working project: a store, definitions with a pipeline, sample data, a model to train."""
     files = dict(FILES)
@@ -42,6 +44,9 @@ def init(
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text, "utf-8")
     _write_data(directory / "data")
+    if as_json:
+        print_json({"directory": str(directory), "files": [*files, "data/meals.parquet", "data/orders.parquet"]})
+        return
     typer.echo(f"{directory} is ready; {directory / 'README.md'} has the commands, the first ones are:\n")
     typer.echo(f"  pip install '{INSTALL}'\n  cd {directory}\n  palette plan\n  palette apply")
     typer.echo("  palette materialize restaurant:order_history")

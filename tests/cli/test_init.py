@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -20,6 +22,12 @@ def test_a_project_is_made_once(tmp_path):
     assert read_config(tmp_path / "new/palette.yaml").catalog is None
     again = init(tmp_path / "new")
     assert (again.exit_code, "is there already" in again.output) == (2, True)
+
+
+def test_machines_are_told_what_was_made(tmp_path):
+    told = json.loads(init(tmp_path / "new", "--json").output)
+    made = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*") if path.is_file()}
+    assert (told["directory"], set(told["files"])) == (str(tmp_path / "new"), made)
 
 
 def test_the_catalog_is_named(tmp_path):
