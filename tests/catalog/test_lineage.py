@@ -9,7 +9,7 @@ import pytest
 
 from palette.catalog import ModelRecord
 from palette.catalog.lineage import lineage
-from palette.catalog.origins import origins, tables_of
+from palette.catalog.origins import GroupTables, origins, tables_of
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
 from palette.errors import DefinitionError, FeatureNotFoundError
 
@@ -119,8 +119,6 @@ def test_what_is_removed_is_told_as_long_as_a_model_uses_it(world):
     ("root", "table"),
     [
         ("/srv/store/tables", "delta.`/srv/store/tables/restaurant/history`"),
-        ("/srv/store/tables", "delta.`store/tables/restaurant/history`"),
-        ("s3a://features/", "DELTA.`s3a://features/restaurant/history`"),
         ("metastore:main.`features`", "Features.restaurant__history"),
     ],
 )
@@ -146,6 +144,24 @@ def test_groups_that_are_computed_from_groups(world, root, table):
     told = "restaurant:weekly reads the table of restaurant:history; which columns of it is not known"
     assert told in lineage(world, "restaurant:history:prep", root).notes
     assert lineage(world, "restaurant:weekly").up[0].origin.kind == "table", "where the tables are was not told"
+
+
+@pytest.mark.parametrize(
+    ("root", "table", "known"),
+    [
+        ("/srv/store/tables", "delta.`store/tables/restaurant/history`", True),
+        ("/srv/store/tables", "delta.`file:///srv/store/tables/restaurant/history/`", True),
+        ("/srv/store/tables", "delta.`restaurant/history`", False),
+        ("/srv/store/tables", "delta.`/srv/other/tables/restaurant/history`", False),
+        ("/srv/store/tables", "restaurant.history", False),
+        ("s3a://features/", "DELTA.`s3a://features/restaurant/history`", True),
+        ("metastore:main.features", "main.features.restaurant__history", True),
+        ("metastore:main.features", "other.features.restaurant__history", False),
+        (None, "delta.`/srv/store/tables/restaurant/history`", False),
+    ],
+)
+def test_tables_of_groups(root, table, known):
+    assert GroupTables(root, ["restaurant:history"]).group(table) == ("restaurant:history" if known else None)
 
 
 def test_a_file_is_known_by_its_path(world):

@@ -18,6 +18,7 @@ TEXTS["README.md of a new project"] = FILES["README.md"]
 FENCE = re.compile(r"^ *```(?:sh|bash|shell|console)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INNER = re.compile(r"\$\(([^()]*)\)")
 STANDING_FOR_A_WORD = "WORD"
+COMMAND = get_command(app)
 
 
 def command_lines(text):
@@ -47,7 +48,7 @@ LINES = [(name, words) for name, text in TEXTS.items() for words in command_line
 
 def resolve(words):
     """Return the command that words name, and what is left of them."""
-    command = get_command(app)
+    command = COMMAND
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         name, *words = words
         command = command.commands[name]
