@@ -180,7 +180,7 @@ def check_aggregates(aggregates: tuple[Aggregate, ...], every: timedelta | None,
                 raise ValueError(f"column {aggregate.column!r} cannot be both {other} and {aggregate.dtype}")
 
 
-def same_keys(aggregates: Iterable[Any], by: Any) -> tuple[list[Any], tuple[str, ...]]:
+def same_keys(aggregates: Iterable[Any], by: str | Iterable[str]) -> tuple[list[Any], tuple[str, ...]]:
     """Return aggregates without their keys, and these: the same for all of one source.
 
     Raises
@@ -188,7 +188,7 @@ def same_keys(aggregates: Iterable[Any], by: Any) -> tuple[list[Any], tuple[str,
     ValueError
         If they differ.
     """
-    given = (by,) if isinstance(by, str) else tuple(by or ())
+    given = (by,) if isinstance(by, str) else tuple(by)
     found, plain = {given: "the source"} if given else {}, []
     for one in aggregates:
         if isinstance(one, Aggregate) and one.by:

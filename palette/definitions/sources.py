@@ -77,7 +77,10 @@ class BatchSource(Definition):
     def _parsed(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("aggregates"), (list, tuple)):
             return data
-        aggregates, by = same_keys(map(parse_aggregate, data["aggregates"]), data.get("by"))
+        aggregates = [parse_aggregate(one) for one in data["aggregates"]]
+        by = data.get("by", ())
+        if isinstance(by, str) or (isinstance(by, (list, tuple)) and all(isinstance(one, str) for one in by)):
+            aggregates, by = same_keys(aggregates, by)
         return {**data, "aggregates": tuple(aggregates), "by": by}
 
     @field_validator("function", mode="before")

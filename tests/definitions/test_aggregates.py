@@ -60,6 +60,8 @@ X = Aggregate("x", "sum", ["1h"])
         pytest.param(lambda: source(X, every="1d"), "'1h' of 'x' is no multiple of every='1d'", id="below-grid"),
         pytest.param(lambda: source(X, X), "'x_sum_1h' stands twice", id="twice"),
         pytest.param(lambda: source(X, Aggregate("X", "max", ["1h"])), "differ only by case", id="column-case"),
+        pytest.param(lambda: source(X, by=3), "by: expected a list", id="by-number"),
+        pytest.param(lambda: source(X, by=[["a"]]), "by.0: expected a text", id="by-list"),
         pytest.param(lambda: source(X, by=["a", "a"]), "key column 'a' stands twice", id="by"),
         pytest.param(lambda: source(X, by=["a b"]), "must match", id="by-name"),
         pytest.param(lambda: source(X, time="a;b"), "must match", id="time-name"),
