@@ -113,6 +113,7 @@ class _Run:
         marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
         found = missing(marks.get(OFFLINE), to, start=start, lookback=lookback, chunk=chunk)
         done = marks.get(backfill) if backfill else None
+        self.told = replace(self.told, resumed=done)
         return tuple(one for one in found if done is None or one.end > done)
 
     def dry(self, intervals: tuple[Interval, ...], *, everything: bool, online: bool) -> Materialized:
@@ -156,9 +157,14 @@ class _Run:
         for step, interval in enumerate(intervals):
             assert isinstance(source, BatchSource)
             self.progress(Progress(group.full_name, "compute", step, self.steps, interval))
-            rows = self._windows(source, interval) if source.aggregates else self._rows(source, interval)
+            times = interval
+            if source.aggregates:
+                windowed, times = self._windows(source, interval)
+                rows = windowed.rows(times)
+            else:
+                rows = self._rows(source, interval)
             lease.check()
-            version = stores.tables.write(self.entity, group, rows, mode="merge")
+            version = stores.tables.write(self.entity, group, rows, mode="merge", times=times)
             lease.check()
             # Nobody knows yet what time to come brings.
             watermark = min(advanced(self._watermark(), interval), _now())
@@ -182,8 +188,8 @@ class _Run:
     def _rows(self, source: BatchSource, interval: Interval) -> DataFrame:
         return rows_of(self.stores.spark, self.group, source, interval, self.stores.modules)
 
-    def _windows(self, source: BatchSource, interval: Interval) -> DataFrame:
-        """Take the events of an interval, and return the rows that change with them."""
+    def _windows(self, source: BatchSource, interval: Interval) -> tuple[Windowed, Interval]:
+        """Take the events of an interval, and return where the windows end that change with them."""
         catalog, name, windowed = self.stores.catalog, self.group.full_name, self._windowed()
         is_first = windowed.kept() is None
         marks = catalog.watermarks(name)
@@ -203,7 +209,7 @@ class _Run:
             else:
                 catalog.set_watermark(name, EVENTS, now_covered.since)
         self.taken = now_covered.taken
-        return windowed.rows(interval, now_covered, renewed=windowed.has_new_features())
+        return windowed, windowed.ends(interval, now_covered, renewed=windowed.has_new_features())
 
     def disperse(self, *, everything: bool) -> None:
         """Put online what is new."""

@@ -59,6 +59,8 @@ class Materialized:
         Whether nothing was done.
     online : bool
         Whether that version is online now; else only the table was written.
+    resumed : datetime, optional
+        A backfill of this range was broken off here, and went on from here.
     rows_left_out : int
         Events without a key or a time, which no aggregate counts; one without a time is in every interval.
 
@@ -80,10 +82,13 @@ class Materialized:
     dry_run: bool = False
     online: bool = True
     rows_left_out: int = 0
+    resumed: dt.datetime | None = None
 
     def __str__(self) -> str:
         count = len(self.intervals)
         computed = f"{count} interval{'s' * (count > 1)} up to {self.intervals[-1].end}" if count else ""
+        if self.resumed is not None:
+            computed = f"from {self.resumed} on, where it was broken off: {computed or 'nothing left'}"
         table = "no table yet" if self.version is None else f"version {self.version}"
         if self.online and self.version is not None:
             table += ", everything" if self.since is None else f", since version {self.since}"
@@ -98,9 +103,13 @@ class Materialized:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("intervals", "watermark", "seconds")}
+        plain = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("intervals", "watermark", "resumed", "seconds")
+        }
         plain["intervals"] = [[_text(one.start), _text(one.end)] for one in self.intervals]
-        plain["watermark"] = _text(self.watermark)
+        plain["watermark"], plain["resumed"] = _text(self.watermark), _text(self.resumed)
         plain["seconds"] = {name: round(taken, 3) for name, taken in self.seconds.items()}
         return plain
 

@@ -173,8 +173,8 @@ class Windowed:
         found = observed(seen)
         return int(found["left_out"]) if found else left_out(events, source, keys)
 
-    def rows(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> DataFrame:
-        """Return the rows that change with the events of an interval: of windows that end in it, or hold some of it.
+    def ends(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> Interval:
+        """Return where the windows end that change with the events of an interval: they hold some of it.
 
         Parameters
         ----------
@@ -182,12 +182,12 @@ class Windowed:
             Of the partials. Windows that end after the interval, and were computed before, change where all of their
             events are there.
         renewed : bool
-            Whether the rows before the interval are wanted, too.
+            Whether the windows before the interval are wanted, too.
         """
-        stored = self.kept()
-        assert stored is not None
         first = interval.start
         if first is None or renewed:
+            stored = self.kept()
+            assert stored is not None
             lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
             first = interval.end if lowest is None else moment(lowest) - Grid.of(self.source).every * MICROSECOND
             if coverage.since is not None:
@@ -195,7 +195,14 @@ class Windowed:
         last = interval.end
         if coverage.until is not None and coverage.until > last and coverage.reaches(last):
             last = coverage.until if renewed else min(last + self.longest, coverage.until)
-        return windows(stored, self.source, self.entity.keys, first, last, str(self.group.timestamp))
+        return Interval(first, last)
+
+    def rows(self, ends: Interval) -> DataFrame:
+        """Return the rows of the windows that end in an interval."""
+        stored = self.kept()
+        assert stored is not None
+        assert ends.start is not None
+        return windows(stored, self.source, self.entity.keys, ends.start, ends.end, str(self.group.timestamp))
 
     @property
     def _made_of(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from palette.errors import DataError, DefinitionError
 from palette.offline import merge
@@ -91,7 +92,15 @@ class DeltaTables:
             raise
         return [(row[0], row[1]) for row in rows]
 
-    def write(self, entity: Entity, group: FeatureGroup, df: DataFrame, mode: str = "append") -> int:
+    def write(
+        self,
+        entity: Entity,
+        group: FeatureGroup,
+        df: DataFrame,
+        mode: str = "append",
+        *,
+        times: merge.Times | None = None,
+    ) -> int:
         """Add rows to a group's table and return the version that holds them.
 
         Parameters
@@ -105,6 +114,8 @@ class DeltaTables:
             with other values is updated; where the created column is left out it is added as what is known newly,
             beside the older one, see :mod:`palette.offline.merge`. A static group without created column has one
             row per key, so there both modes replace the rows of the keys written.
+        times : (datetime or None, datetime), optional
+            After which, and up to which event time all rows are, naive UTC: a merge then reads no files of other times.
 
         Raises
         ------
@@ -127,10 +138,14 @@ class DeltaTables:
             # Another writer may make the table meanwhile: then its rows are there to be merged with.
             if self.version(spark, group) is None and self._append(rows, group, new=upsert):
                 return
-            changed = evolution(self.load(spark, group, None).schema, entity, group)
+            schema = self.load(spark, group, None).schema
+            changed = evolution(schema, entity, group)
             widen(spark, self.identifier(group), changed.widened)
             if upsert:
-                merge.merge(self.identifier(group), rows, entity, group, stamped=stamped, changed=changed)
+                how: Any = {"stamped": stamped, "changed": changed}
+                if group.timestamp is not None and schema[group.timestamp].dataType == T.TimestampType():
+                    how["times"] = times
+                merge.merge(self.identifier(group), rows, entity, group, **how)
             else:
                 self._append(rows, group, more=bool(changed.added))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore
@@ -12,6 +14,7 @@ from palette.feeds.materialize import OFFLINE
 from palette.online import NearCache
 from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, add, event, group, offline, online, store_of
 
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 FIRST = [event("a", JUNE + HOUR, 1.0), event("a", JUNE + 2 * HOUR, 2.0, None), event("b", JUNE + HOUR, 3.0)]
 NEXT = [event("a", JUNE + DAY + HOUR, 4.0), event("c", JUNE + DAY + 2 * HOUR, 5.0, [])]
 
@@ -51,6 +54,7 @@ def test_each_run_computes_what_is_missing(spark, tmp_path, place):
     assert store.catalog.runs(GROUP)[1]["details"]["rows_written"] == 2
 
 
+@pytest.mark.parametrize("place", ["memory", "redis"], indirect=True)
 def test_a_table_alone_and_online_later(spark, tmp_path, place):
     store = store_of(tmp_path, place)
     assert store.keeps_online == (place is not None)
@@ -126,6 +130,16 @@ def test_rows_of_the_future_wait(spark, tmp_path, redis_url):
     assert store.catalog.dispersal(GROUP, store.online.place).left_from is None
 
 
+def test_end_in_time_to_come_does_not_move_the_watermark_there(spark, tmp_path):
+    store = store_of(tmp_path)
+    add(spark, tmp_path, FIRST)
+    told = store.materialize(GROUP, to=JUNE + 9999 * DAY, online=False)
+    assert (told.rows_written, told.watermark < JUNE + 9999 * DAY) == (3, True)
+    now = told.watermark
+    add(spark, tmp_path, [event("a", now + dt.timedelta(microseconds=1), 5.0)])
+    assert store.materialize(GROUP, online=False).rows_written == 1
+
+
 def test_store_that_lost_everything_is_filled_again(spark, tmp_path, redis_url, redis_server):
     store = store_of(tmp_path, redis_url)
     add(spark, tmp_path, FIRST)
@@ -164,6 +178,17 @@ def test_new_feature_and_new_table_are_noticed(spark, tmp_path, redis_url):
     shutil.rmtree(store.tables.path(old))
     told = store.materialize(GROUP, to=JUNE + HOUR)
     assert (told.rows_written, told.since, told.watermark) == (2, None, JUNE + HOUR)
+
+
+@pytest.mark.parametrize("more", [{}, {"created": "known"}])
+def test_a_day_is_merged_without_reading_other_days(spark, tmp_path, more):
+    store = store_of(tmp_path, **more)
+    add(spark, tmp_path, FIRST + NEXT)
+    store.materialize(GROUP, to=JUNE + DAY, online=False)
+    for file in (tmp_path / "store" / "tables" / "shop" / "hourly").glob("*.parquet"):
+        file.write_bytes(b"not to be read")
+    told = store.materialize(GROUP, to=JUNE + 2 * DAY, online=False)
+    assert (told.rows_computed, told.rows_written) == (2, 2)
 
 
 def test_compaction_is_no_reason_to_send_rows_again(spark, tmp_path, redis_url):
@@ -223,7 +248,11 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     (failed, *_) = store.catalog.runs(GROUP)
     assert (failed["status"], failed["details"]["error"]) == ("failed", "StoppedError: ")
     assert [one[1] for one in failed["details"]["intervals"]] == [JUNE.isoformat(), (JUNE + DAY).isoformat()]
-    assert [one.end for one in store.materialize(GROUP, **asked).intervals] == [JUNE + 2 * DAY, JUNE + 3 * DAY]
+    planned = store.materialize(GROUP, **asked, dry_run=True)
+    assert f"from {JUNE + DAY} on, where it was broken off: 2 intervals" in str(planned)
+    told = store.materialize(GROUP, **asked)
+    assert [one.end for one in told.intervals] == [JUNE + 2 * DAY, JUNE + 3 * DAY]
+    assert (told.resumed, told.to_json()["resumed"]) == (JUNE + DAY, (JUNE + DAY).isoformat())
     # It is done, so the next one is a new one; and the watermark did not go back.
     assert len(store.materialize(GROUP, **asked).intervals) == 4
     assert store.catalog.watermarks(GROUP) == {OFFLINE: JUNE + 9 * DAY}

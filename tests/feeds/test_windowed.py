@@ -114,12 +114,73 @@ def test_other_aggregates_are_computed_from_the_beginning(spark, tmp_path):
     add(spark, str(tmp_path / "orders"), orders)
     store.materialize(NAME, to=START + DAY)
     store, source = opened(tmp_path, [*WINDOWS, Aggregate("price", "min", windows=["1d"])])
-    with pytest.raises(PlanError, match="leave out start and chunk, and all is computed anew"):
-        store.materialize(NAME, start=START + HOUR, to=START + 6 * HOUR)
     told = store.materialize(NAME, to=START + 6 * HOUR)
     assert (told.intervals, told.watermark) == ((Interval(None, START + 6 * HOUR),), START + 6 * HOUR)
     found = {key: row for key, row in offline(spark, store).items() if key[1] <= START + 6 * HOUR}
     assert found == oracle.rows(orders, source, ["k"], START - DAY, START + 6 * HOUR)
+
+
+def test_windows_near_a_start_are_whole(spark, tmp_path):
+    """Of a first run that leaves out what was before, of one that goes back behind it, and of one that goes ahead."""
+    store, source = opened(tmp_path, lookback=3 * DAY)
+    orders = [order(START + n * 5 * HOUR, float(n), "ab"[n % 2]) for n in range(60)]
+    add(spark, str(tmp_path / "orders"), orders)
+    day = [START + n * DAY for n in range(13)]
+
+    def expected(*spans):
+        return {
+            key: row
+            for first, last in spans
+            for key, row in oracle.rows(
+                [one for one in orders if one["at"] <= last], source, ["k"], first, last
+            ).items()
+        }
+
+    store.materialize(NAME, start=day[5], to=day[7], chunk="1d")
+    assert offline(spark, store) == expected((day[5], day[7]))
+    # The lookback goes behind the start.
+    store.materialize(NAME, to=day[7] + 2 * HOUR)
+    assert offline(spark, store) == expected((day[4], day[7] + 2 * HOUR))
+    # A hole is left, whose windows are not computed from the half of their events.
+    store.materialize(NAME, start=day[0], to=day[1])
+    store.materialize(NAME, start=day[11], to=day[12])
+    known = [(day[0], day[1]), (day[4], day[7] + 2 * HOUR), (day[11], day[12])]
+    assert offline(spark, store) == expected(*known)
+    store.materialize(NAME, start=day[1], to=day[6], chunk="2d")
+    told = store.materialize(NAME, to=day[12])
+    assert told.intervals == (Interval(day[4] + 2 * HOUR, day[12]),)
+    assert offline(spark, store) == expected((day[0], day[12]))
+
+
+def test_new_window_is_computed_for_the_past_and_another_grid_anew(spark, tmp_path):
+    store, _ = opened(tmp_path)
+    orders = [order(START + n * 5 * HOUR, n / 4) for n in range(12)]
+    path = tmp_path / "orders"
+    add(spark, str(path), orders)
+    store.materialize(NAME, to=START + DAY)
+    _, rows = orders.copy(), path.rename(tmp_path / "gone")
+    add(spark, str(path), [])  # the events of the past are not needed, what is kept of them is
+    windows = [*WINDOWS[:1], Aggregate("price", "sum", windows=["1h", "2d", "3h"]), *WINDOWS[2:]]
+    store, source = opened(tmp_path, windows)
+    store.materialize(NAME, to=START + DAY + HOUR)
+    first_day = [one for one in orders if one["at"] <= START + DAY]
+    assert offline(spark, store) == oracle.rows(first_day, source, ["k"], START - DAY, START + DAY + HOUR)
+
+    rows.rename(path / "more")
+    every_two = source.model_copy(update={"every": 2 * HOUR, "aggregates": (Aggregate("price", "sum", ["2d"]),)})
+    group = FeatureGroup("orders", "shop", every_two.features(), timestamp="end", source=every_two)
+    store.apply(group, allow_breaking=True)
+    told = store.materialize(NAME, to=START + 3 * DAY)
+    assert told.intervals == (Interval(None, START + 3 * DAY),)
+
+
+def test_time_to_come_is_not_computed(spark, tmp_path):
+    store, _ = opened(tmp_path)
+    today = dt.datetime.now(dt.UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
+    add(spark, str(tmp_path / "orders"), [order(today - HOUR, 2.0), order(today + 30 * DAY, 3.0)])
+    told = store.materialize(NAME, to=today + 365 * DAY)
+    assert today <= told.watermark <= today + HOUR
+    assert max(end for _, end in offline(spark, store)) <= told.watermark
 
 
 def test_no_events_are_no_harm(spark, tmp_path):
