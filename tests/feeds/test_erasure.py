@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from palette import Aggregate, BatchSource, Feature, FeatureGroup, FeatureStore, Snapshot
 from palette.errors import DataError, LockedError, SchemaError, SnapshotError
 from palette.feeds.windowed import Windowed
-from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, WRITTEN, add, event, group, offline, online, store_of
+from palette.offline.erasure import Erasure
+from tests.feeds.shops import (
+    DAY,
+    GROUP,
+    HOUR,
+    JUNE,
+    SHOP,
+    WRITTEN,
+    add,
+    event,
+    group,
+    offline,
+    online,
+    opened,
+    store_of,
+)
 
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 ROWS = [event(key, JUNE + hour * HOUR, hour + 0.5) for key in ("a", "b", "c,'`") for hour in (1, 30)]
 # A source that gives no more rows.
 DRY = "SELECT 'z' id, 1 seat, TIMESTAMP '2000-01-01' ts, 0.0D x, ARRAY('t') tags WHERE :end IS NULL"
 
 
-def filled(spark, path, redis=None):
-    """Return a store whose table has several versions, compacted files among them, and which is online."""
-    store = store_of(path, redis, sql=DRY)
+@pytest.fixture(scope="module")
+def written(spark, tmp_path_factory):
+    """The directory of a store whose table has several versions, compacted files among them."""
+    path = tmp_path_factory.mktemp("written")
+    store = store_of(path, sql=DRY)
     for rows in (ROWS[:3], ROWS[3:]):
         store.write(GROUP, spark.createDataFrame(rows, WRITTEN))
     store.optimize(GROUP)
-    store.materialize(GROUP, to=JUNE + 9 * DAY)
+    return path
+
+
+def filled(written, path, place=None):
+    """Return a copy of the store, which is online."""
+    shutil.copytree(written / "store", path / "store")
+    store = opened(path, place)
+    columns = [name.split()[0] for name in WRITTEN.split(", ")]
+    store.online.write(GROUP, [dict(zip(columns, row, strict=True)) for row in ROWS])
     return store
 
 
@@ -44,9 +71,10 @@ def place(request, tmp_path):
     return None if request.param == "memory" else f"lmdb:{tmp_path}/online"
 
 
-def test_nothing_is_left_of_a_key(spark, tmp_path, place):
+def test_nothing_is_left_of_a_key(spark, tmp_path, written, redis_server):
+    redis_server.client().flushall()
     path = tmp_path / "a {b} [c]"
-    store = filled(spark, path, place)
+    store = filled(written, path, redis_server.url)
     rows, version = offline(spark, store), store.tables.version(spark, store.group(GROUP))
     assert len(files_with(spark, path / "store", "a")) >= 2
     told = store.delete(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
@@ -66,12 +94,22 @@ def test_nothing_is_left_of_a_key(spark, tmp_path, place):
     assert [run["kind"] for run in store.catalog.runs(GROUP)][:2] == ["erase", "erase"]
     assert "'a'" not in str(store.catalog.runs(GROUP))
 
-    # The dead stay dead, the living come again.
+
+def test_the_dead_stay_dead_and_the_living_come_again(spark, tmp_path, place):
+    """Of a group that was never written, so that each online store is asked without a table."""
+    store = store_of(tmp_path / "home", place)
     late = {"id": "a", "seat": 1, "ts": JUNE + 40 * HOUR, "x": 1.0}
+    store.online.write(GROUP, [late | {"ts": JUNE}, late | {"id": "b"}])
+    told = store.delete(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
+    assert (told.rows, told.version, told.online) == (0, None, 1)
+    told = store.delete(GROUP, [("a", 1)])
+    assert (told.rows, told.version, told.online) == (0, None, 1)
+    assert online(store, "ab") == {"a": (None, None), "b": (1.0, JUNE + 40 * HOUR)}
     assert store.online.write(GROUP, [late]) == 0
     fresh = JUNE + 999 * DAY
     assert store.online.write(GROUP, [late | {"ts": fresh}]) == 1
     assert online(store, "a", now=fresh + DAY)["a"] == (1.0, fresh)
+    assert store.delete(GROUP, [("b", 1)]).online == 1
 
 
 def test_rows_of_the_future_are_erased_too(spark, tmp_path):
@@ -83,8 +121,8 @@ def test_rows_of_the_future_are_erased_too(spark, tmp_path):
     assert online(store, "a", now=later + DAY)["a"] == (None, None)
 
 
-def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path):
-    store = filled(spark, tmp_path)
+def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path, written):
+    store = filled(written, tmp_path)
     newest = store.tables.version(spark, store.group(GROUP))
     store.keep("first", {GROUP: 0})
     store.keep("last", {GROUP: newest})
@@ -101,9 +139,34 @@ def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path):
     assert store.delete(GROUP, [("a", 1)]).lost_pins == ("first", "last", "with late")
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_what_was_broken_off_is_completed_when_it_is_repeated(spark, tmp_path, monkeypatch, before):
+    store, later = store_of(tmp_path, sql=DRY), JUNE + 9999 * DAY
+    store.write(GROUP, spark.createDataFrame([event("a", later, 1.0), event("b", later, 2.0)], WRITTEN))
+    store.materialize(GROUP, to=later + DAY)
+    store.keep("kept", {GROUP: 0})
+    delete = Erasure.delete
+
+    def broken_off(self):
+        if not before:
+            delete(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Erasure, "delete", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.delete(GROUP, [("a", 1)])
+    told = store.delete(GROUP, [("a", 1)])
+    assert (told.rows, told.lost_pins) == (int(before), ("kept",))
+    assert files_with(spark, tmp_path / "store", "a") == []
+    assert online(store, "ab", now=later + DAY) == {"a": (None, None), "b": (2.0, later)}
+    assert [run["status"] for run in store.catalog.runs(GROUP)][:2] == ["done", "failed"]
+    assert store.delete(GROUP, [("a", 1)]).lost_pins == ()
+
+
 @pytest.mark.parametrize("mapped", [False, True])
-def test_snapshots_are_written_anew(spark, tmp_path, mapped):
-    store = filled(spark, tmp_path)
+def test_snapshots_are_written_anew(spark, tmp_path, written, mapped):
+    store = filled(written, tmp_path)
     saved = tmp_path / "snapshot"
     store.snapshot(JUNE + 9 * DAY).save(saved, memory_map=mapped)
     with pytest.raises(SnapshotError):
@@ -117,8 +180,8 @@ def test_snapshots_are_written_anew(spark, tmp_path, mapped):
     assert found.time == JUNE + 9 * DAY
 
 
-def test_keys_come_as_a_frame(spark, tmp_path):
-    store = filled(spark, tmp_path)
+def test_keys_come_as_a_frame(spark, tmp_path, written):
+    store = filled(written, tmp_path)
     keys = spark.createDataFrame([(1, "a", 9), (1, "b", 9), (1, "a", 8)], "seat smallint, id string, more int")
     assert store.delete(GROUP, keys).keys == 2
     assert {row[0] for row in offline(spark, store)} == {"c,'`"}
@@ -128,27 +191,19 @@ def test_keys_come_as_a_frame(spark, tmp_path):
         store.delete(GROUP, keys.selectExpr("id", "string(seat) seat"))
 
 
-@pytest.mark.parametrize("keys", ["a,1", [None], [("a", None)], [("a", "1")], [("a",)], [("a", 2**40)]])
-def test_what_is_no_key_erases_nothing(spark, tmp_path, keys):
-    store = store_of(tmp_path)
-    store.write(GROUP, spark.createDataFrame(ROWS, WRITTEN))
-    with pytest.raises(DataError):
-        store.delete(GROUP, keys)
+def test_what_is_no_key_erases_nothing(spark, tmp_path, written):
+    store = filled(written, tmp_path)
+    for keys in ("a,1", [None], [("a", None)], [("a", "1")], [("a",)], [("a", 2**40)]):
+        with pytest.raises(DataError):
+            store.delete(GROUP, keys)
     assert len(offline(spark, store)) == 6
 
 
-def test_a_run_at_work_is_not_disturbed(spark, tmp_path):
-    store = filled(spark, tmp_path)
+def test_a_run_at_work_is_not_disturbed(spark, tmp_path, written):
+    store = filled(written, tmp_path)
     with store.catalog.lock(GROUP), pytest.raises(LockedError, match="shop:hourly"):
         store.delete(GROUP, [("a", 1)])
     assert len(offline(spark, store)) == 6
-
-
-def test_a_group_that_was_never_written_is_erased_online(spark, tmp_path):
-    store = store_of(tmp_path)
-    store.online.write(GROUP, [{"id": "a", "seat": 1, "ts": JUNE, "x": 1.0}])
-    told = store.delete(GROUP, [("a", 1)])
-    assert (told.rows, told.version, told.online) == (0, None, 1)
 
 
 def test_deleted_rows_do_not_stay_in_files_that_only_mark_them(spark, tmp_path):
@@ -163,8 +218,8 @@ def test_deleted_rows_do_not_stay_in_files_that_only_mark_them(spark, tmp_path):
     assert {row[0] for row in offline(spark, store)} == {"a", "c,'`"}
 
 
-def test_a_change_data_feed_is_an_error_before_anything_is_erased(spark, tmp_path):
-    store = filled(spark, tmp_path)
+def test_a_change_data_feed_is_an_error_before_anything_is_erased(spark, tmp_path, written):
+    store = filled(written, tmp_path)
     table = store.tables.identifier(store.group(GROUP))
     spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = true)")
     with pytest.raises(DataError, match="change data feed"):
@@ -203,12 +258,12 @@ def test_partial_aggregates_are_erased_with_their_group(spark, tmp_path):
     assert {row["id"] for row in windowed.kept().select("id").collect()} == {"b", "c,'`"}
 
 
-def test_the_command(spark, tmp_path, monkeypatch):
+def test_the_command(spark, tmp_path, written, monkeypatch):
     from typer.testing import CliRunner
 
     from palette.cli.commands import app
 
-    store = filled(spark, tmp_path)
+    store = filled(written, tmp_path)
     more = FeatureGroup("plain", entity="shop", features=[Feature("x", "double")])
     store.apply(SHOP, group(BatchSource(sql="SELECT 1")), more, allow_breaking=True)
     run = CliRunner().invoke
