@@ -14,17 +14,19 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from tests.feeds.killed import DAYS, START, run
+from tests.connect_server import QUICK
+from tests.feeds.killed import START, run
 from tests.feeds.shops import DAY, GROUP, HOUR, add, event, store_of, windowed_store_of
 
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 KEYS = [f"k{number}" for number in range(40)]
 
 
-def events():
+def events(days):
     """Return events of all days; of some keys only early ones, some twice with other values."""
     rows = []
-    for day in range(DAYS):
+    for day in range(days):
         for number, key in enumerate(KEYS):
             if number % (day + 1) == 0:
                 at = START + day * DAY + (number % 23 + 1) * HOUR
@@ -32,11 +34,18 @@ def events():
     return rows
 
 
-def killed_child(config, wait, *, group):
+def killed_child(config, wait, days, *, nightly, group):
     """Start a run and kill it after some seconds of work; tell what it said."""
-    command = [sys.executable, "-m", "tests.feeds.killed", str(config)]
+    kind = "nightly" if nightly else "backfill"
+    command = [sys.executable, "-m", "tests.feeds.killed", str(config), str(days), kind]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=os.environ | QUICK,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     ) as child:
         try:
             line = child.stdout.readline()
@@ -66,21 +75,28 @@ def online(store):
     return store.online.read({GROUP: [(key, 1) for key in KEYS]}, now=START + 99 * DAY)[GROUP]
 
 
-def assert_kills_do_no_harm(spark, tmp_path, redis_server, kills, drawn, make=store_of):
+def assert_kills_do_no_harm(spark, tmp_path, redis_server, drawn, kills, days, *, nightly=False, make=store_of):
     redis_server.client().flushall()
     undisturbed = make(tmp_path / "undisturbed", redis_server.url)
-    add(spark, tmp_path / "undisturbed", events())
-    began = time.monotonic()
-    run(undisturbed)
-    seconds = time.monotonic() - began
+    add(spark, tmp_path / "undisturbed", events(days))
     store = make(tmp_path / "killed", redis_server.url.replace("/0", "/1"))
-    add(spark, tmp_path / "killed", events())
+    add(spark, tmp_path / "killed", events(days))
+    if nightly:
+        for each in (undisturbed, store):
+            assert run(each, 1, nightly=True).watermark == START + DAY
+    began = time.monotonic()
+    run(undisturbed, days, nightly=nightly)
+    seconds = time.monotonic() - began
     said = []
     for number in range(kills):
+        # Of nightly runs the first is that of the second day, and the last one is killed again and again.
+        until = min(number + 2, days) if nightly else days
         wait = drawn.uniform(0, 2 * seconds)  # its JVM is colder
-        said.append((round(wait, 2), killed_child(tmp_path / "killed" / "palette.yaml", wait, group=number % 2 == 0)))
-    told = run(store)
-    assert told.watermark == START + DAYS * DAY, said
+        config = tmp_path / "killed" / "palette.yaml"
+        words = killed_child(config, wait, until, nightly=nightly, group=number % 2 == 0)
+        said.append((round(wait, 2), words))
+    told = run(store, days, nightly=nightly)
+    assert told.watermark == START + days * DAY, said
     assert offline(spark, store) == offline(spark, undisturbed), said
     assert online(store) == online(undisturbed), said
     assert online(store)[0]["ts"] is not None
@@ -91,13 +107,13 @@ def assert_kills_do_no_harm(spark, tmp_path, redis_server, kills, drawn, make=st
 
 
 def test_kills_at_random_moments_do_no_harm(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, 3, random.Random())
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(), kills=3, days=3, nightly=True)
 
 
 def test_kills_do_no_harm_to_windowed_aggregates(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, 2, random.Random(), windowed_store_of)
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(), kills=2, days=3, make=windowed_store_of)
 
 
 @pytest.mark.proof
 def test_twenty_kills_do_no_harm(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, 20, random.Random(20))
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(20), kills=20, days=5)
