@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["QUICK", "connecting"]
+__all__ = ["OPTIONS", "QUICK", "connecting"]
 
 # Half of a short process's work would be its compiler's.
-QUICK = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK = {"SPARK_SUBMIT_OPTS": OPTIONS}
 
 
 def connecting(**more: str) -> dict[str, str]:
     """Return the environment of a process that starts a Spark Connect server: on any free port, not always on 15002."""
-    return {**os.environ, **QUICK, "SPARK_TESTING": "1", **more}
+    # With "1" the JVM would look for classes where Spark itself is built.
+    return {**os.environ, **QUICK, "SPARK_TESTING": "true", **more}

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-import textwrap
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -24,11 +20,9 @@ from dsl import (
 )
 from dsl.bind import MAX_ENTRIES
 from dsl.testing import same
-from tests.connect_server import connecting
 
 pytestmark = pytest.mark.spark
 param = pytest.param
-ROOT = Path(__file__).parents[2]
 
 ROWS = [
     (1, 2.0, "a", 0.0, 4.0),
@@ -316,50 +310,3 @@ def test_saved_alone_and_in_a_pipeline(frame, model, tmp_path):
     fitted.save(str(tmp_path / "fitted"))
     again = PipelineModel.load(str(tmp_path / "fitted"))
     assert again.transform(frame).where("i = 2").first()["y"] == 3.0
-
-
-IN_ANOTHER_PROCESS = """
-import sys
-import palette
-path, remote = sys.argv[1:]
-options = {"remote": "local[1]"} if remote else {"master": "local[1]"}
-spark = palette.spark_session(**options, **{"spark.log.level": "ERROR", "spark.sql.shuffle.partitions": "1"})
-from pyspark.ml import Pipeline, PipelineModel
-from dsl import DSLEstimator, DSLModel
-frame = spark.createDataFrame([(2, None, "a", 8.0)], "i int, x double, s string, prep double")
-model = DSLModel.load(path + "/model")
-for fitted in (model, PipelineModel.load(path + "/fitted")):
-    row = fitted.transform(frame).first()
-    assert (row["filled"], row["declared"], row["i"]) == (3.0, 8.0, 3), row
-assert model.score_instance({})["filled"] == 3.0
-if remote:
-    fresh = Pipeline(stages=[DSLEstimator(lambdas={"y": "nFill('basis:prep', 0) - mean('basis:prep')"})]).fit(frame)
-    assert fresh.transform(frame).first()["y"] == 0.0
-    for name, stage in (("lone", fresh.stages[0]), ("whole", fresh)):
-        stage.save(path + "/" + name)
-        stage.write().overwrite().save(path + "/" + name)
-    assert DSLModel.load(path + "/lone").score_instance({"prep": 9.0}) == {"y": 1.0}
-    assert PipelineModel.load(path + "/whole").transform(frame).first()["y"] == 0.0
-    from dsl.testing import check_function
-    for name in ("nFill", "if", "addSeconds", "regionId"):
-        check_function(name, spark, limit=200, random_rows=20)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("remote", [param("", id="classic"), param("remote", id="connect")])
-def test_loads_in_another_process(frame, model, tmp_path, remote):
-    from pyspark.ml import PipelineModel
-
-    model.save(str(tmp_path / "model"))
-    PipelineModel([model]).save(str(tmp_path / "fitted"))
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(IN_ANOTHER_PROCESS), str(tmp_path), remote],
-        cwd=ROOT,
-        env=connecting(TZ="Asia/Tokyo", PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
