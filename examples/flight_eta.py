@@ -297,6 +297,8 @@ def main() -> None:
     say(f"score_instance from a snapshot equals transform(): {close and scored == transformed}")
     assert close
     assert scored == transformed
+    model.save(str(home / "model"))
+    say(f"the model is in {home / 'model'}")
 
 
 if __name__ == "__main__":
