@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,11 @@ from pyspark.ml.regression import LinearRegression
 from dsl import DSLEstimator, bVal, if_, mean, nFill, nVal, quantile, sFill, sVal, zScore
 from palette import MLPipeline, PaletteTransformer
 from tests import stage_checks
+from tests.connect_server import QUICK
 from tests.eats import NOW, differences, rows_of
 from tests.stage_checks import Subject
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 KITCHEN = "restaurant:kitchen"
 LOOKED_UP = {
@@ -146,8 +148,14 @@ def second_process(subjects, tmp_path_factory) -> dict[str, Any]:
         whole = Pipeline(stages=[subject.stage]) if subject.is_estimator else PipelineModel([subject.stage])
         for way, stage in (("alone", subject.stage), ("inside", whole)):
             stage.write().overwrite().save(str(home / f"{name}.{way}"))
-    command = [sys.executable, "-c", SECOND, str(home), *subjects]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [sys.executable, "-c", SECOND, str(home), *subjects],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | QUICK,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.split("ANSWERS ")[1])
 

@@ -31,7 +31,7 @@ BASIS = {"row": "int", "who": "string", "where": "string", "which": "smallint", 
 
 @pytest.mark.spark
 @settings(
-    max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
 )
 @given(world=worlds(size=80))
 def test_plans_equal_the_oracle(spark: SparkSession, world: World) -> None:

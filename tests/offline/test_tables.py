@@ -22,7 +22,7 @@ from palette.offline.reading import open_history
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 SHOP = Entity("shop", keys={"id": "string", "floor": "int"})
 FEATURES = [Feature("x", "double"), Feature("label", "string")]
@@ -179,10 +179,23 @@ def test_latest_is_one_row_a_key(spark: SparkSession, tables: DeltaTables) -> No
     assert sorted(row.label for row in then.collect()) == ["p", "r"]
 
 
-def test_vacuum_keeps_pinned_versions(spark: SparkSession, tables: DeltaTables) -> None:
+@pytest.fixture(scope="module")
+def written(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables whose one row was written three times, to be copied."""
+    path = tmp_path_factory.mktemp("written")
     schema = SCHEMA.replace("ts timestamp, ", "")
     for label in ("first", "second", "third"):
-        tables.write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+        DeltaTables(str(path)).write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+    return path
+
+
+@pytest.fixture
+def versions(written: Path, tmp_path: Path) -> DeltaTables:
+    return DeltaTables(str(shutil.copytree(written, tmp_path / "versions")))
+
+
+def test_vacuum_keeps_pinned_versions(spark: SparkSession, versions: DeltaTables) -> None:
+    tables = versions
     tables.vacuum(spark, FIXED, retain_pins=[1], hours=0)
     assert content(spark, tables, FIXED, version=1) == [("a", 1.0, "second")]
     assert content(spark, tables, FIXED) == [("a", 1.0, "third")]
@@ -192,10 +205,8 @@ def test_vacuum_keeps_pinned_versions(spark: SparkSession, tables: DeltaTables) 
     assert len([path for path in parquet if "_delta_log" not in path.parts]) == 1
 
 
-def test_vacuum_leaves_the_properties(spark: SparkSession, tables: DeltaTables) -> None:
-    schema = SCHEMA.replace("ts timestamp, ", "")
-    for label in ("first", "second"):
-        tables.write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+def test_vacuum_leaves_the_properties(spark: SparkSession, versions: DeltaTables) -> None:
+    tables = versions
     check = "spark.databricks.delta.retentionDurationCheck.enabled"
     before = spark.conf.get(check, None)
     tables.vacuum(spark, FIXED, hours=1)
@@ -213,13 +224,10 @@ def test_vacuum_leaves_the_properties(spark: SparkSession, tables: DeltaTables) 
             read()
 
 
-def test_vacuum_goes_by_hours_and_not_by_the_property(spark: SparkSession, tables: DeltaTables, tmp_path: Path) -> None:
-    schema = SCHEMA.replace("ts timestamp, ", "")
-    for label in ("first", "second"):
-        tables.write(SHOP, FIXED, rows(spark, ("a", 1, 1.0, label), schema=schema))
+def test_vacuum_goes_by_hours_and_not_by_the_property(spark: SparkSession, written: Path, tmp_path: Path) -> None:
     # The same table, three hours ago.
     past = 3 * 3_600_000
-    copy = shutil.copytree(tables.root, tmp_path / "copy", ignore=shutil.ignore_patterns("copy", "*.crc"))
+    copy = shutil.copytree(written, tmp_path / "copy", ignore=shutil.ignore_patterns("*.crc"))
     for commit in copy.rglob("_delta_log/*.json"):
         text = re.sub(r'("deletionTimestamp":)(\d+)', lambda m: f"{m[1]}{int(m[2]) - past}", commit.read_text())
         commit.write_text(text)
@@ -230,7 +238,7 @@ def test_vacuum_goes_by_hours_and_not_by_the_property(spark: SparkSession, table
     assert content(spark, older, FIXED, version=0) == [("a", 1.0, "first")]
     older.vacuum(spark, FIXED, hours=2)
     assert len(list(copy.rglob("part-*.parquet"))) == 1
-    assert content(spark, older, FIXED) == [("a", 1.0, "second")]
+    assert content(spark, older, FIXED) == [("a", 1.0, "third")]
 
 
 def test_path_may_have_any_characters(spark: SparkSession, tmp_path: Path) -> None:
@@ -238,8 +246,8 @@ def test_path_may_have_any_characters(spark: SparkSession, tmp_path: Path) -> No
     for group in (PLAIN, STAMPED):
         for label in "pq":
             tables.write(SHOP, group, rows(spark, ("a", 1, NOON, 1.0, label)), "merge")
-        tables.optimize(spark, SHOP, group)
-        tables.vacuum(spark, group)
+    tables.optimize(spark, SHOP, PLAIN)
+    tables.vacuum(spark, PLAIN)
     assert content(spark, tables, PLAIN) == [("a", 1.0, "q")]
     assert content(spark, tables, STAMPED) == [("a", 1.0, "p"), ("a", 1.0, "q")]
     assert tables.size(spark, PLAIN)
@@ -266,11 +274,11 @@ def test_optimize_keeps_rows(spark: SparkSession, tables: DeltaTables) -> None:
 
 def test_log_is_read_as_delta_reads_it(spark: SparkSession, tables: DeltaTables) -> None:
     # More than ten commits, so that a checkpoint is among them.
-    for place in range(13):
+    for place in range(12):
         mode = "merge" if place % 4 == 3 else "append"
         tables.write(SHOP, PLAIN, rows(spark, ("a", place % 3, NOON, float(place), "p")), mode)
     assert list(Path(tables.root).rglob("*.checkpoint*.parquet"))
-    for version in (0, 4, 9, 10, 12):
+    for version in (0, 4, 9, 10, 11):
         files = tables.load(spark, PLAIN, version).inputFiles()
         assert sorted(Path(file.removeprefix("file:")) for file in files) == [
             Path(path) for path in tables.files(PLAIN, version).paths
