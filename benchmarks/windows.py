@@ -30,7 +30,7 @@ SHORT, *LONG = ("7d", "28d", "84d")
 
 def run(spark: SparkSession, *, quick: bool) -> list[Result]:
     """Fill the history of a group for each length of window, and materialize the days after it in turns."""
-    keys, days, nights = (100, 90, 2) if quick else (2000, 90, 7)
+    keys, days, nights = (50, 10, 2) if quick else (2000, 90, 7)
     with tempfile.TemporaryDirectory() as home:
         _events(spark, home, keys, days + nights)
         store = FeatureStore(f"{home}/store")

@@ -71,7 +71,7 @@ def group(words):
         pytest.param(group("features: "), "FeatureGroup 'g': features", id="features-null"),
         pytest.param(group("features: 5"), "FeatureGroup 'g': features", id="features-number"),
         pytest.param(group("features: [{name: x, dtype: [int]}]"), "Feature 'x': dtype", id="type-list"),
-        pytest.param(group("features: [{name: x, dtype: int, self: 2}]"), "'x': unknown word 'self'", id="feature-self"),
+        pytest.param(group("features: [{name: x, dtype: int, self: 2}]"), "unknown word 'self'", id="feature-self"),
         pytest.param(group("features: [{name: x, dtype: int}], source: [sql]"), "'g': source", id="source-list"),
         pytest.param(group("features: [{name: x, dtype: int}], source: {kind: {}}"), "'g': source", id="kind"),
     ],
