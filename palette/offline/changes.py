@@ -71,5 +71,7 @@ def counts(tables: DeltaTables, spark: SparkSession, group: FeatureGroup, versio
         return int(told.get(name, 0))
 
     if "numSourceRows" in told:
-        return Counts(number("numSourceRows"), number("numTargetRowsInserted") + number("numTargetRowsUpdated"))
+        written = number("numTargetRowsInserted") + number("numTargetRowsUpdated")
+        # Where no row of the table can match, the source may not be counted; all its rows are new then.
+        return Counts(max(number("numSourceRows"), written), written)
     return Counts(number("numOutputRows"), number("numOutputRows"))

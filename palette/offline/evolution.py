@@ -52,7 +52,7 @@ def evolution(schema: T.StructType, entity: Entity, group: FeatureGroup) -> Evol
     --------
     >>> from pyspark.sql import types as T
     >>> from palette.definitions import Entity, Feature, FeatureGroup
-    >>> table = T.StructType().add("id", "string").add("dishes", "int").add("prices", "double")
+    >>> table = T.StructType().add("id", "string").add("dishes", "integer").add("prices", "double")
     >>> menu = FeatureGroup("menu", entity="r", features=[Feature("dishes", "bigint"), Feature("price", "double")])
     >>> evolution(table, Entity("r", keys={"id": "string"}), menu)
     Evolution(added={'price': 'double'}, widened={'dishes': 'bigint'}, unused=('prices',))
