@@ -86,8 +86,8 @@ class ModelDoors:
         """
         return self.catalog.rollback(name)
 
-    def bundle(self, name: str, stage: str = "production", *, version: int | None = None) -> Path:
-        """Return the directory of a model's newest bundle in a stage, for ``LocalPipeline.load`` or ``palette serve``.
+    def model(self, name: str, stage: str = "production", *, version: int | None = None) -> ModelRecord:
+        """Return a version of a model: the newest in a stage, or the one of that number.
 
         Parameters
         ----------
@@ -102,8 +102,6 @@ class ModelDoors:
         ------
         FeatureNotFoundError
             If there is no such version, or none in this stage.
-        DataError
-            If the version was recorded without a bundle.
         """
         versions = self.models(name)
         if not versions:
@@ -114,9 +112,22 @@ class ModelDoors:
             raise FeatureNotFoundError(f"no version {version} of model {name!r}, there are: {known:.200}")
         if not found:
             raise FeatureNotFoundError(f"no version of a model {name!r} is in stage {stage!r}; deploy or promote one")
-        if not found[-1].uri:
-            raise DataError(f"version {found[-1].version} of model {name!r} was recorded without a bundle")
-        return Path(found[-1].uri)
+        return found[-1]
+
+    def bundle(self, name: str, stage: str = "production", *, version: int | None = None) -> Path:
+        """Return the directory of the bundle of such a version, for ``LocalPipeline.load`` or ``palette serve``.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such version, or none in this stage.
+        DataError
+            If the version was recorded without a bundle.
+        """
+        found = self.model(name, stage, version=version)
+        if not found.uri:
+            raise DataError(f"version {found.version} of model {name!r} was recorded without a bundle")
+        return Path(found.uri)
 
     def lineage(self, name: str) -> Lineage:
         """Tell where a feature, group, table or model comes from, and what comes from it.

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from palette.catalog import tables
+from palette.catalog.model_names import PRODUCTION, SHADOW
 from palette.catalog.reading import chunks, plain_of
-from palette.catalog.stages import DEPLOYED, PRODUCTION, SHADOW, Stages, checked_stage, move
+from palette.catalog.stages import DEPLOYED, Stages, checked_stage, move
 from palette.catalog.writing import MANY, current_user, json_of, now, settle, weigh
 from palette.definitions.base import checked_text
 from palette.errors import DefinitionError

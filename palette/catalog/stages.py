@@ -12,13 +12,13 @@ import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.database import Database
+from palette.catalog.model_names import PRODUCTION, RETIRED, STAGES
 from palette.catalog.reading import plain_of
 from palette.catalog.writing import current_user, now
 from palette.errors import CatalogError, DefinitionError, FeatureNotFoundError, nearest
 
-__all__ = ["DEPLOYED", "PRODUCTION", "SHADOW", "STAGES", "StageChange", "Stages", "checked_stage", "move"]
+__all__ = ["DEPLOYED", "StageChange", "Stages", "checked_stage", "move"]
 
-STAGES = SHADOW, PRODUCTION, RETIRED = "shadow", "production", "retired"
 DEPLOYED, PROMOTED, ROLLED_BACK = "deployed", "promoted", "rolled back"
 KIND = "model"
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from palette.catalog.model_names import model_name
 from palette.cli.project import open_store
 from palette.definitions.config import read_config
-from palette.errors import DefinitionError
 
 __all__ = ["HELP", "STORE", "Bundle", "find_bundle"]
 
-MODEL = "model:"
-STAGES = ("production", "shadow", "retired")
 HELP = "A bundle's directory; or model:NAME, the one in production, model:NAME@STAGE or model:NAME@VERSION."
 
 STORE = (
@@ -54,16 +52,10 @@ def find_bundle(text: str, config: Path) -> Bundle:
     >>> find_bundle("/models/eta", Path("palette.yaml"))
     Bundle(name='eta', path='/models/eta', online=None)
     """
-    if not text.startswith(MODEL):
+    named = model_name(text)
+    if named is None:
         return Bundle(Path(text).absolute().name, text)
-    name, at, which = text.removeprefix(MODEL).partition("@")
-    version = int(which) if which.isascii() and which.isdigit() else None
-    if at and version is None and which not in STAGES:
-        raise DefinitionError(f"{text!r}: expected a version after @, or one of {', '.join(STAGES)}")
     store = open_store(config)
-    if version is None:
-        path = store.bundle(name, which or STAGES[0])
-    else:
-        path = store.bundle(name, version=version)
+    path = store.bundle(named.name, named.stage, version=named.version)
     online = read_config(store.uri).online if store.uri.endswith((".yaml", ".yml")) else None
-    return Bundle(name, str(path), online)
+    return Bundle(named.name, str(path), online)

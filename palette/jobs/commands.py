@@ -26,6 +26,7 @@ from palette.store import FeatureStore
 __all__ = ["run"]
 
 LOG = logging.getLogger("palette.jobs")
+CONFIG = "palette.yaml"
 # What a job did, and its alarms.
 Told: TypeAlias = "tuple[dict[str, Any], list[str]]"
 
@@ -121,12 +122,16 @@ def _training_set(options: argparse.Namespace) -> Told:
 
 
 def _score(options: argparse.Namespace) -> Told:
-    from palette.pipeline.batch import check_saved, score_table
+    from palette.catalog.model_names import model_name
+    from palette.pipeline.batch import score_table
+    from palette.pipeline.saved import check_saved, find_saved
 
-    store = None if options.config is None else FeatureStore.open(options.config)
+    config = options.config or (None if model_name(options.model) is None else CONFIG)
+    store = None if config is None else FeatureStore.open(config)
+    saved = find_saved(options.model, store)
     if not is_submitted():
         # Under spark-submit only Spark knows which file system a path is of, and it runs already.
-        check_saved(options.model)
+        check_saved(saved)
     spark = job_session()
     told = score_table(
         spark, options.model, options.basis, options.target, store=store, keep=options.keep, mode=options.mode
@@ -147,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--alarm-stale", type=span, metavar="SPAN", help="end with 3 if no row is newer, as 36h before --to"
     )
-    one.add_argument("--config", default="palette.yaml", help="the store: its YAML file, or its directory")
+    one.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
 
     one = _job(jobs, "training-set", _training_set, "the values that were known at the time of each row of a basis")
     one.add_argument("basis", help="where the rows are: a path, FORMAT:PATH, or a table's name")
@@ -158,15 +163,15 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--version", action="append", default=[], metavar="ENTITY:GROUP=N", help="read it as it was then")
     one.add_argument("--pin", metavar="NAME", help="keep the table versions that are read from vacuum, under this name")
     one.add_argument("--status", action="store_true", help="add COLUMN__status")
-    one.add_argument("--config", default="palette.yaml", help="the store: its YAML file, or its directory")
+    one.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
     _add_ends(one)
 
     one = _job(jobs, "score", _score, "the rows of a table, scored by a saved model")
-    one.add_argument("model", help="the directory of a saved MLPipelineModel")
+    one.add_argument("model", help="the directory of a saved MLPipelineModel; or model:NAME[@STAGE|@VERSION]")
     one.add_argument("basis", help="where the rows are")
     one.add_argument("target", help="where the scores go: the same")
     one.add_argument("--keep", action="append", metavar="COLUMN", help="write only these columns")
-    one.add_argument("--config", help="the store, if not the one of the training")
+    one.add_argument("--config", help=f"the store, if not the one of the training; with model:NAME default {CONFIG}")
     _add_ends(one)
     return parser
 

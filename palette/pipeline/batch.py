@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from palette.catalog import named_columns
-from palette.errors import DataError, DefinitionError
+from palette.errors import DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
 from palette.offline.observing import observed
-from palette.pipeline.model import MLPipelineModel
+from palette.pipeline.saved import find_saved
 from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from palette.store import FeatureStore
 
-__all__ = ["Written", "check_pinning", "check_saved", "features_of", "score_table", "versions_of", "write_training_set"]
+__all__ = ["Written", "check_pinning", "features_of", "score_table", "versions_of", "write_training_set"]
 
 # What names of pins begin with that are kept by saving and deploying.
 MODELS = "model:"
@@ -151,11 +150,11 @@ def score_table(
     spark : SparkSession
         Does it.
     model : str
-        The directory that ``MLPipelineModel.save`` wrote.
+        The directory that ``MLPipelineModel.save`` wrote; or ``model:NAME[@STAGE|@VERSION]``, a model of ``store``.
     basis, target : str
         Where rows are read and written; see :func:`palette.offline.frames.read_frame`.
     store : FeatureStore, optional
-        Where features are read, if not where the model was trained.
+        Where features are read, if not where the model was trained; and whose models are named.
     keep : sequence of str, optional
         The columns to write; by default all but vectors, which only Spark ML reads.
     mode : {"error", "append", "overwrite"}
@@ -168,7 +167,7 @@ def score_table(
     """
     from pyspark.ml.linalg import VectorUDT
 
-    fitted = _loaded(model, store)
+    fitted = find_saved(model, store).load(store)
     dropped = set() if fitted.getKeepFeatures() else set(fitted.looked_up)
     looked_up = [stage.getFeatures() for stage in fitted.stages if isinstance(stage, PaletteTransformer)]
     scored = fitted.setKeepFeatures(True).transform(read_frame(spark, basis))
@@ -178,23 +177,6 @@ def score_table(
     scored = counted.select(*(keep or names))
     rows = write_frame(scored, target, mode)
     return Written(target, rows, tuple(scored.columns), {}, missing())
-
-
-def check_saved(model: str) -> None:
-    """Raise :class:`DefinitionError` if a directory of this machine holds no saved pipeline; it needs no Spark."""
-    if "://" not in model and not os.path.isdir(os.path.join(model, "metadata")):
-        raise DefinitionError(f"no saved pipeline at {model!r}: name the directory that model.save(path) wrote")
-
-
-def _loaded(model: str, store: FeatureStore | None) -> MLPipelineModel:
-    from pyspark.errors import AnalysisException
-
-    try:
-        return MLPipelineModel.load(model, store=store)
-    except AnalysisException as error:
-        raise DefinitionError(f"no saved pipeline at {model!r}: {str(error).splitlines()[0]:.500}") from error
-    except DataError as error:
-        raise DefinitionError(str(error)) from error
 
 
 def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, Callable[[], dict[str, float]]]:

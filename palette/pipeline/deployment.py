@@ -90,6 +90,8 @@ def deploy(
     inputs = {one.removeprefix("basis:"): value for one, value in found.values.items() if one.startswith("basis:")}
     pins = model.getPins()
     ours = {"uid": model.uid, "bundle": path.name, "importances": found.kind, "inputs": inputs, "pins": pins}
+    if model.saved_at:
+        ours["saved"] = model.saved_at
     record = ModelRecord(name, features, stage=stage, uri=str(path), details={**(details or {}), OURS: ours})
     version = store.catalog.record_model(record, statistics=seen.content, pins=model.pinsOf(store))
     return Deployment(name, version, stage, str(path), features)

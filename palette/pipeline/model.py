@@ -44,6 +44,8 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     ----------
     stages : list of Transformer
         The look-ups and the fitted stages, in compute order.
+    saved_at : str
+        The directory that it was saved to or loaded from last; empty if there is none.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         self._setDefault(pointInTime="event", keepFeatures=False, pins={}, pinnedTables="", inputTypes={}, planned=[])
         self._setDefault(selfTest="", localForms="")
         self.stages = list(stages)
+        self.saved_at = ""
 
     def getPins(self) -> dict[str, int]:
         """Return the table versions that fit read.
@@ -126,6 +129,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def setStages(self, stages: Sequence[Any]) -> Self:
         """Set the fitted stages."""
         self.stages = list(stages)
+        self.saved_at = ""
         self._forget()
         return self
 

@@ -53,10 +53,12 @@ class PipelineWriter(MLWriter):
         for place, stage in enumerate(self.stages):
             folder = PipelineSharedReadWrite.getStagePath(stage.uid, place, len(uids), f"{path}/{STAGES}")
             stage.write().save(folder)
-        if instance.hasParam("pins") and (pins := instance.pinsOf(instance.store) if instance.has_store else {}):
+        if not instance.hasParam("pins"):
+            return
+        instance.saved_at = _absolute(path)
+        if pins := instance.pinsOf(instance.store) if instance.has_store else {}:
             # By path, not by uid: a model that replaces another at its path releases that one's versions.
-            name = path if "://" in path else os.path.abspath(path)
-            instance.store.keep(f"model:{name}", pins)
+            instance.store.keep(f"model:{instance.saved_at}", pins)
 
 
 class PipelineReader(MLReader[Any]):
@@ -89,7 +91,14 @@ class PipelineReader(MLReader[Any]):
         layout = {"uid": metadata["uid"], "paramMap": {"stageUids": metadata["stageUids"]}}
         _check_classes(path, metadata["stageUids"], self.sparkSession)
         _, stages = PipelineSharedReadWrite.load(layout, self.sparkSession, path)
-        return instance.setStages(stages)
+        instance.setStages(stages)
+        if instance.hasParam("pins"):
+            instance.saved_at = _absolute(path)
+        return instance
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else os.path.abspath(path)
 
 
 def _check_classes(path: str, uids: list[str], spark: Any) -> None:

@@ -187,7 +187,7 @@ def score(journey):
     columns = {name: [row[name] for row in ASKED] for name in ASKED[0]}
     columns["ordered_at"] = pa.array([dt.datetime.fromisoformat(NOON)] * len(ASKED), pa.timestamp("us", tz="UTC"))
     pq.write_table(pa.table(columns), journey.project / "data/asked.parquet")
-    told, log = journey.job("score", "model", "data/asked.parquet", "scores/", "--alarm-missing", "0.01", code=3)
+    told, log = journey.job("score", "model:eta", "data/asked.parquet", "scores/", "--alarm-missing", "0.01", code=3)
     assert told["rows"] == len(ASKED)
     assert told["missing"] == {f"{GROUP}:{name}:r_id": pytest.approx(1 / 21) for name in FEATURES}
     assert len(told["alarms"]) == 2

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from palette.catalog import ModelRecord
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
 from palette.store import FeatureStore
 
@@ -43,9 +44,14 @@ CASES = [
     ([*SET, PREP, "--pin", "model:eta:1"], "cannot name a pin"),
     (["score", "nowhere", "basis.parquet", "out"], "no saved pipeline at 'nowhere'"),
     (["score", "store", "basis.parquet", "out"], "no saved pipeline at 'store'"),
+    (["score", "model:etta", "basis.parquet", "out"], "no model 'etta'; did you mean 'eta'"),
+    (["score", "model:eta@prod", "basis.parquet", "out"], "expected a version after @"),
+    (["score", "model:eta@1", "basis.parquet", "out"], "version 1 of model 'eta' was deployed unsaved"),
+    (["score", "model:eta@2", "basis.parquet", "out"], "it was deployed from is no longer at '/nowhere/eta'"),
     # All is well but for this.
     ([*SET, PREP], "Spark needs Java 17, and no java is at"),
     (["score", "saved", "basis.parquet", "out"], "Spark needs Java 17, and no java is at"),
+    (["score", "model:eta", "basis.parquet", "out"], "Spark needs Java 17, and no java is at"),
 ]
 
 
@@ -55,11 +61,15 @@ def told(tmp_path_factory):
     (home / "palette.yaml").write_text("path: store\n")
     (home / "saved/metadata").mkdir(parents=True)
     source = BatchSource(sql="SELECT * FROM orders")
-    FeatureStore.open(home).apply(
+    store = FeatureStore.open(home)
+    store.apply(
         Entity("restaurant", keys={"r_id": "string"}),
         FeatureGroup("history", entity="restaurant", timestamp="at", source=source, features=[Feature("prep", "int")]),
         FeatureGroup("plain", entity="restaurant", features=[Feature("x", "int")]),
     )
+    for saved in ({}, {"saved": "/nowhere/eta"}, {"saved": str(home / "saved")}):
+        store.catalog.record_model(ModelRecord("eta", {}, details={"deployment": {"uid": "eta_1", **saved}}))
+    store.promote("eta", 3)
     asked = [sys.executable, "-c", RUN, json.dumps([arguments for arguments, _ in CASES])]
     environment = {"PATH": "", "JAVA_HOME": "/nowhere", "PALETTE_USER": "test"}
     done = subprocess.run(asked, cwd=home, env=environment, capture_output=True, text=True, check=True, timeout=100)

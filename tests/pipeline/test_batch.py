@@ -7,7 +7,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression
 
 from dsl import DSLEstimator
-from palette import MLPipeline
+from palette import MLPipeline, MLPipelineModel
 from palette.errors import DataError, DefinitionError
 from palette.offline.frames import read_frame, write_frame
 from palette.pipeline.batch import score_table, write_training_set
@@ -61,6 +61,18 @@ def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
     )
     assert kept.columns == ("id", "prediction")
     assert read_frame(spark, str(tmp_path / "few.csv")).columns == ["id", "prediction"]
+
+    # By its name: what was deployed from that directory, not what is saved there later.
+    model.deploy("night", stage="production")
+    named = score_table(spark, "model:night", basis, f"parquet:{tmp_path / 'named'}", store=eats.store)
+    assert (named.rows, rows_of(read_frame(spark, f"parquet:{tmp_path / 'named'}"))) == (told.rows, found)
+    again = model.setStages(model.stages)
+    assert again.saved_at == ""
+    MLPipelineModel(model.stages).write().overwrite().save(str(tmp_path / "model"))
+    with pytest.raises(DefinitionError, match=f"holds another fit now, .* instead of {model.uid}"):
+        score_table(spark, "model:night@1", basis, str(tmp_path / "none"), store=eats.store)
+    with pytest.raises(DefinitionError, match="name its store"):
+        score_table(spark, "model:night", basis, str(tmp_path / "none"))
 
 
 def test_rows_that_are_there_are_not_lost(spark, tmp_path):
