@@ -19,7 +19,6 @@ LEVELS = [
     ("palette.transformer",),
     ("palette.params",),
     ("palette.store",),
-    ("palette.selecting",),
     ("palette.feeds",),
     ("palette.service",),
     ("palette.serving",),

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from palette.catalog import ModelRecord, SqlCatalog
-from palette.catalog.doors import ModelDoors
 from palette.errors import CatalogError, DataError, DefinitionError, FeatureNotFoundError
+from palette.store.models import ModelDoors
 
 DISHES = "restaurant:menu:dishes"
 

@@ -5,35 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from palette.store.offline import OfflineDoors
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palette.catalog.sql import SqlCatalog
-    from palette.offline import DeltaTables, Lookup
     from palette.offline.selection import Selection, Step
 
 __all__ = ["SelectionDoors"]
 
 
-class SelectionDoors:
-    """Selection of a store's features.
-
-    Attributes
-    ----------
-    catalog : SqlCatalog
-        Where the features are defined.
-    """
-
-    catalog: SqlCatalog
-
-    if TYPE_CHECKING:
-
-        @property
-        def tables(self) -> DeltaTables:
-            """The Delta tables."""
-
-        def lookups(self, features: Mapping[str, str] | Sequence[str]) -> list[Lookup]:
-            """Return one look-up for each feature group and join key."""
+class SelectionDoors(OfflineDoors):
+    """Selection of a store's features."""
 
     def select_features(
         self,

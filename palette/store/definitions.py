@@ -9,28 +9,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 from palette.catalog.resolve import resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.errors import DefinitionError
+from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
     from palette.catalog import Changes, Filters, Found
-    from palette.catalog.sql import SqlCatalog
-    from palette.online import OnlineReader
 
 __all__ = ["DefinitionDoors"]
 
 
-class DefinitionDoors:
-    """Definitions of a store.
-
-    Attributes
-    ----------
-    catalog : SqlCatalog
-        Where they are kept.
-    online : OnlineReader
-        Takes up what changed.
-    """
-
-    catalog: SqlCatalog
-    online: OnlineReader
+class DefinitionDoors(StoreBase):
+    """Definitions of a store."""
 
     def apply(
         self,

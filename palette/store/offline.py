@@ -1,130 +1,26 @@
-"""FeatureStore: the one door."""
+"""What a store says about its history: tables, training sets, versions, snapshots of a moment."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palette.catalog import named_columns, resolve
-from palette.catalog.doors import ModelDoors
 from palette.definitions import Entity, FeatureGroup
-from palette.definitions.config import read_config
-from palette.errors import DefinitionError
-from palette.feeds.doors import FeedDoors
-from palette.online import GroupTable, MemoryStore, OnlineReader, Snapshot, from_arrow, open_online
-from palette.selecting import SelectionDoors
+from palette.online import GroupTable, Snapshot, from_arrow
+from palette.store.definitions import DefinitionDoors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from palette.catalog import SqlCatalog
-    from palette.offline import DeltaTables, Lookup
+    from palette.offline import Lookup
 
-__all__ = ["FeatureStore"]
+__all__ = ["OfflineDoors"]
 
 
-class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
-    """Declare, write and read features.
-
-    Parameters
-    ----------
-    path : str or Path
-        A directory, made at the first change: the catalog, and under it the Delta tables and the bundles of models.
-    modules : sequence of str
-        From where functions of batch sources may be imported: these modules, and what is in these packages.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from palette import Entity, Feature, FeatureGroup
-    >>> store = FeatureStore(tempfile.mkdtemp())
-    >>> store.apply(Entity("restaurant", keys={"restaurant_uuid": "string"}),
-    ...             FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint", default=0)]))
-    >>> store.feature("restaurant:menu:dishes:r_id").default
-    0
-    """
-
-    def __init__(self, path: str | Path, *, modules: Sequence[str] = ()) -> None:
-        directory = os.path.abspath(path)
-        # What opens this store again, in another process.
-        self.uri = directory
-        self._tables_root = os.path.join(directory, "tables")
-        self.models_directory = os.path.join(directory, "models")
-        self.catalog = _catalog(directory)
-        self.online: OnlineReader = MemoryStore(self.definitions)
-        self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
-        self.home: str | None = None
-
-    def __repr__(self) -> str:
-        return f"FeatureStore({self.uri!r})"
-
-    @classmethod
-    def from_config(cls, path: str | Path) -> FeatureStore:
-        """Open the store that a YAML file describes.
-
-        Parameters
-        ----------
-        path : str or Path
-            A file with the words ``path``, the directory of the store, relative to the file; and optionally
-            ``catalog``, the catalog's database instead of a file there
-            (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the password in the environment variable
-            ``PALETTE_CATALOG_PASSWORD``); ``tables``, where the Delta tables are: any path that Spark can write
-            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``models``, the
-            directory of the bundles of deployed models; ``online``, the
-            online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
-            :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
-            variable ``PALETTE_REDIS_PASSWORD``; ``cache``, the arguments of a :class:`palette.online.NearCache`
-            before it; ``feeds: {modules: [my_features]}``, from where functions of batch sources may be imported:
-            modules that Python finds, or else beside the file.
-
-        Raises
-        ------
-        DefinitionError
-            If the file is missing, is no YAML mapping, or has an unknown word.
-        """
-        config = read_config(path)
-        store = cls(config.path, modules=config.modules)
-        store.uri = os.path.abspath(path)
-        store.home = os.path.dirname(store.uri)
-        if config.catalog is not None:
-            store.catalog = _catalog(config.path, config.catalog)
-        if config.tables is not None:
-            store._tables_root = config.tables
-        if config.models is not None:
-            store.models_directory = config.models
-        if config.online is not None:
-            store.online = open_online(config.online, store.definitions, cache=config.cache)
-        return store
-
-    @classmethod
-    def open(cls, uri: str | Path) -> FeatureStore:
-        """Open a store by what its ``uri`` says: a YAML file for :meth:`from_config`, or a directory.
-
-        In a directory ``palette.yaml`` counts, where it is.
-
-        Raises
-        ------
-        DefinitionError
-            If it is another file, or the YAML file is missing or wrong.
-        """
-        if str(uri).endswith((".yaml", ".yml")):
-            return cls.from_config(uri)
-        if os.path.isfile(uri):
-            raise DefinitionError(f"no store at {str(uri)!r}: expected a directory, or a file that ends with .yaml")
-        beside = os.path.join(uri, "palette.yaml")
-        return cls.from_config(beside) if os.path.isfile(beside) else cls(uri)
-
-    # Offline
-
-    @property
-    def tables(self) -> DeltaTables:
-        """The Delta tables."""
-        from palette.offline import DeltaTables
-
-        return DeltaTables(self._tables_root)
+class OfflineDoors(DefinitionDoors):
+    """History of a store."""
 
     def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "append") -> int:
         """Write rows of a feature group to its Delta table.
@@ -319,8 +215,6 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
             version=version,
         )
 
-    # Online
-
     def snapshot(
         self,
         at: dt.datetime | None = None,
@@ -359,13 +253,6 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         entity = self.entity(group.entity)
         rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
         return from_arrow(entity, group, arrow_rows(rows, entity, group))
-
-
-def _catalog(directory: str, url: str | None = None) -> SqlCatalog:
-    # Here, because it is SQLAlchemy that takes long to import.
-    from palette.catalog import SqlCatalog
-
-    return SqlCatalog.in_directory(directory, url)
 
 
 def _spark() -> SparkSession:

@@ -7,33 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
+from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from palette.catalog.lineage import Lineage
     from palette.catalog.models import ModelRecord
-    from palette.catalog.sql import SqlCatalog
     from palette.pipeline.deployment import Deployment
     from palette.pipeline.model import MLPipelineModel
 
 __all__ = ["ModelDoors"]
 
 
-class ModelDoors:
-    """Models of a store.
-
-    Attributes
-    ----------
-    catalog : SqlCatalog
-        Where they are recorded.
-    models_directory : str
-        Where bundles are kept: ``<models_directory>/<name>/<checksum>``.
-    """
-
-    catalog: SqlCatalog
-    models_directory: str
-    _tables_root: str
+class ModelDoors(StoreBase):
+    """Models of a store."""
 
     def deploy(
         self,

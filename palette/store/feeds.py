@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palette.catalog.declaring import DefinitionDoors
 from palette.definitions.types import utc
+from palette.store.definitions import DefinitionDoors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -16,29 +16,12 @@ if TYPE_CHECKING:
     from palette.definitions import FeatureGroup
     from palette.feeds.stores import Stores
     from palette.feeds.summary import Erased, Materialized, Progress
-    from palette.offline import DeltaTables
 
 __all__ = ["FeedDoors"]
 
 
 class FeedDoors(DefinitionDoors):
-    """Feeds of a store.
-
-    Attributes
-    ----------
-    modules : tuple of str
-        From where functions of batch sources may be imported.
-    home : str, optional
-        Where else they are looked for: the directory of the configuration.
-    """
-
-    modules: tuple[str, ...]
-    home: str | None
-
-    if TYPE_CHECKING:
-
-        @property
-        def tables(self) -> DeltaTables: ...  # noqa: D102 - FeatureStore has it
+    """Feeds of a store."""
 
     @property
     def keeps_online(self) -> bool:
