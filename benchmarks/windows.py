@@ -26,6 +26,8 @@ RESTAURANT = Entity("restaurant", keys={"uuid": "string"})
 START, HOUR, DAY = dt.datetime(2026, 1, 1), dt.timedelta(hours=1), dt.timedelta(days=1)
 FUNCTIONS = ("sum", "mean", "max", "distinct")
 SHORT, *LONG = ("7d", "28d", "84d")
+# A run that read each window whole would take 4 and 12 times as long.
+MOST = 1.25
 
 
 def run(spark: SparkSession, *, quick: bool) -> list[Result]:
@@ -53,7 +55,8 @@ def run(spark: SparkSession, *, quick: bool) -> list[Result]:
             f"{keys:,} keys, hourly ends, {len(FUNCTIONS)} functions, {keys * 24:,} events a night, after {days} days"
         )
         what, against = f"a night's run with windows of {window}", f"the same with windows of {SHORT}"
-        found.append(Result(what, against, statistics.median(ratios), slower=True, note=note))
+        target = None if quick else MOST
+        found.append(Result(what, against, statistics.median(ratios), target, slower=True, note=note))
     return found
 
 

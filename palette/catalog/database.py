@@ -76,6 +76,13 @@ class Database:
         self._ready = False
         self._lock = threading.RLock()
 
+    def close(self) -> None:
+        """Give up the connections of this process; the next question makes new ones."""
+        with self._lock:
+            if self._engine is not None and self._pid == os.getpid():
+                self._engine.dispose()
+            self._engine = None
+
     @property
     def engine(self) -> sa.Engine:
         """The connections of this process; a fork makes its own."""

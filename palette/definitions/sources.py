@@ -36,7 +36,7 @@ class BatchSource(Definition):
     schedule : str, optional
         A cron expression of five fields. Nothing runs by itself: it is for a scheduler of yours.
     lookback : timedelta or str, optional
-        How far behind the newest event time a run looks again, for late rows.
+        How far behind the watermark a run looks again, for late rows.
     aggregates : sequence of Aggregate, optional
         What is computed from the events.
     every : timedelta or str, optional

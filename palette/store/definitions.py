@@ -55,6 +55,23 @@ class DefinitionDoors(StoreBase):
     def plan(self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any], prune: bool = False) -> Changes:
         """Tell what :meth:`apply` would change, which of it breaks, and which models that hits.
 
+        Parameters
+        ----------
+        *definitions : Entity, FeatureGroup, list of them, or path
+            As for :meth:`apply`.
+        prune : bool
+            Whether what is applied and not among the definitions would be removed.
+
+        Returns
+        -------
+        Changes
+            ``print`` it; :meth:`apply` carries it out.
+
+        Raises
+        ------
+        DefinitionError
+            If names clash or an entity is unknown.
+
         Examples
         --------
         >>> import tempfile
@@ -138,6 +155,16 @@ class DefinitionDoors(StoreBase):
             If the entity, the group or the feature is not in the catalog; near names are offered.
         SchemaError
             If the number of join keys is not the entity's number of keys.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> store.apply(Entity("route", keys={"origin": "string", "dest": "string"}),
+        ...             FeatureGroup("trips", entity="route", features=[Feature("minutes", "double")]))
+        >>> store.feature("route:trips:minutes:from,to").dtype
+        'double'
         """
         return resolve(self.catalog, name).feature
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from palette.definitions.config import read_config
 from palette.errors import DefinitionError
@@ -22,6 +22,8 @@ __all__ = ["FeatureStore"]
 
 class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     """Declare, write and read features.
+
+    It closes its connections at the end of a ``with`` block, or by :meth:`close`; notebooks need neither.
 
     Parameters
     ----------
@@ -53,6 +55,28 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the catalog and to the online store.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with FeatureStore(tempfile.mkdtemp()) as store:
+        ...     store.search("price")
+        []
+        """
+        from palette.online import NearCache, RemoteReader
+
+        self.catalog.close()
+        if isinstance(self.online, (RemoteReader, NearCache)):
+            self.online.close()
 
     @classmethod
     def from_config(cls, path: str | Path) -> FeatureStore:

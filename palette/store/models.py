@@ -34,6 +34,24 @@ class ModelDoors(StoreBase):
     ) -> Deployment:
         """Deploy a fitted pipeline to this store; see :meth:`palette.MLPipelineModel.deploy`.
 
+        Parameters
+        ----------
+        model : MLPipelineModel
+            What ``MLPipeline(...).fit`` returned, or ``MLPipelineModel.load``.
+        name : str
+            What the model is called: letters, digits, ``_``, ``-``, ``.``; at most 64.
+        stage : {"shadow", "production"}
+            In production it takes the place of the version there, which is retired.
+        training : DataFrame, optional
+            The basis that was given to ``fit``; its statistics are kept in the catalog.
+        details : dict, optional
+            What else is to be known of this version, as JSON holds it.
+
+        Returns
+        -------
+        Deployment
+            With the version, where the bundle is, and the features used with their importances.
+
         Raises
         ------
         DefinitionError

@@ -123,7 +123,23 @@ class OfflineDoors(DefinitionDoors):
         version: Mapping[str, int] | None = None,
         hint: str | None = None,
     ) -> str:
-        """Tell which join plan :meth:`training_set` takes for these arguments, and why."""
+        """Tell which join plan :meth:`training_set` takes for these arguments, and why.
+
+        Parameters
+        ----------
+        basis, features, timestamp, point_in_time, version, hint
+            As for :meth:`training_set`; nothing is executed.
+
+        Returns
+        -------
+        str
+            A line for each feature group and join key.
+
+        Raises
+        ------
+        FeatureNotFoundError, SchemaError, DataError
+            As there.
+        """
         from palette.offline import explain
 
         return explain(
@@ -137,7 +153,29 @@ class OfflineDoors(DefinitionDoors):
         )
 
     def lookups(self, features: Mapping[str, str] | Sequence[str]) -> list[Lookup]:
-        """Return one look-up for each feature group and join key, with the columns it fills."""
+        """Return one look-up for each feature group and join key, with the columns it fills.
+
+        Parameters
+        ----------
+        features : mapping of str to str, or sequence of str
+            As for :meth:`training_set`.
+
+        Raises
+        ------
+        FeatureNotFoundError, SchemaError
+            If a name is unknown, or has another number of join keys than its entity has keys.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> store.apply(Entity("restaurant", keys={"uuid": "string"}),
+        ...             FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")]))
+        >>> (lookup,) = store.lookups({"n": "restaurant:menu:dishes:r_id"})
+        >>> lookup.group.full_name, lookup.join_keys, lookup.columns
+        ('restaurant:menu', ('r_id',), {'n': 'dishes'})
+        """
         from palette.offline import Lookup
 
         found: dict[tuple[str, tuple[str, ...]], tuple[Entity, FeatureGroup, dict[str, str]]] = {}
@@ -153,6 +191,16 @@ class OfflineDoors(DefinitionDoors):
     def pins(self, training_set: DataFrame) -> dict[str, int]:
         """Return the table versions that a training set was read from, as ``version=`` takes them.
 
+        Parameters
+        ----------
+        training_set : DataFrame
+            What :meth:`training_set` returned, or a selection of its columns.
+
+        Returns
+        -------
+        dict of str to int
+            Feature group to version.
+
         Raises
         ------
         DataError
@@ -164,7 +212,20 @@ class OfflineDoors(DefinitionDoors):
         return pinned_versions(training_set.schema)
 
     def keep(self, name: str, versions: Mapping[str, int]) -> None:
-        """Keep table versions from :meth:`vacuum`, under a name; :meth:`release` drops them."""
+        """Keep table versions from :meth:`vacuum`, under a name; :meth:`release` drops them.
+
+        Parameters
+        ----------
+        name : str
+            What they are kept for; versions kept under the same name before are released.
+        versions : mapping of str to int
+            Feature group to version, as :meth:`pins` returns them.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such group.
+        """
         for group in versions:
             self.group(group)
         self.catalog.keep(name, versions)
@@ -187,6 +248,13 @@ class OfflineDoors(DefinitionDoors):
         """Remove files that no version younger than ``hours`` needs, except those of kept versions.
 
         The partial aggregates beside the table are cleaned as well.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        hours : float
+            Readers and writers that are slower than this may lose their files.
         """
         from palette.feeds.windowed import Windowed
 
@@ -204,7 +272,29 @@ class OfflineDoors(DefinitionDoors):
         point_in_time: str = "event",
         version: int | None = None,
     ) -> DataFrame:
-        """Return one row per key: the one that the point-in-time rule picks for ``at`` (default now), before ttl."""
+        """Return one row per key: the newest that counts at a moment, however old it is (a ttl does not apply).
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        at : datetime, optional
+            The moment; naive is UTC; default now. Rows of a later event time do not count.
+        point_in_time : {"event", "created"}
+            ``created`` counts only rows that were written by then, too.
+        version : int, optional
+            The version of the table to read; by default the newest.
+
+        Returns
+        -------
+        DataFrame
+            Lazy; keys, event time, features.
+
+        Raises
+        ------
+        FeatureNotFoundError, DataError, SchemaError
+            If there is no such group, it was never written, or it has no created column.
+        """
         found = self.group(group)
         return self.tables.latest(
             _spark(),

@@ -131,11 +131,15 @@ def test_password_comes_from_the_environment_and_is_never_told(monkeypatch):
 def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server):
     (tmp_path / "palette.yaml").write_text(f"path: here\ncatalog: {postgres_server.database()}\n")
     FeatureStore.from_config(tmp_path / "palette.yaml").apply(PLANE)
-    again = FeatureStore.from_config(tmp_path / "palette.yaml")
-    assert again.entity("plane") == PLANE
-    assert again.search("tail") == []
-    assert not (tmp_path / "here" / "catalog.db").exists()
-    again.catalog.engine.dispose()
+    with FeatureStore.from_config(tmp_path / "palette.yaml") as again:
+        assert again.entity("plane") == PLANE
+        assert again.search("tail") == []
+        assert not (tmp_path / "here" / "catalog.db").exists()
+        pool = again.catalog.engine.pool
+        assert pool.checkedin() == 1
+    assert pool.checkedin() == 0, "its connections are closed"
+    assert again.entity("plane") == PLANE, "and made anew when it is asked again"
+    again.close()
 
 
 def test_catalog_is_imported_when_it_is_opened():
