@@ -29,6 +29,16 @@ BUSY_SECONDS = 60
 TRIES = 8
 # Serialisation failures and deadlocks: the same work may succeed a moment later.
 AGAIN = ("40001", "40P01")
+LOCK_NOT_AVAILABLE = "55P03"
+# So that a writer that stands still, on a laptop that was closed, ends by itself, and others do not wait without end.
+# Set in the transaction, which poolers that refuse options at the start let through; what a URL or role says stays.
+PATIENCE = sa.text(
+    "SELECT "
+    + ", ".join(
+        f"CASE current_setting('{name}') WHEN '0' THEN set_config('{name}', '{BUSY_SECONDS}s', true) END"
+        for name in ("lock_timeout", "idle_in_transaction_session_timeout")
+    )
+)
 # Two processes may make the same empty database ready; one key for all catalogs is enough.
 READY_LOCK = 0x70616C65
 
@@ -113,10 +123,16 @@ class Database:
                 self._ready = True
             yield connection
 
-    def change(self, work: Callable[[sa.Connection], T]) -> T:
+    def change(self, work: Callable[[sa.Connection], T], *, turns: bool = True) -> T:
         """Do work in one transaction; writers take turns, so what it reads is what it changes.
 
-        It may be done again from the start where the database says so.
+        It may be done again from the start where the database says so. What changes a single row, whatever others do,
+        need not wait for its turn (on SQLite it does).
+
+        Raises
+        ------
+        CatalogError
+            If another writer holds the database for longer than a minute, or the time that the server is told.
         """
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +143,11 @@ class Database:
                     self.engine.connect().execution_options(palette_writes=True) as connection,
                     connection.begin(),
                 ):
+                    if connection.dialect.name == "postgresql":
+                        connection.execute(PATIENCE)
                     taken = self._make_ready(connection)
-                    connection.execute(sa.select(tables.state.c.revision).with_for_update())
+                    if turns:
+                        connection.execute(sa.select(tables.state.c.revision).with_for_update())
                     result = work(connection)
                 if taken and self._legacy is not None:
                     put_aside(self._legacy)
@@ -170,8 +189,14 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in AGAIN:
-                raise _AgainError from error
+            state = getattr(error.orig, "sqlstate", None)
+            if state in AGAIN:
+                raise _AgainError(f"{self!r}: {error.orig}") from error
+            if state == LOCK_NOT_AVAILABLE or str(error.orig) == "database is locked":
+                told = str(error.orig).partition("\n")[0]
+                raise CatalogError(
+                    f"{self!r}: another writer holds the catalog ({told}); try again when it has ended"
+                ) from error
             if "NUL (0x00)" in str(error.orig):
                 raise DefinitionError(f"{self!r}: a text holds the character NUL; take it out") from error
             # Without the statement and its values, which are nobody's business in a log.
@@ -194,8 +219,8 @@ class Database:
             raise CatalogError(f"{self!r} holds what no release of palette writes: {error}") from error
 
 
-class _AgainError(Exception):
-    pass
+class _AgainError(CatalogError):
+    """Of a change: it may be done again. Of a read, on a hot standby, it is up to the caller."""
 
 
 def _checked_url(url: str) -> sa.URL:
@@ -219,8 +244,14 @@ def _engine(url: sa.URL) -> sa.Engine:
         if password := os.environ.get(PASSWORD):
             url = url.set(password=password)
         try:
+            # What a role or database has by default may be a level at which turns of writers are no turns.
             return sa.create_engine(
-                url, pool_pre_ping=True, pool_size=2, hide_parameters=True, connect_args={"connect_timeout": 10}
+                url,
+                pool_pre_ping=True,
+                pool_size=2,
+                hide_parameters=True,
+                isolation_level="READ COMMITTED",
+                connect_args={"connect_timeout": 10},
             )
         except ImportError as error:
             raise CatalogError(f"{url!r} needs psycopg ({error}): pip install 'palette-features[postgres]'") from error

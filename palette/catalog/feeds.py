@@ -99,8 +99,9 @@ class FeedRecords(Database):
         mine |= {"host": socket.gethostname(), "machine": _machine(), "process": _born(os.getpid())}
 
         def take(connection: sa.Connection) -> None:
+            asked = sa.select(tables.locks).where(tables.locks.c.name == name).with_for_update()
+            found = connection.execute(asked).one_or_none()
             at = _clock(connection)
-            found = connection.execute(sa.select(tables.locks).where(tables.locks.c.name == name)).one_or_none()
             if found is not None:
                 silent = (at - found.heartbeat).total_seconds()
                 if not _dead(found) and silent < stale:
@@ -131,7 +132,8 @@ class FeedRecords(Database):
             update = tables.locks.update().where(held.name == name, held.token == token)
             return bool(connection.execute(update.values(heartbeat=_clock(connection))).rowcount)
 
-        return self.change(beat)
+        # Not in turn: behind a long write a holder would seem dead.
+        return self.change(beat, turns=False)
 
     def _forget_lock(self, name: str, token: str) -> None:
         held = tables.locks.c

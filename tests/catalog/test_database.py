@@ -6,12 +6,13 @@ import json
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
 from palette import Entity, FeatureStore
-from palette.catalog import SqlCatalog, tables
+from palette.catalog import ModelRecord, SqlCatalog, tables
 from palette.catalog.database import PASSWORD, VERSION_TABLE
 from palette.catalog.migrations import HEAD
 from palette.catalog.migrations.upgrade import scripts, upgrade
@@ -140,6 +141,53 @@ def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server
     assert pool.checkedin() == 0, "its connections are closed"
     assert again.entity("plane") == PLANE, "and made anew when it is asked again"
     again.close()
+
+
+def settings(catalog, *names):
+    return catalog.change(lambda connection: [connection.scalar(sa.text(f"SHOW {name}")) for name in names])
+
+
+def test_writer_that_stands_still_does_not_hold_others_without_end(postgres_server):
+    url = postgres_server.database()
+    hurried, still = SqlCatalog(f"{url}?options=-c%20lock_timeout%3D100ms"), SqlCatalog(url)
+    bounds = ("lock_timeout", "idle_in_transaction_session_timeout")
+    assert settings(still, *bounds) == ["1min", "1min"]
+    assert settings(hurried, *bounds) == ["100ms", "1min"], "what the URL says stays"
+    with hurried.lock("plane:age", beat=60) as lease:
+
+        def hold(_):
+            with pytest.raises(CatalogError, match=r"another writer holds the catalog \(cancel\w+ [\w ]+\)"):
+                hurried.apply([PLANE])
+            lease.check()  # a sign of life does not wait for its turn
+
+        still.change(hold)
+    hurried.apply([PLANE])
+    for one in (hurried, still):
+        one.engine.dispose()
+
+
+def test_writers_take_turns_whatever_isolation_the_database_has_by_default(postgres_server):
+    catalog = SqlCatalog(postgres_server.database())
+    name = catalog.engine.url.database
+    catalog.change(
+        lambda connection: connection.execute(
+            sa.text(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+        )
+    )
+    catalog.engine.dispose()
+    with ThreadPoolExecutor(2) as threads:
+        numbers = list(threads.map(lambda _: catalog.record_model(ModelRecord("eta", {})), range(10)))
+    assert sorted(numbers) == list(range(1, 11))
+    catalog.engine.dispose()
+
+
+def test_read_that_the_database_cancels_is_told(postgres_server):
+    catalog = SqlCatalog(postgres_server.database())
+    catalog.apply([PLANE])
+    cancelled = sa.text("DO $$ BEGIN RAISE SQLSTATE '40001' USING MESSAGE = 'conflict with recovery'; END $$")
+    with pytest.raises(CatalogError, match="conflict with recovery"), catalog.reading() as connection:
+        connection.execute(cancelled)
+    catalog.engine.dispose()
 
 
 def test_catalog_is_imported_when_it_is_opened():
