@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import logging
 import multiprocessing
@@ -12,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnContext
 from types import FrameType
 from typing import Any
 
@@ -32,8 +33,8 @@ BACKLOG = 2048
 FAILED = 3
 # Longer than load balancers keep theirs: the one that closes a connection must not be the one that is sent to.
 KEEP_ALIVE = 75
-# Seconds before a worker that ended by itself is replaced.
-PAUSE = 1.0
+# Seconds before a worker that ended by itself is replaced: twice as many each time it does so before it is ready.
+PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 
 def serve(settings: Settings) -> int:
@@ -52,7 +53,7 @@ def serve(settings: Settings) -> int:
     host, port = listening.getsockname()[:2]
     with listening:
         if settings.workers == 1:
-            return _run(settings, listening, f"http://{_bracketed(host)}:{port}")
+            return _run(settings, listening, url=f"http://{_bracketed(host)}:{port}")
         return _Workers(settings, listening, f"http://{_bracketed(host)}:{port}").run()
 
 
@@ -77,7 +78,8 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
+def _run(settings: Settings, listening: socket.socket, *, url: str | None = None, ready: Any = None) -> int:
+    """Serve in this process: the only one, which tells its URL, or a worker, which tells when it is ready."""
     # Until the loop runs, a reload has nothing to read again.
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else _ended)
@@ -97,6 +99,8 @@ def _run(settings: Settings, listening: socket.socket, url: str | None) -> int:
     server = _Server(config, service)
     if url is not None:
         event("listening", url=url, models=sorted(service.registry.models))
+    if ready is not None:
+        ready.value = True
     # uvicorn sets these itself while it runs; what comes just before it is heeded too.
     signal.signal(signal.SIGTERM, server.handle_exit)
     signal.signal(signal.SIGINT, server.handle_exit)
@@ -134,69 +138,102 @@ def _ended(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
-def _worker(settings: Settings, listening: socket.socket) -> None:
+def _worker(settings: Settings, listening: socket.socket, ready: Any) -> None:
     """Be one of several processes."""
     configure()
     try:
-        code = _run(settings, listening, None)
+        code = _run(settings, listening, ready=ready)
     except (PaletteError, DslError) as error:
         event("worker cannot start", logging.ERROR, reason=reason_of(error))
         code = FAILED
     sys.exit(code)
 
 
+class _Place:
+    """Where a worker runs, or the next one will."""
+
+    def __init__(self, context: SpawnContext, settings: Settings, listening: socket.socket) -> None:
+        self._context = context
+        self._arguments = settings, listening
+        # Memory that is shared, without a lock that a worker could take along when it is killed.
+        self._ready = context.RawValue(ctypes.c_bool)
+        self._pause = PAUSE
+        self._due: float | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._due = None
+        self._ready.value = False
+        self.process = self._context.Process(target=_worker, args=(*self._arguments, self._ready))
+        self.process.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker has loaded what it serves."""
+        return bool(self._ready.value)
+
+    def watch(self) -> None:
+        """Replace a worker that ended, after a pause."""
+        if self.process.is_alive():
+            return
+        now = time.monotonic()
+        if self._due is None:
+            self._pause = PAUSE if self.ready else min(2 * self._pause, LONGEST_PAUSE)
+            self._due = now + self._pause
+            code = self.process.exitcode
+            event("worker ended, another takes its place", logging.ERROR, code=code, seconds=self._pause)
+            if self.process.pid is not None:
+                from prometheus_client.multiprocess import mark_process_dead
+
+                mark_process_dead(self.process.pid)
+        elif now >= self._due:
+            self.start()
+
+
 class _Workers:
     """Starts processes, passes signals on to them, and replaces those that end by themselves."""
 
     def __init__(self, settings: Settings, listening: socket.socket, url: str) -> None:
-        self._context = multiprocessing.get_context("spawn")
         self._settings = settings
         self._listening = listening
         self._url = url
-        self._processes: list[BaseProcess] = []
+        self._places: list[_Place] = []
         self._ending = False
 
     def run(self) -> int:
+        context = multiprocessing.get_context("spawn")
         with tempfile.TemporaryDirectory(prefix="palette-serve-") as home:
             os.environ[MULTIPROCESS] = os.path.join(home, "metrics")
             os.mkdir(os.environ[MULTIPROCESS])
-            self._settings = dataclasses.replace(self._settings, state=os.path.join(home, "bundles.json"))
+            settings = dataclasses.replace(self._settings, state=os.path.join(home, "bundles.json"))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._end)
             signal.signal(signal.SIGHUP, self._pass_on)
-            self._processes = [self._start() for _ in range(self._settings.workers)]
-            event("listening", url=self._url, workers=self._settings.workers)
+            for _ in range(settings.workers):
+                self._places.append(_Place(context, settings, self._listening))
+            event("listening", url=self._url, workers=settings.workers)
             code = self._watch()
             # One that was being started was not told.
             self._pass_on(signal.SIGTERM, None)
-            until = time.monotonic() + self._settings.drain_seconds + self._settings.shutdown_seconds + 5
-            for process in self._processes:
-                process.join(max(0.0, until - time.monotonic()))
-                if process.is_alive():
-                    process.kill()
-                    process.join()
+            until = time.monotonic() + settings.drain_seconds + settings.shutdown_seconds + 5
+            for place in self._places:
+                place.process.join(max(0.0, until - time.monotonic()))
+                if place.process.is_alive():
+                    place.process.kill()
+                    place.process.join()
             return code
 
-    def _start(self) -> BaseProcess:
-        process = self._context.Process(target=_worker, args=(self._settings, self._listening))
-        process.start()
-        return process
-
     def _watch(self) -> int:
-        from prometheus_client.multiprocess import mark_process_dead
-
+        served = False
         while not self._ending:
-            for place, process in enumerate(self._processes):
-                if process.is_alive() or self._ending:
-                    continue
-                if process.exitcode == FAILED:
-                    self._end(signal.SIGTERM, None)
-                    return FAILED
-                event("worker ended, another takes its place", logging.ERROR, code=process.exitcode)
-                if process.pid is not None:
-                    mark_process_dead(process.pid)
-                time.sleep(PAUSE)
-                self._processes[place] = self._start()
+            served = served or any(place.ready for place in self._places)
+            # What none of them can start with, the next ones cannot either.
+            if not served and any(place.process.exitcode == FAILED for place in self._places):
+                self._end(signal.SIGTERM, None)
+                return FAILED
+            for place in self._places:
+                if not self._ending:
+                    place.watch()
             time.sleep(0.1)
         return 0
 
@@ -205,7 +242,8 @@ class _Workers:
         self._pass_on(signal.SIGTERM, None)
 
     def _pass_on(self, number: int, _: Any) -> None:
-        for process in self._processes:
+        for place in self._places:
+            process = place.process
             if process.pid is not None and process.is_alive():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, number)

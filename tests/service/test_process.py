@@ -152,9 +152,15 @@ def test_workers_share_bundles_figures_and_the_port(bundles):
             time.sleep(0.1)
         assert counted == len(found)
         children = {line["process"] for line in running.log} - {running.process.pid}
+        # One that cannot be replaced yet costs the others nothing.
+        away = (bundles / "root/times3").rename(bundles / "away")
         os.kill(next(iter(children)), signal.SIGKILL)
-        running.wait_for("worker ended, another takes its place")
-        running.wait_for("model loaded", 5)
+        running.wait_for("worker cannot start")
+        assert running.wait_for("worker ended, another takes its place", 2)["seconds"] == 1
+        assert httpx.post(running.url + SCORE, json={"row": {"x": 1}}).json()["result"]["x"] == 3.0
+        loaded = len([line for line in running.log if line["event"] == "model loaded"])
+        away.rename(bundles / "root/times3")
+        running.wait_for("model loaded", loaded + 1)
         for _ in range(10):
             with contextlib.suppress(httpx.TransportError):
                 assert httpx.post(running.url + SCORE, json={"row": {"x": 1}}).json()["result"]["x"] == 3.0
