@@ -72,13 +72,12 @@ def compute(
     items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups)]
     hints = renames(connection, [name for kind, name in unnamed if kind == "group"], fresh)
     for kind, name in dropped:
-        told = f"{kind} {name!r} is removed{hint(hints.get(name))}"
-        items.append(Change("removed", kind, name, (told,), breaking=True))
-    items = [_with_models(connection, change) for change in items]
-    others: tuple[Unnamed, ...] = ()
-    if tell_unnamed and not prune:
-        used = users(connection, unnamed)
-        others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in unnamed)
+        detail = f"{kind} {name!r} is removed{hint(hints.get(name))}"
+        items.append(Change("removed", kind, name, (detail,), breaking=True))
+    told = unnamed if tell_unnamed and not prune else []
+    used = users(connection, [change.name for change in items if change.breaking] + [name for _, name in told])
+    items = [replace(change, models=used.get(change.name, ())) if change.breaking else change for change in items]
+    others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in told)
     return Changes(tuple(items), (*new_entities.values(), *new_groups.values()), tuple(dropped), stamp, others)
 
 
@@ -191,14 +190,3 @@ def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature])
 
 def _told(values: Iterable[Difference]) -> tuple[str, ...]:
     return tuple(line for one in values for line in one.told)
-
-
-def _with_models(connection: sa.Connection, change: Change) -> Change:
-    if not change.breaking:
-        return change
-    used = tables.model_features.c
-    hit = used.feature == change.name
-    if change.kind != "feature":
-        hit = used.feature.startswith(f"{change.name}:", autoescape=True)
-    models = connection.scalars(sa.select(used.model).where(hit).distinct().order_by(used.model))
-    return replace(change, models=tuple(models))

@@ -1,4 +1,4 @@
-"""What is applied and not among the definitions at hand: who uses it, and what it may be called now."""
+"""Who uses what is applied, and what something that is not among the definitions at hand may be called now."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from palette.definitions import FeatureGroup
 __all__ = ["renames", "users"]
 
 
-def users(connection: sa.Connection, names: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return entity or full name of a group to the models that use features of it.
+def users(connection: sa.Connection, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return entity, full name of a group or of a feature to the models that use it, or features of it.
 
     Parameters
     ----------
     connection : Connection
         To the catalog.
-    names : iterable of (kind, name)
-        A group's models are its entity's, too.
+    names : iterable of str
+        Also of what is no more, as long as a model uses it.
     """
+    wanted, used = set(names), tables.model_features.c
+    named = {name: [name] for name in wanted if name.count(":") == 2}
+    if len(named) < len(wanted):
+        # Once for all: no index finds what begins with a name, in every collation of PostgreSQL.
+        for feature in connection.scalars(sa.select(used.feature).distinct()):
+            group = feature.rpartition(":")[0]
+            named[feature] = [name for name in (feature, group, feature.partition(":")[0]) if name in wanted]
     found: dict[str, set[str]] = {}
-    used, known = tables.model_features.c, tables.features.c
-    for some in chunks(name for kind, name in names if kind == "group"):
-        asked = sa.select(known.group_name, used.model).join_from(
-            tables.model_features, tables.features, used.feature == known.name
-        )
-        for group, model in connection.execute(asked.where(known.group_name.in_(some)).distinct()):
-            for name in (group, group.partition(":")[0]):
+    for some in chunks(feature for feature, of in named.items() if of):
+        asked = sa.select(used.feature, used.model).where(used.feature.in_(some)).distinct()
+        for feature, model in connection.execute(asked):
+            for name in named[feature]:
                 found.setdefault(name, set()).add(model)
     return {name: tuple(sorted(models)) for name, models in found.items()}
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 
 import pytest
+import sqlalchemy as sa
 
 from palette.catalog import ModelRecord, SqlCatalog, sql
 from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
@@ -189,6 +190,20 @@ def test_what_is_not_among_the_definitions_is_told_with_who_uses_it(catalog):
     assert "group 'restaurant:menu' is removed (renamed to 'dishes'?)" in str(pruned)
     assert (pruned.unnamed, pruned.models) == ((), ("eta",))
     assert not catalog.plan([RESTAURANT]), "nothing to do"
+
+
+def test_plan_asks_once_for_the_models_of_all_that_goes(catalog):
+    groups = [MENU.model_copy(update={"name": f"menu_{number}"}) for number in range(30)]
+    catalog.apply(groups)
+    gone, used = "restaurant:menu_7:gone", "restaurant:menu_8:dishes"
+    catalog.record_models([ModelRecord("eta", {gone: 0.5}), ModelRecord("churn", {used: 0.5, gone: 0.5})])
+    statements = []
+    sa.event.listen(catalog.engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    plan = catalog.plan([], prune=True)
+    assert len(statements) < 20
+    hit = {"restaurant:menu_7": ("churn", "eta"), "restaurant:menu_8": ("churn",), "restaurant": ("churn", "eta")}
+    assert {one.name: one.models for one in plan.removed if one.models} == hit
+    assert {one.name: one.models for one in catalog.plan([]).unnamed if one.models} == hit
 
 
 def test_prune_removes_what_is_not_named(catalog):
