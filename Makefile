@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CLASSES := $(VENV)/spark.jsa
 # Tests in two processes, each file in one of them; each starts Spark on two cores. `make test WORKERS=0`: in one.
 WORKERS ?= 2
 SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
@@ -22,6 +23,13 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --editable '.[spark,test,lint]' --constraint constraints.txt
 	@touch $@
 
+# Spark's classes as they are in memory: each Java that the tests start has half the work (tests/jvm.py).
+$(CLASSES): $(READY) tests/warm_up.py | java
+	@echo "writing $@, from which the tests' Java starts"
+	@SPARK_SUBMIT_OPTS="-XX:ArchiveClassesAtExit=$(abspath $@).new -Xlog:disable" $(BIN)/python tests/warm_up.py \
+		>$@.log 2>&1 || { cat $@.log; exit 1; }
+	@test ! -f $@.new || mv $@.new $@  # a Java that cannot does without
+
 java:
 	@command -v java >/dev/null || test -x "$$JAVA_HOME/bin/java" || \
 		{ echo "Spark needs Java 17. Install it (Debian: apt-get install openjdk-17-jre-headless), or set JAVA_HOME."; exit 1; }
@@ -32,7 +40,7 @@ demo: $(READY) java  ## Train on 336,776 real flights, score them, print what it
 examples: $(READY) java  ## Run every example
 	@for example in examples/*_eta.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
-test: $(READY) java  ## Run all tests and doctests
+test: $(READY) $(CLASSES)  ## Run all tests and doctests
 	$(BIN)/python -m pytest tests dsl palette --doctest-modules --durations=25 $(SIDE_BY_SIDE)
 
 parity: $(READY) java  ## Prove every DSL function equal in both compilers

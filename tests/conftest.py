@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.eats import eats
+from tests.jvm import CLASSES
 from tests.postgres_server import postgres_server
 from tests.redis_server import redis_server
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["eats", "postgres_server", "redis_server", "spark"]
+
+os.environ.setdefault("SPARK_SUBMIT_OPTS", CLASSES)
 
 
 @pytest.fixture(scope="session")

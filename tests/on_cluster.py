@@ -15,9 +15,9 @@ from typing import Any
 def main(where: str, home: str, url: str) -> None:
     sys.path[0] = str(Path(__file__).parents[1])  # in this process alone: the workers have what the environment says
     from palette import spark_session
-    from tests.connect_server import OPTIONS
     from tests.dsl import on_cluster as dsl
     from tests.feeds import on_cluster as feeds
+    from tests.jvm import OPTIONS
     from tests.offline import on_cluster as offline
     from tests.offline.selection import on_cluster as selection
 

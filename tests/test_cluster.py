@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.connect_server import QUICK, connecting
 from tests.dsl.on_cluster import save
+from tests.jvm import QUICK, connecting
 from tests.offline.selection.on_cluster import select
 from tests.offline.selection.shops import shops
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.connect_server import connecting
+from tests.jvm import connecting
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

@@ -18,8 +18,8 @@ from pyspark.ml.regression import LinearRegression
 from dsl import DSLEstimator, bVal, if_, mean, nFill, nVal, quantile, sFill, sVal, zScore
 from palette import MLPipeline, PaletteTransformer
 from tests import stage_checks
-from tests.connect_server import QUICK
 from tests.eats import NOW, differences, rows_of
+from tests.jvm import QUICK
 from tests.stage_checks import Subject
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

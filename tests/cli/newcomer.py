@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from palette.definitions.base import duration
+from tests.jvm import QUICK
 
 GROUP = "restaurant:order_history"
 FEATURES = ("prep_time", "n_meal")
@@ -27,10 +28,6 @@ DAY_29, DAY_30, NOON, NEXT_NOON = "2026-03-29", "2026-03-30", "2026-03-29T12:00:
 # r20 has no history.
 ASKED = [{"r_id": f"r{number:02d}", "order_size": 1 + number % 5} for number in range(21)]
 SESSION = ("PYSPARK_", "SPARK_", "PALETTE_", "PYTHONPATH")
-# Half of a short process's work would be its compiler's.
-QUICK = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-
-
 SAMPLES_STORE = "lmdb:store/online"
 
 

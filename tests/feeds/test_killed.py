@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from tests.connect_server import QUICK
 from tests.feeds.killed import START, run
 from tests.feeds.shops import DAY, GROUP, HOUR, add, event, store_of, windowed_store_of
+from tests.jvm import QUICK
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]

@@ -19,6 +19,7 @@ from palette.errors import DefinitionError
 from palette.jobs import main
 from palette.offline.frames import write_frame
 from palette.pipeline.batch import features_of
+from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]
 FEATURE = "prep=restaurant:kitchen:prep:r_id"
@@ -28,7 +29,7 @@ def submitted(*arguments):
     submit = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     command = [str(submit), "--master", "local[1]", "--conf", "spark.ui.enabled=false"]
     command += [str(ROOT / "palette/jobs/__main__.py"), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
+    environment = {**os.environ, **QUICK, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
 
 
@@ -66,7 +67,7 @@ def test_data_and_logs_have_streams_of_their_own(eats, spark, tmp_path):
     code = "import sys; from palette.jobs import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["training-set", str(tmp_path / "orders.parquet"), str(tmp_path / "out"), "--feature", FEATURE]
     command = [sys.executable, "-c", code, *arguments, "--config", eats.store.uri]
-    environment = {name: value for name, value in os.environ.items() if name != "PYSPARK_GATEWAY_PORT"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYSPARK_GATEWAY_PORT"} | QUICK
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=environment)
     assert json.loads(done.stdout)["rows"] == eats.orders.count()
     assert "palette.jobs: training-set begins" in done.stderr

@@ -12,6 +12,7 @@ import pyspark
 import pytest
 
 from palette.jobs.streams import ParentError
+from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = Path(pyspark.__file__).parent / "bin/spark-submit"
@@ -38,7 +39,8 @@ def submit(tmp_path):
     (tmp_path / "job.py").write_text(JOB)
 
     def submit(**streams):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable, "LC_ALL": "C"}
+        ours = {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable, "LC_ALL": "C"}
+        environment = os.environ | QUICK | ours
         command = [SUBMIT, "--verbose", tmp_path / "job.py"]
         return subprocess.run(command, env=environment, check=False, timeout=120, **streams).returncode
 
