@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -103,7 +104,9 @@ class Registry:
             if self.settings.state is not None:
                 # Other workers are told by the process above, as if someone had.
                 write_state(self.settings.state, {**read_state(self.settings.state), name: str(found)})
-                os.kill(os.getppid(), signal.SIGHUP)
+                parent = multiprocessing.parent_process()
+                if parent is not None and parent.pid is not None and parent.is_alive():
+                    os.kill(parent.pid, signal.SIGHUP)
         return loaded[0]
 
     def _allowed(self, path: str) -> Path:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
@@ -96,7 +97,8 @@ def _run(settings: Settings, listening: socket.socket, *, url: str | None = None
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    server = _Server(config, service)
+    # A worker that the process above left behind would keep the port, with nobody to end it.
+    server = _Server(config, service, None if ready is None else multiprocessing.parent_process())
     if url is not None:
         event("listening", url=url, models=sorted(service.registry.models))
     if ready is not None:
@@ -110,11 +112,12 @@ def _run(settings: Settings, listening: socket.socket, *, url: str | None = None
 
 
 class _Server(uvicorn.Server):
-    """Says that it is not ready before it ends, so that nobody is sent to it any more."""
+    """Says that it is not ready before it ends, so that nobody is sent to it any more; ends when its parent does."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, parent: BaseProcess | None) -> None:
         super().__init__(config)
         self._service = service
+        self._parent = parent
         self._until: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as uvicorn has it
@@ -129,6 +132,9 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Tell uvicorn's loop, ten times a second, whether to end."""
+        if self._until is None and self._parent is not None and not self._parent.is_alive():
+            event("the process above is gone, so this one ends", logging.ERROR)
+            self.handle_exit(signal.SIGTERM, None)
         if self._until is not None and time.monotonic() >= self._until:
             self.should_exit = True
         return await super().on_tick(counter)

@@ -167,6 +167,22 @@ def test_workers_share_bundles_figures_and_the_port(bundles):
         assert running.end() == 0
 
 
+def test_workers_end_with_the_process_above(bundles):
+    with Running(bundles / "eta", "--workers", 2) as running:
+        running.ready()
+        running.wait_for("model loaded", 2)
+        running.process.kill()
+        running.process.wait(10)
+        # All who write to its log are gone.
+        running._reader.join(10)
+        started, ended = (
+            {line["process"] for line in running.log if line["event"] == event} for event in ("model loaded", "ended")
+        )
+        for left in started - ended:
+            os.kill(left, signal.SIGKILL)
+        assert started == ended
+
+
 def test_a_bundle_that_cannot_be_read_ends_it_at_once(tmp_path):
     for workers in ("1", "2"):
         command = [sys.executable, "-m", "palette", "serve", str(tmp_path), "--port", "0", "--workers", workers]
