@@ -42,14 +42,11 @@ class Planned:
         Of the table.
     since : Dispersal, optional
         What is online already; None: everything is to go.
-    place : str, optional
-        Under what name the catalog keeps it; None where the store is of this process and is lost with it.
     """
 
     version: int
     identity: str
     since: Dispersal | None
-    place: str | None
 
 
 def planned(
@@ -69,13 +66,13 @@ def planned(
     version = tables.resolve(spark, group)
     identity = tables.identity(spark, group, version)
     store = getattr(online, "behind", online)
-    place: str | None = getattr(store, "place", None)
-    since = None if place is None else catalog.dispersal(group.full_name, place)
+    target = _target(store)
+    since = None if target is None else catalog.dispersal(group.full_name, target)
     if since is not None and (
         everything or since.identity != identity or since.version > version or not store.holds(group.full_name)
     ):
         since = None
-    return Planned(version, identity, since, place)
+    return Planned(version, identity, since)
 
 
 def disperse(
@@ -92,13 +89,20 @@ def disperse(
     since = plan.since
     if since is not None and since.version == plan.version and since.left_from is None:
         return 0
+    # Before the rows: one that is emptied meanwhile is another store.
+    target = _target(getattr(online, "behind", online), make=True)
     rows = _rows(spark, tables, entity, group, plan)
     taken = fill_online(online, latest(rows, entity, group, "event", to_micros(at)), entity, group)
-    if plan.place is not None:
+    if target is not None:
         left_out = group.timestamp is not None and not rows.filter(_after(group.timestamp, at)).isEmpty()
         left = at if left_out else None
-        catalog.set_dispersal(group.full_name, plan.place, Dispersal(plan.identity, plan.version, left))
+        catalog.set_dispersal(group.full_name, target, Dispersal(plan.identity, plan.version, left))
     return taken
+
+
+def _target(store: Any, *, make: bool = False) -> str | None:
+    """Return under what name the catalog keeps a store; None where it is of this process and is lost with it."""
+    return store.target(make=make) if hasattr(store, "target") else None
 
 
 def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup, plan: Planned) -> DataFrame:

@@ -13,7 +13,10 @@ from palette.online.remote import RemoteReader, Row
 from palette.online.schema import Schema
 from palette.online.table import MICROSECOND
 
-__all__ = ["CodedStore", "Shelf"]
+__all__ = ["IDENTITY", "CodedStore", "Shelf"]
+
+# Where a store keeps its identity; no group is called so.
+IDENTITY = b"#identity"
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,21 @@ class CodedStore(RemoteReader):
 
     @property
     def place(self) -> str:
-        """What tells this store from others, without passwords."""
+        """Where this store is, without passwords."""
         return repr(self)
+
+    def target(self, *, make: bool = False) -> str | None:
+        """Return what tells this store from others, also from another machine's at the same address.
+
+        That is its place and an identity that it keeps itself: one that was emptied is another store.
+
+        Parameters
+        ----------
+        make : bool
+            Whether a store without identity is given one; else there is None.
+        """
+        identity = self._identity(make=make)
+        return None if identity is None else f"{self.place} {identity}"
 
     def holds(self, group: str) -> bool:
         """Tell whether rows of a group, as it is defined now, were put here, and not everything was lost since."""
@@ -63,6 +79,10 @@ class CodedStore(RemoteReader):
 
     def _forget(self, group: str) -> None:
         self._shelves().pop(group, None)
+
+    @abstractmethod
+    def _identity(self, *, make: bool) -> str | None:
+        """Return the identity that was written into this store once, see :meth:`target`."""
 
     @abstractmethod
     def _note(self, group: str, fingerprint: bytes) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from palette.definitions import FeatureGroup
 from palette.errors import DefinitionError, StoreError, StoreTimeoutError
-from palette.online.coded import CodedStore, Shelf
+from palette.online.coded import IDENTITY, CodedStore, Shelf
 from palette.online.keys import is_absent
 from palette.online.reader import now_micros
 from palette.online.remote import Definitions, Request, Row, newest
@@ -127,6 +127,15 @@ class LmdbStore(CodedStore):
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Do as :meth:`fetch` does; it takes microseconds, less than another thread would."""
         return self.fetch(requests, budget)
+
+    def _identity(self, *, make: bool) -> str | None:
+        if not make and not (self._path / "data.mdb").exists():
+            return None  # only asked: nothing is made
+        with self._transaction(write=make) as transaction:
+            if make:
+                transaction.put(IDENTITY, os.urandom(16).hex().encode(), overwrite=False)
+            identity = transaction.get(IDENTITY)
+        return None if identity is None else identity.decode()
 
     def _note(self, group: str, fingerprint: bytes) -> str | None:
         with self._transaction() as transaction:

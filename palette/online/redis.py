@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from palette.definitions import FeatureGroup
 from palette.errors import DefinitionError, StoreTimeoutError
 from palette.online.codec import UnknownSchemaError
-from palette.online.coded import CodedStore, Shelf
+from palette.online.coded import IDENTITY, CodedStore, Shelf
 from palette.online.keys import is_absent
 from palette.online.reader import now_micros
 from palette.online.redis_cluster import ClusterWire
@@ -96,7 +97,7 @@ class RedisStore(CodedStore):
 
     @property
     def place(self) -> str:
-        """What tells this store from others, without passwords."""
+        """Where this store is, without passwords."""
         return f"{self._address.shown} {self._address.database} {self._prefix.decode()}"
 
     def opener(self) -> Callable[[Definitions], RedisStore]:
@@ -208,6 +209,12 @@ class RedisStore(CodedStore):
                     if not look_up:
                         raise
                     rows[at] = self._row(shelf, data)
+
+    def _identity(self, *, make: bool) -> str | None:
+        # With the notes: what drops these drops it, too.
+        commands: list[Command] = [("HSETNX", self._notes, IDENTITY, os.urandom(16).hex())] if make else []
+        identity = self._exchange([*commands, ("HGET", self._notes, IDENTITY)])[-1]
+        return None if identity is None else identity.decode()
 
     def _note(self, group: str, fingerprint: bytes) -> str | None:
         (reply,) = self._exchange([("HGET", self._notes, f"{group}/{fingerprint.hex()}")])

@@ -25,8 +25,8 @@ Command = Sequence[Any]
 REMEDIES = {
     "NOAUTH": "give user and password in the URL, or the password in PALETTE_REDIS_PASSWORD",
     "WRONGPASS": "give the right user and password in the URL, or the password in PALETTE_REDIS_PASSWORD",
-    "NOPERM": "the user needs the commands HMGET, HSET, HGET, HDEL, HLEN, EVALSHA, SCRIPT LOAD, PTTL, TIME, PERSIST, "
-    "PEXPIREAT, and the keys that begin with the store's prefix",
+    "NOPERM": "the user needs the commands HMGET, HSET, HSETNX, HGET, HDEL, HLEN, EVALSHA, SCRIPT LOAD, PTTL, TIME, "
+    "PERSIST, PEXPIREAT, and the keys that begin with the store's prefix",
     "OOM": "the server is full: raise its maxmemory, or delete what is not needed",
     "READONLY": "this server is a replica: give the address of the primary",
     "LOADING": "the server is starting; try again",

@@ -107,11 +107,16 @@ def test_place_tells_stores_apart(redis_server):
 
 def test_store_knows_whether_it_holds_a_group(store, redis_server):
     assert not store.holds(GROUP.full_name)
+    assert store.target() is None
+    target = store.target(make=True)
+    assert RedisStore(redis_server.url, {}.__getitem__, "mine").target() == target
     list(_filler(store.opener(), ENTITY, GROUP)(iter([batch(row("a", 1, 1.0))])))
     assert store.holds(GROUP.full_name)
     assert NearCache(store, size=3, ttl=1.0).behind is store
     redis_server.client().flushall()
     assert not store.holds(GROUP.full_name)
+    assert store.target() is None
+    assert store.target(make=True) not in (None, target), "an emptied store is another one"
 
 
 @pytest.mark.spark

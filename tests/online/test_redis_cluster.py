@@ -73,6 +73,12 @@ def test_rows_lie_on_all_nodes_and_come_in_order(open_store, nodes):
     assert repr(store).startswith("RedisStore('redis+cluster://127.0.0.1:")
 
 
+def test_cluster_has_an_identity(open_store):
+    store = open_store("named")
+    assert store.target() is None
+    assert store.target(make=True) == store.target() is not None
+
+
 def test_a_slot_that_moves_is_followed(open_store, nodes):
     store = open_store("moving")
     write(store, key="k")
