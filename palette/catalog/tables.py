@@ -33,7 +33,6 @@ __all__ = [
     "pins",
     "ratings",
     "runs",
-    "sources",
     "state",
     "statistics",
     "tags",
@@ -69,15 +68,6 @@ groups = Table(
     Column("definition", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("version", Integer, nullable=False),
-)
-
-sources = Table(
-    "sources",
-    metadata,
-    Column("group_name", Text, ForeignKey("feature_groups.name", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String(16), nullable=False),
-    Column("schedule", Text),
-    Column("definition", Text, nullable=False),
 )
 
 # What search reads: derived from the groups, their marks and the models. The words are in a table of their own on

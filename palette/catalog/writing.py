@@ -67,7 +67,6 @@ def write_all(connection: sa.Connection, definitions: Sequence[Entity | FeatureG
     groups = {one.full_name: one for one in definitions if isinstance(one, FeatureGroup)}
     _write(connection, tables.entities, "entity", entities, who)
     _write(connection, tables.groups, "group", groups, who)
-    _sources(connection, groups)
     touched = set(groups)
     for some in chunks(entities):
         touched |= set(connection.scalars(sa.select(tables.groups.c.name).where(tables.groups.c.entity.in_(some))))
@@ -82,7 +81,6 @@ def remove(connection: sa.Connection, kind: str, name: str, *, who: str) -> None
     table = tables.groups if kind == "group" else tables.entities
     if kind == "group":
         _unindex(connection, [name])
-        connection.execute(tables.sources.delete().where(tables.sources.c.group_name == name))
     version = _next_versions(connection, kind, [name]).get(name, 1)
     connection.execute(table.delete().where(table.c.name == name))
     row = {"kind": kind, "name": name, "version": version, "action": "removed", "definition": None}
@@ -129,23 +127,6 @@ def _next_versions(connection: sa.Connection, kind: str, names: Iterable[str]) -
         newest = sa.select(old.name, sa.func.max(old.version)).where(old.kind == kind, old.name.in_(some))
         found |= {name: number + 1 for name, number in connection.execute(newest.group_by(old.name))}
     return found
-
-
-def _sources(connection: sa.Connection, groups: dict[str, FeatureGroup]) -> None:
-    for some in chunks(groups):
-        connection.execute(tables.sources.delete().where(tables.sources.c.group_name.in_(some)))
-    rows = [
-        {
-            "group_name": name,
-            "kind": group.source.kind,
-            "schedule": getattr(group.source, "schedule", None),
-            "definition": group.source.model_dump_json(exclude_none=True, by_alias=True),
-        }
-        for name, group in groups.items()
-        if group.source is not None
-    ]
-    if rows:
-        connection.execute(tables.sources.insert(), rows)
 
 
 def index(connection: sa.Connection, groups: Sequence[str]) -> None:

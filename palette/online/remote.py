@@ -185,10 +185,6 @@ class RemoteReader(OnlineReader):
         tables = {group: self.table(group) for group in keys}
         return {group: (tables[group], tables[group].asked(wanted)) for group, wanted in keys.items()}
 
-    def put_snapshot(self, snapshot: Snapshot) -> int:
-        """Put all rows of a snapshot; see :func:`fill`."""
-        return fill(self, snapshot)
-
 
 def _same(table: GroupTable, definitions: tuple[Entity, FeatureGroup]) -> bool:
     entity, group = definitions

@@ -184,6 +184,7 @@ def test_catalog_of_the_first_form_is_migrated(empty, url):
     def back(connection):
         tables.locks.drop(connection)
         tables.dispersals.drop(connection)
+        connection.execute(sa.text("CREATE TABLE sources (group_name TEXT)"))
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
 
     empty.change(back)
@@ -191,4 +192,5 @@ def test_catalog_of_the_first_form_is_migrated(empty, url):
     assert list(migrated.entities()) == ["plane"]
     with migrated.lock(NAME):
         pass
+    assert not sa.inspect(migrated.engine).has_table("sources")
     migrated.engine.dispose()
