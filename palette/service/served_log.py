@@ -51,7 +51,8 @@ class ServedLog:
     rows, seconds : int, float
         A file is finished when it has so many rows, or its first row is so old.
     written, lost : callable
-        Told how many rows were written; how many were lost, and why: ``queue``, ``disk`` or ``type``.
+        Told how many rows were written; how many were lost, and why: ``queue``, ``disk``, or ``type`` for
+        rows that make no table.
 
     Raises
     ------
@@ -125,15 +126,13 @@ class ServedLog:
                 self._write(*rows)
 
     def _write(self, *rows: Entry) -> None:
-        import pyarrow as pa
-
         model = rows[0][0]
         try:
             self._files.write(model.name, _table(model, rows))
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            self._lost(len(rows), "type")
         except OSError:
             self._lost(len(rows), "disk")
+        except Exception:  # noqa: BLE001  whatever these rows are, the thread goes on with the next
+            self._lost(len(rows), "type")
         else:
             self._written(len(rows))
 
@@ -169,7 +168,7 @@ def _array(values: list[Any], dtype: str) -> pa.Array:
     if dtype == "vector":
         return pa.array([_dense(value) for value in values], pa.list_(pa.float64()))
     if not dtype:
-        return pa.array([None if one is None else json.dumps(_dense(one), default=str) for one in values], pa.string())
+        return pa.array([None if value is None else _text(value) for value in values], pa.string())
     arrow = pa.timestamp("us", tz="UTC") if dtype == "timestamp_ntz" else arrow_type(dtype)
     if dtype in ("double", "float"):
         # A whole number that a client sent for a double.
@@ -187,6 +186,14 @@ def _held(value: Any, dtype: pa.DataType) -> Any:
     try:
         return pa.scalar(value, dtype).as_py()
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    """Return a value as JSON, None if it is nested too deeply."""
+    try:
+        return json.dumps(_dense(value), default=str)
+    except RecursionError:
         return None
 
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import deltalake
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -126,12 +127,29 @@ def test_values_that_no_column_holds_are_null_and_cost_no_other(tmp_path, served
     assert [row["request"]["num"] for row in pq.read_table(file).to_pylist()] == [None, 7, None]
 
 
-def test_rows_that_make_no_table_are_counted(tmp_path, served, monkeypatch):
+def test_a_value_that_is_nested_too_deeply_is_null(tmp_path, served):
     entry, told = served
-    log = ServedLog(tmp_path / "log", lost=lambda count, reason: told.append((count, reason)))
-    log.put((*entry[:4], (), False))
+    log = ServedLog(tmp_path / "log", lost=lambda *loss: told.append(loss))
+    deep = orjson.loads("[" * 1000 + "]" * 1000)
+    for value in (deep, [1]):
+        log.put((replace(entry[0], columns={"x": ""}), entry[1], {"x": value}, *entry[3:]))
     log.close()
-    assert told == [(1, "type")]
+    assert told == []
+    (file,) = files(tmp_path / "log")
+    assert [row["request"]["x"] for row in pq.read_table(file).to_pylist()] == [None, "[1]"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "statuses"),
+    [pytest.param({}, (), id="too few statuses"), pytest.param({"x": "no type"}, None, id="a type nobody knows")],
+)
+def test_rows_that_make_no_table_are_counted_and_cost_no_later_ones(tmp_path, served, columns, statuses):
+    entry, told = served
+    log = ServedLog(tmp_path / "log", rows=1, written=told.append, lost=lambda *loss: told.append(loss))
+    log.put((replace(entry[0], columns=columns), *entry[1:4], entry[4] if statuses is None else statuses, False))
+    log.put(entry)
+    log.close()
+    assert told == [(1, "type"), 1]
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path):
