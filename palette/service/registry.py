@@ -103,7 +103,7 @@ class Registry:
             self._paths[name] = str(found)
             if self.settings.state is not None:
                 # Other workers are told by the process above, as if someone had.
-                write_state(self.settings.state, {**read_state(self.settings.state), name: str(found)})
+                write_state(self.settings.state, name, str(found))
                 parent = multiprocessing.parent_process()
                 if parent is not None and parent.pid is not None and parent.is_alive():
                     os.kill(parent.pid, signal.SIGHUP)

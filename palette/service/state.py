@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = ["read_state", "write_state"]
@@ -20,8 +19,10 @@ def read_state(file: str | None) -> dict[str, str]:
         return {}
 
 
-def write_state(file: str, paths: Mapping[str, str]) -> None:
-    """Write them, whole."""
-    fresh = Path(f"{file}.{os.getpid()}")
-    fresh.write_text(json.dumps(dict(paths)), "utf-8")
-    fresh.rename(file)
+def write_state(file: str, name: str, path: str) -> None:
+    """Write the path of a model's bundle beside those of the others, one worker at a time; readers see whole files."""
+    with open(f"{file}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fresh = Path(f"{file}.new")
+        fresh.write_text(json.dumps({**read_state(file), name: path}), "utf-8")
+        fresh.rename(file)

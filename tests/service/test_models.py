@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from palette.errors import DataError, DefinitionError, SnapshotError, StoreError
 from palette.online import Snapshot
 from palette.service import app, stores
 from palette.service.app import Service
+from palette.service.state import read_state, write_state
 from palette.serving import LocalPipeline
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
 from tests.service.test_scoring import Elsewhere
@@ -87,6 +89,24 @@ def test_who_may_load(settings):
     form = asked.post(LOAD, content=json.dumps({"path": "other"}), headers={"content-type": "text/plain"})
     assert form.status_code == 400
     assert asked.post(LOAD, content="{", headers={"content-type": "application/json"}).status_code == 400
+
+
+def test_what_workers_load_at_once_is_all_kept(tmp_path):
+    file = str(tmp_path / "bundles.json")
+    names = [f"model{number}" for number in range(60)]
+    # Each opens the lock anew, as processes do.
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: write_state(file, name, f"/{name}"), names))
+    assert read_state(file) == {name: f"/{name}" for name in names}
+
+
+def test_a_worker_takes_what_others_have_loaded(tmp_path, settings):
+    settings = replace(settings, state=str(tmp_path / "bundles.json"))
+    asked, another = Asked(settings), Asked(settings)
+    assert asked.post(LOAD, {"path": "other"}).status_code == 200
+    assert (asked.service.registry.stale, another.service.registry.stale) == (False, True)
+    asyncio.run(another.service.registry.reload())
+    assert another.post(SCORE, {"row": {"x": 2}}).json()["result"] == {"x": 4.0}
 
 
 def test_reload_reads_bundle_and_snapshot_again(tmp_path, settings):
