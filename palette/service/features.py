@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class FeatureReader:
     max_rows : int
         Rows of a request.
     budget : float
-        Seconds for the reads of each level.
+        Seconds that all reads of a request may take together.
     """
 
     def __init__(self, model: Model, max_rows: int, budget: float) -> None:
@@ -93,9 +94,10 @@ class FeatureReader:
                     running[place] = generator, next(generator)
             except (PaletteError, DslError, ValueError, TypeError) as error:
                 answers[place] = error
+        until = time.monotonic() + self._budget
         for level in self._levels:
             wanted = list(dict.fromkeys(pair for _, pairs in running.values() for pair in pairs))
-            found = dict(zip(wanted, await self._fetch(wanted), strict=True))
+            found = dict(zip(wanted, await self._fetch(wanted, until), strict=True))
             for place, (generator, pairs) in list(running.items()):
                 packed = [found[pair] for pair in pairs]
                 for step, (_, key), one in zip(level, pairs, packed, strict=True):
@@ -114,10 +116,10 @@ class FeatureReader:
             raise DataError(f"a row is an object of column to value, found {type(row).__name__}")
         return {**row, **{column: decode(row[column]) for column, decode in self._model.decoders if column in row}}
 
-    async def _fetch(self, wanted: list[Request]) -> list[Row | None]:
+    async def _fetch(self, wanted: list[Request], until: float) -> list[Row | None]:
         reader = self._model.reader
-        if isinstance(reader, RemoteReader):
-            return await reader.fetch_async(wanted, self._budget)
+        if wanted and isinstance(reader, RemoteReader):
+            return await reader.fetch_async(wanted, max(0.0, until - time.monotonic()))
         return [self._table(group).rows.get(key) for group, key in wanted]
 
     def _told(self, step: LookupStep, key: Any, row: Row | None, now: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from palette.service import stores
@@ -11,11 +13,17 @@ from tests.service.test_scoring import Elsewhere
 FEATURES = "/v1/models/eta/features"
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    store = Elsewhere()
+    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    return store
+
+
 @pytest.fixture(params=["in memory", "elsewhere"])
-def asked(request, tmp_path, monkeypatch):
+def asked(request, tmp_path):
     if request.param == "elsewhere":
-        store = Elsewhere()
-        monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+        request.getfixturevalue("elsewhere")
     return Asked(saved(tmp_path))
 
 
@@ -58,6 +66,17 @@ def test_a_batch(asked):
     answer = asked.post(FEATURES, {"row": {"r_id": 5}})
     assert (answer.status_code, answer.json()["kind"]) == (422, "row")
     assert asked.post(FEATURES, {"rows": [], "now": BODY["now"]}).json()["results"] == []
+
+
+def test_the_budget_is_for_all_levels(tmp_path, elsewhere):
+    asked = Asked(replace(saved(tmp_path), budget=5.0))
+    for route in ("features", "score"):
+        asked.post(f"/v1/models/eta/{route}", BODY)
+        first, second = elsewhere.budgets
+        assert 0 < second < first <= 5
+        elsewhere.budgets.clear()
+    asked.post(FEATURES, {"rows": [7]})
+    assert elsewhere.budgets == [], "nothing is wanted, so nobody is asked"
 
 
 def test_a_moment_before_the_snapshot(tmp_path):

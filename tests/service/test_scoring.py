@@ -32,9 +32,11 @@ class Elsewhere(RemoteReader):
         self.rows = filled()
         self.failing = None
         self.asked = []
+        self.budgets = []
 
     def fetch(self, requests, budget=None):
         self.asked.append(requests)
+        self.budgets.append(budget)
         if self.failing is not None:
             raise self.failing
         return [self.rows.table(group).rows.get(key) for group, key in requests]
