@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,12 @@ LEVELS = [
     ("palette.__main__",),
     ("palette.cli", "palette.jobs"),
     ("palette.exits",),
+    ("palette.service",),
     ("palette.pipeline",),
     ("palette.transformer",),
     ("palette.params",),
     ("palette.store",),
     ("palette.feeds",),
-    ("palette.service",),
     ("palette.serving",),
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
     ("palette.definitions",),
@@ -76,6 +77,15 @@ def test_imports_point_downwards(module):
         if other is None or typing_only:
             continue
         assert own == other or LEVEL[own] < LEVEL[other], f"{module} imports {name}, which is not below it"
+
+
+def test_the_table_for_contributors_is_in_this_order():
+    rows = re.findall(r"^\| ((?:`[\w/.]+`(?:, )?)+) \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    rooms = [[name.removesuffix(".py").replace("/", ".") for name in re.findall(r"`([^`]+)`", row)] for row in rows]
+    levels = [{LEVEL[name] for name in row} for row in rooms]
+    assert len(levels) > 10
+    assert [len(level) for level in levels] == [1] * len(levels)
+    assert sorted(levels, key=min) == levels
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(SPARK_FREE)])

@@ -1,14 +1,17 @@
-"""What people call a version of a model: ``model:NAME``, ``model:NAME@STAGE``, ``model:NAME@VERSION``."""
+"""What people call a model, and a version of it: ``model:NAME``, ``model:NAME@STAGE``, ``model:NAME@VERSION``."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from palette.errors import DefinitionError
 
-__all__ = ["PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "model_name"]
+__all__ = ["NAME", "PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "model_name"]
 
 MODEL = "model:"
+# It is part of paths and URLs.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 STAGES = SHADOW, PRODUCTION, RETIRED = "shadow", "production", "retired"
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from palette.catalog.model_names import NAME
 from palette.errors import DefinitionError
 
 __all__ = ["Settings", "bundles_of", "read_tokens"]
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 VARIABLE = "PALETTE_TOKENS"
 SHORTEST = 16
 
