@@ -167,7 +167,9 @@ def test_workers_share_bundles_figures_and_the_port(bundles):
         assert running.end() == 0
 
 
-def test_workers_end_with_the_process_above(bundles):
+def test_workers_end_with_the_process_above(bundles, monkeypatch):
+    # What it would have cleared away.
+    monkeypatch.setenv("TMPDIR", str(bundles))
     with Running(bundles / "eta", "--workers", 2) as running:
         running.ready()
         running.wait_for("model loaded", 2)
