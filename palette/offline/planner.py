@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from palette.errors import DefinitionError
 from palette.offline.basis import Lookup, check_join
 from palette.offline.log import Unreadable
-from palette.offline.reading import open_files
+from palette.offline.memo import Memo
+from palette.offline.reading import open_files, open_history
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -20,8 +21,8 @@ __all__ = ["TRAVEL_LIMIT", "Choice", "choose", "explain", "pinned"]
 
 # Bytes of all histories that travel in one join. They are mapped, so the workers of a machine share them.
 TRAVEL_LIMIT = 1 << 29
-# How much larger columns are than what a table says of its files, where their own footers cannot be read.
-COMPRESSION = 4
+# Of histories that are read through Spark.
+_sizes: Memo[int] = Memo(limit=512)
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,14 @@ def _way(tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> st
 
 
 def _size(spark: SparkSession, tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> int:
-    group = lookup.group
+    group, version = lookup.group, versions[lookup.group.full_name]
     times = [name for name in (group.timestamp, group.created) if name is not None]
+    names = list(dict.fromkeys([*lookup.entity.keys, *times, *lookup.columns.values()]))
     try:
-        history = open_files(tables, lookup.entity, group, versions[group.full_name])
+        return open_files(tables, lookup.entity, group, version).size(names)
     except Unreadable:
-        return tables.size(spark, group) * COMPRESSION
-    return history.size([*lookup.entity.keys, *times, *lookup.columns.values()])
+        known = (tables.identifier(group), tables.identity(spark, group, version), version, *names)
+        return _sizes.get(known, lambda: open_history(spark, tables, lookup.entity, group, version).size(names))
 
 
 def _megabytes(size: int) -> str:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from palette.offline.arrays import build_steps, write_steps
 from palette.offline.checks import require
 from palette.offline.memo import Memo
-from palette.offline.reading import open_history
+from palette.offline.reading import FileHistory, SparkHistory, Tied, open_history
 
 if TYPE_CHECKING:
     from palette.offline.basis import Lookup
@@ -42,9 +42,18 @@ def _file(question: Question, lookup: Lookup) -> str:
 
 
 def _prepare(question: Question, lookup: Lookup, features: Sequence[str]) -> str:
+    group, version = lookup.group, question.version(lookup)
+    history = open_history(question.spark, question.tables, lookup.entity, group, version)
+    require(features, history.types, group, version)
+    try:
+        return _write(question, lookup, features, history)
+    except Tied:
+        assert isinstance(history, SparkHistory)
+        return _write(question, lookup, features, history.settled())
+
+
+def _write(question: Question, lookup: Lookup, features: Sequence[str], history: FileHistory | SparkHistory) -> str:
     entity, group = lookup.entity, lookup.group
-    history = open_history(question.spark, question.tables, entity, group, question.version(lookup))
-    require(features, history.types, group, question.version(lookup))
     times = [name for name in (group.timestamp, group.created) if name is not None]
     table = history.read(list(dict.fromkeys([*entity.keys, *times, *features])))
     by_created = question.point_in_time == "created"
@@ -59,7 +68,7 @@ def _prepare(question: Question, lookup: Lookup, features: Sequence[str]) -> str
     def values() -> Iterable[pa.Array]:
         for feature in group.features:
             if feature.name in history.types:
-                yield column(table if feature.name in features else history.read([feature.name]), feature.name)
+                yield column(table if feature.name in features else history.read_beside(feature.name), feature.name)
 
     event = None if group.timestamp is None else column(table, group.timestamp).cast(pa.int64()).to_numpy()
     created = None if group.created is None else column(table, group.created).cast(pa.int64())

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette.definitions import arrow_type
-from palette.offline.checks import readable
+from palette.offline.checks import quoted, readable
+from palette.offline.history import ROW
 from palette.offline.log import Unreadable
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from palette.definitions import Entity, FeatureGroup
     from palette.offline.tables import DeltaTables
 
-__all__ = ["FileHistory", "SparkHistory", "open_files", "open_history"]
+__all__ = ["FileHistory", "SparkHistory", "Tied", "open_files", "open_history"]
 
 # Files, and rows of each, that tell how long texts are.
 PROBED, PROBED_ROWS = 8, 4096
 LARGEST = (1 << 31) - 1
+
+
+class Tied(Exception):  # noqa: N818 - an answer, not a fault
+    """Rows are tied, and a column that was not read with them tells which one wins."""
 
 
 class FileHistory:
@@ -65,6 +73,10 @@ class FileHistory:
         """Return columns in their declared types; large text as ``large_string``."""
         schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
         return _wide(pa.concat_tables([schema.empty_table(), *(_read_file(path, schema) for path in self.paths)]))
+
+    def read_beside(self, name: str) -> pa.Table:
+        """Return one more column, in the order of the others."""
+        return self.read([name])
 
 
 def _width(dtype: pa.DataType) -> float:
@@ -107,15 +119,73 @@ def _read_file(path: str, schema: pa.Schema) -> pa.Table:
 
 
 class SparkHistory:
-    """A history that Spark has read: all at once, since a second reading might come in another order."""
+    """A history that is read through Spark, of which columns are read as they are wanted.
 
-    def __init__(self, table: pa.Table, types: dict[str, str]) -> None:
+    All at once: a second reading might come in another order.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        All rows of one version, in the declared types.
+    types : dict of str to str
+        Columns with their declared types, features in declared order.
+    identity : sequence of str
+        Keys and times: rows that have them in common are tied.
+    """
+
+    def __init__(self, rows: DataFrame, types: dict[str, str], identity: Sequence[str]) -> None:
         self.types = types
-        self._table = table.select(list(types)).cast(pa.schema([(name, arrow_type(types[name])) for name in types]))
+        self._rows = rows
+        self._identity = identity
+
+    def size(self, names: Sequence[str]) -> int:
+        """Return about how many bytes columns are in memory.
+
+        The number of rows, which Delta knows from its log, times what a row takes: numbers are counted, and how long
+        texts and lists are is seen from the first rows.
+        """
+        types = {name: arrow_type(self.types[name]) for name in names if name in self.types}
+        width = sum(dtype.bit_width / 8 for dtype in types.values() if not _varies(dtype))
+        if varying := [_length(quoted(name), dtype) for name, dtype in types.items() if _varies(dtype)]:
+            probed = self._rows.select(functools.reduce(operator.add, varying)).take(PROBED_ROWS)
+            width += sum(row[0] for row in probed) / max(1, len(probed))
+        return math.ceil(self._rows.count() * width)
 
     def read(self, names: Sequence[str]) -> pa.Table:
         """Return columns in their declared types."""
-        return _wide(self._table.select(list(names)))
+        schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
+        return _wide(self._rows.select(*map(quoted, names)).toArrow().cast(schema))
+
+    def read_beside(self, name: str) -> pa.Table:
+        """Refuse to read a column that was not read with the others.
+
+        Raises
+        ------
+        Tied
+            Always.
+        """
+        raise Tied(name)
+
+    def settled(self) -> SparkHistory:
+        """Return the history without the rows that lose a tie."""
+        keys = [quoted(name) for name in self._identity]
+        values = [quoted(name) for name in self.types if name not in self._identity]
+        winners = self._rows.groupBy(*keys).agg(F.max(F.struct(*values)).alias(ROW)).select(*keys, f"{ROW}.*")
+        return SparkHistory(winners, self.types, self._identity)
+
+
+def _varies(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_string(dtype) or pa.types.is_list(dtype))
+
+
+def _length(column: Column, dtype: pa.DataType) -> Column:
+    """Return the bytes that a text or list takes in Arrow."""
+    size: Any = F.octet_length(column)
+    if pa.types.is_list(dtype):
+        width = _width(dtype)
+        size = F.size(column) * (width or 4)
+        size = size if width else size + F.octet_length(F.array_join(column, ""))
+    return F.coalesce(size, F.lit(0)) + 4
 
 
 def open_files(tables: DeltaTables, entity: Entity, group: FeatureGroup, version: int) -> FileHistory:
@@ -140,5 +210,6 @@ def open_history(
     try:
         return open_files(tables, entity, group, version)
     except Unreadable:
-        df = tables.read(spark, entity, group, version)
-        return SparkHistory(df.toArrow(), readable(df.schema, entity, group, version))
+        rows = tables.read(spark, entity, group, version)
+        times = [name for name in (group.timestamp, group.created) if name is not None]
+        return SparkHistory(rows, readable(rows.schema, entity, group, version), [*entity.keys, *times])

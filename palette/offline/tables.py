@@ -215,20 +215,13 @@ class DeltaTables:
             )
         return files
 
-    def size(self, spark: SparkSession, group: FeatureGroup) -> int:
-        """Return the bytes of the newest version's files."""
-        return int(self._detail(spark, group, "sizeInBytes"))
-
     def identity(self, spark: SparkSession, group: FeatureGroup, version: int) -> str:
         """Return what tells a table from another one of the same name, made after it was deleted."""
         try:
             return self.files(group, version).identity
         except Unreadable:
-            return str(self._detail(spark, group, "id"))
-
-    def _detail(self, spark: SparkSession, group: FeatureGroup, what: str) -> Any:
-        row = spark.sql(f"DESCRIBE DETAIL {self.identifier(group)}").select(what).first()
-        return row[0]
+            row = spark.sql(f"DESCRIBE DETAIL {self.identifier(group)}").select("id").first()
+            return str(row[0])
 
     def resolve(self, spark: SparkSession, group: FeatureGroup, version: int | None = None) -> int:
         """Return the version to read: the one asked for, or the newest.

@@ -52,16 +52,20 @@ def test_write_read_and_travel_in_time(spark: SparkSession, root: str) -> None:
 @pytest.mark.parametrize("hint", [None, "travel", "shuffle"])
 def test_join(spark: SparkSession, root: str, hint: str | None) -> None:
     tables = DeltaTables(root)
-    version = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 1.0)], SCHEMA))
-    tables.write(SHOP, ORDERS, spark.createDataFrame([("a", LATER, 2.0)], SCHEMA))
-    basis = spark.createDataFrame([("a", NOON), ("a", LATER), ("b", LATER)], "who string, at timestamp")
-    lookup = Lookup(SHOP, ORDERS, ("who",), {"x": "x"})
+    wider = f"{SCHEMA}, n bigint"
+    # The first two are tied, and x, which nobody asks for, tells that n is 3.
+    first = [("a", NOON, 1.0, 5), ("a", NOON, 2.0, 3), ("b", NOON, None, 4)]
+    version = tables.write(SHOP, WIDER, spark.createDataFrame(first, wider))
+    tables.write(SHOP, WIDER, spark.createDataFrame([("a", LATER, 0.0, 7)], wider))
+    basis = spark.createDataFrame([("a", NOON), ("a", LATER), ("b", LATER), ("c", LATER)], "who string, at timestamp")
+    lookup = Lookup(SHOP, WIDER, ("who",), {"n": "n"})
     joined = point_in_time_join(tables, basis, [lookup], timestamp="at", hint=hint)
-    assert sorted(row.x or 0.0 for row in joined.collect()) == [0.0, 1.0, 2.0]
-    pinned = {ORDERS.full_name: version}
+    assert sorted(row.n or 0 for row in joined.collect()) == [0, 3, 4, 7]
+    pinned = {WIDER.full_name: version}
     joined = point_in_time_join(tables, basis, [lookup], timestamp="at", hint=hint, versions=pinned)
-    assert sorted(row.x or 0.0 for row in joined.collect()) == [0.0, 1.0, 1.0]
-    assert "read through Spark" in explain(tables, basis, [lookup], timestamp="at", hint="travel")
+    assert sorted(row.n or 0 for row in joined.collect()) == [0, 3, 3, 4]
+    told = explain(tables, basis, [lookup], timestamp="at", hint=hint)
+    assert ("read through Spark" in told) == (hint != "shuffle")
 
 
 def test_a_new_feature_and_upkeep(spark: SparkSession, root: str) -> None:

@@ -17,7 +17,7 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import DeltaTables
 from palette.offline.log import Unreadable
-from palette.offline.reading import open_history
+from palette.offline.reading import SparkHistory, open_history
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -250,7 +250,6 @@ def test_path_may_have_any_characters(spark: SparkSession, tmp_path: Path) -> No
     tables.vacuum(spark, PLAIN)
     assert content(spark, tables, PLAIN) == [("a", 1.0, "q")]
     assert content(spark, tables, STAMPED) == [("a", 1.0, "p"), ("a", 1.0, "q")]
-    assert tables.size(spark, PLAIN)
     assert tables._history(spark, PLAIN, limit=1)
 
 
@@ -294,7 +293,19 @@ def test_log_with_what_a_plain_reader_misses_is_refused(spark: SparkSession, tab
     version = tables.version(spark, PLAIN)
     with pytest.raises(Unreadable, match="deletion vectors"):
         tables.files(PLAIN, version)
-    assert len(open_history(spark, tables, SHOP, PLAIN, version).read(["x"])) == 8
+    history = open_history(spark, tables, SHOP, PLAIN, version)
+    assert isinstance(history, SparkHistory)
+    assert len(history.read(["x"])) == 8
+
+
+def test_size_of_what_is_read_through_spark(spark: SparkSession) -> None:
+    values = [(f"{row}" * 40, float(row), [1.0] * (row % 5), ["abc", None]) for row in range(2000)]
+    types = {"id": "string", "x": "double", "v": "array<double>", "tags": "array<string>"}
+    df = spark.createDataFrame(values, ", ".join(f"{name} {dtype}" for name, dtype in types.items()))
+    history = SparkHistory(df, types, ["id"])
+    for names in (["x"], ["id"], ["v"], ["tags"], list(types)):
+        assert history.size(names) == pytest.approx(history.read(names).nbytes, rel=0.25)
+    assert SparkHistory(df.limit(0), types, ["id"]).size(["id", "later"]) == 0
 
 
 def test_first_writers_at_once(spark: SparkSession, tables: DeltaTables) -> None:
