@@ -1,4 +1,4 @@
-"""Exit codes: what a scheduler is told by jobs, and by ``palette materialize``."""
+"""Exit codes: what a scheduler is told by jobs, by ``palette materialize`` and ``palette erase``."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palette.cli import completing
-from palette.cli.failures import EXIT_CODE, expected, message
-from palette.cli.output import Json, print_json, print_text
+from palette.cli.failures import ending, in_turn
+from palette.cli.output import Json, print_text
 from palette.cli.project import FILE, Config, open_store
 from palette.errors import DataError, DefinitionError
 
@@ -48,49 +48,26 @@ def erase(
 ) -> None:
     """Erase keys for good: from tables with all their versions, the online store, and snapshots.
 
-    A group that fails does not keep the next ones from being done; then it ends with 2. Doing it again is safe.
+    A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
+    again, and with 2 if repeating does not mend something. Doing it again is safe.
     """
-    store = open_store(config)
-    groups = _groups(store, name)
-    wanted = _wanted(store.entity(name.partition(":")[0]), key or [], keys)
-    if as_json and not (yes or dry_run):
-        raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
-    _start_spark()
+    with ending("palette erase"):
+        store = open_store(config)
+        groups = _groups(store, name)
+        wanted = _wanted(store.entity(name.partition(":")[0]), key or [], keys)
+        if as_json and not (yes or dry_run):
+            raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
+        _start_spark()
 
     def one(group: str, dry_run: bool) -> Erased:
         return store.delete(group, wanted(), snapshots=snapshot or [], dry_run=dry_run)
 
     if not (yes or dry_run):
-        for group in groups:
-            print_text(str(one(group, dry_run=True)), lines=True)
+        with ending("palette erase"):
+            for group in groups:
+                print_text(str(one(group, dry_run=True)), lines=True)
         typer.confirm("Erase them? This cannot be undone", abort=True)
-    if not _each(groups, lambda group: one(group, dry_run), as_json):
-        raise typer.Exit(EXIT_CODE)
-
-
-def _each(groups: list[str], erase_one: Callable[[str], Erased], as_json: bool) -> bool:
-    """Erase from one group after the other, and tell of each when it is done; return whether all are."""
-    told: list[dict[str, Any]] = []
-    failed = False
-    try:
-        for group in groups:
-            try:
-                done = erase_one(group)
-            except expected() as error:
-                failed = True
-                fault = message(error)
-                told.append({"group": group, "error": fault})
-                where = "" if group in fault else f"{group}: "
-                print_text(f"palette erase: {where}{fault}", lines=True, err=True)
-                continue
-            told.append(done.to_json())
-            if not as_json:
-                print_text(str(done), lines=True)
-    finally:
-        # Whatever becomes of the next one: what is gone is told.
-        if as_json:
-            print_json(told)
-    return not failed
+    in_turn("palette erase", groups, lambda group: one(group, dry_run), as_json=as_json)
 
 
 def _start_spark() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import typer
 
 from dsl.errors import DslError
-from palette.cli.output import print_text
+from palette.cli.output import print_json, print_text
 from palette.errors import PaletteError
+from palette.exits import DONE, exit_code
 
-__all__ = ["EXIT_CODE", "expected", "message", "remedy", "told"]
+__all__ = ["EXIT_CODE", "ending", "expected", "in_turn", "message", "remedy", "told"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODE = 2
@@ -39,6 +41,12 @@ EXTRAS = {
     "uvicorn": "server",
     "xgboost": "xgboost",
 }
+
+
+class Summary(Protocol):
+    """What was done, as text and as JSON."""
+
+    def to_json(self) -> dict[str, Any]: ...
 
 
 def told(command: Command, name: str | None = None) -> Command:
@@ -96,3 +104,45 @@ def message(error: BaseException) -> str:
     lines = [line.strip(" :") for line in str(error).splitlines() if line.strip(" :")] or [type(error).__name__]
     told = lines[1:] if lines[0].startswith("An error occurred while calling") and len(lines) > 1 else lines
     return f"Spark: {told[0]:.1000}"
+
+
+@contextlib.contextmanager
+def ending(command: str) -> Iterator[None]:
+    """Print an expected error in a line, and end with 1 if it may be tried again, else with 2."""
+    try:
+        yield
+    except expected() as error:
+        print_text(f"{command}: {message(error)}", lines=True, err=True)
+        raise typer.Exit(exit_code(error)) from error
+
+
+def in_turn(command: str, groups: Sequence[str], run: Callable[[str], Summary], *, as_json: bool) -> None:
+    """Run one group after the other, and tell of each when it is done; one that fails does not keep the next from it.
+
+    Raises
+    ------
+    typer.Exit
+        At the end, if some failed: with 1 if all of them may be tried again, else with 2.
+    """
+    told: list[dict[str, Any]] = []
+    code = DONE
+    try:
+        for group in groups:
+            try:
+                done = run(group)
+            except expected() as error:
+                code = max(code, exit_code(error))
+                fault = message(error)
+                told.append({"group": group, "error": fault})
+                where = "" if group in fault else f"{group}: "
+                print_text(f"{command}: {where}{fault}", lines=True, err=True)
+                continue
+            told.append(done.to_json())
+            if not as_json:
+                print_text(str(done), lines=True)
+    finally:
+        # Whatever becomes of the next one: what is done is told.
+        if as_json:
+            print_json(told)
+    if code != DONE:
+        raise typer.Exit(code)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palette.cli.failures import expected, message
-from palette.cli.output import Json, print_json, print_text, progress_bar
+from palette.cli.failures import ending, in_turn
+from palette.cli.output import Json, progress_bar
 from palette.cli.project import FILE, Config, open_store
-from palette.exits import DONE, exit_code
 
 if TYPE_CHECKING:
     from palette.feeds.summary import Materialized
@@ -40,46 +39,24 @@ def materialize(
     A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
     again: another run holds the lock, a store is down. It ends with 2 if repeating does not mend something.
     """
-    try:
+    with ending("palette materialize"):
         store = open_store(config)
         for group in groups:
             store.group(group)
-    except expected() as error:
-        print_text(f"palette materialize: {message(error)}", lines=True, err=True)
-        raise typer.Exit(exit_code(error)) from error
-    told: list[dict[str, Any]] = []
-    code = DONE
+    how = {"start": start, "chunk": chunk, "everything": everything, "online": store.keeps_online, "dry_run": dry_run}
+    done = 0
+
+    def one(group: str) -> Materialized:
+        nonlocal done
+        found = _one(store, group, to, **how)
+        done += 1
+        return found
+
     try:
-        for group in groups:
-            try:
-                done = _one(
-                    store,
-                    group,
-                    to,
-                    start=start,
-                    chunk=chunk,
-                    everything=everything,
-                    online=store.keeps_online,
-                    dry_run=dry_run,
-                )
-            except expected() as error:
-                code = max(code, exit_code(error))
-                fault = message(error)
-                told.append({"group": group, "error": fault})
-                where = "" if group in fault else f"{group}: "
-                print_text(f"palette materialize: {where}{fault}", lines=True, err=True)
-                continue
-            told.append(done.to_json())
-            if not as_json:
-                typer.echo(str(done))
+        in_turn("palette materialize", groups, one, as_json=as_json)
     finally:
-        # Whatever becomes of the next one: what is done is told.
-        if as_json:
-            print_json(told)
-    if any("error" not in one for one in told) and not (as_json or dry_run or store.keeps_online):
-        typer.echo("no online store is configured: nothing went online", err=True)
-    if code != DONE:
-        raise typer.Exit(code)
+        if done and not (as_json or dry_run or store.keeps_online):
+            typer.echo("no online store is configured: nothing went online", err=True)
 
 
 def _one(store: FeatureStore, group: str, to: dt.datetime | None, **how: Any) -> Materialized:
