@@ -10,6 +10,7 @@ from palette.catalog.origins import sql_fault
 from palette.cli.project import open_store
 from palette.definitions import BatchSource, Entity, FeatureGroup, StreamSource
 from palette.errors import DefinitionError, PaletteError, nearest
+from palette.feeds.functions import Modules
 
 __all__ = ["check_definitions"]
 
@@ -65,15 +66,13 @@ def _check_modules(groups: Sequence[FeatureGroup], config: Path) -> None:
         return
     from palette.definitions.config import read_config
 
-    modules = read_config(file).modules
+    modules = Modules(tuple(read_config(file).modules))
     for group in groups:
-        name = group.source.function if isinstance(group.source, BatchSource) else None
-        module = (name or "").partition(":")[0]
-        if name and not any(module == one or module.startswith(f"{one}.") for one in modules):
-            raise DefinitionError(
-                f"{group.full_name}: {name}: the module {module!r} is not among those that functions may come from "
-                f"({', '.join(modules) or 'none'}): add it to {str(file)!r}, 'feeds: {{modules: [{module}]}}'"
-            )
+        if isinstance(group.source, BatchSource) and group.source.function:
+            try:
+                modules.check(group.source.function)
+            except DefinitionError as error:
+                raise DefinitionError(f"{group.full_name}: {error}") from error
 
 
 def _sql_doubts(groups: Sequence[FeatureGroup]) -> Iterator[str]:

@@ -44,14 +44,8 @@ class Modules:
         ...     dedent("  a")
         'a'
         """
+        self.check(name)
         module, _, function = name.partition(":")
-        if not self._has(module):
-            known = ", ".join(self.allowed) or "none"
-            raise DefinitionError(
-                f"{name}: the module {module!r} is not among those that functions may come from ({known}): add it to "
-                f"the store's configuration, 'feeds: {{modules: [{module}]}}', or open the store by "
-                f"FeatureStore(path, modules=[{module!r}])"
-            )
         with _importable(self.home):
             try:
                 found = getattr(importlib.import_module(module), function, None)
@@ -65,6 +59,27 @@ class Modules:
             if not self._has(str(getattr(found, "__module__", ""))):
                 raise DefinitionError(f"{name}: {function!r} is not defined in {module!r}, only imported there")
             yield found
+
+    def check(self, name: str) -> None:
+        """Refuse the name of a function whose module is not among the allowed ones.
+
+        Raises
+        ------
+        DefinitionError
+            With the remedy.
+
+        Examples
+        --------
+        >>> Modules(("shop",)).check("shop.features:orders")
+        """
+        module = name.partition(":")[0]
+        if not self._has(module):
+            known = ", ".join(self.allowed) or "none"
+            raise DefinitionError(
+                f"{name}: the module {module!r} is not among those that functions may come from ({known}): add it to "
+                f"the store's configuration, 'feeds: {{modules: [{module}]}}', or open the store by "
+                f"FeatureStore(path, modules=[{module!r}])"
+            )
 
     def _has(self, module: str) -> bool:
         return any(module == one or module.startswith(f"{one}.") for one in self.allowed)
