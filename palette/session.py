@@ -27,6 +27,8 @@ SETTINGS = {
     # At WARN a notebook drowns in advice for clusters; pass "spark.log.level" to see it.
     "spark.log.level": "ERROR",
     "spark.driver.memory": "4g",
+    # The default, 1g, refuses snapshots of some million keys; what is in this process is bounded by its memory.
+    "spark.driver.maxResultSize": "0",
     # The defaults (200 and 50) are made for clusters; on a laptop they cost seconds a query.
     "spark.sql.shuffle.partitions": "8",
     "spark.databricks.delta.snapshotPartitions": "2",

@@ -17,7 +17,7 @@ from pyspark.sql.utils import is_remote
 
 from palette.archive import can_be_archived, write_archive
 from palette.errors import StoreError
-from palette.offline.newest import columns_of
+from palette.offline.newest import arrow_batches, columns_of
 from palette.online.snapshot import packed_rows
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fill_online"]
 
-BATCH = 65_536
 # What a task raised, in the traceback that Spark tells.
 RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .*", re.MULTILINE)
 _sent: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -52,11 +51,11 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
         If a task could not fill it.
     """
     store = getattr(online, "behind", online)
-    wanted = rows.select(*columns_of(rows, entity, group))
     if not hasattr(store, "opener"):
         table = online.table(group.full_name)
-        batches = wanted.toArrow().to_batches(max_chunksize=BATCH)
+        batches = arrow_batches(rows, entity, group)
         return sum(table.put(packed_rows(entity, group, batch), settled=True) for batch in batches)
+    wanted = rows.select(*columns_of(rows, entity, group))
     _ship(rows.sparkSession)
     filled = wanted.mapInArrow(_filler(store.opener(), entity, group), "taken bigint")
     try:

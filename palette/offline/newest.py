@@ -1,20 +1,21 @@
-"""The newest rows as Arrow columns, for a snapshot."""
+"""The newest rows as Arrow columns: all at once for a snapshot, or batch by batch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from palette.offline.checks import quoted
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["arrow_rows", "columns_of"]
+__all__ = ["arrow_batches", "arrow_rows", "columns_of"]
 
 # What palette.online.table takes for the event time of a static row.
 STATIC = 1 << 62
@@ -26,6 +27,22 @@ def arrow_rows(rows: DataFrame, entity: Entity, group: FeatureGroup) -> pa.Table
     Features that the table does not have yet are null.
     """
     return rows.select(*columns_of(rows, entity, group)).toArrow()
+
+
+def arrow_batches(rows: DataFrame, entity: Entity, group: FeatureGroup) -> Iterator[pa.RecordBatch]:
+    """Yield what :func:`arrow_rows` returns batch by batch: no more than a partition is in the driver at a time."""
+
+    def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            yield pa.RecordBatch.from_pydict({"batch": pa.array([sink.getvalue().to_pybytes()], pa.binary())})
+
+    wanted = rows.select(*columns_of(rows, entity, group))
+    # Rows would be pickled one by one; a row that holds a batch is not.
+    for row in wanted.mapInArrow(packed, "batch binary").toLocalIterator():
+        yield from pa.ipc.open_stream(row.batch)
 
 
 def columns_of(rows: DataFrame, entity: Entity, group: FeatureGroup) -> list[Column]:
