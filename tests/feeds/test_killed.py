@@ -20,6 +20,8 @@ from tests.jvm import QUICK
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
+# Kills in addition, where too few met a run at work.
+REDRAWN = 6
 KEYS = [f"k{number}" for number in range(40)]
 
 
@@ -76,7 +78,18 @@ def online(store):
     return store.online.read({GROUP: [(key, 1) for key in KEYS]}, now=START + 99 * DAY)[GROUP]
 
 
-def assert_kills_do_no_harm(spark, tmp_path, redis_server, drawn, kills, days, *, nightly=False, make=store_of):
+def statuses(store):
+    return [one["status"] for one in store.catalog.runs(GROUP, limit=100)]
+
+
+def landed(store):
+    """Return how many runs were killed in the midst: before the next one begins they are not yet told to be lost."""
+    return sum(status != "done" for status in statuses(store))
+
+
+def assert_kills_do_no_harm(
+    spark, tmp_path, redis_server, drawn, kills, days, *, needed=1, nightly=False, make=store_of
+):
     redis_server.client().flushall()
     undisturbed = make(tmp_path / "undisturbed", redis_server.url)
     add(spark, tmp_path / "undisturbed", events(days))
@@ -89,22 +102,27 @@ def assert_kills_do_no_harm(spark, tmp_path, redis_server, drawn, kills, days, *
     run(undisturbed, days, nightly=nightly)
     seconds = time.monotonic() - began
     said = []
-    for number in range(kills):
+    for number in range(kills + REDRAWN):
+        again = number >= kills
+        if again and landed(store) >= needed:
+            break
         # Of nightly runs the first is that of the second day, and the last one is killed again and again.
         until = min(number + 2, days) if nightly else days
-        wait = drawn.uniform(0, 2 * seconds)  # its JVM is colder
+        wait = drawn.uniform(0, seconds if again else 2 * seconds)  # its JVM is colder
         config = tmp_path / "killed" / "palette.yaml"
-        words = killed_child(config, wait, until, nightly=nightly, group=number % 2 == 0)
+        # Where nightly runs came to an end before they were killed, there is nothing left for one to do.
+        words = killed_child(config, wait, until, nightly=nightly and not again, group=number % 2 == 0)
         said.append((round(wait, 2), words))
     told = run(store, days, nightly=nightly)
     assert told.watermark == START + days * DAY, said
     assert offline(spark, store) == offline(spark, undisturbed), said
     assert online(store) == online(undisturbed), said
     assert online(store)[0]["ts"] is not None
-    statuses = [one["status"] for one in store.catalog.runs(GROUP, limit=100)]
-    assert statuses[0] == "done"
-    assert set(statuses[1:]) <= {"lost", "done"}
-    print(said, statuses)
+    found = statuses(store)
+    assert found[0] == "done"
+    assert set(found[1:]) <= {"lost", "done"}
+    assert found.count("lost") >= needed, said
+    print(said, found)
 
 
 def test_kills_at_random_moments_do_no_harm(spark, tmp_path, redis_server):
@@ -117,4 +135,4 @@ def test_kills_do_no_harm_to_windowed_aggregates(spark, tmp_path, redis_server):
 
 @pytest.mark.proof
 def test_twenty_kills_do_no_harm(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(20), kills=20, days=5)
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(20), kills=20, days=5, needed=3)
