@@ -103,8 +103,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         """Return an entity, or raise :class:`FeatureNotFoundError` with near names."""
         entities = self._fresh().entities
         if name not in entities:
-            known = sorted(entities)
-            raise FeatureNotFoundError(f"no entity {name!r}{nearest(name, known)} (known: {_listed(known)})")
+            raise FeatureNotFoundError(f"no entity {name!r}{_offered(name, sorted(entities))}")
         return entities[name]
 
     def group(self, full_name: str) -> FeatureGroup:
@@ -117,11 +116,11 @@ class SqlCatalog(Marks, Records, FeedRecords):
             text = None if connection is None else connection.scalar(asked)
             names = [] if connection is None or text else list(connection.scalars(sa.select(tables.groups.c.name)))
         if text is None:
-            self.entity(full_name.partition(":")[0])
             known = sorted(names)
-            raise FeatureNotFoundError(
-                f"no feature group {full_name!r}{nearest(full_name, known)} (known: {_listed(known)})"
-            )
+            if meant := [repr(name) for name in known if name.endswith(f":{full_name}")]:
+                raise FeatureNotFoundError(f"no feature group {full_name!r}; did you mean {' or '.join(meant[:3])}?")
+            self.entity(full_name.partition(":")[0])
+            raise FeatureNotFoundError(f"no feature group {full_name!r}{_offered(full_name, known)}")
         return kept.groups.setdefault(full_name, group_of(text))
 
     def deprecated(self, feature: str) -> str | None:
@@ -295,6 +294,7 @@ def _stamp(connection: sa.Connection) -> tuple[str, int]:
     return row.identity, row.revision
 
 
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:20])
-    return (shown or "none") + (", ..." if len(names) > 20 else "")
+def _offered(name: str, known: list[str]) -> str:
+    if not known:
+        return ": none is applied yet (palette apply, or store.apply(...))"
+    return f"{nearest(name, known)} (known: {', '.join(known[:20])}{', ...' * (len(known) > 20)})"

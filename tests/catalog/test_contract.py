@@ -40,6 +40,17 @@ def test_unknown_names_offer_near_ones(catalog):
         catalog.entity("restaurnt")
     with pytest.raises(FeatureNotFoundError, match="did you mean 'restaurant:menu'"):
         catalog.group("restaurant:menus")
+    with pytest.raises(FeatureNotFoundError, match=r"no feature group 'menu'; did you mean 'restaurant:menu'\?"):
+        catalog.group("menu")
+
+
+def test_where_nothing_is_applied_names_are_told_how(empty):
+    remedy = r"none is applied yet \(palette apply, or store\.apply"
+    with pytest.raises(FeatureNotFoundError, match=f"no entity 'restaurant': {remedy}"):
+        empty.group("restaurant:menu")
+    empty.apply([RESTAURANT])
+    with pytest.raises(FeatureNotFoundError, match=f"no feature group 'restaurant:menu': {remedy}"):
+        empty.group("restaurant:menu")
 
 
 @pytest.mark.parametrize(
