@@ -211,7 +211,7 @@ class DeltaTables:
         if gone := sum(not os.path.exists(path) for path in files.paths):
             raise DataError(
                 f"{group.full_name}: version {version} cannot be read any more, {gone} of its {len(files.paths)} files "
-                f"were vacuumed: ask for a newer version (pins that store.keep knows are spared by vacuum)"
+                "were vacuumed or erased: ask for a newer version (vacuum spares what store.keep pins, erase does not)"
             )
         return files
 
