@@ -17,7 +17,7 @@ from palette.errors import PaletteError
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
 
-__all__ = ["entities", "groups", "models", "subjects", "whole_words"]
+__all__ = ["entities", "groups", "models", "subjects", "things", "whole_words"]
 
 
 def entities(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -38,6 +38,11 @@ def models(ctx: typer.Context, incomplete: str) -> list[str]:
 def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an entity, or the full name of a feature group."""
     return _completed(ctx, incomplete, lambda catalog: [*catalog.entities(), *catalog.groups()])
+
+
+def things(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the full name of a feature group, or the name of a model."""
+    return _completed(ctx, incomplete, lambda catalog: {*catalog.groups(), *(one.name for one in catalog.models())})
 
 
 def _completed(ctx: typer.Context, incomplete: str, known: Callable[[SqlCatalog], Iterable[str]]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palette.cli import completing
 from palette.cli.failures import ending, in_turn
 from palette.cli.output import Json, progress_bar
 from palette.cli.project import FILE, Config, open_store
@@ -21,7 +22,10 @@ __all__ = ["materialize"]
 
 
 def materialize(
-    groups: Annotated[list[str], typer.Argument(metavar="ENTITY:GROUP...", help="Feature groups, one by one.")],
+    groups: Annotated[
+        list[str],
+        typer.Argument(metavar="ENTITY:GROUP...", help="Feature groups, one by one.", autocompletion=completing.groups),
+    ],
     to: Annotated[dt.datetime | None, typer.Option(help="Up to which event time, UTC. Default: now.")] = None,
     start: Annotated[
         dt.datetime | None, typer.Option("--from", help="Compute again what is after this event time, UTC.")

@@ -158,7 +158,12 @@ def _moved(name: str, version: int, stage: Stage, as_json: bool) -> None:
 
 
 def lineage(
-    name: Annotated[str, typer.Argument(help="ENTITY:GROUP:FEATURE, ENTITY:GROUP, a model, or a source's table.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="ENTITY:GROUP:FEATURE, ENTITY:GROUP, a model, or a source's table.", autocompletion=completing.things
+        ),
+    ],
     dot: Annotated[bool, typer.Option("--dot", help="Print a graph for Graphviz.")] = False,
     config: Config = Path(FILE),
     as_json: Json = False,

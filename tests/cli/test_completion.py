@@ -55,6 +55,8 @@ def completed(capsys):
         ("palette search --group shop:o", ["orders"]),
         ("palette show shop:", ["menu", "orders"]),
         ("palette lineage shop:orders ", []),
+        ("palette lineage ", ["eta", "rank", "shop:menu", "shop:orders"]),
+        ("palette materialize shop:menu shop:o", ["orders"]),
         ("palette note shop:me", ["menu"]),
     ],
 )
