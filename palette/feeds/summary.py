@@ -143,6 +143,8 @@ class Erased:
     --------
     >>> print(Erased("restaurant:menu", 2, 5, 3, 7, 2, lost_pins=("model:eta:1",)))
     restaurant:menu: 2 keys, 5 rows erased from the table (version 7), 2 online; cannot be rebuilt: model:eta:1
+    >>> print(Erased("restaurant:menu", 1, 5, lost_pins=("model:eta:1",), dry_run=True))
+    restaurant:menu: 1 key, 5 rows would be erased from the table, 0 online; could not be rebuilt then: model:eta:1
     """
 
     group: str
@@ -160,7 +162,8 @@ class Erased:
         where = "" if self.version is None else f" (version {self.version})"
         parts = [f"{self.keys:,} key{_s(self.keys)}, {self.rows:,} row{_s(self.rows)} {done} from the table{where}"]
         parts += [f"{self.online:,} online", *(f"{gone:,} in {path}" for path, gone in self.snapshots.items())]
-        lost = f"; cannot be rebuilt: {', '.join(self.lost_pins)}" if self.lost_pins else ""
+        lose = "could not be rebuilt then" if self.dry_run else "cannot be rebuilt"
+        lost = f"; {lose}: {', '.join(self.lost_pins)}" if self.lost_pins else ""
         return f"{self.group}: {', '.join(parts)}{lost}"
 
     def to_json(self) -> dict[str, Any]:
