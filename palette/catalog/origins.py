@@ -82,7 +82,7 @@ def tables_of(sql: str) -> tuple[str, ...]:
 
 
 def sql_fault(sql: str) -> str | None:
-    """Tell where sqlglot does not understand a Spark SQL query, or None; Spark may understand it all the same.
+    """Tell why a text is no Spark SQL query for sqlglot, or None; Spark may understand it all the same.
 
     Raises
     ------
@@ -93,8 +93,11 @@ def sql_fault(sql: str) -> str | None:
     --------
     >>> sql_fault("SELECT count(* FROM orders")
     'line 1, column 19: Expecting )'
+    >>> sql_fault("DROP TABLE orders")
+    'it finds no query'
     """
     import sqlglot
+    from sqlglot import exp
 
     try:
         queries = sqlglot.parse(sql, read="spark")
@@ -104,7 +107,9 @@ def sql_fault(sql: str) -> str | None:
         return f"line {first.get('line')}, column {first.get('col')}: {told}" if first.get("line") else told
     except (sqlglot.errors.SqlglotError, AttributeError, LookupError, RecursionError, TypeError) as error:
         return str(error).partition("\n")[0]
-    return None if len(queries) == 1 else f"{len(queries)} queries, expected one"
+    if len(queries) != 1:
+        return f"{len(queries)} queries, expected one"
+    return None if isinstance(queries[0], (exp.Query, exp.Values)) else "it finds no query"
 
 
 def mentions(group: FeatureGroup, table: str) -> bool:

@@ -117,6 +117,8 @@ def test_validate_asks_the_catalog_only_of_entities_that_are_elsewhere(project, 
     [
         ("SELECT count(* FROM meals", "line 1, column 19: Expecting )"),
         ("SELECT 1; SELECT 2", "2 queries, expected one"),
+        ("DROP TABLE meals", "it finds no query"),
+        ("WITH late AS (SELECT 1) (SELECT * FROM late) UNION ALL VALUES (2)", None),
         ("SELECT * FROM delta.`/x` WHERE at > :start GROUP BY ALL", None),
     ],
 )
