@@ -112,7 +112,7 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     except AnalysisException as error:
         told = f"{target!r} cannot be written: {str(error).splitlines()[0]}"
         if mode == "error" and "EXISTS" in (error.getCondition() or ""):
-            raise DefinitionError(f"{told}; say what becomes of it: append or overwrite") from error
+            raise DefinitionError(f"{told}; say what becomes of it: append or overwrite (mode=, --mode)") from error
         raise DataError(told) from error
     return int(observed(seen).get("rows", 0))
 

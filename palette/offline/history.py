@@ -39,7 +39,7 @@ def check_point_in_time(group: FeatureGroup, point_in_time: str) -> None:
     if point_in_time == "created" and group.created is None:
         raise DefinitionError(
             f"point_in_time='created' asks when rows were written, and feature group {group.full_name!r} has no "
-            f"created column: declare one (created=...), or use point_in_time='event'"
+            f"created column: declare one (created=...), or use point_in_time='event' (--point-in-time event)"
         )
 
 

@@ -27,7 +27,7 @@ CASES = [
     ([*SET, "x=restaurant:history:prep:r_id", "-f", "restaurant:plain:x:r_id"], "name a column for every feature"),
     ([*SET, "=restaurant:history:prep:r_id"], "'=restaurant:history:prep:r_id': expected EXPRESSION, or COLUMN="),
     ([*SET, "x="], "'x=': expected EXPRESSION, or COLUMN=EXPRESSION"),
-    ([*SET, "restaurant:plain:x:r_id", "--point-in-time", "created"], "has no created column"),
+    ([*SET, "restaurant:plain:x:r_id", "--point-in-time", "created"], "point_in_time='event' (--point-in-time event)"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:plain=1"], "and no feature of it"),
     ([*SET, "restaurant:history:prep:r_id", "--pin", "model:eta:1"], "cannot name a pin"),

@@ -77,7 +77,7 @@ def test_a_table_by_its_name(spark: SparkSession, table: str) -> None:
 def test_files_are_not_overwritten(spark: SparkSession, tmp_path: Path) -> None:
     target = str(tmp_path / "scores.parquet")
     assert write_frame(spark.range(3), target) == 3
-    with pytest.raises(DefinitionError, match="say what becomes of it: append or overwrite"):
+    with pytest.raises(DefinitionError, match=r"say what becomes of it: append or overwrite \(mode=, --mode\)"):
         write_frame(spark.range(1), target)
     with pytest.raises(DefinitionError, match="they would be gone if the write failed: take another path, or a Delta"):
         write_frame(spark.range(1), target, "overwrite")

@@ -78,7 +78,7 @@ def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
 def test_rows_that_are_there_are_not_lost(spark, tmp_path):
     target, df = str(tmp_path / "t"), spark.range(3)
     assert write_frame(df, target) == 3
-    with pytest.raises(DefinitionError, match="say what becomes of it: append or overwrite"):
+    with pytest.raises(DefinitionError, match=r"say what becomes of it: append or overwrite \(mode=, --mode\)"):
         write_frame(df, target)
     assert write_frame(df, target, "append") == 3
     assert read_frame(spark, target).count() == 6
