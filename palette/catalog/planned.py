@@ -158,7 +158,9 @@ class Changes:
             return
         told = "; ".join("; ".join(change.details) for change in self.breaking)
         hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
-        raise DefinitionError(f"breaking changes: {told}{hit} (use another name, or {remedy})")
+        pruned = [change.action == "removed" and change.kind != "feature" for change in self.breaking]
+        ways = ["use another name"] * (not all(pruned)) + ["do not prune"] * any(pruned)
+        raise DefinitionError(f"breaking changes: {told}{hit} ({', '.join(ways)}, or {remedy})")
 
 
 def hint(name: str | None) -> str:

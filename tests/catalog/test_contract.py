@@ -219,8 +219,10 @@ def test_plan_asks_once_for_the_models_of_all_that_goes(catalog):
 
 def test_prune_removes_what_is_not_named(catalog):
     assert {one.name for one in catalog.plan([], prune=True).removed} == {"restaurant", "restaurant:menu"}
-    with pytest.raises(DefinitionError, match="is removed"):
+    with pytest.raises(DefinitionError, match=r"is removed \(do not prune, or apply\(\.\.\., allow_breaking=True"):
         catalog.apply([RESTAURANT], prune=True)
+    with pytest.raises(DefinitionError, match=r"\(use another name, do not prune, or apply"):
+        catalog.apply([Entity("restaurant", keys={"uuid": "bigint"})], prune=True)
     catalog.apply([RESTAURANT], prune=True, allow_breaking=True)
     assert catalog.groups() == {}
     assert [one.action for one in catalog.history("restaurant:menu")] == ["added", "removed"]
