@@ -256,4 +256,4 @@ class NoStore(OnlineReader):
 
     def table(self, group: str) -> GroupTable:
         """Refuse."""
-        raise DataError(f"this pipeline reads features of {group}: pass store=, a snapshot or an online store")
+        raise DataError(f"this pipeline reads features of {group}: pass store= (--store), a snapshot or online store")

@@ -138,7 +138,7 @@ def test_wrong_types_are_named(store, row, message):
 
 
 def test_without_a_store_the_remedy_is_told():
-    with pytest.raises(DataError, match="pass store="):
+    with pytest.raises(DataError, match=r"pass store= \(--store\)"):
         LocalPipeline(PLAN).score_instance({})
 
 
