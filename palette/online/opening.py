@@ -19,7 +19,9 @@ LMDB = "lmdb:"
 MEMORY = "memory"
 
 
-def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str, Any] | None = None) -> OnlineReader:
+def open_online(
+    uri: str | Path, definitions: Definitions, *, cache: Mapping[str, Any] | None = None, must_exist: bool = False
+) -> OnlineReader:
     """Open the online store that a URI names.
 
     Parameters
@@ -31,6 +33,8 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
         Returns the entity and the feature group of a full name ``entity:group``.
     cache : mapping, optional
         Puts a :class:`NearCache` with these arguments (``size``, ``ttl``, ...) before a store that is not in memory.
+    must_exist : bool
+        Refuse an LMDB directory that holds no store, which is made otherwise: for those that only read.
 
     Raises
     ------
@@ -54,7 +58,13 @@ def open_online(uri: str | Path, definitions: Definitions, *, cache: Mapping[str
     elif text.startswith(LMDB):
         from palette.online.embedded import LmdbStore
 
-        store = LmdbStore(text.removeprefix(LMDB), definitions)
+        directory = text.removeprefix(LMDB)
+        if must_exist and not Path(directory, "data.mdb").is_file():
+            raise DefinitionError(
+                f"no online store at {text!r:.200}: the directory holds none; correct its name, or fill it first: "
+                "palette materialize, or store.materialize(...)"
+            )
+        store = LmdbStore(directory, definitions)
     elif Path(text).is_dir():
         from palette.online.snapshot import Snapshot
 

@@ -64,7 +64,7 @@ class _Opened:
 
     def __init__(self, uri: str, cache: dict[str, Any] | None) -> None:
         self.definitions: dict[str, tuple[Entity, FeatureGroup]] = {}
-        self.reader = open_online(uri, self.definitions.__getitem__, cache=cache)
+        self.reader = open_online(uri, self.definitions.__getitem__, cache=cache, must_exist=True)
 
     def fits(self, plan: dict[str, tuple[Entity, FeatureGroup]]) -> bool:
         # What is in memory brings its own definitions.

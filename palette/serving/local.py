@@ -84,7 +84,7 @@ class LocalPipeline:
         if isinstance(store, (str, Path)):
             from palette.online.opening import open_online
 
-            store = open_online(store, plan.definitions)
+            store = open_online(store, plan.definitions, must_exist=self.needs_store)
         if store is not None or not self.needs_store:
             self._prepare(store)
         else:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from palette.cli.commands import app
 from palette.serving import LocalPipeline
 from tests.service.asked import basis_plan
+from tests.serving.test_plan import PLAN
 
 
 @pytest.fixture
@@ -65,3 +66,11 @@ def test_faults_are_a_line(bundle, arguments):
     done = score(bundle, *arguments)
     assert done.exit_code == 2
     assert done.output.startswith("palette score: ")
+
+
+def test_a_store_that_is_not_there_is_neither_made_nor_read(tmp_path):
+    LocalPipeline(PLAN).save(tmp_path / "eta")
+    done = score(str(tmp_path / "eta"), "--row", '{"r_id": "r1"}', "--store", f"lmdb:{tmp_path}/misspelt")
+    assert done.exit_code == 2
+    assert "no online store" in done.output
+    assert not (tmp_path / "misspelt").exists()

@@ -99,6 +99,9 @@ def test_stores_by_uri(saved, snapshot, tmp_path):
     definitions = {"shop:sales": (SHOP, SALES)}.__getitem__
     assert isinstance(open_online("memory", definitions), MemoryStore)
     assert isinstance(open_online("redis://localhost:1/0", definitions), RedisStore)
+    with pytest.raises(DefinitionError, match="palette materialize"):
+        open_online(f"lmdb:{tmp_path / 'store'}", definitions, must_exist=True)
+    assert not (tmp_path / "store").exists()
     cached = open_online(f"lmdb:{tmp_path / 'store'}", definitions, cache={"size": 10, "ttl": 1.0})
     assert isinstance(cached, NearCache)
     assert isinstance(open_online(f"lmdb:{tmp_path / 'store'}", definitions), LmdbStore)

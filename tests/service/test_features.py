@@ -16,7 +16,7 @@ FEATURES = "/v1/models/eta/features"
 @pytest.fixture
 def elsewhere(monkeypatch):
     store = Elsewhere()
-    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, **options: store)
     return store
 
 

@@ -44,7 +44,7 @@ def test_requests_rows_values_and_errors(tmp_path):
 
 def test_levels_and_the_near_cache(monkeypatch, tmp_path):
     store = NearCache(Elsewhere(), size=100, ttl=60)
-    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, **options: store)
     asked = Asked(saved(tmp_path))
     for _ in range(3):
         asked.post(SCORE, BODY)
@@ -58,7 +58,7 @@ def test_levels_and_the_near_cache(monkeypatch, tmp_path):
 
 def test_a_store_that_fails_is_counted(monkeypatch, tmp_path):
     store = Elsewhere()
-    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, **options: store)
     asked = Asked(saved(tmp_path))
     store.failing = StoreError("down")
     asked.post(SCORE, BODY)

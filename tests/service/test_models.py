@@ -153,6 +153,7 @@ def test_tokens_are_read_again_and_never_go(tmp_path, settings):
     [
         ({"store": None}, DefinitionError, "reads features of restaurant:fg, route:pairs: give --store"),
         ({"store": "nowhere"}, DefinitionError, "no online store at 'nowhere'"),
+        ({"store": "lmdb:nowhere"}, DefinitionError, "no online store at 'lmdb:nowhere'"),
         ({"bundles": (("eta", "nowhere"),)}, DataError, "no whole bundle at 'nowhere'"),
     ],
 )
@@ -169,7 +170,7 @@ def test_a_snapshot_without_the_group_is_told_at_the_start(tmp_path, settings):
 
 def test_ready_only_while_the_store_answers(monkeypatch, settings):
     store = Elsewhere()
-    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, **options: store)
     monkeypatch.setattr(app, "PERIOD", 60)
     asked = Asked(settings)
     assert asked.get("/readyz").status_code == 200
@@ -184,7 +185,7 @@ def test_ready_only_while_the_store_answers(monkeypatch, settings):
 def test_models_that_know_a_group_differently_have_stores_of_their_own(monkeypatch):
     opened = []
 
-    def open_online(uri, definitions, cache=None):
+    def open_online(uri, definitions, **options):
         opened.append(definitions)
         return Elsewhere()
 

@@ -51,7 +51,7 @@ class Elsewhere(RemoteReader):
 @pytest.fixture
 def elsewhere(monkeypatch):
     store = Elsewhere()
-    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, cache=None: store)
+    monkeypatch.setattr(stores, "open_online", lambda uri, definitions, **options: store)
     return store
 
 
