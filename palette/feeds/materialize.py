@@ -157,10 +157,10 @@ class _Run:
         for step, interval in enumerate(intervals):
             assert isinstance(source, BatchSource)
             self.progress(Progress(group.full_name, "compute", step, self.steps, interval))
-            times = interval
+            times, windowed = interval, None
             if source.aggregates:
-                windowed, times = self._windows(source, interval)
-                rows = windowed.rows(times)
+                windowed, ends = self._windows(source, interval)
+                rows, times = windowed.rows(ends), Interval(ends[0].start, ends[-1].end)
             else:
                 rows = self._rows(source, interval)
             lease.check()
@@ -169,6 +169,8 @@ class _Run:
             # Nobody knows yet what time to come brings.
             watermark = min(advanced(self._watermark(), interval), _now())
             stores.catalog.set_watermark(group.full_name, OFFLINE, watermark)
+            if windowed is not None and step == 0:
+                windowed.settle()
             if backfill is not None:
                 stores.catalog.set_watermark(group.full_name, backfill, interval.end)
             # Where nothing changes there is no commit that could tell.
@@ -188,18 +190,19 @@ class _Run:
     def _rows(self, source: BatchSource, interval: Interval) -> DataFrame:
         return rows_of(self.stores.spark, self.group, source, interval, self.stores.modules)
 
-    def _windows(self, source: BatchSource, interval: Interval) -> tuple[Windowed, Interval]:
+    def _windows(self, source: BatchSource, interval: Interval) -> tuple[Windowed, tuple[Interval, ...]]:
         """Take the events of an interval, and return where the windows end that change with them."""
         catalog, name, windowed = self.stores.catalog, self.group.full_name, self._windowed()
-        is_first = windowed.kept() is None
         marks = catalog.watermarks(name)
+        # Partials that are there nevertheless are of a table that is gone, or of a run that was killed.
+        is_first = marks.get(OFFLINE) is None
         covered = Coverage(marks.get(EVENTS), marks.get(OFFLINE), self.taken)
         events = covered.events(interval, windowed.longest)
         if is_first and events.start is not None:
             # A run that is killed after this has kept nothing, and begins again.
             covered = replace(covered, since=events.start)
             catalog.set_watermark(name, EVENTS, events.start)
-        left_out = windowed.take(self._rows(source, events), events)
+        left_out = windowed.take(self._rows(source, events), events, anew=is_first)
         self.told = replace(self.told, rows_left_out=self.told.rows_left_out + left_out)
         now_covered = covered.with_events(events)
         if now_covered.since != covered.since:

@@ -7,6 +7,8 @@ kept, so an interval can be repeated.
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from palette.errors import PlanError
 from palette.feeds.aggregates import partials, replaced, rolled, windows
 from palette.feeds.coverage import Coverage
 from palette.feeds.grid import MICROSECOND, Grid
-from palette.feeds.intervals import Interval
+from palette.feeds.intervals import EARLIEST, Interval
 from palette.feeds.partials import BUCKET_END, BUCKET_SIZE, left_out, moment
 from palette.feeds.states import states_of
 from palette.offline.checks import quoted
@@ -83,6 +85,10 @@ def _stored(spark: SparkSession, path: str) -> DataFrame | None:
     return found
 
 
+def _comment(rows: DataFrame, column: str) -> str | None:
+    return rows.schema[column].metadata.get(COMMENT)
+
+
 @dataclass(frozen=True)
 class Windowed:
     """The partials of a group, and the windows made of them."""
@@ -139,7 +145,7 @@ class Windowed:
         if found is None:
             return None
         needed = {*self.entity.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
-        if needed != set(found.columns) or found.schema[BUCKET_END].metadata.get(COMMENT) != self._made_of:
+        if needed != set(found.columns) or _comment(found, BUCKET_END) != self._made_of:
             return None
         return found
 
@@ -149,22 +155,34 @@ class Windowed:
         return Grid.of(self.source).longest * MICROSECOND
 
     def has_new_features(self) -> bool:
-        """Tell whether the group's table lacks a feature, which its rows so far can be given from the partials."""
-        if self.tables.version(self.spark, self.group) is None:
+        """Tell whether the rows so far lack a feature, or have it of something else, and the partials can give it."""
+        stored = self.kept()
+        if stored is None or self.tables.version(self.spark, self.group) is None:
             return False
-        columns = set(self.tables.load(self.spark, self.group, None).columns)
-        return not columns.issuperset(feature.name for feature in self.source.features())
+        return not set(json.loads(self._features)) <= set(json.loads(_comment(stored, BUCKET_SIZE) or "[]"))
 
-    def take(self, events: DataFrame, interval: Interval) -> int:
+    def settle(self) -> None:
+        """Note which features the rows have, when those that were new are written."""
+        stored = self.stored()
+        if stored is not None and _comment(stored, BUCKET_SIZE) != self._features:
+            self.spark.sql(f"ALTER TABLE {self.identifier} ALTER COLUMN {BUCKET_SIZE} COMMENT '{self._features}'")
+
+    def take(self, events: DataFrame, interval: Interval, *, anew: bool = False) -> int:
         """Compute the partials of an interval anew, and return how many events had no key or no time.
 
         The bounds of the interval are ends of windows.
+
+        Parameters
+        ----------
+        anew : bool
+            Whether no others are kept.
         """
         keys, source, seen = self.entity.keys, self.source, Observation()
         fresh = partials(events, source, keys, seen)
-        stored = self.kept() if interval.start is not None else None
+        stored = None if anew or interval.start is None else self.kept()
         if stored is None:
             rows = rolled(fresh, source, keys).withMetadata(BUCKET_END, {COMMENT: self._made_of})
+            rows = rows.withMetadata(BUCKET_SIZE, {COMMENT: self._features})
             writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", True)
             writer.options(**PROPERTIES).save(self.path)
         else:
@@ -173,8 +191,10 @@ class Windowed:
         found = observed(seen)
         return int(found["left_out"]) if found else left_out(events, source, keys)
 
-    def ends(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> Interval:
+    def ends(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> tuple[Interval, ...]:
         """Return where the windows end that change with the events of an interval: they hold some of it.
+
+        They are one span of time, or two apart from each other.
 
         Parameters
         ----------
@@ -182,27 +202,35 @@ class Windowed:
             Of the partials. Windows that end after the interval, and were computed before, change where all of their
             events are there.
         renewed : bool
-            Whether the windows before the interval are wanted, too.
+            Whether all windows of known events are wanted, too.
         """
-        first = interval.start
-        if first is None or renewed:
-            stored = self.kept()
-            assert stored is not None
-            lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
-            first = interval.end if lowest is None else moment(lowest) - Grid.of(self.source).every * MICROSECOND
-            if coverage.since is not None:
-                first = max(first, coverage.since + self.longest)
-        last = interval.end
-        if coverage.until is not None and coverage.until > last and coverage.reaches(last):
-            last = coverage.until if renewed else min(last + self.longest, coverage.until)
-        return Interval(first, last)
+        until, last = coverage.until, interval.end
+        if until is not None and until > last and coverage.reaches(last):
+            last = min(last + self.longest, until)
+        start = self._beginning(interval.end, coverage) if interval.start is None or renewed else interval.start
+        found = Interval(start if interval.start is None else interval.start, last)
+        if not renewed or until is None or start >= until:
+            return (found,)
+        assert found.start is not None
+        if start > found.end or until < found.start:
+            return tuple(sorted((Interval(start, until), found), key=lambda one: one.end))
+        return (Interval(min(start, found.start), max(until, found.end)),)
 
-    def rows(self, ends: Interval) -> DataFrame:
-        """Return the rows of the windows that end in an interval."""
+    def _beginning(self, end: dt.datetime, coverage: Coverage) -> dt.datetime:
+        """Return after which moment windows end whose events are all kept; of none, that of the interval's end."""
         stored = self.kept()
         assert stored is not None
-        assert ends.start is not None
-        return windows(stored, self.source, self.entity.keys, ends.start, ends.end, str(self.group.timestamp))
+        lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
+        first = end if lowest is None else moment(max(lowest - Grid.of(self.source).every, to_micros(EARLIEST)))
+        return first if coverage.since is None else max(first, coverage.since + self.longest)
+
+    def rows(self, ends: tuple[Interval, ...]) -> DataFrame:
+        """Return the rows of the windows that end in intervals."""
+        stored = self.kept()
+        assert stored is not None
+        how = stored, self.source, self.entity.keys
+        found = [windows(*how, one.start or EARLIEST, one.end, str(self.group.timestamp)) for one in ends]
+        return functools.reduce(lambda first, second: first.unionByName(second), found)
 
     @property
     def _made_of(self) -> str:
@@ -217,6 +245,16 @@ class Windowed:
             "types": types,
         }
         return json.dumps(told, sort_keys=True)
+
+    @property
+    def _features(self) -> str:
+        """What features are computed from, each as a checksum."""
+        told = [
+            f"{feature.name} {aggregate.column} {aggregate.function} {aggregate.at} {span}"
+            for aggregate in self.source.aggregates
+            for feature, span in zip(aggregate.features, aggregate.spans, strict=True)
+        ]
+        return json.dumps(sorted(hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in told))
 
     def optimize(self) -> None:
         """Rewrite small files into large ones, with the partials of a key close together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,51 @@ def test_new_window_is_computed_for_the_past_and_another_grid_anew(spark, tmp_pa
     store.apply(group, allow_breaking=True)
     told = store.materialize(NAME, to=START + 3 * DAY)
     assert told.intervals == (Interval(None, START + 3 * DAY),)
+
+
+def test_new_windows_where_runs_leave_holes(spark, tmp_path):
+    """The past that is known has them as well, the rows asked for are there, and no others."""
+    store, first = opened(tmp_path)
+    orders = [order(START + n * 9 * HOUR, float(n), "ab"[n % 2]) for n in range(45)]
+    add(spark, str(tmp_path / "orders"), orders)
+    day = [START + n * DAY for n in range(17)]
+
+    def declare(*windows):
+        source = first.model_copy(update={"aggregates": windows})
+        group = FeatureGroup("orders", "shop", source.features(), timestamp="end", source=source)
+        store.apply(group, allow_breaking=True)
+        return source
+
+    def check(source, *spans, only=False):
+        expected = {}
+        for start, end in spans:
+            expected |= oracle.rows([one for one in orders if one["at"] <= end], source, ["k"], start, end)
+        names = {feature.name for feature in source.features()}
+        found = {key: {name: row[name] for name in names} for key, row in offline(spark, store).items()}
+        assert {key: row for key, row in found.items() if not only or key in expected} == expected
+
+    # Behind what is known, in chunks of which the first is far from it; then beyond it.
+    store.materialize(NAME, start=day[8], to=day[10])
+    second = declare(*WINDOWS, Aggregate("price", "sum", windows=["3h"], name="late"))
+    store.materialize(NAME, start=day[1], to=day[3], chunk="1d")
+    check(second, (day[1], day[3]), (day[8], day[10]))
+    third = declare(*WINDOWS, Aggregate("price", "sum", windows=["3h", "6h"], name="late"))
+    store.materialize(NAME, start=day[14], to=day[15])
+    check(second, (day[1], day[3]), (day[8], day[10]), (day[14], day[15]))
+    check(third, (day[8], day[10]), (day[14], day[15]), only=True)
+
+    # What is taken away and comes back has no hole of that time.
+    declare(WINDOWS[0], Aggregate("price", "sum", windows=["1h"]), *third.aggregates[2:])
+    store.materialize(NAME, to=day[10] + 2 * HOUR)
+    declare(*third.aggregates)
+    store.materialize(NAME, to=day[10] + 4 * HOUR)
+    check(second, (day[1], day[3]), (day[8], day[10] + 4 * HOUR), (day[14], day[15]))
+
+    # Partials without their table are no history.
+    shutil.rmtree(store.tables.path(store.group(NAME)))
+    store.materialize(NAME, start=day[8], to=day[10])
+    store.materialize(NAME, start=day[5], to=day[8])
+    check(third, (day[5], day[10]))
 
 
 def test_time_to_come_is_not_computed(spark, tmp_path):
