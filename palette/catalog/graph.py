@@ -78,6 +78,10 @@ class Lineage:
         lines += ["nothing is known of where it comes from, or goes"] if len(lines) == 1 else []
         return "\n".join(lines + [printable(f"({note})") for note in self.notes])
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Show it in notebooks as for people."""
+        printer.text(str(self))
+
     @property
     def nodes(self) -> list[Node]:
         """All things that are in it."""

@@ -146,6 +146,10 @@ class Changes:
             others.append(f"not in these files: {len(self.unnamed) - SHOWN:,} more")
         return "\n".join([*(str(change) for change in self.items), *others, f"{total}; {broken}{hit}"])
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Show it in notebooks as for people."""
+        printer.text(str(self))
+
     def to_json(self) -> str:
         """Return the changes as one JSON text."""
         plain: dict[str, Any] = {"changes": [asdict(change) for change in self.items], "models": self.models}

@@ -101,6 +101,10 @@ class Materialized:
             return f"{self.group}: {computed}nothing put online ({table})"
         return f"{self.group}: {computed}{self.rows_dispersed:,} online ({table})"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Show it in notebooks as for people."""
+        printer.text(str(self))
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
         plain = {
@@ -165,6 +169,10 @@ class Erased:
         lose = "could not be rebuilt then" if self.dry_run else "cannot be rebuilt"
         lost = f"; {lose}: {', '.join(self.lost_pins)}" if self.lost_pins else ""
         return f"{self.group}: {', '.join(parts)}{lost}"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Show it in notebooks as for people."""
+        printer.text(str(self))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
