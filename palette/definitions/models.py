@@ -140,6 +140,8 @@ class FeatureGroup(Definition):
 
     def __init__(self, /, name: str, entity: str | Entity, features: Any = (), **data: Any) -> None:
         entity = entity.name if isinstance(entity, Entity) else entity
+        if isinstance(features, Feature):
+            raise DefinitionError(f"FeatureGroup {name!r:.200}: features: found one Feature, put it into a list")
         try:
             if "source" in data:
                 data["source"] = parse_source(data["source"])

@@ -33,6 +33,7 @@ def test_entity_key_order_counts():
         pytest.param(lambda: Feature("x", "tinyint", default=300), "expected tinyint", id="default-range"),
         pytest.param(lambda: Feature("x", "boolean", default=1), "expected boolean", id="default-boolean"),
         pytest.param(lambda: Feature("x;drop", "int"), "must match", id="feature-name"),
+        pytest.param(lambda: FeatureGroup("g", entity="e", features=X[0]), "put it into a list", id="one-feature"),
         pytest.param(lambda: FeatureGroup("g", entity="e", features=[]), "at least one feature", id="no-feature"),
         pytest.param(lambda: FeatureGroup("g", entity="e", features=X, ttl="1d"), "static", id="static-ttl"),
         pytest.param(lambda: FeatureGroup("g", entity="e", features=X, timestamp="x"), "stands twice", id="clash"),
