@@ -103,6 +103,13 @@ palette jobs package                                # the same jobs by spark-sub
 palette score model:eta --row '{"r_id": "r07", "order_size": 2}' --now 2026-03-29T12:00:00
 palette serve model:eta                             # the version in production, over the online store
 ```
+
+From another terminal, at a time of the made-up data; without `now` they are older than their `ttl`, and defaults count:
+
+```sh
+curl -s localhost:8080/v1/models/eta/score \\
+    -d '{"row": {"r_id": "r07", "order_size": 2}, "now": "2026-03-29T12:00:00Z"}'
+```
 """
 
 FILES = {
