@@ -101,6 +101,8 @@ class Settings:
         for option in positive:
             if not getattr(self, option) > 0:
                 raise DefinitionError(f"--{option.replace('_', '-')} must be above 0, found {getattr(self, option)}")
+        if self.bundle_root is not None and not Path(self.bundle_root).is_dir():
+            raise DefinitionError(f"--bundle-root {self.bundle_root!r} is no directory: correct its name, or make it")
 
     def check_open(self, tokens: Iterable[str]) -> None:
         """Raise :class:`DefinitionError` if anyone could come in from elsewhere."""

@@ -47,6 +47,7 @@ def bundle(tmp_path):
         (["--name", "a b"], "cannot name a model"),
         (["--name", "a", "--name", "b"], "2 --name and only 1 bundles"),
         (["--token-file", "nowhere"], "cannot be read"),
+        (["--bundle-root", "nowhere"], "--bundle-root 'nowhere' is no directory"),
         (["--budget", "0"], "--budget must be above 0"),
         (["--host", "no.such.host.invalid"], "there is no token"),
     ],
