@@ -54,7 +54,8 @@ def package(
     With a store: one line for each group that has a batch source, its schedule in a comment before it. Without: a line
     for each kind of job.
     """
-    jobs = _materializing(config) if config.exists() else EXAMPLES
+    # The default need not be there; what was named must.
+    jobs = _materializing(config) if config.exists() or config != Path(FILE) else EXAMPLES
     from palette.archive import write_archive
     from palette.session import DELTA_PACKAGE
 

@@ -79,6 +79,13 @@ print(sorted(palette.FeatureStore("store").catalog.entities()))
     assert (done.returncode, done.stdout) == (0, "['restaurant']\n"), done.stderr
 
 
+def test_a_store_that_was_named_must_be_there(tmp_path):
+    done = CliRunner().invoke(app, ["jobs", "package", str(tmp_path / "jobs"), "--config", str(tmp_path / "nope.yaml")])
+    assert done.exit_code == 2
+    assert "no store at" in done.output
+    assert not (tmp_path / "jobs").exists()
+
+
 def test_faults_name_the_whole_command(tmp_path):
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(app, ["jobs", "package", str(tmp_path / "file")])
