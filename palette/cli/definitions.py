@@ -18,7 +18,7 @@ __all__ = ["apply", "plan", "validate"]
 
 Definitions = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[DEFINITIONS]...", help="YAML files or folders. Default: definitions/ beside the store."),
+    typer.Argument(metavar="DEFINITIONS", help="YAML files or folders. Default: definitions/ beside the store."),
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove what is applied and not among the definitions.")]
 

@@ -33,7 +33,7 @@ def erase(
         ),
     ],
     key: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY]...", help="Keys; parts of composite ones joined by commas.")
+        list[str] | None, typer.Argument(metavar="KEY", help="Keys; parts of composite ones joined by commas.")
     ] = None,
     keys: Annotated[
         str | None, typer.Option(help="Keys from a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")

@@ -24,7 +24,7 @@ __all__ = ["materialize"]
 def materialize(
     groups: Annotated[
         list[str],
-        typer.Argument(metavar="ENTITY:GROUP...", help="Feature groups, one by one.", autocompletion=completing.groups),
+        typer.Argument(metavar="ENTITY:GROUP", help="Feature groups, one by one.", autocompletion=completing.groups),
     ],
     to: Annotated[dt.datetime | None, typer.Option(help="Up to which event time, UTC. Default: now.")] = None,
     start: Annotated[

@@ -24,7 +24,7 @@ def score(
     bundle: Annotated[str, typer.Argument(help=f"{HELP} Or the directory of a saved PipelineModel.")],
     rows: Annotated[
         Path | None,
-        typer.Argument(metavar="[ROWS]", help="A file with one JSON object a line; - is the standard input."),
+        typer.Argument(metavar="ROWS", help="A file with one JSON object a line; - is the standard input."),
     ] = None,
     row: Annotated[str | None, typer.Option(help="One row, as a JSON object.")] = None,
     store: Annotated[str | None, typer.Option(help=STORE)] = None,

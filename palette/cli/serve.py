@@ -29,7 +29,7 @@ class LogFormat(StrEnum):
 
 
 def serve(
-    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help=HELP)],
+    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE", help=HELP)],
     store: Annotated[str | None, typer.Option(help=STORE)] = None,
     name: Annotated[
         list[str] | None,
