@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.eats import eats
-from tests.jvm import CLASSES
+from tests.jvm import COMMON
 from tests.postgres_server import postgres_server
 from tests.redis_server import redis_server
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["eats", "postgres_server", "redis_server", "spark"]
 
-os.environ.setdefault("SPARK_SUBMIT_OPTS", CLASSES)
+os.environ.setdefault("SPARK_SUBMIT_OPTS", COMMON)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["CLASSES", "OPTIONS", "QUICK", "connecting"]
+__all__ = ["COMMON", "OPTIONS", "QUICK", "connecting"]
 
 # `make test` keeps Spark's classes there as they are in memory; an archive of another Java or Spark is passed over.
 ARCHIVE = Path(sys.prefix) / "spark.jsa"
-CLASSES = f"-XX:SharedArchiveFile={ARCHIVE} -Xlog:disable" if ARCHIVE.exists() else ""
+COMMON = "-XX:+UseSerialGC" + (f" -XX:SharedArchiveFile={ARCHIVE} -Xlog:disable" if ARCHIVE.exists() else "")
 # Half of a short process's work would be its compiler's.
-OPTIONS = f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {CLASSES}"
+OPTIONS = f"-XX:TieredStopAtLevel=1 {COMMON}"
 QUICK = {"SPARK_SUBMIT_OPTS": OPTIONS}
 
 

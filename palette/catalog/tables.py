@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 
 __all__ = [
     "BACKFILL",
+    "TABLE",
     "dispersals",
     "entities",
     "features",
@@ -185,6 +186,8 @@ runs = Table(
 
 # Watermarks of backfills that were broken off begin so: they do not tell how fresh a group is.
 BACKFILL = "backfill:"
+# Begins the watermark that names the table which was computed up to there.
+TABLE = "table:"
 
 watermarks = Table(
     "watermarks",

@@ -143,12 +143,12 @@ def _of_entity(store: FeatureStore, name: str) -> dict[str, Any]:
 
 
 def _of_group(store: FeatureStore, name: str) -> dict[str, Any]:
-    from palette.catalog.tables import BACKFILL
+    from palette.catalog.tables import BACKFILL, TABLE
     from palette.definitions.documents import to_plain
 
     marks = store.catalog.watermarks(name)
     told = to_plain(store.group(name))
-    told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith(BACKFILL)}
+    told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith((BACKFILL, TABLE))}
     return told | {"runs": store.catalog.runs(name, limit=5)}
 
 

@@ -140,6 +140,9 @@ def _keys(entity: Entity, group: FeatureGroup, keys: Iterable[Any] | DataFrame) 
     """
     if isinstance(keys, DataFrame):
         keys = _collected(entity, group, keys)
+    if isinstance(keys, Mapping) or hasattr(keys, "columns"):
+        what = "a mapping: put it into brackets" if isinstance(keys, Mapping) else f"a {type(keys).__module__} frame"
+        raise DataError(f"{group.full_name}: keys is a list of keys or a Spark DataFrame, found {what}")
     if isinstance(keys, str | bytes):
         raise DataError(f"{group.full_name}: keys is a list of keys, found the text {keys!r}: put it into brackets")
     table = GroupTable(entity, group)

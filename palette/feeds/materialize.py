@@ -10,14 +10,14 @@ import contextlib
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from palette.catalog.tables import BACKFILL
+from palette.catalog.tables import BACKFILL, TABLE
 from palette.definitions import BatchSource
 from palette.definitions.types import utc
-from palette.errors import CatalogError
+from palette.errors import CatalogError, PlanError
 from palette.feeds.coverage import Coverage
 from palette.feeds.dispersal import disperse, planned
 from palette.feeds.intervals import Interval, advanced, check_range, missing, span
@@ -111,10 +111,28 @@ class _Run:
             to, start = floor(min(to, _now()), source), start and floor(start, source)
             lookback, chunk = whole(lookback, source), whole(chunk, source)
         marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
+        if start is None:
+            self._refuse_another_table(marks)
         found = missing(marks.get(OFFLINE), to, start=start, lookback=lookback, chunk=chunk)
         done = marks.get(backfill) if backfill else None
         self.told = replace(self.told, resumed=done)
         return tuple(one for one in found if done is None or one.end > done)
+
+    def _refuse_another_table(self, marks: Mapping[str, dt.datetime]) -> None:
+        """Refuse to go on in a table that lacks what was computed since, by another machine into another table."""
+        known = {mark for mark in marks if mark.startswith(TABLE)}
+        if OFFLINE in marks and known and self._table() not in known:
+            where = self.stores.tables.identifier(self.group)
+            raise PlanError(
+                f"{self.group.full_name}: the last run wrote to another table than {where}: the catalog is shared, and "
+                "the tables are not. Name the same tables: in each palette.yaml; or, if this table is to be gone on "
+                f"with, compute what it lacks: start= (--from), up to {marks[OFFLINE]}"
+            )
+
+    def _table(self) -> str:
+        stores = self.stores
+        version = stores.tables.version(stores.spark, self.group)
+        return "" if version is None else f"{TABLE}{stores.tables.identity(stores.spark, self.group, version)}"
 
     def dry(self, intervals: tuple[Interval, ...], *, everything: bool, online: bool) -> Materialized:
         """Tell what would be done."""
@@ -168,6 +186,8 @@ class _Run:
             lease.check()
             # Nobody knows yet what time to come brings.
             watermark = min(advanced(self._watermark(), interval), _now())
+            if step == 0:
+                self._note_table(watermark)
             stores.catalog.set_watermark(group.full_name, OFFLINE, watermark)
             if windowed is not None and step == 0:
                 windowed.settle()
@@ -186,6 +206,14 @@ class _Run:
         if backfill is not None:
             stores.catalog.forget_watermark(group.full_name, backfill)
         self.told = replace(self.told, watermark=self._watermark())
+
+    def _note_table(self, at: dt.datetime) -> None:
+        """Keep which table this is, if that is not known."""
+        catalog, name, table = self.stores.catalog, self.group.full_name, self._table()
+        others = {mark for mark in catalog.watermarks(name) if mark.startswith(TABLE)} - {table}
+        catalog.set_watermark(name, table, at)
+        for other in others:
+            catalog.forget_watermark(name, other)
 
     def _rows(self, source: BatchSource, interval: Interval) -> DataFrame:
         return rows_of(self.stores.spark, self.group, source, interval, self.stores.modules)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from palette.definitions import Entity, FeatureGroup, arrow_type
 from palette.definitions.documents import from_plain, to_plain
 from palette.directories import replaced_directory
-from palette.errors import PaletteError, SnapshotError, nearest
+from palette.errors import DataError, PaletteError, SnapshotError, nearest
 from palette.online.mapped import MappedTable, write_mapped
 from palette.online.reader import OnlineReader
 from palette.online.table import GroupTable, micros, moment
@@ -192,23 +192,29 @@ def packed_rows(
 ) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Return (key, packed row) of the Arrow columns that :func:`from_arrow` takes."""
     names = [*entity.keys, EVENT, CREATED, *(feature.name for feature in group.features)]
-    columns = [_plain(rows.column(name)) for name in names[len(entity.keys) :]]
+    columns = [_plain(rows.column(name), f"{group.full_name}: {name!r}") for name in names[len(entity.keys) :]]
     return zip(packed_keys(entity, rows), zip(*columns, strict=True), strict=True)
 
 
 def packed_keys(entity: Entity, rows: pa.Table | pa.RecordBatch) -> list[Any]:
     """Return the keys of Arrow columns that are called like the entity's."""
-    columns = [_plain(rows.column(name)) for name in entity.keys]
+    columns = [_plain(rows.column(name), f"{entity.name}: key {name!r}") for name in entity.keys]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
-def _plain(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+def _plain(column: pa.ChunkedArray | pa.Array, what: str) -> list[Any]:
     """Return plain Python values: timestamps as naive UTC datetimes."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(column.type):
-        # Arrow's own conversion attaches a zone, and costs more.
-        return [None if value is None else moment(value) for value in column.cast(pa.int64()).to_pylist()]
+        try:
+            # Arrow's own conversion attaches a zone, and costs more.
+            return [None if value is None else moment(value) for value in column.cast(pa.int64()).to_pylist()]
+        except OverflowError as error:
+            raise DataError(
+                f"{what} has a time outside of the years 1 to 9999, which Python's datetime cannot hold: make it null, "
+                "or an earlier one, in the query"
+            ) from error
     return list(column.to_pylist())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from palette import Aggregate, BatchSource, Feature, FeatureGroup, FeatureStore, Snapshot
@@ -193,7 +194,8 @@ def test_keys_come_as_a_frame(spark, tmp_path, written):
 
 def test_what_is_no_key_erases_nothing(spark, tmp_path, written):
     store = filled(written, tmp_path)
-    for keys in ("a,1", [None], [("a", None)], [("a", "1")], [("a",)], [("a", 2**40)]):
+    frame = pd.DataFrame({"id": ["a"], "seat": [1]})
+    for keys in ("a,1", [None], [("a", None)], [("a", "1")], [("a",)], [("a", 2**40)], {"id": "a", "seat": 1}, frame):
         with pytest.raises(DataError):
             store.delete(GROUP, keys)
     assert len(offline(spark, store)) == 6

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore
+from palette.catalog.tables import TABLE
 from palette.definitions import BatchSource
 from palette.errors import DataError, LockedError, PlanError
 from palette.feeds.intervals import Interval
@@ -30,6 +31,10 @@ def place(request, tmp_path):
     if request.param == "redis":
         return request.getfixturevalue("redis_url")
     return None if request.param == "memory" else f"lmdb:{tmp_path}/online"
+
+
+def marks(store):
+    return {mark: at for mark, at in store.catalog.watermarks(GROUP).items() if not mark.startswith(TABLE)}
 
 
 def test_each_run_computes_what_is_missing(spark, tmp_path, place):
@@ -84,7 +89,7 @@ def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
         ("disperse", 2, 3, JUNE + 2 * DAY),
         ("done", 3, 3, JUNE + 2 * DAY),
     ]
-    assert list(store.catalog.watermarks(GROUP)) == [OFFLINE]
+    assert list(marks(store)) == [OFFLINE]
 
 
 def test_rows_that_come_late_go_online_if_they_are_looked_for(spark, tmp_path, redis_url):
@@ -257,7 +262,7 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     assert (told.resumed, told.to_json()["resumed"]) == (JUNE + DAY, (JUNE + DAY).isoformat())
     # It is done, so the next one is a new one; and the watermark did not go back.
     assert len(store.materialize(GROUP, **asked, dry_run=True).intervals) == 4
-    assert store.catalog.watermarks(GROUP) == {OFFLINE: JUNE + 9 * DAY}
+    assert marks(store) == {OFFLINE: JUNE + 9 * DAY}
 
 
 def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monkeypatch):
@@ -274,7 +279,7 @@ def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monk
 
     with pytest.raises(ZeroDivisionError):
         store.materialize(GROUP, **asked, progress=stop)
-    assert len(store.catalog.watermarks(GROUP)) == 2
+    assert len(marks(store)) == 2
     shutil.rmtree(store.tables.path(store.group(GROUP)))
 
     def dies(*_):
@@ -335,6 +340,23 @@ def test_failed_run_says_so_and_leaves_the_table(spark, tmp_path):
     assert store.catalog.watermarks(GROUP) == {}
     add(spark, tmp_path, FIRST, mode="overwrite")
     assert store.materialize(GROUP, to=JUNE + DAY).rows_written == 3
+
+
+def test_a_table_that_lacks_what_another_machine_computed_is_refused(spark, tmp_path):
+    """Where the catalog is shared, and the tables are not."""
+    store = store_of(tmp_path)
+    add(spark, tmp_path, FIRST + NEXT)
+    store.materialize(GROUP, to=JUNE + DAY, online=False)
+    own, store._tables_root = store._tables_root, str(tmp_path / "theirs")
+    assert store.materialize(GROUP, to=JUNE + 2 * DAY, online=False).rows_written == 5
+    store._tables_root = own
+    for dry_run in (True, False):
+        with pytest.raises(PlanError, match=r"wrote to another table than .*: start= \(--from\), up to 2026-06-03"):
+            store.materialize(GROUP, to=JUNE + 3 * DAY, dry_run=dry_run)
+    assert store.materialize(GROUP, start=JUNE + DAY, to=JUNE + 2 * DAY, online=False).rows_written == 2
+    assert store.materialize(GROUP, to=JUNE + 3 * DAY, online=False).intervals == (
+        Interval(JUNE + 2 * DAY, JUNE + 3 * DAY),
+    )
 
 
 def test_static_group_is_computed_whole(spark, tmp_path):

@@ -7,11 +7,13 @@ import itertools
 import math
 import random
 
+import pyarrow as pa
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, SnapshotError
-from palette.online import MemoryStore, Snapshot
+from palette.online import MemoryStore, Snapshot, from_arrow
+from palette.online.snapshot import CREATED, EVENT
 
 T0 = dt.datetime(2026, 1, 1)
 HOUR = dt.timedelta(hours=1)
@@ -192,3 +194,12 @@ def test_damaged_snapshot_is_refused(store, tmp_path):
         Snapshot.load(tmp_path / "snap")
     with pytest.raises(SnapshotError, match="absent"):
         Snapshot.load(tmp_path / "absent")
+
+
+def test_times_that_python_cannot_hold_are_told():
+    group = FeatureGroup("lease", entity="shop", features=[Feature("until", "timestamp")])
+    none = pa.array([None], pa.int64())
+    for_ever = pa.array([2**60], pa.timestamp("us", "UTC"))
+    rows = pa.table({"id": ["a"], EVENT: none, CREATED: none, "until": for_ever})
+    with pytest.raises(DataError, match="shop:lease: 'until' has a time outside of the years 1 to 9999"):
+        from_arrow(Entity("shop", keys={"id": "string"}), group, rows)
