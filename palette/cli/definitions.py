@@ -47,7 +47,7 @@ def plan(
     definitions: Definitions = None, config: Config = Path(FILE), prune: Prune = False, as_json: Json = False
 ) -> None:
     """Show what apply would change, what of it breaks, and which models that hits."""
-    changes = open_store(config).plan(*definitions_beside(config, definitions), prune=prune)
+    changes = open_store(config, may_be_new=True).plan(*definitions_beside(config, definitions), prune=prune)
     _show(changes, as_json)
 
 
@@ -64,7 +64,7 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Carry out what plan shows: all of it in one transaction, or nothing."""
-    store = open_store(config)
+    store = open_store(config, may_be_new=True)
     changes = store.plan(*definitions_beside(config, definitions), prune=prune)
     if not allow_breaking:
         changes.refuse_breaking("--allow-breaking")

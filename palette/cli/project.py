@@ -15,14 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["Config", "definitions_beside", "open_store", "subject_of"]
 
 FILE = "palette.yaml"
+# What the directory of a store has one of.
+MARKS = (FILE, "catalog.db", "catalog.json")
 Config = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="PALETTE_CONFIG", help="The store: its YAML file, or its directory."),
 ]
 
 
-def open_store(config: Path) -> FeatureStore:
+def open_store(config: Path, *, may_be_new: bool = False) -> FeatureStore:
     """Open the store that a command works on.
+
+    Parameters
+    ----------
+    config : Path
+        Its YAML file, or its directory.
+    may_be_new : bool
+        Whether the directory may be one where nothing was applied yet.
 
     Raises
     ------
@@ -34,6 +43,11 @@ def open_store(config: Path) -> FeatureStore:
     if not config.exists():
         raise DefinitionError(
             f"no store at {str(config)!r}; name its YAML file or directory with --config, or make one: palette init"
+        )
+    if not may_be_new and config.is_dir() and not any((config / mark).exists() for mark in MARKS):
+        raise DefinitionError(
+            f"no store at {str(config)!r}: the directory has neither palette.yaml nor catalog.db; name another with "
+            "--config, or palette apply begins one there"
         )
     return FeatureStore.open(config)
 

@@ -251,6 +251,23 @@ def test_a_store_that_is_not_there(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [("search",), ("show", "restaurant"), ("materialize", "restaurant:order_history")])
+def test_a_directory_of_something_else_is_no_store(tmp_path, command):
+    (tmp_path / "meals.csv").write_text("a\n")
+    done = CliRunner().invoke(app, [*command, "--config", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "neither palette.yaml nor catalog.db" in done.output
+    assert [file.name for file in tmp_path.iterdir()] == ["meals.csv"]
+
+
+def test_a_store_begins_in_a_directory_that_has_none(project, tmp_path):
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    for command in (["apply", str(project / "definitions")], ["show", "restaurant"]):
+        done = CliRunner().invoke(app, [*command, "--config", str(fresh)])
+        assert done.exit_code == 0, done.output
+
+
 def test_a_directory_stands_for_the_file_in_it(project, run):
     run("apply")
     done = CliRunner().invoke(app, ["show", "restaurant", "--json", "--config", str(project)])

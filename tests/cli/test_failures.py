@@ -93,6 +93,7 @@ def test_the_extras_have_what_they_are_named_for():
 def test_a_closed_pipe_is_no_error(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
+    (tmp_path / "palette.yaml").write_text("path: store\n")
     command = [sys.executable, "-m", "palette", "search", "--config", str(tmp_path), "--json"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
