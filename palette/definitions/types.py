@@ -208,6 +208,8 @@ def _decimal(value: Any, precision: int, scale: int) -> decimal.Decimal | None:
 
 def utc(value: dt.date) -> dt.datetime:
     """Return a date or datetime as naive UTC; a naive one is UTC already."""
+    if not isinstance(value, dt.date):
+        raise DefinitionError(f"expected a datetime, found {type(value).__name__} {value!r:.100}")
     if not isinstance(value, dt.datetime):
         return dt.datetime(value.year, value.month, value.day)
     if value.tzinfo is not None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from palette.catalog import named_columns, resolve
 from palette.definitions import Entity, FeatureGroup
+from palette.definitions.types import utc
+from palette.errors import DataError
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.store.definitions import DefinitionDoors
 
@@ -47,6 +49,7 @@ class OfflineDoors(DefinitionDoors):
             If rows lack a key or the event time; their number and a sample are told, and nothing is written.
         """
         found = self.group(group)
+        _check_frame(rows, "rows")
         return self.tables.write(self.entity(found.entity), found, rows, mode=mode)
 
     def create_tables(self) -> list[str]:
@@ -101,6 +104,7 @@ class OfflineDoors(DefinitionDoors):
         """
         from palette.offline import point_in_time_join
 
+        _check_frame(basis, "basis")
         return point_in_time_join(
             self.tables,
             basis,
@@ -142,6 +146,7 @@ class OfflineDoors(DefinitionDoors):
         """
         from palette.offline import explain
 
+        _check_frame(basis, "basis")
         return explain(
             self.tables,
             basis,
@@ -300,7 +305,7 @@ class OfflineDoors(DefinitionDoors):
             _spark(),
             self.entity(found.entity),
             found,
-            at=at or dt.datetime.now(dt.UTC),
+            at=utc(at or dt.datetime.now(dt.UTC)),
             point_in_time=point_in_time,
             version=version,
         )
@@ -328,7 +333,7 @@ class OfflineDoors(DefinitionDoors):
         Snapshot
             ``save(path)`` it for a service; it needs no Spark.
         """
-        at = at or dt.datetime.now(dt.UTC)
+        at = utc(at or dt.datetime.now(dt.UTC))
         tables = self.tables
         if groups is None:
             spark = _spark()
@@ -343,6 +348,14 @@ class OfflineDoors(DefinitionDoors):
         entity = self.entity(group.entity)
         rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
         return from_arrow(entity, group, arrow_rows(rows, entity, group))
+
+
+def _check_frame(rows: object, what: str) -> None:
+    if not hasattr(rows, "sparkSession"):
+        raise DataError(
+            f"{what} is a {type(rows).__module__.partition('.')[0]} {type(rows).__name__}, expected a DataFrame of "
+            f"Spark: spark.createDataFrame({what})"
+        )
 
 
 def _spark() -> SparkSession:
