@@ -181,7 +181,7 @@ def _served(changes: Iterable[StageChange]) -> list[int]:
 
     Examples
     --------
-    >>> about = {"before": SHADOW, "stage": PRODUCTION, "retired": None, "who": "ada", "at": dt.datetime(2026, 1, 1)}
+    >>> about = {"before": "shadow", "stage": PRODUCTION, "retired": None, "who": "ada", "at": dt.datetime(2026, 1, 1)}
     >>> done = [(1, "deployed"), (2, "promoted"), (3, "promoted"), (2, "rolled back"), (4, "promoted")]
     >>> _served(StageChange(version=version, action=action, **about) for version, action in done)
     [1, 2, 4]

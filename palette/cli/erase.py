@@ -15,7 +15,7 @@ from palette.cli import completing
 from palette.cli.failures import ending, in_turn
 from palette.cli.output import Json, print_text
 from palette.cli.project import FILE, Config, open_store
-from palette.errors import DataError, DefinitionError
+from palette.errors import DefinitionError
 
 if TYPE_CHECKING:
     from palette.definitions import Entity
@@ -110,9 +110,9 @@ def _key(entity: Entity, text: str) -> Any:
     try:
         parts = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
     except csv.Error as error:
-        raise DataError(f"{entity.name}: {text!r:.80} is no key: {error}") from error
+        raise DefinitionError(f"{entity.name}: {text!r:.80} is no key: {error}") from error
     if len(parts) != len(entity.keys):
-        raise DataError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
+        raise DefinitionError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
     found = tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
     return found if len(found) > 1 else found[0]
 
@@ -128,4 +128,4 @@ def _part(entity: Entity, name: str, text: str) -> Any:
     try:
         return forms.get(dtype, int)(text)
     except (KeyError, ValueError):
-        raise DataError(f"{entity.name}: key {name!r} is a {dtype}, found {text!r}") from None
+        raise DefinitionError(f"{entity.name}: key {name!r} is a {dtype}, found {text!r}") from None

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from palette.cli.commands import app
 from palette.cli.erase import _key
 from palette.definitions import Entity, FeatureGroup
-from palette.errors import DataError, StoreError
+from palette.errors import DefinitionError, StoreError
 from palette.feeds.summary import Erased
 from palette.online import GroupTable
 from palette.store import FeatureStore
@@ -45,7 +45,7 @@ def test_keys_are_those_of_the_entity(keys, typed, expected):
     [({"id": "int"}, "x"), ({"id": "boolean"}, "1"), ({"day": "date"}, "noon"), ({"id": "string", "seat": "int"}, "a")],
 )
 def test_what_is_none_is_refused(keys, typed):
-    with pytest.raises(DataError, match="shop: "):
+    with pytest.raises(DefinitionError, match="shop: "):
         _key(Entity("shop", keys=keys), typed)
 
 
