@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from palette.errors import DefinitionError
 
-__all__ = ["NAME", "PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "model_name"]
+__all__ = ["MODEL", "NAME", "PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "model_name"]
 
 MODEL = "model:"
 # It is part of paths and URLs.

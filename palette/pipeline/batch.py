@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from palette.catalog import named_columns
+from palette.catalog.model_names import MODEL
 from palette.errors import DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from palette.store import FeatureStore
 
 __all__ = ["Written", "check_pinning", "features_of", "score_table", "versions_of", "write_training_set"]
-
-# What names of pins begin with that are kept by saving and deploying.
-MODELS = "model:"
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,8 @@ def check_pinning(
     for group in version or {}:
         if (name := store.group(group).full_name) not in asked:
             raise DefinitionError(f"a version of {name} is named, and no feature of it: asked is {', '.join(asked)}")
-    if pin is not None and (not pin.strip() or not pin.isprintable() or pin.startswith(MODELS)):
-        raise DefinitionError(f"{pin!r} cannot name a pin: expected a text, and {MODELS}... is for those of models")
+    if pin is not None and (not pin.strip() or not pin.isprintable() or pin.startswith(MODEL)):
+        raise DefinitionError(f"{pin!r} cannot name a pin: expected a text, and {MODEL}... is for those of models")
 
 
 def score_table(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from palette.catalog.model_names import model_name
 from palette.errors import DataError, DefinitionError
+from palette.pipeline.deployment import OURS
 from palette.pipeline.model import MLPipelineModel
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def find_saved(text: str, store: FeatureStore | None = None) -> Saved:
     if store is None:
         raise DefinitionError(f"{text!r} is a model of a catalog: name its store")
     record = store.model(named.name, named.stage, version=named.version)
-    ours = record.details.get("deployment", {})
+    ours = record.details.get(OURS, {})
     told = f"version {record.version} of model {record.name!r}"
     if not ours.get("saved"):
         raise DefinitionError(f"{told} was deployed unsaved: model.save(directory), and deploy it again")
