@@ -25,14 +25,14 @@ LEVELS = [
     ("palette.serving",),
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
     ("palette.definitions",),
-    ("palette.archive", "palette.directories"),
+    ("palette.archive", "palette.directories", "palette.paths"),
     ("palette.errors", "palette.lazy", "palette.terminal", "palette._version"),
     ("dsl",),
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 SPARK_FREE = (
     *("palette.serving", "palette.service", "palette.cli", "palette.online", "palette.catalog"),
-    *("palette.definitions", "palette.errors", "dsl"),
+    *("palette.definitions", "palette.errors", "palette.paths", "dsl"),
 )
 WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluation", "dsl.saving", "dsl.testing", "palette.serving.testing")
 MODULES = sorted(

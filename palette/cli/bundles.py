@@ -8,6 +8,7 @@ from typing import NamedTuple
 from palette.catalog.model_names import model_name
 from palette.cli.project import open_store
 from palette.definitions.config import read_config
+from palette.paths import COPY_HERE, local_path
 
 __all__ = ["HELP", "STORE", "Bundle", "find_bundle"]
 
@@ -54,7 +55,8 @@ def find_bundle(text: str, config: Path) -> Bundle:
     """
     named = model_name(text)
     if named is None:
-        return Bundle(Path(text).absolute().name, text)
+        path = local_path(text, "a bundle", COPY_HERE)
+        return Bundle(path.absolute().name, str(path))
     store = open_store(config)
     path = store.bundle(named.name, named.stage, version=named.version)
     online = read_config(store.uri).online if store.uri.endswith((".yaml", ".yml")) else None

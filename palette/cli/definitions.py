@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palette.cli.output import Json, print_json, print_text
-from palette.cli.project import FILE, Config, definitions_beside, open_store
+from palette.cli.project import FILE, Config, definitions_beside, local_all, open_store
 
 if TYPE_CHECKING:
     from palette.catalog import Changes
@@ -18,7 +18,9 @@ __all__ = ["apply", "plan", "validate"]
 
 Definitions = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="DEFINITIONS", help="YAML files or folders. Default: definitions/ beside the store."),
+    typer.Argument(
+        metavar="DEFINITIONS", callback=local_all, help="YAML files or folders. Default: definitions/ beside the store."
+    ),
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove what is applied and not among the definitions.")]
 

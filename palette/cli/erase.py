@@ -14,7 +14,7 @@ import typer
 from palette.cli import completing
 from palette.cli.failures import ending, in_turn
 from palette.cli.output import Json, print_text
-from palette.cli.project import FILE, Config, open_store
+from palette.cli.project import FILE, Config, local_all, open_store
 from palette.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def erase(
         str | None, typer.Option(help="Keys from a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")
     ] = None,
     snapshot: Annotated[
-        list[Path] | None, typer.Option(help="A saved snapshot to erase them from, too; again for the next.")
+        list[Path] | None,
+        typer.Option(callback=local_all, help="A saved snapshot to erase them from, too; again for the next."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be erased.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

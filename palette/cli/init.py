@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from palette.cli.output import Json, print_json
+from palette.cli.project import local
 from palette.cli.sample import FILES, INSTALL
 from palette.errors import DefinitionError
 
@@ -21,7 +22,9 @@ DAYS, RESTAURANTS, MEALS, ORDERS = 28, 20, 6000, 2000
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(help="Where the project goes; made if absent.")] = Path("my_features"),
+    directory: Annotated[Path, typer.Argument(callback=local, help="Where the project goes; made if absent.")] = Path(
+        "my_features"
+    ),
     catalog: Annotated[
         str | None,
         typer.Option(

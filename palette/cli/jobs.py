@@ -12,7 +12,7 @@ import typer
 
 from palette.cli.failures import told
 from palette.cli.output import print_text
-from palette.cli.project import FILE, Config, open_store
+from palette.cli.project import FILE, Config, local, open_store
 from palette.definitions import BatchSource
 
 __all__ = ["jobs"]
@@ -43,7 +43,7 @@ def _jobs() -> None:
 @jobs.command()
 @functools.partial(told, name="palette jobs package")
 def package(
-    directory: Annotated[Path, typer.Argument(help="Where they go; made if absent.")] = Path("jobs"),
+    directory: Annotated[Path, typer.Argument(callback=local, help="Where they go; made if absent.")] = Path("jobs"),
     environment: Annotated[
         str | None, typer.Option(help="A packed Python environment (venv-pack, conda-pack) for the workers.")
     ] = None,

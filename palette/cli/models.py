@@ -14,7 +14,7 @@ import typer
 from palette.cli import completing
 from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 
 if TYPE_CHECKING:
     from palette.catalog import ModelRecord, SqlCatalog
@@ -57,16 +57,16 @@ def deploy(
 ) -> None:
     """Deploy a saved pipeline: its bundle to the store's directory, a new version to the catalog."""
     store = open_store(config)
-    if "://" not in model and not (Path(model) / "metadata").is_dir():
-        raise DataError(f"no saved pipeline at {model!r}: name the directory that model.save(path) wrote")
     from palette.offline.frames import read_frame
     from palette.pipeline.deployment import check_deployment
-    from palette.pipeline.model import MLPipelineModel
+    from palette.pipeline.saved import Saved, check_saved
     from palette.session import spark_session
 
+    saved = Saved(model, None, model)
+    check_saved(saved)
     check_deployment(name, stage.value)
     spark = spark_session()
-    fitted = MLPipelineModel.load(model, store)
+    fitted = saved.load(store)
     rows = None if training is None else read_frame(spark, training)
     done = fitted.deploy(name, stage=stage.value, training=rows)
     if as_json:

@@ -8,18 +8,36 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palette.errors import DefinitionError
+from palette.paths import COPY_HERE, local_path
 
 if TYPE_CHECKING:
     from palette.store import FeatureStore
 
-__all__ = ["Config", "definitions_beside", "open_store", "subject_of"]
+__all__ = ["Config", "definitions_beside", "local", "local_all", "open_store", "subject_of"]
 
 FILE = "palette.yaml"
 # What the directory of a store has one of.
 MARKS = (FILE, "catalog.db", "catalog.json")
+
+
+def local(path: Path | None) -> Path | None:
+    """Return the path of an argument, which may be a ``file:`` URI; one of another file system is a usage error."""
+    try:
+        return None if path is None else local_path(path, "this", COPY_HERE)
+    except DefinitionError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def local_all(paths: list[Path] | None) -> list[Path] | None:
+    """Return the paths of an argument that is repeated; see :func:`local`."""
+    return None if paths is None else [path for path in map(local, paths) if path is not None]
+
+
 Config = Annotated[
     Path,
-    typer.Option("--config", "-c", envvar="PALETTE_CONFIG", help="The store: its YAML file, or its directory."),
+    typer.Option(
+        "--config", "-c", envvar="PALETTE_CONFIG", callback=local, help="The store: its YAML file, or its directory."
+    ),
 ]
 
 

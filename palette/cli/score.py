@@ -12,7 +12,7 @@ import typer
 
 from palette.cli.bundles import HELP, STORE, find_bundle
 from palette.cli.output import print_json_text
-from palette.cli.project import FILE, Config
+from palette.cli.project import FILE, Config, local
 from palette.errors import DataError
 
 __all__ = ["score"]
@@ -24,7 +24,9 @@ def score(
     bundle: Annotated[str, typer.Argument(help=f"{HELP} Or the directory of a saved PipelineModel.")],
     rows: Annotated[
         Path | None,
-        typer.Argument(metavar="ROWS", help="A file with one JSON object a line; - is the standard input."),
+        typer.Argument(
+            metavar="ROWS", callback=local, help="A file with one JSON object a line; - is the standard input."
+        ),
     ] = None,
     row: Annotated[str | None, typer.Option(help="One row, as a JSON object.")] = None,
     store: Annotated[str | None, typer.Option(help=STORE)] = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palette.cli.output import Json, print_json, print_table, print_text, progress_bar
-from palette.cli.project import FILE, Config, open_store
+from palette.cli.project import FILE, Config, local, open_store
 from palette.cli.training import PointInTime
 from palette.errors import DefinitionError
 
@@ -66,7 +66,8 @@ def select(
         float, typer.Option(help="From which share of the label a feature tells too much to be true.", min=0.0)
     ] = 0.95,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write a report: .html, .md or .json.")
+        Path | None,
+        typer.Option("--report", metavar="FILE", callback=local, help="Write a report: .html, .md or .json."),
     ] = None,
     config: Config = Path(FILE),
     as_json: Json = False,

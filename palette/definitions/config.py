@@ -11,6 +11,7 @@ from typing import Any
 
 from palette.definitions.documents import read_yaml
 from palette.errors import DefinitionError, nearest
+from palette.paths import COPY_HERE, has_scheme, local_path
 
 __all__ = ["StoreConfig", "read_config"]
 
@@ -22,7 +23,7 @@ class StoreConfig:
     Parameters
     ----------
     path : str
-        The store's directory.
+        The store's directory, on this machine.
     catalog : str, optional
         The catalog's database by its URL, instead of a file in the directory.
     tables : str, optional
@@ -51,6 +52,8 @@ class StoreConfig:
 WORDS = (*(one.name for one in fields(StoreConfig) if one.name != "modules"), "feeds")
 METASTORE = "metastore:"
 LMDB = "lmdb:"
+LOCAL = "name a directory of this machine"
+TABLES_ELSEWHERE = f"{LOCAL}; tables may be elsewhere, by 'tables: s3a://...'"
 # It stands in SQL.
 SCHEMA = re.compile(r"([A-Za-z_]\w*|`[^`\n]+`)(\.([A-Za-z_]\w*|`[^`\n]+`)){0,2}")
 SECRET = re.compile(r"[^:/?#]+://[^/?#@]*:[^/?#]*@")
@@ -73,7 +76,7 @@ def read_config(file: str | Path) -> StoreConfig:
     >>> read_config(file).online
     'redis://localhost:6379/0'
     """
-    file = Path(file)
+    file = local_path(file, "a store's configuration", COPY_HERE)
     where = f"the configuration {str(file)!r}"
     config = read_yaml(file, where)
     if not isinstance(config, dict):
@@ -85,15 +88,13 @@ def read_config(file: str | Path) -> StoreConfig:
     found = {word: _text(config[word], f"{where}: {word}") for word in texts}
     if "path" not in found:
         raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")
-    found["path"] = _from(file, found["path"])
+    found["path"] = _from(file, found["path"], where, "path", TABLES_ELSEWHERE)
     if found.get("online", "").startswith(LMDB):
-        found["online"] = LMDB + _from(file, found["online"].removeprefix(LMDB))
+        found["online"] = LMDB + _from(file, found["online"].removeprefix(LMDB), where, "online", LOCAL)
     if "tables" in found:
         found["tables"] = _tables(file, found["tables"], where)
     if "models" in found:
-        if "://" in found["models"]:
-            raise DefinitionError(f"{where}: models: {found['models']!r} is no directory of this machine")
-        found["models"] = _from(file, found["models"])
+        found["models"] = _from(file, found["models"], where, "models", LOCAL)
     cache = config.get("cache")
     if cache is not None and not (isinstance(cache, dict) and all(isinstance(word, str) for word in cache)):
         raise DefinitionError(f"{where}: expected 'cache: {{size: 100000, ttl: 1.0}}', found {cache!r:.200}")
@@ -112,8 +113,8 @@ def _tables(file: Path, tables: str, where: str) -> str:
         raise DefinitionError(f"{where}: tables: the URL holds a password; Spark's configuration is its place")
     if tables.startswith(METASTORE) and not SCHEMA.fullmatch(tables.removeprefix(METASTORE)):
         raise DefinitionError(f"{where}: tables: expected 'metastore:CATALOG.SCHEMA', found {tables!r:.200}")
-    elsewhere = "://" in tables or tables.startswith((METASTORE, "dbfs:", "file:"))
-    return tables if elsewhere else _from(file, tables)
+    elsewhere = has_scheme(tables) or tables.startswith((METASTORE, "dbfs:"))
+    return tables if elsewhere else os.path.abspath(file.parent / os.path.expanduser(tables))
 
 
 def _modules(feeds: Any, where: str) -> tuple[str, ...]:
@@ -124,5 +125,5 @@ def _modules(feeds: Any, where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _from(file: Path, path: str) -> str:
-    return os.path.abspath(file.parent / path)
+def _from(file: Path, path: str, where: str, word: str, remedy: str) -> str:
+    return os.path.abspath(file.parent / local_path(path, f"'{word}:' of {where}", remedy))

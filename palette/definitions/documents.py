@@ -9,6 +9,7 @@ from typing import Any
 
 from palette.definitions.models import Entity, FeatureGroup
 from palette.errors import DefinitionError, nearest
+from palette.paths import COPY_HERE, local_path
 
 __all__ = ["dump_definitions", "from_plain", "load_definitions", "plain_yaml", "read_yaml", "to_plain"]
 
@@ -113,7 +114,7 @@ def _documents(sources: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
         if isinstance(source, str) and "\n" in source:
             yield source, "the text"
             continue
-        for file in _files(Path(source)):
+        for file in _files(local_path(source, "a folder of definitions", COPY_HERE)):
             if file.resolve() not in read:
                 read.add(file.resolve())
                 yield _text_of(file, str(file)), str(file)

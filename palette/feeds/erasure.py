@@ -21,6 +21,7 @@ from palette.online import GroupTable, moment, now_micros
 from palette.online.erasing import rows_in_snapshot
 from palette.online.keys import is_absent
 from palette.online.snapshot import packed_keys
+from palette.paths import path_text
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -44,7 +45,7 @@ def erase(
 ) -> Erased:
     """Erase keys of a feature group; see :meth:`palette.FeatureStore.delete`."""
     wanted = _keys(entity, group, keys)
-    paths = [str(path) for path in snapshots]
+    paths = [path_text(path) for path in snapshots]
     # Of each a look, before anything is erased: one that is none is an error.
     held = {path: rows_in_snapshot(path, group.full_name, wanted, erase=False) for path in paths}
     told = Erased(group.full_name, len(wanted), snapshots=held, dry_run=dry_run)

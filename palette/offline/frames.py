@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from palette.errors import DataError, DefinitionError
+from palette.paths import has_scheme
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -150,7 +151,7 @@ def _parsed(text: str, *, fresh: bool = False) -> tuple[str, str]:
     ending = os.path.splitext(text.rstrip("/"))[1].lower()
     if ending in SUFFIXES:
         return SUFFIXES[ending], text
-    if os.path.isdir(os.path.join(text, "_delta_log")) or (not ending and "://" in text):
+    if os.path.isdir(os.path.join(text, "_delta_log")) or (not ending and has_scheme(text)):
         return "delta", text
     if ending and (fresh or os.path.exists(text)):
         raise DefinitionError(f"{text!r} does not tell its format by its ending {ending!r}: expected {EXPECTED}")

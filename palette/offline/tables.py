@@ -22,6 +22,7 @@ from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
 from palette.offline.times import now_micros, to_micros
 from palette.offline.upkeep import compact, delete_unused, sql_name
+from palette.paths import has_scheme
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -53,8 +54,8 @@ class DeltaTables:
     """
 
     def __init__(self, root: str) -> None:
-        local = "://" not in root and not root.startswith((METASTORE, "dbfs:", "file:"))
-        self.root = os.path.abspath(root) if local else root.rstrip("/")
+        elsewhere = has_scheme(root) or root.startswith((METASTORE, "dbfs:"))
+        self.root = root.rstrip("/") if elsewhere else os.path.abspath(root)
 
     def identifier(self, group: FeatureGroup) -> str:
         """Return the name by which SQL knows the table of a group."""

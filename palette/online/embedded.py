@@ -18,6 +18,7 @@ from palette.online.coded import IDENTITY, CodedStore, Shelf
 from palette.online.keys import is_absent
 from palette.online.reader import now_micros
 from palette.online.remote import Definitions, Request, Row, newest
+from palette.paths import local_path
 
 __all__ = ["LmdbStore"]
 
@@ -67,7 +68,7 @@ class LmdbStore(CodedStore):
         self, path: str | Path, definitions: Definitions, *, size: int = 1 << 36, readonly: bool = False
     ) -> None:
         super().__init__(definitions)
-        self._path = Path(path)
+        self._path = local_path(path, "an LMDB store", "name a directory of this machine")
         self._size = size
         self._readonly = readonly
         self._lmdb = _library()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DefinitionError
+from palette.paths import local_or_none, local_path, path_text
 
 if TYPE_CHECKING:
     from palette.online.memory import Definitions
@@ -46,7 +47,7 @@ def open_online(
     >>> open_online("memory", {}.__getitem__)  # doctest: +ELLIPSIS
     <palette.online.memory.MemoryStore object at ...>
     """
-    text = str(uri)
+    text = path_text(uri)
     if text == MEMORY:
         from palette.online.memory import MemoryStore
 
@@ -58,23 +59,23 @@ def open_online(
     elif text.startswith(LMDB):
         from palette.online.embedded import LmdbStore
 
-        directory = text.removeprefix(LMDB)
-        if must_exist and not Path(directory, "data.mdb").is_file():
+        directory = local_path(text.removeprefix(LMDB), "an LMDB store", "name a directory of this machine")
+        if must_exist and not (directory / "data.mdb").is_file():
             raise DefinitionError(
                 f"no online store at {text!r:.200}: the directory holds none; correct its name, or fill it first: "
                 "palette materialize, or store.materialize(...)"
             )
         store = LmdbStore(directory, definitions)
-    elif Path(text).is_dir():
+    elif (path := local_or_none(text)) is not None and path.is_dir():
         from palette.online.snapshot import Snapshot
 
-        return Snapshot.load(text, memory_map=Snapshot.is_mapped(text))
+        return Snapshot.load(path, memory_map=Snapshot.is_mapped(path))
     else:
         # Without what may be a password.
         place = text.split("@")[-1].partition("?")[0]
         raise DefinitionError(
             f"no online store at {place!r:.200}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
-            "or the directory of a saved snapshot"
+            "or the directory of a saved snapshot on this machine"
         )
     if not cache:
         return store

@@ -15,6 +15,7 @@ from palette.errors import DataError, PaletteError, SnapshotError, nearest
 from palette.online.mapped import MappedTable, write_mapped
 from palette.online.reader import OnlineReader
 from palette.online.table import GroupTable, micros, moment
+from palette.paths import COPY_HERE, COPY_THERE, local_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +95,7 @@ class Snapshot(OnlineReader):
         Parameters
         ----------
         path : str or Path
-            The directory.
+            A local directory, or its ``file:`` URI.
         memory_map : bool
             Whether it can be loaded with ``memory_map=True``; takes about as much disk again.
 
@@ -102,10 +103,12 @@ class Snapshot(OnlineReader):
         ------
         DataError
             If something that is no snapshot stands at ``path``.
+        DefinitionError
+            If the path is not local.
         """
         import pyarrow as pa
 
-        with replaced_directory(path, META) as fresh:
+        with replaced_directory(local_path(path, "a snapshot", COPY_THERE), META) as fresh:
             entries: list[dict[str, Any]] = []
             for number, table in enumerate(self._tables.values()):
                 file = f"{number:04d}.arrow"
@@ -138,7 +141,7 @@ class Snapshot(OnlineReader):
         """
         import pyarrow as pa
 
-        path = Path(path)
+        path = local_path(path, "a snapshot", COPY_HERE)
         try:
             meta = json.loads((path / META).read_text("utf-8"))
             if meta["format"] != FORMAT:
@@ -173,8 +176,9 @@ class Snapshot(OnlineReader):
     @staticmethod
     def is_mapped(path: str | Path) -> bool:
         """Tell whether a saved snapshot can be loaded with ``memory_map=True``."""
+        path = local_path(path, "a snapshot", COPY_HERE)
         try:
-            meta = json.loads((Path(path) / META).read_text("utf-8"))
+            meta = json.loads((path / META).read_text("utf-8"))
             return all("mapped" in entry for entry in meta["groups"])
         except BROKEN as error:
             raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error

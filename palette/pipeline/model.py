@@ -12,6 +12,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from dsl.saving import SavedStage
 from palette.errors import SchemaError
 from palette.params import ScoresRows
+from palette.paths import COPY_THERE, local_path
 from palette.pipeline.columns import with_outputs
 from palette.pipeline.deployment import deploy
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
@@ -186,7 +187,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         Parameters
         ----------
         path : str or Path
-            A directory; an older bundle there is replaced.
+            A local directory, or its ``file:`` URI; an older bundle there is replaced.
         self_test : bool
             Whether the bundle holds a few rows that fit saw, those of their columns that the model reads, and the
             answers for them: loading computes them again and refuses a bundle that answers otherwise.
@@ -195,7 +196,10 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         ------
         SchemaError
             If a stage has no local form; it is named, and nothing is written.
+        DefinitionError
+            If the path is not local; nothing is written.
         """
+        path = local_path(path, "a bundle", COPY_THERE)
 
         def refuse(stage: Any) -> Any:
             raise SchemaError(

@@ -11,6 +11,7 @@ from pyspark.sql.utils import is_remote
 
 from dsl.saving import REFUSED, check_format, known_class
 from palette.errors import DataError, SchemaError
+from palette.paths import has_scheme
 
 __all__ = ["PipelineReader", "PipelineWriter"]
 
@@ -98,7 +99,7 @@ class PipelineReader(MLReader[Any]):
 
 
 def _absolute(path: str) -> str:
-    return path if "://" in path else os.path.abspath(path)
+    return path if has_scheme(path) else os.path.abspath(path)
 
 
 def _check_classes(path: str, uids: list[str], spark: Any) -> None:

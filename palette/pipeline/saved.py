@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from palette.catalog.model_names import model_name
 from palette.errors import DataError, DefinitionError
+from palette.paths import local_or_none
 from palette.pipeline.deployment import OURS
 from palette.pipeline.model import MLPipelineModel
 
@@ -87,7 +87,8 @@ def find_saved(text: str, store: FeatureStore | None = None) -> Saved:
 
 def check_saved(saved: Saved) -> None:
     """Raise :class:`DefinitionError` if a directory of this machine holds no saved pipeline; it needs no Spark."""
-    if "://" not in saved.path and not os.path.isdir(os.path.join(saved.path, "metadata")):
+    path = local_or_none(saved.path)
+    if path is not None and not (path / "metadata").is_dir():
         raise DefinitionError(
             f"no saved pipeline at {saved.path!r}: name the directory that model.save(path) wrote"
             if saved.uid is None

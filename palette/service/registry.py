@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dsl.errors import DslError
 from palette.errors import PaletteError
+from palette.paths import COPY_HERE, has_scheme, local_path
 from palette.service.features import FeatureReader
 from palette.service.gate import Gate, Tokens
 from palette.service.logs import event
@@ -114,7 +115,9 @@ class Registry:
             raise RefusedError(
                 403, "forbidden", "bundles cannot be loaded: start the service with --bundle-root DIRECTORY"
             )
-        root = Path(self.settings.bundle_root).resolve()
+        if has_scheme(path):
+            raise RefusedError(422, "bundle", f"{path!r:.200} is no path under --bundle-root: copy the bundle there")
+        root = local_path(self.settings.bundle_root, "--bundle-root", COPY_HERE).resolve()
         try:
             found = (root / path).resolve()
         except (OSError, ValueError, RuntimeError) as error:

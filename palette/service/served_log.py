@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.definitions import arrow_type
 from palette.errors import DefinitionError
+from palette.paths import COPY_THERE, local_path
 from palette.service.models import Model
 from palette.service.served_files import DeltaTables, ParquetFiles, ServedFiles
 from palette.serving.stages.vectors import Sparse, dense
@@ -71,7 +72,7 @@ class ServedLog:
         written: Callable[[int], None] = _nothing,
         lost: Callable[[int, str], None] = _nothing,
     ) -> None:
-        directory = Path(directory)
+        directory = local_path(directory, "the log of --served-log", COPY_THERE)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:

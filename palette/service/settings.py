@@ -11,6 +11,7 @@ from pathlib import Path
 
 from palette.catalog.model_names import NAME
 from palette.errors import DefinitionError
+from palette.paths import COPY_HERE, local_path
 
 __all__ = ["Settings", "bundles_of", "read_tokens"]
 
@@ -101,7 +102,7 @@ class Settings:
         for option in positive:
             if not getattr(self, option) > 0:
                 raise DefinitionError(f"--{option.replace('_', '-')} must be above 0, found {getattr(self, option)}")
-        if self.bundle_root is not None and not Path(self.bundle_root).is_dir():
+        if self.bundle_root is not None and not local_path(self.bundle_root, "--bundle-root", COPY_HERE).is_dir():
             raise DefinitionError(f"--bundle-root {self.bundle_root!r} is no directory: correct its name, or make it")
 
     def check_open(self, tokens: Iterable[str]) -> None:
@@ -148,10 +149,10 @@ def read_tokens(file: str | None = None) -> tuple[str, ...]:
     found = re.split(r"[,\s]+", os.environ.get(VARIABLE, ""))
     if file is not None:
         try:
-            lines = [line.strip() for line in Path(file).read_text("utf-8").splitlines()]
+            lines = local_path(file, "--token-file", COPY_HERE).read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:
             raise DefinitionError(f"--token-file {file!r} cannot be read: {error}") from error
-        fresh = [line for line in lines if line and not line.startswith("#")]
+        fresh = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
         if not fresh:
             raise DefinitionError(f"--token-file {file!r} holds no token; write one a line")
         found += fresh

@@ -13,6 +13,7 @@ from typing import Any
 
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError
+from palette.paths import COPY_HERE, COPY_THERE, local_path
 from palette.serving.selftest import SelfTest
 from palette.serving.steps import Plan
 
@@ -33,7 +34,7 @@ def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None
     plan : Plan
         What to write.
     path : str or Path
-        The directory.
+        A local directory, or its ``file:`` URI.
     self_test : SelfTest, optional
         Rows with known answers, checked when the bundle is read.
 
@@ -41,7 +42,10 @@ def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None
     ------
     DataError
         If something that is no bundle stands at ``path``.
+    DefinitionError
+        If the path is not local.
     """
+    path = local_path(path, "a bundle", COPY_THERE)
     arrays: dict[str, list[Any]] = {}
     files = {PLAN: _json(_taken_out(plan.to_json(), arrays))}
     if arrays:
@@ -66,7 +70,7 @@ def read_bundle(path: str | Path) -> Plan:
         If there is no bundle, it is damaged, a newer release wrote it, or its rows with known answers are answered
         otherwise here.
     """
-    path = Path(path)
+    path = local_path(path, "a bundle", COPY_HERE)
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
         if manifest["format"] != FORMAT:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from palette.errors import DataError
+from palette.paths import COPY_HERE, local_path
 from palette.serving.saved import SavedFiles
 from palette.serving.stages import LocalStage, saved_form
 from palette.serving.steps import DslStep, Plan
@@ -26,7 +27,7 @@ EXPRESSIONS = "dsl.estimator.DSLModel"
 
 def is_saved(path: str | Path) -> bool:
     """Tell whether a directory holds what ``model.save(path)`` of Spark ML writes."""
-    return any((Path(path) / "metadata").glob("part-*"))
+    return any((local_path(path, "a saved pipeline", COPY_HERE) / "metadata").glob("part-*"))
 
 
 def saved_plan(path: str | Path) -> Plan:
@@ -45,7 +46,7 @@ def saved_plan(path: str | Path) -> Plan:
         If there is none, a version of Spark saved it that is not supported, or a stage has no local form.
     """
     try:
-        steps = tuple(_steps(SavedFiles(Path(path))))
+        steps = tuple(_steps(SavedFiles(local_path(path, "a saved pipeline", COPY_HERE))))
     except (KeyError, TypeError) as error:
         raise DataError(f"a saved stage in {str(path)!r} is not as Spark writes them: {error!r}") from error
     outputs = (column for step in steps for column in (step.lambdas if isinstance(step, DslStep) else step.outputs))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from palette.definitions.config import read_config
 from palette.errors import DefinitionError
 from palette.online import MemoryStore, open_online
+from palette.paths import COPY_HERE, local_path
 from palette.store.feeds import FeedDoors
 from palette.store.models import ModelDoors
 from palette.store.selection import SelectionDoors
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
 
 __all__ = ["FeatureStore"]
+
+ELSEWHERE = (
+    "take one, and keep the tables elsewhere by a palette.yaml for FeatureStore.open, with 'path: DIRECTORY', "
+    "'tables: s3a://...' and, for a catalog that several machines share, 'catalog: postgresql+psycopg://...'"
+)
 
 
 class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
@@ -28,9 +34,15 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     Parameters
     ----------
     path : str or Path
-        A directory, made at the first change: the catalog, and under it the Delta tables and the bundles of models.
+        A local directory, or its ``file:`` URI, made at the first change: the catalog, and under it the Delta tables
+        and the bundles of models. Tables may be on other file systems, see :meth:`from_config`.
     modules : sequence of str
         From where functions of batch sources may be imported: these modules, and what is in these packages.
+
+    Raises
+    ------
+    DefinitionError
+        If the path is not local.
 
     Examples
     --------
@@ -44,7 +56,7 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     """
 
     def __init__(self, path: str | Path, *, modules: Sequence[str] = ()) -> None:
-        directory = os.path.abspath(path)
+        directory = os.path.abspath(local_path(path, "a store's directory", ELSEWHERE))
         self.uri = directory
         self._tables_root = os.path.join(directory, "tables")
         self.models_directory = os.path.join(directory, "models")
@@ -102,6 +114,7 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         DefinitionError
             If the file is missing, is no YAML mapping, or has an unknown word.
         """
+        path = local_path(path, "a store's configuration", COPY_HERE)
         config = read_config(path)
         store = cls(config.path, modules=config.modules)
         store.uri = os.path.abspath(path)
@@ -129,10 +142,11 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         """
         if str(uri).endswith((".yaml", ".yml")):
             return cls.from_config(uri)
-        if os.path.isfile(uri):
+        path = local_path(uri, "a store's directory", ELSEWHERE)
+        if path.is_file():
             raise DefinitionError(f"no store at {str(uri)!r}: expected a directory, or a file that ends with .yaml")
-        beside = os.path.join(uri, "palette.yaml")
-        return cls.from_config(beside) if os.path.isfile(beside) else cls(uri)
+        beside = path / "palette.yaml"
+        return cls.from_config(beside) if beside.is_file() else cls(path)
 
 
 def _catalog(directory: str, url: str | None = None) -> SqlCatalog:

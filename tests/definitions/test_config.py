@@ -33,13 +33,22 @@ def test_relative_paths_count_from_the_file(tmp_path):
     assert (config.path, config.tables) == (str(tmp_path.parent / "here"), str(tmp_path / "tables"))
 
 
+def test_uris_of_files_are_local_paths_but_for_tables_which_spark_reads(tmp_path):
+    texts = ["path: file:///srv/a%20b", "models: file:/srv/m", "online: lmdb:file:///srv/o", "tables: hdfs:/t"]
+    (tmp_path / "palette.yaml").write_text("\n".join(texts))
+    config = read_config((tmp_path / "palette.yaml").as_uri())
+    assert config == StoreConfig("/srv/a b", models="/srv/m", online="lmdb:/srv/o", tables="hdfs:/t")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         pytest.param("online: redis://h\n", "expected 'path: DIRECTORY'", id="no-path"),
         pytest.param("- path\n", "expected 'path: DIRECTORY'", id="list"),
         pytest.param("path: a\ntable: b\n", "did you mean 'tables'", id="unknown"),
-        pytest.param("path: a\nmodels: s3://b\n", "no directory of this machine", id="models-elsewhere"),
+        pytest.param("path: a\nmodels: s3://b\n", "'s3://b' is not a local path, .*'models:'", id="models-elsewhere"),
+        pytest.param("path: s3a://b/x\n", "'s3a://b/x' is not a local path.*tables: s3a://", id="path-elsewhere"),
+        pytest.param("path: a\nonline: lmdb:s3a://b/x\n", "'s3a://b/x' is not a local path", id="lmdb-elsewhere"),
         pytest.param("path: a\nfeeds: {module: [b]}\n", "feeds: {modules: .my_features", id="feeds"),
         pytest.param("path: a\nfeeds: {modules: os}\n", "feeds: {modules: .my_features", id="modules-text"),
         pytest.param("path: a\nfeeds: {modules: ['os; x']}\n", "feeds: {modules: .my_features", id="no-module"),

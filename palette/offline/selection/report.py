@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from palette.errors import DataError, DefinitionError
 from palette.offline.selection.page import page
 from palette.offline.selection.text import markdown
+from palette.paths import COPY_THERE, local_path
 
 if TYPE_CHECKING:
     from palette.offline.selection.result import Selection
@@ -36,7 +37,7 @@ def check_report(path: str | Path) -> Path:
     DataError
         If there is no such directory.
     """
-    path = Path(path)
+    path = local_path(path, "a report", COPY_THERE)
     if path.suffix.lower() not in FORMS:
         raise DefinitionError(f"report {str(path)!r}: expected a file that ends in {', '.join(FORMS)}")
     if not path.parent.is_dir():
