@@ -20,6 +20,8 @@ from palette.store import FeatureStore
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from palette.definitions import FeatureGroup
+
 __all__ = ["PaletteTransformer"]
 
 
@@ -31,7 +33,8 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
     store : FeatureStore or str
         The store, or what opens it.
     features : dict of str to str, or list of str
-        Output column to expression ``entity:group:feature:join_key``.
+        Output column to expression ``entity:group:feature:join_key``; in a list, which needs the store then,
+        ``entity:group:*:join_key`` stands for all features that the group has now.
     timestampCol : str, optional
         Column with each row's time; without it the latest values are taken.
     pointInTime : {"event", "created"}
@@ -123,7 +126,10 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
     def setFeatures(self, value: Mapping[str, str] | Sequence[str]) -> Self:
         """Set output column to expression."""
         # Converted here: a Param's own converter loses the class of our errors.
-        return self._set(features=named_columns(value))
+        return self._set(features=named_columns(value, self._group if self.has_store else None))
+
+    def _group(self, name: str) -> FeatureGroup:
+        return self.store.group(name)
 
     def getStatus(self) -> bool:
         """Return whether status columns are added."""

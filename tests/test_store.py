@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from palette import Entity, Feature, FeatureGroup, FeatureStore
+from palette import Entity, Feature, FeatureGroup, FeatureStore, PaletteTransformer
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
 from tests.pit_oracle import canonical
 
@@ -59,6 +59,19 @@ def test_names_of_a_list_that_clash_are_refused(spark, store):
     basis = spark.createDataFrame([("a", "b")], "k string, j string")
     with pytest.raises(SchemaError, match="would both fill column 'v'"):
         store.training_set(basis, ["thing:one:v:k", "thing:one:v:j"])
+
+
+def test_all_features_of_a_group_are_read_by_one_name(spark, store):
+    basis = spark.createDataFrame([("a", T0 + HOUR)], "k string, t timestamp")
+    features = ["thing:one:*:k", "thing:two:*:k"]
+    row = store.training_set(basis, features, timestamp="t").first()
+    assert row.asDict() == {"k": "a", "t": T0 + HOUR, "v": 1.0, "w": 10, "x": 5.0}
+    assert "thing:two" in store.explain(basis, features, timestamp="t")
+    stage = PaletteTransformer(store=store, features=features, timestampCol="t")
+    assert stage.getFeatures() == {"v": "thing:one:v:k", "w": "thing:one:w:k", "x": "thing:two:x:k"}
+    assert stage.transform(basis).first() == row
+    with pytest.raises(SchemaError, match="pass store="):
+        PaletteTransformer(features=features)
 
 
 def test_a_store_made_again_is_read_again(spark, tmp_path):

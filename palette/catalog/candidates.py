@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dsl.refs import BasisRef, FeatureRef, parse_ref
+from palette.definitions.expressions import expand, wildcard
 from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError, nearest
 
 if TYPE_CHECKING:
@@ -87,13 +88,11 @@ def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, s
         If there are some.
     """
     for name in wanted:
-        parts = name.removeprefix("@palette:").split(":")
         if name in EVERYTHING:
             continue
-        if len(parts) == 4 and parts[2] == "*":
-            catalog.group(f"{parts[0]}:{parts[1]}")
-        elif isinstance(ref := parse_ref(name), FeatureRef):
-            catalog.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
+        for ref in expand(name, catalog.group):
+            if isinstance(ref, FeatureRef):
+                catalog.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
     _known_entities(catalog, join)
 
 
@@ -108,16 +107,15 @@ def _known_entities(catalog: SqlCatalog, names: Iterable[str]) -> Mapping[str, E
 def _meant(
     catalog: SqlCatalog, columns: Mapping[str, str], keys: Mapping[str, list[tuple[str, ...]]], name: str
 ) -> Iterator[Candidate]:
-    parts = name.removeprefix("@palette:").split(":") if isinstance(name, str) else []
     if name == "*":
         for group in catalog.groups().values():
             for join_keys in keys.get(group.entity, ()):
-                yield from _all(catalog, group.full_name, join_keys)
+                yield from _all(catalog, f"{group.full_name}:*:{','.join(join_keys)}")
     elif name in EVERYTHING:
         for column in columns:
             yield Candidate(BasisRef(column), named=False)
-    elif len(parts) == 4 and parts[2] == "*":
-        yield from _all(catalog, f"{parts[0]}:{parts[1]}", tuple(parts[3].split(",")))
+    elif wildcard(name):
+        yield from _all(catalog, name)
     else:
         ref = parse_ref(name)
         if isinstance(ref, BasisRef) and ref.column not in columns:
@@ -125,11 +123,11 @@ def _meant(
         yield Candidate(ref, named=True)
 
 
-def _all(catalog: SqlCatalog, group: str, join_keys: tuple[str, ...]) -> Iterator[Candidate]:
-    found = catalog.group(group)
-    for feature in found.features:
-        ref = FeatureRef(found.entity, found.name, feature.name, join_keys)
-        yield Candidate(ref, named=False, deprecated=catalog.deprecated(f"{group}:{feature.name}"))
+def _all(catalog: SqlCatalog, name: str) -> Iterator[Candidate]:
+    for ref in expand(name, catalog.group):
+        assert isinstance(ref, FeatureRef)
+        deprecated = catalog.deprecated(f"{ref.entity}:{ref.group}:{ref.feature}")
+        yield Candidate(ref, named=False, deprecated=deprecated)
 
 
 def _join_keys(

@@ -37,7 +37,12 @@ def training_set(
         str, typer.Argument(help="Where it goes: such a file, a path without ending (a Delta table), table:NAME.")
     ],
     feature: Annotated[
-        list[str], typer.Option("--feature", "-f", help="[COLUMN=]ENTITY:GROUP:FEATURE:KEY; again for the next.")
+        list[str],
+        typer.Option(
+            "--feature",
+            "-f",
+            help="[COLUMN=]ENTITY:GROUP:FEATURE:KEY, or ENTITY:GROUP:*:KEY for all of a group; again for the next.",
+        ),
     ],
     timestamp: Annotated[
         str | None, typer.Option("--timestamp", "-t", help="Column with each row's time. Without it: latest values.")

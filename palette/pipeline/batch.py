@@ -100,7 +100,7 @@ def write_training_set(
         version=version,
         status=status,
     )
-    counted, missing = _counted(found, named_columns(features))
+    counted, missing = _counted(found, named_columns(features, store.group))
     rows = write_frame(counted, target, mode)
     versions = store.pins(found)
     if pin is not None:

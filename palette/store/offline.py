@@ -79,7 +79,7 @@ class OfflineDoors(DefinitionDoors):
             The rows that ask, with the join key columns; every row comes out exactly once, unchanged.
         features : mapping of str to str, or sequence of str
             Output column to expression ``entity:group:feature:join_key``; of a sequence the columns are called
-            like the features.
+            like the features, and ``entity:group:*:join_key`` stands for all features of a group.
         timestamp : str, optional
             Column of the basis with each row's time (TIMESTAMP; TIMESTAMP_NTZ and DATE are read as UTC). Without it
             the latest values are taken.
@@ -114,7 +114,7 @@ class OfflineDoors(DefinitionDoors):
             versions=self._versions(version),
             hint=hint,
             status=status,
-            order=list(named_columns(features)),
+            order=list(named_columns(features, self.group)),
         )
 
     def explain(
@@ -184,7 +184,7 @@ class OfflineDoors(DefinitionDoors):
         from palette.offline import Lookup
 
         found: dict[tuple[str, tuple[str, ...]], tuple[Entity, FeatureGroup, dict[str, str]]] = {}
-        for column, name in named_columns(features).items():
+        for column, name in named_columns(features, self.group).items():
             ref, entity, group, feature = resolve(self.catalog, name)
             wanted = found.setdefault((group.full_name, ref.join_keys), (entity, group, {}))
             wanted[2][column] = feature.name

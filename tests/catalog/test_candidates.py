@@ -7,6 +7,7 @@ import pytest
 from dsl.errors import RefError
 from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.catalog.candidates import candidates, check_names
+from palette.definitions.expressions import named_columns
 from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError
 
 COLUMNS = {"airport": "string", "origin": "string", "dest": "string", "number": "int", "delay": "double"}
@@ -27,6 +28,36 @@ def catalog(tmp_path_factory):
     )
     store.catalog.deprecate("airport:weather:rain", "use wind")
     return store.catalog
+
+
+def test_lists_of_features_take_all_of_a_group(catalog):
+    named = named_columns(["airport:weather:*:dest", "route:flown:minutes:origin,dest"], catalog.group)
+    assert named == {
+        "wind": "airport:weather:wind:dest",
+        "rain": "airport:weather:rain:dest",
+        "minutes": "route:flown:minutes:origin,dest",
+    }
+    assert named_columns(["@palette:route:flown:*:origin,dest"], catalog.group) == {"minutes": named["minutes"]}
+
+
+@pytest.mark.parametrize(
+    ("features", "error", "told"),
+    [
+        (["airport:wether:*:dest"], FeatureNotFoundError, "did you mean 'airport:weather'"),
+        (["airport:weather:*:dest", "airport:weather:wind:origin"], SchemaError, "both fill column 'wind'"),
+        ({"all": "airport:weather:*:dest"}, SchemaError, "column 'all' cannot hold .*pass a list"),
+        (["airport:weather:*:"], RefError, "join key is empty"),
+        (["airport:*:*:dest"], FeatureNotFoundError, r"airport:\*"),
+    ],
+)
+def test_what_all_of_a_group_cannot_mean(catalog, features, error, told):
+    with pytest.raises(error, match=told):
+        named_columns(features, catalog.group)
+
+
+def test_all_of_a_group_needs_the_store_that_knows_it(catalog):
+    with pytest.raises(SchemaError, match="pass store="):
+        named_columns(["airport:weather:*:dest"])
 
 
 def names(catalog, *arguments):

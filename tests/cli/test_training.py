@@ -37,5 +37,9 @@ def test_from_a_file_to_a_table(spark, eats, tmp_path):
     assert json.loads(again.output) == json.loads(done.output) | {"pin": "orders of March"}
     assert eats.store.catalog.pins()["orders of March"] == json.loads(done.output)["versions"]
     eats.store.release("orders of March")
+    every = ["training-set", basis, str(tmp_path / "all"), "-f", "restaurant:menu:*:r_id", "--config", eats.store.uri]
+    done = CliRunner().invoke(app, [*every, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["columns"][-2:] == ["dishes", "taste"]
     done = CliRunner().invoke(app, [*arguments, "--mode", "append"])
     assert f"{eats.orders.count():,} rows in {target}; read " in done.output

@@ -1,0 +1,121 @@
+"""Lists and mappings of feature expressions: wildcards, column names, join keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from dsl.refs import BasisRef, FeatureRef, parse_ref
+from palette.errors import SchemaError
+
+if TYPE_CHECKING:
+    from palette.definitions.models import Entity, FeatureGroup
+
+__all__ = ["Features", "Groups", "check_join_keys", "expand", "named_columns", "wildcard"]
+
+Features: TypeAlias = "Mapping[str, str | FeatureRef] | Sequence[str | FeatureRef]"
+Groups: TypeAlias = "Callable[[str], FeatureGroup]"
+
+
+def wildcard(name: object) -> tuple[str, tuple[str, ...]] | None:
+    """Return the group and the join keys of ``entity:group:*:join_key``; of any other name None.
+
+    Examples
+    --------
+    >>> wildcard("@palette:restaurant:menu:*:r_id"), wildcard("restaurant:menu:dishes:r_id")
+    (('restaurant:menu', ('r_id',)), None)
+    """
+    if not isinstance(name, str):
+        return None
+    parts = name.removeprefix("@palette:").split(":")
+    if len(parts) != 4 or parts[2] != "*":
+        return None
+    return f"{parts[0]}:{parts[1]}", tuple(parts[3].split(","))
+
+
+def expand(name: str | FeatureRef | BasisRef, groups: Groups | None = None) -> Iterator[FeatureRef | BasisRef]:
+    """Yield what a name of a list means: itself, or every feature of a group.
+
+    Parameters
+    ----------
+    name : str or parsed name
+        An expression, or ``entity:group:*:join_key``.
+    groups : callable, optional
+        Returns the feature group of a full name.
+
+    Raises
+    ------
+    RefError
+        If the name is malformed.
+    FeatureNotFoundError
+        If the group does not exist.
+    SchemaError
+        If it is a wildcard, and there is nothing that knows the groups.
+    """
+    if (group_and_keys := wildcard(name)) is None:
+        yield _parsed(name)
+        return
+    if groups is None:
+        raise SchemaError(f"{name!r}: the features of a group are known to its store only; pass store= with the list")
+    group = groups(group_and_keys[0])
+    for feature in group.features:
+        yield FeatureRef(group.entity, group.name, feature.name, group_and_keys[1])
+
+
+def named_columns(features: Features, groups: Groups | None = None) -> dict[str, str]:
+    """Return output column to canonical expression; columns of a plain sequence are called like the features.
+
+    Parameters
+    ----------
+    features : mapping of str to str, or sequence of str
+        Expressions; in a sequence ``entity:group:*:join_key`` stands for all features of a group.
+    groups : callable, optional
+        Returns the feature group of a full name; only wildcards need it.
+
+    Raises
+    ------
+    RefError
+        If a name is malformed.
+    FeatureNotFoundError
+        If the group of a wildcard does not exist.
+    SchemaError
+        If two columns would have the same name, or a column of a mapping is to hold all features of a group.
+
+    Examples
+    --------
+    >>> named_columns(["@palette:restaurant:menu:dishes:r_id"])
+    {'dishes': 'restaurant:menu:dishes:r_id'}
+    """
+    if isinstance(features, Mapping):
+        for column, name in features.items():
+            if wildcard(name):
+                raise SchemaError(
+                    f"column {column!r} cannot hold {name!r}, all features of a group: pass a list of names, or name "
+                    "a column for each feature"
+                )
+        return {column: _parsed(name).name for column, name in features.items()}
+    if isinstance(features, str) or not isinstance(features, Sequence):
+        raise SchemaError(f"features: expected a mapping or a list of names, found {features!r}")
+    named: dict[str, str] = {}
+    for ref in (ref for name in features for ref in expand(name, groups)):
+        column = ref.feature if isinstance(ref, FeatureRef) else ref.column
+        if column in named:
+            raise SchemaError(
+                f"{named[column]!r} and {ref.name!r} would both fill column {column!r}; "
+                "pass a mapping of column to name"
+            )
+        named[column] = ref.name
+    return named
+
+
+def check_join_keys(ref: FeatureRef, entity: Entity) -> None:
+    """Raise :class:`SchemaError` unless a name has one join key for each key of its entity."""
+    if len(ref.join_keys) != len(entity.keys):
+        raise SchemaError(
+            f"{ref.name!r}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
+            f"{len(entity.keys)} join keys with commas between, found {len(ref.join_keys)}"
+        )
+
+
+def _parsed(name: str | FeatureRef | BasisRef) -> FeatureRef | BasisRef:
+    return name if isinstance(name, (FeatureRef, BasisRef)) else parse_ref(name)
