@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palette.online.codec import DamagedRowError, RowCodec, UnknownSchemaError
 from palette.online.keys import key_encoder
-from palette.online.remote import RemoteReader, Row
+from palette.online.remote import Definitions, RemoteReader, Row
 from palette.online.schema import Schema
-from palette.online.table import MICROSECOND
+from palette.online.table import MICROSECOND, GroupTable
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
 
 __all__ = ["IDENTITY", "CodedStore", "Shelf"]
 
@@ -25,18 +28,28 @@ class Shelf:
 
     Attributes
     ----------
+    entity, group : Entity, FeatureGroup
+        The definitions of the table whose rows these are.
     schema, codec : Schema, RowCodec
-        Of the group as it is defined now.
+        Of these definitions.
     encode_key : callable
         Returns a key as bytes, see :func:`palette.online.keys.key_encoder`.
     ttl : int or None
         Microseconds.
     """
 
+    entity: Entity
+    group: FeatureGroup
     schema: Schema
     codec: RowCodec
     encode_key: Callable[[Any], bytes]
     ttl: int | None
+
+
+def _shelf_of(table: GroupTable) -> Shelf:
+    schema = Schema.of(table.entity, table.group)
+    ttl = None if table.group.ttl is None else table.group.ttl // MICROSECOND
+    return Shelf(table.entity, table.group, schema, RowCodec(schema), key_encoder(table.entity.keys.values()), ttl)
 
 
 class CodedStore(RemoteReader):
@@ -64,21 +77,27 @@ class CodedStore(RemoteReader):
         """Tell whether rows of a group, as it is defined now, were put here, and not everything was lost since."""
         return self._note(group, self._shelf(group).schema.fingerprint) is not None
 
+    def __init__(self, definitions: Definitions) -> None:
+        super().__init__(definitions)
+        self._shelves: dict[str, Shelf] = {}
+
     def _shelf(self, group: str) -> Shelf:
-        found = self._shelves().get(group)
+        """Return how rows of a group are kept, by the table that :meth:`table` returned last."""
+        found = self._shelves.get(group)
         if found is None:
-            table = self.table(group)
-            schema = Schema.of(table.entity, table.group)
-            ttl = None if table.group.ttl is None else table.group.ttl // MICROSECOND
-            found = Shelf(schema, RowCodec(schema), key_encoder(table.entity.keys.values()), ttl)
-            self._shelves()[group] = found
+            # Under the lock, so that no shelf of the table before is kept after it was replaced.
+            with self._lock:
+                table = self._shapes.get(group)
+                found = self._shelves[group] = _shelf_of(self.table(group) if table is None else table)
         return found
 
-    def _shelves(self) -> dict[str, Shelf]:
-        return self.__dict__.setdefault("_shelves_by_group", {})
+    def _shelf_for(self, table: GroupTable) -> Shelf:
+        """Return how the rows of a table are kept, which may be one of before the definition changed."""
+        found = self._shelf(table.group.full_name)
+        return found if found.entity == table.entity and found.group == table.group else _shelf_of(table)
 
     def _forget(self, group: str) -> None:
-        self._shelves().pop(group, None)
+        self._shelves.pop(group, None)
 
     @abstractmethod
     def _identity(self, *, make: bool) -> str | None:

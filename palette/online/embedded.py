@@ -18,6 +18,7 @@ from palette.online.coded import IDENTITY, CodedStore, Shelf
 from palette.online.keys import is_absent
 from palette.online.reader import now_micros
 from palette.online.remote import Definitions, Request, Row, newest
+from palette.online.table import GroupTable
 from palette.paths import local_path
 
 __all__ = ["LmdbStore"]
@@ -110,7 +111,7 @@ class LmdbStore(CodedStore):
         """Return packed rows as they were at one moment; see :meth:`palette.online.RemoteReader.fetch`."""
         if budget is not None and budget <= 0:
             raise StoreTimeoutError(f"{self!r}: no time was left to ask it")
-        shelves = self._shelves()
+        shelves = self._shelves
         rows: list[Row | None] = [None] * len(requests)
         found: list[tuple[int, Shelf, bytes]] = []
         with self._transaction() as transaction:
@@ -147,7 +148,12 @@ class LmdbStore(CodedStore):
 
     def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
         """Put packed rows in transactions of ten thousand; see :meth:`palette.online.RemoteReader.put`."""
-        shelf = self._shelf(group)
+        return self._keep(self._shelf(group), packed, settled=settled)
+
+    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
+        return self._keep(self._shelf_for(table), packed, settled=settled)
+
+    def _keep(self, shelf: Shelf, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
         encode = shelf.codec.encode
         rows = [(_place(shelf, key), encode(row), row) for key, row in newest(packed, settled=settled).items()]
         return sum(self._write(shelf, chunk, settled=settled) for chunk in _chunks(rows))
@@ -156,7 +162,7 @@ class LmdbStore(CodedStore):
         """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
         table, moment = self.table(name), now_micros(at)
-        shelf = self._shelf(name)
+        shelf = self._shelf_for(table)
         found = dict.fromkeys(table.key(key, asked=True) for key in keys)
         places = [_place(shelf, key) for key in found if not is_absent(key)]
         if shelf.schema.as_they_come:

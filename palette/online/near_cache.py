@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from palette.errors import DefinitionError
+from palette.online.delegating import DelegatingReader
 from palette.online.keys import is_absent
 from palette.online.remote import RemoteReader, Request, Row
 
 if TYPE_CHECKING:
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import FeatureGroup
+    from palette.online.table import GroupTable
 
 __all__ = ["CacheCounts", "NearCache"]
 
@@ -27,7 +29,14 @@ class CacheCounts(NamedTuple):
     size: int
 
 
-class NearCache(RemoteReader):
+class _Flight(set[Request]):
+    """The keys that were written while a fetch is under way: what it brings of them may be old."""
+
+    # Of the store, when the fetch began.
+    generation: int
+
+
+class NearCache(DelegatingReader):
     """The rows of a store that were asked for last.
 
     What is written or deleted through the cache is seen at once; what others write, when the ttl is over.
@@ -65,44 +74,27 @@ class NearCache(RemoteReader):
         negative_ttl: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(store.definitions)
+        super().__init__(store)
         if size < 1 or ttl <= 0:
             raise DefinitionError(f"a cache has a positive size and ttl, found {size} and {ttl}")
-        self._store = store
         self._size = size
         self._ttl = ttl
         self._negative_ttl = ttl if negative_ttl is None else negative_ttl
         self._clock = clock
         self._rows: OrderedDict[Request, tuple[float, Row | None]] = OrderedDict()
         self._guard = threading.Lock()
-        # Keys that were written while a fetch is under way, one set a fetch: what it brings of them may be old.
-        self._flights: list[set[Request]] = []
+        # Of the store when the rows were fetched: they have the layout of its tables at that time.
+        self._fetched_at = store.generation
+        self._flights: list[_Flight] = []
         self._hits = self._misses = 0
 
     def __repr__(self) -> str:
         return f"NearCache({self._store!r}, size={self._size}, ttl={self._ttl})"
 
     @property
-    def behind(self) -> RemoteReader:
-        """The store before which the cache stands."""
-        return self._store
-
-    @property
     def counts(self) -> CacheCounts:
         """Hits and misses so far, and the rows now held."""
         return CacheCounts(self._hits, self._misses, len(self._rows))
-
-    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
-        """Return the entity and the feature group of a full name."""
-        return self._store.definitions(group)
-
-    def _forget(self, group: str) -> None:
-        self._drop(request for request in list(self._rows) if request[0] == group)
-
-    def refresh(self) -> None:
-        """Take up definitions that changed."""
-        self._store.refresh()
-        super().refresh()
 
     def clear(self) -> None:
         """Drop all rows."""
@@ -111,7 +103,7 @@ class NearCache(RemoteReader):
     def close(self) -> None:
         """Drop all rows, and close the store."""
         self.clear()
-        self._store.close()
+        super().close()
 
     # --- reading
 
@@ -139,14 +131,18 @@ class NearCache(RemoteReader):
             self._keep(missing, found, rows, flight)
         return rows
 
-    def _look(self, requests: Sequence[Request]) -> tuple[list[Row | None], dict[Request, list[int]], set[Request]]:
+    def _look(self, requests: Sequence[Request]) -> tuple[list[Row | None], dict[Request, list[int]], _Flight]:
         """Return the rows that are held, where the others are missing, and the set of keys written meanwhile."""
         rows: list[Row | None] = [None] * len(requests)
         missing: dict[Request, list[int]] = {}
-        flight: set[Request] = set()
+        flight = _Flight()
         now = self._clock()
         with self._guard:
             held = self._rows
+            if self._fetched_at != (generation := self._store.generation):
+                held.clear()
+                self._fetched_at = generation
+            flight.generation = generation
             for at, request in enumerate(requests):
                 if is_absent(request[1]):
                     continue
@@ -167,27 +163,28 @@ class NearCache(RemoteReader):
         missing: dict[Request, list[int]],
         found: Sequence[Row | None],
         rows: list[Row | None],
-        flight: set[Request],
+        flight: _Flight,
     ) -> None:
         now = self._clock()
         with self._guard:
             self._remove(flight)
             held = self._rows
+            same = flight.generation == self._store.generation
             for (request, places), row in zip(missing.items(), found, strict=True):
                 for at in places:
                     rows[at] = row
                 kept = self._negative_ttl if row is None else self._ttl
-                if kept > 0 and request not in flight:
+                if same and kept > 0 and request not in flight:
                     held[request] = (now + kept, row)
                     held.move_to_end(request)
             while len(held) > self._size:
                 held.popitem(last=False)
 
-    def _land(self, flight: set[Request]) -> None:
+    def _land(self, flight: _Flight) -> None:
         with self._guard:
             self._remove(flight)
 
-    def _remove(self, flight: set[Request]) -> None:
+    def _remove(self, flight: _Flight) -> None:
         # By identity: empty sets are equal.
         self._flights = [other for other in self._flights if other is not flight]
 
@@ -197,9 +194,16 @@ class NearCache(RemoteReader):
         """Put packed rows into the store, and drop what is held of their keys."""
         rows = list(packed)
         try:
-            return self._store.put(group, rows, settled=settled)
+            return super().put(group, rows, settled=settled)
         finally:
             self._drop((group, key) for key, _ in rows)
+
+    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
+        rows = list(packed)
+        try:
+            return super()._put(table, rows, settled=settled)
+        finally:
+            self._drop((table.group.full_name, key) for key, _ in rows)
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete from the store, and drop what is held of the keys."""

@@ -29,7 +29,7 @@ class OnlineReader(ABC):
 
     # Microseconds; a live store has no moment before which it cannot be asked.
     at: int | None = None
-    # Grows when a table is replaced by another one, so that what was prepared on it is prepared again.
+    # Grows before a table is replaced by another one, so that what was prepared on it is prepared again.
     generation: int = 0
 
     @abstractmethod

@@ -20,7 +20,7 @@ from palette.online.redis_script import ALWAYS, NEWEST, PUT, SETTLED, Writing
 from palette.online.redis_url import Address
 from palette.online.redis_wire import Command, Wire, failure, library, refusal
 from palette.online.remote import Definitions, Request, Row, newest
-from palette.online.table import MICROSECOND, STATIC
+from palette.online.table import MICROSECOND, STATIC, GroupTable
 
 __all__ = ["RedisStore"]
 
@@ -141,10 +141,13 @@ class RedisStore(CodedStore):
 
     def _way(self, group: str) -> tuple[bytes, bytes, Shelf]:
         """Return what the keys of a group begin with, its field, and how its rows are kept."""
-        shelf = self._shelf(group)
-        entity, name = group.split(":")
-        way = self._ways[group] = (self._prefix + f":{entity}:".encode(), name.encode(), shelf)
+        # Under the lock, as the shelf itself.
+        with self._lock:
+            way = self._ways[group] = self._way_of(self._shelf(group))
         return way
+
+    def _way_of(self, shelf: Shelf) -> tuple[bytes, bytes, Shelf]:
+        return self._prefix + f":{shelf.entity.name}:".encode(), shelf.group.name.encode(), shelf
 
     # --- reading
 
@@ -247,7 +250,13 @@ class RedisStore(CodedStore):
 
     def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
         """Put packed rows, each atomically; see :meth:`palette.online.RemoteReader.put`."""
-        head, field, shelf = self._ways.get(group) or self._way(group)
+        return self._keep(self._shelf(group), packed, settled=settled)
+
+    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
+        return self._keep(self._shelf_for(table), packed, settled=settled)
+
+    def _keep(self, shelf: Shelf, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
+        head, field, _ = self._way_of(shelf)
         codec, encode_key = shelf.codec, shelf.encode_key
         mode = ALWAYS if shelf.schema.as_they_come else SETTLED if settled else NEWEST
         rows = [
@@ -260,7 +269,7 @@ class RedisStore(CodedStore):
         """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
         table, moment = self.table(name), now_micros(at)
-        head, field, shelf = self._ways.get(name) or self._way(name)
+        head, field, shelf = self._way_of(self._shelf_for(table))
         found = dict.fromkeys(table.key(key, asked=True) for key in keys)
         where = [head + shelf.encode_key(key) for key in found if not is_absent(key)]
         if shelf.schema.as_they_come:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from palette.online.memory import MemoryStore
     from palette.online.snapshot import Snapshot
 
-__all__ = ["Definitions", "RemoteReader", "Request", "Row", "fill", "newest"]
+__all__ = ["Definitions", "RemoteReader", "RemoteTable", "Request", "Row", "fill", "newest"]
 
 Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
 Request = tuple[str, Any]
@@ -29,7 +29,8 @@ class RemoteReader(OnlineReader):
 
     A store of your own has four methods: :meth:`fetch`, :meth:`put`, :meth:`delete`, and :meth:`fetch_async` where a
     thread is not good enough. Rows are the packed tuples of :class:`palette.online.GroupTable`, keys what its ``key``
-    returns. ``palette.online.testing.check_store`` proves such a store.
+    returns; both as :meth:`table` has them, and not as the definitions are by now, which may have changed since.
+    ``palette.online.testing.check_store`` proves such a store.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class RemoteReader(OnlineReader):
 
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
-        self._shapes: dict[str, _RemoteTable] = {}
+        self._shapes: dict[str, RemoteTable] = {}
         self._lock = threading.RLock()
 
     # --- what a store does
@@ -106,20 +107,28 @@ class RemoteReader(OnlineReader):
     def table(self, group: str) -> GroupTable:
         """Return a table that knows the keys and features of a group, and asks the store for each row.
 
+        Rows that :meth:`fetch` returns have the layout of this table until :attr:`generation` changes.
         Ask for many rows with :meth:`fetch` or :meth:`read`.
         """
-        definitions = self.definitions(group)
         found = self._shapes.get(group)
-        if found is not None and _same(found, definitions):
+        if found is not None and _same(found, self.definitions(group)):
             return found
         with self._lock:
-            self.generation += found is not None
-            self._forget(group)
-            found = self._shapes[group] = _RemoteTable(self, *definitions)
+            definitions = self.definitions(group)
+            found = self._shapes.get(group)
+            if found is None or not _same(found, definitions):
+                # First the number: if it is the same before and after a fetch, so is the layout of the rows.
+                self.generation += found is not None
+                self._forget(group)
+                found = self._shapes[group] = RemoteTable(self, *definitions)
         return found
 
     def _forget(self, group: str) -> None:
-        """Drop what was prepared for a group, whose definition changed."""
+        """Drop what was prepared for a group, whose definition changed; called with the lock held."""
+
+    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
+        """Put rows that were packed by a table, which may be one of before the definition changed."""
+        return self.put(table.group.full_name, packed, settled=settled)
 
     def refresh(self) -> None:
         """Take up definitions that changed."""
@@ -148,9 +157,8 @@ class RemoteReader(OnlineReader):
         StoreError
             If the store fails; then any of the rows may have been written, and writing them again does no harm.
         """
-        name = group if isinstance(group, str) else group.full_name
-        table, stamp = self.table(name), now_micros(None)
-        return self.put(name, [table.pack(row, stamp) for row in rows])
+        table, stamp = self.table(group if isinstance(group, str) else group.full_name), now_micros(None)
+        return table.put([table.pack(row, stamp) for row in rows])
 
     def read(
         self,
@@ -164,9 +172,13 @@ class RemoteReader(OnlineReader):
 
         See :meth:`palette.online.OnlineReader.read`.
         """
-        at, wanted = now_micros(now), self._wanted(keys)
-        requests = [(group, key) for group, (_, found) in wanted.items() for key in found]
-        return _answers(wanted, self.fetch(requests, budget), at, status=status)
+        at, keys = now_micros(now), _listed(keys)
+        while True:
+            generation, wanted = self.generation, self._wanted(keys)
+            rows = self.fetch(_requests(wanted), budget)
+            # Else a definition changed meanwhile: tables and rows may be of two.
+            if generation == self.generation:
+                return _answers(wanted, rows, at, status=status)
 
     async def read_async(
         self,
@@ -177,13 +189,24 @@ class RemoteReader(OnlineReader):
         budget: float | None = None,
     ) -> dict[str, list[dict[str, Any]]]:
         """Do as :meth:`read` does, without holding up the event loop."""
-        at, wanted = now_micros(now), self._wanted(keys)
-        requests = [(group, key) for group, (_, found) in wanted.items() for key in found]
-        return _answers(wanted, await self.fetch_async(requests, budget), at, status=status)
+        at, keys = now_micros(now), _listed(keys)
+        while True:
+            generation, wanted = self.generation, self._wanted(keys)
+            rows = await self.fetch_async(_requests(wanted), budget)
+            if generation == self.generation:
+                return _answers(wanted, rows, at, status=status)
 
     def _wanted(self, keys: Mapping[str, Iterable[Any]]) -> dict[str, tuple[GroupTable, list[Any]]]:
         tables = {group: self.table(group) for group in keys}
         return {group: (tables[group], tables[group].asked(wanted)) for group, wanted in keys.items()}
+
+
+def _listed(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    return {group: list(wanted) for group, wanted in keys.items()}
+
+
+def _requests(wanted: Mapping[str, tuple[GroupTable, list[Any]]]) -> list[Request]:
+    return [(group, key) for group, (_, found) in wanted.items() for key in found]
 
 
 def _same(table: GroupTable, definitions: tuple[Entity, FeatureGroup]) -> bool:
@@ -266,8 +289,8 @@ def fill(store: RemoteReader | MemoryStore, snapshot: Snapshot) -> int:
     return taken
 
 
-class _RemoteTable(GroupTable):
-    """The shape of a group, whose rows are fetched one by one."""
+class RemoteTable(GroupTable):
+    """The keys and features of a group whose rows are elsewhere, fetched one by one."""
 
     def __init__(self, store: RemoteReader, entity: Entity, group: FeatureGroup) -> None:
         super().__init__(entity, group)
@@ -275,9 +298,11 @@ class _RemoteTable(GroupTable):
         self.rows = _RemoteRows(store, group.full_name)
 
     def put(self, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
-        return self._store.put(self.group.full_name, packed, settled=settled)
+        """Put rows that this table packed into the store."""
+        return self._store._put(self, packed, settled=settled)
 
     def delete(self, keys: Iterable[Any], at: int) -> int:
+        """Delete from the store."""
         return self._store.delete(self.group.full_name, keys, moment(at))
 
 

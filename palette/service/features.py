@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dsl.errors import DslError
-from palette.definitions import Entity, FeatureGroup
 from palette.errors import DataError, PaletteError, SnapshotError, StoreError
 from palette.online import STATIC, GroupTable, moment, now_micros
 from palette.online.remote import RemoteReader, Request, Row
@@ -45,15 +44,12 @@ class FeatureReader:
         last = max((place for place, step in enumerate(steps) if isinstance(step, LookupStep)), default=-1)
         plan = Plan(steps[: last + 1], (), model.pipeline.plan.inputs)
         self._levels: list[tuple[LookupStep, ...]] = [level for level in levels_of(plan) if isinstance(level, tuple)]
-        self._run = compile_levels(plan, self._definitions)
-
-    def _definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
-        table = self._table(group)
-        return table.entity, table.group
-
-    def _table(self, group: str) -> GroupTable:
-        assert self._model.reader is not None
-        return self._model.reader.table(group)
+        # Once, for the program and for the answers: both go by the layout of the rows.
+        reader = model.reader
+        self._tables: dict[str, GroupTable] = (
+            {} if reader is None else {name: reader.table(name) for name in plan.groups}
+        )
+        self._run = compile_levels(plan, self._tables.__getitem__)
 
     async def __call__(self, body: bytes) -> bytes:
         """Return the body of the answer.
@@ -120,12 +116,12 @@ class FeatureReader:
         reader = self._model.reader
         if wanted and isinstance(reader, RemoteReader):
             return await reader.fetch_async(wanted, max(0.0, until - time.monotonic()))
-        return [self._table(group).rows.get(key) for group, key in wanted]
+        return [self._tables[group].rows.get(key) for group, key in wanted]
 
     def _told(self, step: LookupStep, key: Any, row: Row | None, now: int) -> dict[str, Any]:
         """Return what is known of each column of a look-up; of an expired row the age, but no values."""
         name = step.group.full_name
-        values = self._table(name).answer(row, now, status=True)
+        values = self._tables[name].answer(row, now, status=True)
         event = None if row is None or row[0] == STATIC else row[0]
         common = {
             "key": dict(zip(step.entity.keys, key if isinstance(key, tuple) else (key,), strict=True)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError, StoreError
 from palette.online import OnlineReader
+from palette.online.delegating import DelegatingReader
 from palette.online.near_cache import NearCache
 from palette.online.opening import open_online
 from palette.online.remote import RemoteReader, Request, Row
@@ -28,17 +29,12 @@ PROBES: dict[str, Any] = {
 }
 
 
-class TimedReader(RemoteReader):
+class TimedReader(DelegatingReader):
     """A store elsewhere whose reads are timed, by level of the plan."""
 
     def __init__(self, store: RemoteReader, observe: Callable[[int, float], None]) -> None:
-        super().__init__(store.definitions)
-        self._store = store
+        super().__init__(store)
         self._observe = observe
-
-    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return what the store returns."""
-        return self._store.fetch(requests, budget)
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Return what the store returns, and take down how long it took."""
@@ -49,14 +45,6 @@ class TimedReader(RemoteReader):
             return await self._store.fetch_async(requests, budget)
         finally:
             self._observe(reads[0], time.perf_counter() - started)
-
-    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
-        """Put into the store."""
-        return self._store.put(group, packed, settled=settled)
-
-    def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
-        """Delete from the store."""
-        return self._store.delete(group, keys, at)
 
 
 class _Opened:
@@ -130,9 +118,9 @@ class Stores:
             If one does not answer.
         """
         for opened in self._opened:
-            reader = opened.reader
+            reader: Any = opened.reader
             if isinstance(reader, NearCache):
-                reader = reader._store
+                reader = reader.behind
             if isinstance(reader, RemoteReader):
                 group, (entity, _) = next(iter(opened.definitions.items()))
                 parts = tuple(PROBES.get(dtype, 0) for dtype in entity.keys.values())
@@ -148,7 +136,7 @@ class Stores:
         """Let go of connections."""
         for opened in self._opened:
             reader: Any = opened.reader
-            behind = reader._store if isinstance(reader, NearCache) else reader
+            behind = reader.behind if isinstance(reader, NearCache) else reader
             if hasattr(behind, "close_async"):
                 await behind.close_async()
             if hasattr(reader, "close"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from dsl.defining import define
 from dsl.dtypes import VEC
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from dsl.nodes import Node, Read
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["Definitions", "PlanCode"]
-
-Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
+__all__ = ["PlanCode"]
 
 MICROSECOND = timedelta(microseconds=1)
 # Python classes of key values that need no check.
@@ -63,9 +61,9 @@ class PlanCode:
         """Read the columns of one group from a table in this process."""
         row, key = self._local(), self._key_of(step)
         self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
-        self._unpack(step, row, table.entity, table.group)
+        self._unpack(step, row, table)
 
-    def fetch(self, level: Sequence[LookupStep], definitions: Definitions) -> None:
+    def fetch(self, level: Sequence[LookupStep], table: Callable[[str], GroupTable]) -> None:
         """Read the columns of several groups from a store elsewhere, in one round trip."""
         keys = [self._key_of(step) for step in level]
         names = [self._constant(step.group.full_name, ("group", step.group.full_name)) for step in level]
@@ -73,7 +71,7 @@ class PlanCode:
         pairs = ", ".join(f"({name}, {key})" for name, key in zip(names, keys, strict=True))
         self._lines.append(f"{', '.join(rows)}, = yield ({pairs},)")
         for step, row in zip(level, rows, strict=True):
-            self._unpack(step, row, *definitions(step.group.full_name))
+            self._unpack(step, row, table(step.group.full_name))
 
     def _key_of(self, step: LookupStep) -> str:
         keys = [
@@ -82,9 +80,10 @@ class PlanCode:
         ]
         return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
 
-    def _unpack(self, step: LookupStep, row: str, entity: Entity, group: FeatureGroup) -> None:
-        """Take the columns of a look-up out of a packed row; of expired and missing ones they are null."""
-        positions = _positions(step, entity, group)
+    def _unpack(self, step: LookupStep, row: str, table: GroupTable) -> None:
+        """Take the columns of a look-up out of a packed row of a table; of expired and missing ones they are null."""
+        group = table.group
+        positions = _positions(step, table.entity, group)
         expired = "" if group.ttl is None else f"{row}[0] < {self._horizon(group.ttl)}"
         found: dict[str, str] = {}
         for column, feature in step.columns.items():

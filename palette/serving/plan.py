@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from palette.online import GroupTable
-from palette.serving.code import Definitions, PlanCode
+from palette.serving.code import PlanCode
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -59,15 +59,15 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool
     return code.function()
 
 
-def compile_levels(plan: Plan, definitions: Definitions, *, status: bool = False) -> Levels:
+def compile_levels(plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False) -> Levels:
     """Compile a plan whose rows are fetched from a store elsewhere, all that are known to be needed at once.
 
     Parameters
     ----------
     plan, status
         As for :func:`compile_plan`.
-    definitions : callable
-        Returns the entity and the feature group that the store holds under a full name.
+    table : callable
+        Returns the table of a feature group whose layout the rows that are sent have.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def compile_levels(plan: Plan, definitions: Definitions, *, status: bool = False
     code = PlanCode(plan, status=status)
     for level in levels_of(plan):
         if isinstance(level, tuple):
-            code.fetch(level, definitions)
+            code.fetch(level, table)
         else:
             code.add(level)
     return code.function()

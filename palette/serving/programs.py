@@ -11,7 +11,7 @@ from typing import Any
 from palette.errors import DataError, StoreError
 from palette.online import OnlineReader
 from palette.online.remote import RemoteReader
-from palette.serving.plan import Score, compile_levels, compile_plan
+from palette.serving.plan import Levels, Score, compile_levels, compile_plan
 from palette.serving.steps import Plan
 
 __all__ = ["STORE_ERROR", "Options", "Program", "program_of"]
@@ -108,67 +108,99 @@ def _tried(score: Any, row: Mapping[str, Any], now: int) -> dict[str, Any] | Exc
 
 
 class RemoteProgram(Program):
-    """Fetches the rows of a level in one round trip, those of many requests together."""
+    """Fetches the rows of a level in one round trip, those of many requests together.
+
+    Columns are taken out of rows by the tables whose layout the rows have: where the reader's generation is another
+    one after a fetch, a definition has changed, and the request begins again with a plan compiled for the new tables.
+    """
 
     def __init__(self, plan: Plan, reader: RemoteReader, options: Options) -> None:
-        self._levels = compile_levels(plan, reader.definitions, status=options.status)
+        self._plan = plan
         self._reader = reader
         self._options = options
+        self._compiled = self._compile()
         self.score = self._score
+
+    def _compile(self) -> tuple[Levels, int]:
+        """Return the plan on the tables of a generation, and that generation."""
+        generation = self._reader.generation
+        return compile_levels(self._plan, self._reader.table, status=self._options.status), generation
 
     def _score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
-        request = self._levels(row, now)
         wait = _Wait(self._options)
-        try:
-            wanted = next(request)
-            while True:
-                try:
-                    rows = self._reader.fetch(wanted, budget=wait.left())
-                except StoreError as error:
-                    rows = wait.failed(error, len(wanted))
-                wanted = request.send(rows)
-        except StopIteration as done:
-            return wait.marked(done.value)
+        while True:
+            levels, generation = self._compiled
+            request = levels(row, now)
+            try:
+                wanted = next(request)
+                while True:
+                    try:
+                        rows = self._reader.fetch(wanted, budget=wait.left())
+                    except StoreError as error:
+                        rows = wait.failed(error, len(wanted))
+                    if self._reader.generation != generation:
+                        break
+                    wanted = request.send(rows)
+            except StopIteration as done:
+                return wait.marked(done.value)
+            self._compiled = self._compile()
 
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
-        request = self._levels(row, now)
         wait = _Wait(self._options)
-        try:
-            wanted = next(request)
-            while True:
-                try:
-                    rows = await self._reader.fetch_async(wanted, budget=wait.left())
-                except StoreError as error:
-                    rows = wait.failed(error, len(wanted))
-                wanted = request.send(rows)
-        except StopIteration as done:
-            return wait.marked(done.value)
+        while True:
+            levels, generation = self._compiled
+            request = levels(row, now)
+            try:
+                wanted = next(request)
+                while True:
+                    try:
+                        rows = await self._reader.fetch_async(wanted, budget=wait.left())
+                    except StoreError as error:
+                        rows = wait.failed(error, len(wanted))
+                    if self._reader.generation != generation:
+                        break
+                    wanted = request.send(rows)
+            except StopIteration as done:
+                return wait.marked(done.value)
+            self._compiled = self._compile()
 
     def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
         """Return the outputs for each row, or the error that its values raise."""
-        batch = _Batch(self._levels(row, now) for row in rows)
         wait = _Wait(self._options)
-        while wanted := batch.wanted():
-            try:
-                found = self._reader.fetch(wanted, budget=wait.left())
-            except StoreError as error:
-                found = wait.failed(error, len(wanted))
-            batch.send(wanted, found)
-        return [answer if isinstance(answer, Exception) else wait.marked(answer) for answer in batch.answers]
+        while True:
+            levels, generation = self._compiled
+            batch = _Batch(levels(row, now) for row in rows)
+            while wanted := batch.wanted():
+                try:
+                    found = self._reader.fetch(wanted, budget=wait.left())
+                except StoreError as error:
+                    found = wait.failed(error, len(wanted))
+                if self._reader.generation != generation:
+                    break
+                batch.send(wanted, found)
+            else:
+                return wait.all_marked(batch.answers)
+            self._compiled = self._compile()
 
     async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
         """Return what :meth:`score_many` returns."""
-        batch = _Batch(self._levels(row, now) for row in rows)
         wait = _Wait(self._options)
-        while wanted := batch.wanted():
-            try:
-                found = await self._reader.fetch_async(wanted, budget=wait.left())
-            except StoreError as error:
-                found = wait.failed(error, len(wanted))
-            batch.send(wanted, found)
-        return [answer if isinstance(answer, Exception) else wait.marked(answer) for answer in batch.answers]
+        while True:
+            levels, generation = self._compiled
+            batch = _Batch(levels(row, now) for row in rows)
+            while wanted := batch.wanted():
+                try:
+                    found = await self._reader.fetch_async(wanted, budget=wait.left())
+                except StoreError as error:
+                    found = wait.failed(error, len(wanted))
+                if self._reader.generation != generation:
+                    break
+                batch.send(wanted, found)
+            else:
+                return wait.all_marked(batch.answers)
+            self._compiled = self._compile()
 
 
 class _Wait:
@@ -193,6 +225,10 @@ class _Wait:
     def marked(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Return the answer, which tells that a store failed."""
         return answer if self._error is None else {**answer, STORE_ERROR: self._error}
+
+    def all_marked(self, answers: Sequence[Any]) -> list[Any]:
+        """Return answers as :meth:`marked` does, and errors as they are."""
+        return [answer if isinstance(answer, Exception) else self.marked(answer) for answer in answers]
 
 
 class _Batch:

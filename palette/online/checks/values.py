@@ -23,6 +23,7 @@ from palette.online.checks.worlds import (
     one,
     row,
 )
+from palette.online.remote import RemoteReader
 
 __all__ = ["CHECKS"]
 
@@ -122,6 +123,35 @@ def features_are_added_and_dropped(make_store: MakeStore) -> None:
     expect(one(store, later)["last"], 0.0, "the added feature")
 
 
+def rows_have_the_layout_of_the_table(make_store: MakeStore) -> None:
+    """A definition that changed counts for rows when it counts for the table, with another generation."""
+    known = {TIMED.full_name: (PLACE, TIMED)}
+    store = make_store(known.__getitem__)
+    if not isinstance(store, RemoteReader):
+        return
+    name, table = TIMED.full_name, store.table(TIMED.full_name)
+    store.put(name, [table.pack(row(1, x=1.0, n=7, s="a"), 0)])
+    generation = store.generation
+    order = [*reversed(TIMED.features), Feature("first", "double")]
+    changed = FeatureGroup("timed", PLACE, [order[-1], *order[:-1]], timestamp="ts", created="made", ttl="2h")
+    known[name] = (PLACE, changed)
+    (found,) = store.fetch([(name, "k")])
+    if store.generation == generation:
+        values = [] if found is None else [table.unpack(found)[column] for column in "xns"]
+        expect(values, [1.0, 7, "a"], "a row while the table is the same")
+
+    later = store.table(name)
+
+    def values_now() -> list[Any]:
+        (packed,) = store.fetch([(name, "k")])
+        return [] if packed is None else [later.unpack(packed)[column] for column in ("first", "x", "n", "s")]
+
+    expect(store.generation > generation, True, "whether a new table has a new generation")
+    expect(values_now(), [None, 1.0, 7, "a"], "a row by the new table")
+    store.put(name, [later.pack(row(2, x=2.0, n=8, s="b"), 0)])
+    expect(values_now(), [None, 2.0, 8, "b"], "a row that the new table packed")
+
+
 def other_types_and_times_begin_anew(make_store: MakeStore) -> None:
     """Of rows with another type, or other times, nothing is left; what is written then counts."""
     for number, changed in enumerate(
@@ -153,5 +183,6 @@ CHECKS = (
     values_come_back_as_they_went,
     wide_rows_come_back,
     features_are_added_and_dropped,
+    rows_have_the_layout_of_the_table,
     other_types_and_times_begin_anew,
 )
