@@ -215,17 +215,15 @@ class RowCodec:
 
     def learn(self, schema: Schema) -> None:
         """Take up another schema in which rows of this group were written."""
-        places, older = self.schema.places(schema), RowCodec(schema)
+        reading, older = self.schema.reading(schema), RowCodec(schema)
 
         def decode(data: bytes) -> Row | None:
             row = older.decode(data)
-            if row is None or places is None:
-                return None
-            return (*row[:2], *(None if place is None else row[place] for place in places))
+            return None if row is None or reading is None else reading(row)
 
-        self._older[schema.fingerprint] = decode
-        if places is None:
+        if reading is None:
             self._strange.add(schema.fingerprint)
+        self._older[schema.fingerprint] = decode
 
     # --- which of two wins
 
@@ -256,6 +254,6 @@ class RowCodec:
         _, mark, fingerprint, event, created = HEAD.unpack_from(data)
         if fingerprint != self.schema.fingerprint and fingerprint not in self._older:
             raise UnknownSchemaError(self.schema.group, fingerprint)
-        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange:
+        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange or self.schema.as_they_come:
             return None, None
         return event, created if mark == DEAD_STATIC else None

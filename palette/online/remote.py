@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from palette.errors import DataError, SchemaError
 from palette.online.reader import OnlineReader, now_micros
+from palette.online.schema import Schema
 from palette.online.table import GroupTable, moment, newer, not_older
 
 if TYPE_CHECKING:
@@ -128,7 +129,13 @@ class RemoteReader(OnlineReader):
 
     def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
         """Put rows that were packed by a table, which may be one of before the definition changed."""
-        return self.put(table.group.full_name, packed, settled=settled)
+        name, current = table.group.full_name, self.table(table.group.full_name)
+        if (current.entity, current.group) != (table.entity, table.group):
+            reading = Schema.of(current.entity, current.group).reading(Schema.of(table.entity, table.group))
+            if reading is None:
+                raise SchemaError(f"{name}: its keys or event time have changed since these rows were packed")
+            packed = [(key, reading(row)) for key, row in packed]
+        return self.put(name, packed, settled=settled)
 
     def refresh(self) -> None:
         """Take up definitions that changed."""
@@ -278,14 +285,14 @@ def fill(store: RemoteReader | MemoryStore, snapshot: Snapshot) -> int:
     taken = 0
     for name in snapshot.groups:
         found, wanted = snapshot.table(name), store.table(name)
-        fitting = found
         if (found.entity, found.group) != (wanted.entity, wanted.group):
-            fitting = found.redefined(wanted.entity, wanted.group)
-            if len(found) and not len(fitting):
-                raise SchemaError(
-                    f"{name}: the snapshot and the store define other keys, times or types; take a new snapshot"
-                )
-        taken += store.put(name, fitting, settled=True)
+            here, there = (Schema.of(table.entity, table.group) for table in (wanted, found))
+            others = here.unrelated(there)
+            if others or here.reading(there) is None:
+                what = f"other types of {', '.join(others)}" if others else "other keys or event times"
+                raise SchemaError(f"{name}: the snapshot and the store define {what}; take a new snapshot")
+            found = found.redefined(wanted.entity, wanted.group)
+        taken += wanted.put(found, settled=True)
     return taken
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dsl.defining import define
 from palette.definitions.types import check_value
 from palette.errors import DataError, nearest
+from palette.online.schema import Schema
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -218,19 +219,15 @@ class GroupTable:
         return [blank.copy() if row is None or row[0] < oldest else columns(*row) for row in rows]
 
     def redefined(self, entity: Entity, group: FeatureGroup) -> GroupTable:
-        """Return a table with another definition of the same group, and the values that it still has."""
+        """Return a table with another definition of the same group, and the values that it still has.
+
+        They are what :meth:`palette.online.schema.Schema.reading` says.
+        """
         table = GroupTable(entity, group)
-        types = {feature.name: feature.dtype for feature in self.group.features}
-        kept = list(entity.keys.items()) == list(self.entity.keys.items())
-        kept &= (group.timestamp, group.created) == (self.group.timestamp, self.group.created)
-        kept &= all(types.get(feature.name, feature.dtype) == feature.dtype for feature in group.features)
-        if kept:
-            places = [
-                list(types).index(feature.name) + 2 if feature.name in types else None for feature in group.features
-            ]
-            table._dead = dict(self._dead)
-            for key, row in self:
-                table.rows[key] = (*row[:2], *(None if place is None else row[place] for place in places))
+        schema = Schema.of(entity, group)
+        if (reading := schema.reading(Schema.of(self.entity, self.group))) is not None:
+            table._dead = {} if schema.as_they_come else dict(self._dead)
+            table.rows = {key: reading(row) for key, row in self}
         return table
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:

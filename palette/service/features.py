@@ -9,6 +9,7 @@ from typing import Any
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError, SnapshotError, StoreError
 from palette.online import STATIC, GroupTable, moment, now_micros
+from palette.online.conversion import UnfitRow
 from palette.online.remote import RemoteReader, Request, Row
 from palette.service.coding import dumps, plain
 from palette.service.models import Model
@@ -96,9 +97,9 @@ class FeatureReader:
             found = dict(zip(wanted, await self._fetch(wanted, until), strict=True))
             for place, (generator, pairs) in list(running.items()):
                 packed = [found[pair] for pair in pairs]
-                for step, (_, key), one in zip(level, pairs, packed, strict=True):
-                    answers[place] |= self._told(step, key, one, now)
                 try:
+                    for step, (_, key), one in zip(level, pairs, packed, strict=True):
+                        answers[place] |= self._told(step, key, one, now)
                     running[place] = generator, generator.send(packed)
                 except StopIteration:
                     del running[place]
@@ -118,9 +119,15 @@ class FeatureReader:
             return await reader.fetch_async(wanted, max(0.0, until - time.monotonic()))
         return [self._tables[group].rows.get(key) for group, key in wanted]
 
+    def _positions(self, step: LookupStep) -> list[int]:
+        names = [feature.name for feature in self._tables[step.group.full_name].group.features]
+        return [2 + names.index(feature) for feature in step.columns.values() if feature in names]
+
     def _told(self, step: LookupStep, key: Any, row: Row | None, now: int) -> dict[str, Any]:
         """Return what is known of each column of a look-up; of an expired row the age, but no values."""
         name = step.group.full_name
+        if isinstance(row, UnfitRow):
+            row = row.only(self._positions(step))
         values = self._tables[name].answer(row, now, status=True)
         event = None if row is None or row[0] == STATIC else row[0]
         common = {

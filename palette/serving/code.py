@@ -14,8 +14,9 @@ from dsl.defining import define
 from dsl.dtypes import VEC
 from dsl.incoming import reading_lines
 from palette.definitions.types import check_value
-from palette.errors import SnapshotError
+from palette.errors import SchemaError, SnapshotError
 from palette.online import GroupTable, moment
+from palette.online.conversion import feature_conversion
 from palette.serving.incoming import incoming_lines
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
@@ -23,7 +24,7 @@ from palette.serving.steps import DslStep, LookupStep, Plan
 if TYPE_CHECKING:
     from dsl.bind import Binding
     from dsl.nodes import Node, Read
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import FeatureGroup
 
 __all__ = ["PlanCode"]
 
@@ -83,7 +84,7 @@ class PlanCode:
     def _unpack(self, step: LookupStep, row: str, table: GroupTable) -> None:
         """Take the columns of a look-up out of a packed row of a table; of expired and missing ones they are null."""
         group = table.group
-        positions = _positions(step, table.entity, group)
+        reads = _reads(step, table)
         expired = "" if group.ttl is None else f"{row}[0] < {self._horizon(group.ttl)}"
         found: dict[str, str] = {}
         for column, feature in step.columns.items():
@@ -94,7 +95,11 @@ class PlanCode:
         self._lines.append(f"    {' = '.join(found.values())} = None")
         self._lines.append("else:")
         for feature, local in found.items():
-            self._lines.append(f"    {local} = {self._value(row, feature, positions[feature], group)}")
+            position, convert = reads[feature]
+            value = self._value(row, feature, position, group)
+            if convert is not None:
+                value = f"{self._constant(convert, ('convert', group.full_name, feature))}({value})"
+            self._lines.append(f"    {local} = {value}")
         if self._with_status:
             self._tell(step, row, expired)
 
@@ -240,21 +245,30 @@ class PlanCode:
         return f"x{self._locals - 1}"
 
 
-def _positions(step: LookupStep, entity: Entity, group: FeatureGroup) -> dict[str, int]:
-    """Return where a packed row holds each feature, after checking that it is the one of the plan."""
-    name = step.group.full_name
-    if list(entity.keys.values()) != list(step.entity.keys.values()):
+def _reads(step: LookupStep, table: GroupTable) -> dict[str, tuple[int, Callable[[Any], Any] | None]]:
+    """Return where a packed row holds each feature, and what makes it a value of the type that the plan knows."""
+    name, entity, group = step.group.full_name, table.entity, table.group
+    keys, known = list(entity.keys.values()), list(step.entity.keys.values())
+    # All integers are one key, whatever their width.
+    if [_width(dtype) for dtype in keys] != [_width(dtype) for dtype in known]:
         raise SnapshotError(f"{name}: the store has keys {entity.keys}, the model {step.entity.keys}")
     held = {feature.name: (2 + at, feature.dtype) for at, feature in enumerate(group.features)}
     for position, column in enumerate((group.timestamp, group.created)):
         if column is not None:
             held[column] = (position, "timestamp")
-    positions = {}
+    reads = {}
     for feature in step.columns.values():
         wanted = step.group.feature(feature).dtype
-        found = held.get(feature)
-        if found is None or found[1] != wanted:
-            has = "lacks it" if found is None else f"has it as {found[1]}"
-            raise SnapshotError(f"{name}: the model reads {feature!r} ({wanted}), the store {has}; take a new snapshot")
-        positions[feature] = found[0]
-    return positions
+        try:
+            position, found = held[feature]
+            reads[feature] = position, feature_conversion(name, feature, found, wanted)
+        except (KeyError, SchemaError):
+            has = f"has it as {held[feature][1]}" if feature in held else "lacks it"
+            raise SnapshotError(
+                f"{name}: the model reads {feature!r} ({wanted}), the store {has}; take a new snapshot"
+            ) from None
+    return reads
+
+
+def _width(dtype: str) -> str:
+    return "bigint" if dtype in INTEGERS else dtype

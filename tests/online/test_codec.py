@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import itertools
 import math
+import re
 import struct
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palette.definitions.types import check_value, widens
 from palette.errors import DataError, StoreError
 from palette.online.codec import RowCodec, UnknownSchemaError
 from palette.online.keys import is_absent, key_encoder
@@ -123,19 +125,53 @@ def test_rows_of_older_schemas_decode_by_name():
 @pytest.mark.parametrize(
     "changed",
     [
-        pytest.param({"types": ["string"]}, id="type"),
-        pytest.param({"types": ["double"], "created": None}, id="created"),
         pytest.param({"types": ["double"], "timestamp": "other"}, id="timestamp"),
         pytest.param({"types": ["double"], "group": "e:h"}, id="group"),
     ],
 )
-def test_nothing_is_left_of_rows_with_other_types_or_times(changed):
+def test_nothing_is_left_of_rows_with_other_keys_or_times(changed):
     older, codec = schema(["double"]), RowCodec(schema(**changed))
     codec.learn(older)
     data = RowCodec(older).encode((5, 6, 1.5))
     assert codec.decode(data) is None
     assert codec.wins((0, None, None), data)
     assert codec.wins((0, None, None), RowCodec(older).tombstone(9))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_widened_rows_decode_exactly_and_back(data):
+    """Whatever the types: the wider value equals the narrower one, and comes back as that."""
+    pairs = [(one, other) for one in VALUES for other in VALUES if one != other and widens(one, other)]
+    narrow, wide = data.draw(st.sampled_from(pairs))
+    below, above = schema([narrow], created=None), schema([wide])
+    up, down = RowCodec(above), RowCodec(below)
+    up.learn(below)
+    down.learn(above)
+    row = data.draw(rows([narrow]))
+    row = (row[0], None, row[2])
+    widened = up.decode(down.encode(row))
+    assert same(widened[2], check_value(row[2], wide, ""))
+    assert same(down.decode(up.encode(widened)), row)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "value"),
+    [
+        ("int", "bigint", 1 << 40), ("int", "double", 2.5), ("tinyint", "float", math.inf), ("float", "double", 1e300),
+        ("date", "timestamp", dt.datetime(2026, 1, 1, 1)), ("array<int>", "array<bigint>", [1, None, 1 << 40]),
+    ],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_is_an_error_for_who_reads_it(narrow, wide, value):
+    codec, other = RowCodec(schema([narrow, "string"])), schema([wide, "string"])
+    codec.learn(other)
+    row = codec.decode(RowCodec(other).encode((5, 6, value, "beside")))
+    assert (row[0], row[1], row[3], len(row)) == (5, 6, "beside", 4)
+    for read in (lambda: row[2], lambda: [*row], lambda: row.only([2])):
+        with pytest.raises(DataError, match=f"e:g: 'f0' is .*, a {re.escape(wide)} that does not fit into"):
+            read()
+    assert row.only([3]) == (5, 6, value, "beside")
+    assert codec.wins((6, None, None, None), RowCodec(other).encode((5, 6, value, "beside")))
 
 
 def test_rows_of_a_newer_release_are_refused():

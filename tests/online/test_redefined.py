@@ -8,11 +8,14 @@ import datetime as dt
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.online import LmdbStore, MemoryStore, NearCache, RedisStore
+from palette.errors import DataError, SchemaError, SnapshotError
+from palette.online import LmdbStore, MemoryStore, NearCache, RedisStore, Snapshot, fill
 from palette.online.remote import RemoteReader
-from palette.service.stores import TimedReader
+from palette.service.settings import Settings
+from palette.service.stores import LEVEL, TimedReader
 from palette.serving import LocalPipeline
 from palette.serving.steps import LookupStep, Plan
+from tests.service.asked import Asked
 
 NOW = dt.datetime(2026, 1, 1, 12)
 SHOP = Entity("shop", keys={"id": "string"})
@@ -102,8 +105,6 @@ def expected(group):
 
 def every_way(pipeline):
     """Return what all ways of scoring give."""
-    from palette.service.stores import LEVEL
-
     row = {"k": "a"}
 
     async def awaited():
@@ -128,6 +129,111 @@ def test_a_group_is_applied_anew_while_a_process_serves(make_store, later):
         assert every_way(pipeline) == [expected(wanted)] * 4
     found = store.read({NAME: ["a"]}, NOW)[NAME]
     assert found == [{**{one.name: VALUES[one.name] for one in later.features}, "ts": NOW}]
+
+
+FITTED = group(x="int", y="float", s="string")
+WIDENED = FeatureGroup(
+    "sales",
+    "shop",
+    [Feature("s", "string"), Feature("y", "double"), Feature("x", "bigint")],
+    timestamp="ts",
+    created="w",
+)
+# A value of the wider type, and what the model that was fitted on the narrower one is given.
+FITS = {"id": "a", "ts": NOW, "x": 8, "y": 0.1, "s": "beside"}
+SERVED = {"fx": 8, "fy": 0.10000000149011612, "fs": "beside"}
+UNFIT = {"id": "b", "ts": NOW, "x": 1 << 40, "y": 0.5, "s": "beside"}
+
+
+def serves_what_fits(pipeline, others):
+    """Check a model that was fitted before its features were widened, and those that read others beside them."""
+    assert pipeline.score_instance({"k": "a"}, NOW) == SERVED
+    fits, error = pipeline.score_instances([{"k": "a"}, {"k": "b"}], NOW, errors="return")
+    assert (fits, type(error)) == (SERVED, DataError)
+    assert "shop:sales: 'x' is 1099511627776, a bigint that does not fit into int" in str(error)
+
+    async def awaited():
+        LEVEL.set([0])
+        return await pipeline.score_instance_async({"k": "b"}, NOW)
+
+    with pytest.raises(DataError, match="'x' is"):
+        asyncio.run(awaited())
+    assert others.score_instance({"k": "b"}, NOW) == {"fy": 0.5, "fs": "beside"}
+
+
+def test_models_keep_the_types_they_were_fitted_on(make_store):
+    known = {NAME: (SHOP, FITTED)}
+    store = make_store(known.__getitem__)
+    plans = reading(FITTED), Plan((LookupStep(SHOP, FITTED, ("k",), {"fy": "y", "fs": "s"}),), ("fy", "fs"))
+    before = [LocalPipeline(plan, store) for plan in plans]
+    store.write(NAME, [{**FITS, "id": "old"}])
+    known[NAME] = SHOP, WIDENED
+    make_store({NAME: (SHOP, WIDENED)}.__getitem__).write(NAME, [FITS, UNFIT])
+    if not isinstance(store, Own):
+        serves_what_fits(*before)
+    store.refresh()
+    serves_what_fits(*before)
+    serves_what_fits(*(LocalPipeline(plan, store) for plan in plans))
+    new = LocalPipeline(reading(WIDENED), store)
+    rows = new.score_instances([{"k": "old"}, {"k": "a"}, {"k": "b"}], NOW)
+    assert [row["fx"] for row in rows] == [8, 8, 1 << 40]
+    assert [row["fy"] for row in rows] == [0.10000000149011612, 0.1, 0.5]
+
+
+@pytest.mark.parametrize("memory_map", [False, True])
+def test_snapshots_of_before_and_after_a_type_was_widened(tmp_path, memory_map):
+    plans = reading(FITTED), Plan((LookupStep(SHOP, FITTED, ("k",), {"fy": "y", "fs": "s"}),), ("fy", "fs"))
+    snapshots = []
+    for number, (definition, rows) in enumerate([(WIDENED, [FITS, UNFIT]), (FITTED, [FITS])]):
+        store = MemoryStore({NAME: (SHOP, definition)}.__getitem__)
+        store.write(NAME, rows)
+        Snapshot([store.table(NAME)], NOW).save(tmp_path / str(number), memory_map=memory_map)
+        snapshots.append(Snapshot.load(tmp_path / str(number), memory_map=memory_map))
+    serves_what_fits(*(LocalPipeline(plan, snapshots[0]) for plan in plans))
+    assert LocalPipeline(reading(WIDENED), snapshots[1]).score_instance({"k": "a"}, NOW) == SERVED
+    if not memory_map:
+        assert fill(MemoryStore({NAME: (SHOP, WIDENED)}.__getitem__), snapshots[1]) == 1
+    unrelated = {NAME: (SHOP, group(x="string", y="double"))}
+    with pytest.raises(SchemaError, match="other types of x; take a new snapshot"):
+        fill(MemoryStore(unrelated.__getitem__), snapshots[1])
+    with pytest.raises(SnapshotError, match=r"'x' \(string\), the store has it as int"):
+        LocalPipeline(reading(unrelated[NAME][1]), snapshots[1])
+
+
+def test_the_service_goes_on_after_a_type_was_widened(tmp_path):
+    """As it runs, and after a restart; a model that does not read what was widened as well."""
+    home, uri = tmp_path / "store", f"lmdb:{tmp_path / 'store'}"
+    before = LmdbStore(home, {NAME: (SHOP, FITTED)}.__getitem__, size=1 << 24)
+    before.write(NAME, [FITS])
+    plans = {"x": reading(FITTED), "y": Plan((LookupStep(SHOP, FITTED, ("k",), {"fy": "y", "fs": "s"}),), ("fy", "fs"))}
+    for name, plan in plans.items():
+        LocalPipeline(plan).save(tmp_path / name)
+    settings = Settings(tuple((name, str(tmp_path / name)) for name in plans), store=uri)
+    running = Asked(settings)
+    now = NOW.isoformat()
+
+    def served(service, key):
+        body = {"row": {"k": key}, "now": now}
+        answers = [service.post(f"/v1/models/{name}/score", body) for name in plans]
+        return [(answer.status_code, answer.json().get("result", answer.json().get("error"))) for answer in answers]
+
+    wanted = [(200, SERVED), (200, {"fy": SERVED["fy"], "fs": "beside"})]
+    assert served(running, "a") == wanted
+    LmdbStore(home, {NAME: (SHOP, WIDENED)}.__getitem__, size=1 << 24).write(NAME, [{**FITS, "w": NOW}, UNFIT])
+    for service in (running, Asked(settings)):
+        assert served(service, "a") == wanted
+        (status, error), other = served(service, "b")
+        assert (status, error[:40], other) == (
+            422,
+            "shop:sales: 'x' is 1099511627776, a bigi",
+            (200, {"fy": 0.5, "fs": "beside"}),
+        )
+        bodies = [
+            service.post(f"/v1/models/{name}/features", {"rows": [{"k": "b"}, {"k": "a"}], "now": now})
+            for name in plans
+        ]
+        (bad, good), (other, _) = (body.json()["results"] for body in bodies)
+        assert ("does not fit" in bad["error"], good["fx"]["value"], other["fy"]["value"]) == (True, 8, 0.5)
 
 
 @pytest.mark.parametrize("back", [False, True])

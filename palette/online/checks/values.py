@@ -12,6 +12,7 @@ from palette.online.checks.worlds import (
     HOUR,
     KEYED,
     NAMED,
+    OTHER,
     PLACE,
     T0,
     TIMED,
@@ -152,11 +153,51 @@ def rows_have_the_layout_of_the_table(make_store: MakeStore) -> None:
     expect(values_now(), [None, 2.0, 8, "b"], "a row that the new table packed")
 
 
-def other_types_and_times_begin_anew(make_store: MakeStore) -> None:
-    """Of rows with another type, or other times, nothing is left; what is written then counts."""
+def types_widen_and_created_appears(make_store: MakeStore) -> None:
+    """Rows of narrower types are read as wider ones; a created time comes and goes; times and deletions count on."""
+    known = {OTHER.full_name: (PLACE, OTHER)}
+    store = make_store(known.__getitem__)
+    store.write(OTHER, [{"id": key, "ts": T0 + HOUR, "x": 1.5, "m": 7} for key in ("k", "j", "dead")])
+    store.delete(OTHER, ["dead"], T0 + 5 * HOUR)
+    features = [Feature("new", "float"), Feature("m", "double"), Feature("x", "double")]
+    wider = FeatureGroup("other", PLACE, features, timestamp="ts", created="made")
+    known[OTHER.full_name] = (PLACE, wider)
+    store.refresh()
+    found = {name: value for name, value in one(store, wider).items() if not name.endswith("__status")}
+    expect(found, {"new": None, "m": 7.0, "x": 1.5, "ts": T0 + HOUR, "made": None}, "a row of narrower types")
+    for key, hours, taken in (("k", 0.5, 0), ("dead", 4, 0), ("dead", 6, 1), ("j", 2, 1)):
+        fresh = {"id": key, "ts": T0 + hours * HOUR, "made": T0, "m": 8.0}
+        expect(store.write(wider, [fresh]), taken, f"taken of {key} at {hours} hours over narrower types")
+    expect(store.write(wider, [{"id": "k", "ts": T0 + HOUR, "made": T0, "m": 8.0}]), 1, "taken of a created time")
+    known[OTHER.full_name] = (PLACE, OTHER)
+    store.refresh()
+    for key in ("k", "j", "dead"):
+        expect(one(store, OTHER, key)["m"], 8, f"m of {key} by the narrower type again")
+    expect(store.write(OTHER, [{"id": "j", "ts": T0 + HOUR, "m": 9}]), 0, "taken of a late row over wider types")
+
+
+def other_types_are_null(make_store: MakeStore) -> None:
+    """A feature with an unrelated type is null in rows that have it with another; all else of them stays."""
+    known = {OTHER.full_name: (PLACE, OTHER)}
+    store = make_store(known.__getitem__)
+    store.write(OTHER, [{"id": key, "ts": T0 + HOUR, "x": 1.5, "m": 7} for key in ("k", "dead")])
+    store.delete(OTHER, ["dead"], T0 + HOUR)
+    features = [Feature("x", "double"), Feature("m", "string")]
+    changed = FeatureGroup("other", PLACE, features, timestamp="ts")
+    known[OTHER.full_name] = (PLACE, changed)
+    store.refresh()
+    found = one(store, changed)
+    expect((found["x"], found["m"], found["m__status"]), (1.5, None, "null"), "a row with another type")
+    for key, hours, taken in (("k", 0.5, 0), ("dead", 1, 0), ("k", 1, 1), ("dead", 2, 1)):
+        fresh = {"id": key, "ts": T0 + hours * HOUR, "x": 1.5, "m": "text"}
+        expect(store.write(changed, [fresh]), taken, f"taken of {key} at {hours} hours over another type")
+    expect(one(store, changed)["m"], "text", "m")
+
+
+def other_times_begin_anew(make_store: MakeStore) -> None:
+    """Of rows with another event time nothing is left; what is written then counts."""
     for number, changed in enumerate(
         (
-            FeatureGroup("timed", PLACE, [Feature("x", "string")], timestamp="ts", created="made", ttl="2h"),
             FeatureGroup("timed", PLACE, TIMED.features, timestamp="when", created="made", ttl="2h"),
             FeatureGroup("timed", PLACE, TIMED.features),
             FeatureGroup("timed", PLACE, TIMED.features, created="made"),
@@ -169,13 +210,12 @@ def other_types_and_times_begin_anew(make_store: MakeStore) -> None:
         known[TIMED.full_name] = (PLACE, changed)
         store.refresh()
         expect(one(store, changed)["x__status"], "missing", f"status after change {number}")
-        value = "text" if number == 0 else 2.0
-        fresh: dict[str, Any] = {"x": value}
+        fresh: dict[str, Any] = {"x": 2.0}
         if changed.timestamp is not None:
             fresh[changed.timestamp] = T0
         for key in ("k", "dead"):
             expect(store.write(changed, [{"id": key, **fresh}]), 1, f"taken of {key} after change {number}")
-            expect(one(store, changed, key)["x"], value, f"x of {key} after change {number}")
+            expect(one(store, changed, key)["x"], 2.0, f"x of {key} after change {number}")
 
 
 CHECKS = (
@@ -184,5 +224,7 @@ CHECKS = (
     wide_rows_come_back,
     features_are_added_and_dropped,
     rows_have_the_layout_of_the_table,
-    other_types_and_times_begin_anew,
+    types_widen_and_created_appears,
+    other_types_are_null,
+    other_times_begin_anew,
 )
