@@ -13,6 +13,7 @@ __all__ = [
     "DefinitionError",
     "DeprecatedFeatureWarning",
     "FeatureNotFoundError",
+    "LatestValuesWarning",
     "LockedError",
     "PaletteError",
     "PlanError",
@@ -50,6 +51,10 @@ class LockedError(PaletteError, BlockingIOError):
 
 class DeprecatedFeatureWarning(UserWarning):
     """A feature that is used was marked as deprecated in the catalog."""
+
+
+class LatestValuesWarning(UserWarning):
+    """Rows to train on are joined with the latest values of a group that has event times."""
 
 
 class SchemaError(PaletteError, TypeError):

@@ -16,6 +16,7 @@ from palette.errors import SchemaError
 from palette.params import HasStore, ScoresRows
 from palette.serving.steps import LookupStep, Plan
 from palette.store import FeatureStore
+from palette.store.offline import look_up
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -181,14 +182,22 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
     def transform_versions(self, dataset: DataFrame, versions: Mapping[str, int] | None) -> DataFrame:
         """Return what ``transform`` does, out of the given table versions; of other groups the newest."""
         self._check_time(dataset.schema)
-        return self.store.training_set(
+        return look_up(
+            self.store,
             dataset,
-            self.getFeatures(),
+            self.store.lookups(self.getFeatures()),
+            list(self.getFeatures()),
             timestamp=self.getTimestampCol(),
             point_in_time=self.getPointInTime(),
             version=versions,
             status=self.getStatus(),
         )
+
+    def untimed_groups(self) -> list[str]:
+        """Return the groups with event times of which the latest values are taken, for want of ``timestampCol``."""
+        from palette.offline.untimed import untimed_groups
+
+        return untimed_groups(self.store.lookups(self.getFeatures()), self.getTimestampCol())
 
     def row_plan(self) -> Plan:
         """Return the look-ups of one row.

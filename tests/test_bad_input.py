@@ -49,6 +49,9 @@ def entry_points(eats):
         pytest.param("restorant:kitchen:prep:r_id", FeatureNotFoundError, "did you mean 'restaurant'", id="entity"),
         pytest.param("restaurant:kitchen:prep:r_id,region", SchemaError, "takes 1 join keys", id="too-many-keys"),
         pytest.param("route:trips:ride:origin", SchemaError, "origin, dest", id="too-few-keys"),
+        pytest.param(
+            "route:trips:ride:dest,origin", SchemaError, r"expected origin,dest, found dest,origin", id="swapped"
+        ),
         pytest.param("restaurant:kitchen:prep", RefError, "found 3 parts", id="three-parts"),
         pytest.param("restaurant:kitchen::r_id", RefError, "the feature is empty", id="empty-part"),
         pytest.param("restaurant:kitchen:prep:r-id", RefError, "the join key 'r-id'", id="bad-join-key"),
@@ -155,7 +158,7 @@ def test_a_missing_basis_column_is_told_before_anything_runs(eats):
 
 def test_a_join_key_of_the_wrong_type_is_refused(eats):
     with pytest.raises(SchemaError, match=r"join key 'id' is bigint, key 'restaurant_uuid' .* is string: cast"):
-        pipeline(eats, {"x": nVal("restaurant:kitchen:prep:id")}).fit(eats.orders)
+        pipeline(eats, {"x": nVal("restaurant:kitchen:prep:id")}, timestampCol="at").fit(eats.orders)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +166,14 @@ def test_a_join_key_of_the_wrong_type_is_refused(eats):
     [
         pytest.param("minutes", "timestamp column 'minutes' is double: cast it", id="number"),
         pytest.param("r_id", "timestamp column 'r_id' is string: cast it", id="text"),
-        pytest.param("att", r"no.* timestamp column 'att'; did you mean 'at'", id="missing"),
+        pytest.param("att", r"timestamp column 'att'.*; did you mean 'at'", id="missing"),
     ],
 )
 def test_a_timestamp_that_is_none_is_refused(eats, column, message):
+    without = pipeline(eats, {"x": nVal("basis:size")}, timestampCol=column)
+    for check in (without.fit, lambda frame: without.transformSchema(frame.schema)):
+        with pytest.raises(SchemaError, match=message):
+            check(eats.orders)
     with pytest.raises(SchemaError, match=message):
         pipeline(eats, {"x": nVal(PREP)}, timestampCol=column).fit(eats.orders)
     with pytest.raises(SchemaError, match=message):
@@ -177,7 +184,7 @@ def test_an_output_column_that_exists_is_refused(eats):
     with pytest.raises(SchemaError, match=r"'size' already"):
         PaletteTransformer(store=eats.store, features={"size": PREP}).transform(eats.orders)
     with pytest.raises(DslError, match=r"output column 'size' exists already"):
-        pipeline(eats, {"size": nFill(nVal(PREP))}).fit(eats.orders)
+        pipeline(eats, {"size": nFill(nVal(PREP))}, timestampCol="at").fit(eats.orders)
     with pytest.raises(PlanError, match=r"stage 2 .* makes column 'x', which exists already: stage 1 .* makes it"):
         pipeline(eats, {"x": nVal(PREP)}, {"x": nVal("basis:size")})
     with pytest.raises(PlanError, match=r"'X', which exists already"):

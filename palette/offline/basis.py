@@ -16,7 +16,7 @@ from palette.offline.times import is_time
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["Lookup", "check_join"]
+__all__ = ["Lookup", "check_join", "check_time"]
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,7 @@ def check_join(
     FeatureNotFoundError
         If a group has no feature of a name asked for.
     """
-    if timestamp is not None:
-        dtype = _column(schema, timestamp, "timestamp column")
-        if not is_time(dtype):
-            raise SchemaError(
-                f"timestamp column {timestamp!r} is {dtype.simpleString()}: cast it to timestamp "
-                f"(F.timestamp_seconds for seconds since 1970)"
-            )
+    check_time(schema, timestamp)
     taken = {name.lower(): "the basis has a column" for name in schema.names}
     for lookup in lookups:
         check_point_in_time(lookup.group, point_in_time)
@@ -97,6 +91,24 @@ def check_join(
                 if where := taken.get(name.lower()):
                     raise SchemaError(f"{where} {name!r} already: rename it, or call the feature's column otherwise")
                 taken[name.lower()] = "the features asked for make a column"
+
+
+def check_time(schema: T.StructType, timestamp: str | None) -> None:
+    """Refuse a timestamp column that is missing or holds no times; None is accepted.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such column, or it has another type.
+    """
+    if timestamp is None:
+        return
+    dtype = _column(schema, timestamp, "timestamp column")
+    if not is_time(dtype):
+        raise SchemaError(
+            f"timestamp column {timestamp!r} is {dtype.simpleString()}: cast it to timestamp "
+            f"(F.timestamp_seconds for seconds since 1970)"
+        )
 
 
 def _check_keys(schema: T.StructType, lookup: Lookup) -> None:

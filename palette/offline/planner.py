@@ -11,6 +11,7 @@ from palette.offline.basis import Lookup, check_join
 from palette.offline.log import Unreadable
 from palette.offline.memo import Memo
 from palette.offline.reading import open_files, open_history
+from palette.offline.untimed import untimed_groups
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -125,6 +126,8 @@ def explain(
                 lines.append(f"  {lookup.group.full_name}, version {pins[lookup.group.full_name]}: {features}{how}")
     shuffles = sum(not choice.travels for choice in choices)
     lines.append(f"{len(choices)} join keys, {shuffles} shuffles; time: {timestamp or 'now'} ({point_in_time})")
+    if untimed := untimed_groups(lookups, timestamp):
+        lines.append(f"no time for each row: the latest values of {', '.join(untimed)}; to train, pass timestamp=")
     return "\n".join(lines)
 
 

@@ -12,6 +12,8 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import StructType
 
 from dsl.saving import SavedStage
+from palette.offline.basis import check_time
+from palette.offline.untimed import warn_latest_values
 from palette.params import HasStore
 from palette.pipeline.columns import with_outputs
 from palette.pipeline.fitting import Fitting
@@ -19,6 +21,7 @@ from palette.pipeline.model import MLPipelineModel
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.plan import PipelinePlan
 from palette.pipeline.scoring import self_test
+from palette.pipeline.times import explain_times, untimed_groups
 
 if TYPE_CHECKING:
     from pyspark.ml.param import ParamMap
@@ -39,7 +42,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     store : FeatureStore or str
         The store, or what opens it.
     timestampCol : str, optional
-        Column of the basis with each row's time; without it the latest values are taken.
+        Column of the basis with each row's time; without it the latest values are taken, and ``fit`` warns
+        (:class:`palette.errors.LatestValuesWarning`) if a group that is looked up has event times.
     pointInTime : {"event", "created"}
         ``created`` counts only rows that were written by then, too.
     keepFeatures : bool
@@ -137,8 +141,9 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         return plan
 
     def explain(self) -> str:
-        """Return the compute order as text: what is looked up where, and what each stage makes of it."""
-        return self.plan().explain()
+        """Return the compute order as text: what is looked up where, as of when, and what each stage makes of it."""
+        plan = self.plan()
+        return plan.explain(explain_times(Fitting(self, plan).lookups()))
 
     def transformSchema(self, schema: StructType) -> StructType:
         """Return the schema that the fitted model's ``transform`` gives.
@@ -150,6 +155,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
             estimator adds.
         """
         plan = self.plan()
+        check_time(schema, self.getTimestampCol())
         plan.check_columns(schema.names)
         fitting = Fitting(self, plan)
         for position, stage in enumerate(plan.stages):
@@ -162,9 +168,12 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
 
     def _fit(self, dataset: DataFrame) -> MLPipelineModel:
         plan = self.plan()
+        check_time(dataset.schema, self.getTimestampCol())
         plan.check_columns(dataset.columns)
         types = {field.name: field.dataType.simpleString() for field in dataset.schema.fields}
         fitting = Fitting(self, plan)
+        # The caller of fit, which pyspark's Estimator has in between.
+        warn_latest_values(untimed_groups(fitting.lookups()), "timestampCol=", stacklevel=3)
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
         forms = json.dumps(fitting.forms) if fitting.forms else ""

@@ -71,6 +71,11 @@ class Fitting:
         """Return a stage that can run: a look-up takes store and times from the pipeline if it has none."""
         return stage.following(self._pipeline) if isinstance(stage, PaletteTransformer) else stage
 
+    def lookups(self) -> list[PaletteTransformer]:
+        """Return all look-ups, the planned ones first, as they can run."""
+        planned = [self.lookup(refs) for refs in self._plan.lookups.values()]
+        return [*planned, *(self.bound(stage) for stage in self._plan.explicit)]
+
     def fit(self, dataset: DataFrame) -> list[Any]:
         """Return the fitted stages: look-ups of what scoring needs, and a model for each stage.
 

@@ -111,9 +111,9 @@ class PipelinePlan:
                     )
             known.extend(needs.outputs)
 
-    def explain(self) -> str:
-        """Return the compute order as text."""
-        lines = ["basis"]
+    def explain(self, times: Iterable[str] = ()) -> str:
+        """Return the compute order as text; ``times`` are lines about the times of the look-ups."""
+        lines = ["basis", *times]
         for position, stage in enumerate(self.stages):
             for keys, names in _by_keys(self.lookups.get(position, ())).items():
                 lines.append(f"  lookup  {keys} -> {', '.join(names)}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from palette.offline import Lookup
 
-__all__ = ["OfflineDoors"]
+__all__ = ["OfflineDoors", "look_up"]
 
 
 class OfflineDoors(DefinitionDoors):
@@ -82,7 +82,8 @@ class OfflineDoors(DefinitionDoors):
             like the features, and ``entity:group:*:join_key`` stands for all features of a group.
         timestamp : str, optional
             Column of the basis with each row's time (TIMESTAMP; TIMESTAMP_NTZ and DATE are read as UTC). Without it
-            the latest values are taken.
+            the latest values are taken, as for inference; of groups that have event times, a
+            :class:`palette.errors.LatestValuesWarning` says so, since training data would leak the future.
         point_in_time : {"event", "created"}
             ``created`` counts only rows that were written by the time asked for, too.
         version : mapping of str to int, optional
@@ -102,20 +103,23 @@ class OfflineDoors(DefinitionDoors):
         FeatureNotFoundError, SchemaError, DataError
             If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
         """
-        from palette.offline import point_in_time_join
+        from palette.offline.untimed import untimed_groups, warn_latest_values
 
         _check_frame(basis, "basis")
-        return point_in_time_join(
-            self.tables,
+        lookups = self.lookups(features)
+        rows = look_up(
+            self,
             basis,
-            self.lookups(features),
+            lookups,
+            list(named_columns(features, self.group)),
             timestamp=timestamp,
             point_in_time=point_in_time,
-            versions=self._versions(version),
+            version=version,
             hint=hint,
             status=status,
-            order=list(named_columns(features, self.group)),
         )
+        warn_latest_values(untimed_groups(lookups, timestamp), "timestamp= (--timestamp)", stacklevel=2)
+        return rows
 
     def explain(
         self,
@@ -348,6 +352,34 @@ class OfflineDoors(DefinitionDoors):
         entity = self.entity(group.entity)
         rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
         return from_arrow(entity, group, arrow_rows(rows, entity, group))
+
+
+def look_up(
+    store: OfflineDoors,
+    basis: DataFrame,
+    lookups: Sequence[Lookup],
+    order: Sequence[str],
+    *,
+    timestamp: str | None,
+    point_in_time: str,
+    version: Mapping[str, int] | None,
+    hint: str | None = None,
+    status: bool = False,
+) -> DataFrame:
+    """Return what :meth:`OfflineDoors.training_set` returns, for any purpose: inference reads the latest values."""
+    from palette.offline import point_in_time_join
+
+    return point_in_time_join(
+        store.tables,
+        basis,
+        lookups,
+        timestamp=timestamp,
+        point_in_time=point_in_time,
+        versions={store.group(name).full_name: number for name, number in (version or {}).items()},
+        hint=hint,
+        status=status,
+        order=order,
+    )
 
 
 def _check_frame(rows: object, what: str) -> None:

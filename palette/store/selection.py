@@ -56,7 +56,8 @@ class SelectionDoors(OfflineDoors):
             basis, ``basis:*`` for all of them. By default ``*``: every feature, except deprecated ones, of every
             entity whose join keys are known.
         timestamp : str, optional
-            Column of the basis with each row's time; without it the latest values are taken.
+            Column of the basis with each row's time; without it the latest values are taken, and a
+            :class:`palette.errors.LatestValuesWarning` says so of groups that have event times.
         point_in_time : {"event", "created"}
             ``created`` counts only rows that were written by the time asked for, too.
         join : mapping of str to str, optional
@@ -98,6 +99,7 @@ class SelectionDoors(OfflineDoors):
         """
         from palette.catalog.candidates import candidates as meant
         from palette.offline.selection import Settings, ask, select
+        from palette.offline.untimed import untimed_groups, warn_latest_values
 
         settings = Settings(count, method, task, bins, constant, missing, identifier, leak)
         versions = {self.catalog.group(name).full_name: number for name, number in (version or {}).items()}
@@ -112,4 +114,5 @@ class SelectionDoors(OfflineDoors):
             versions=versions,
             hint=hint,
         )
+        warn_latest_values(untimed_groups(asked.lookups, timestamp), "timestamp= (--timestamp)", stacklevel=2)
         return select(asked, label, settings, progress)

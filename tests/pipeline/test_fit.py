@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from dsl import DSLEstimator, mean, nFill, nVal, sFill, sVal
 from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
-from palette.errors import DataError
+from palette.errors import DataError, LatestValuesWarning
 from tests.eats import NOW, START, differences, orders, rows_of, write
 
 pytestmark = pytest.mark.spark
@@ -36,6 +36,7 @@ def test_look_ups_stand_where_their_keys_first_exist(eats):
     pipeline = MLPipeline(AREA, BUSY, store=eats.store, timestampCol="at")
     assert pipeline.explain().splitlines() == [
         "basis",
+        "  time    'at': what had happened by then",
         "  lookup  r_id -> kitchen.zone",
         f"  dsl     area = sFill(sVal('{ZONE}'), 'z0')",
         "  lookup  area -> traffic.busy",
@@ -57,6 +58,30 @@ def test_one_feature_through_two_join_keys_and_a_composite_key(eats):
     assert not differences(rows_of(eats.store.training_set(basis, names, timestamp="at")), found)
     assert any(row["a"] != row["b"] for row in found.values())
     assert {row["ride"] for row in found.values() if row["at"]} == {12.5, 14.0}
+
+
+def test_latest_values_in_training_data_warn(eats):
+    """Who forgets the time is warned; groups without event times, and inference, have none to forget."""
+    dishes = "restaurant:menu:dishes:r_id"
+    for stage in (AREA, PaletteTransformer(features={"zone": ZONE}), PaletteTransformer(features=[dishes, ZONE])):
+        pipeline = MLPipeline(stage, store=eats.store)
+        told = "  time    none: the latest values of restaurant:kitchen; to train, set timestampCol"
+        assert pipeline.explain().splitlines()[1] == told
+        with pytest.warns(LatestValuesWarning, match=r"restaurant:kitchen .*Pass timestampCol=") as warned:
+            model = pipeline.fit(eats.orders)
+        assert warned[0].filename == __file__
+        model.transform(eats.orders)
+        MLPipeline(stage, store=eats.store, timestampCol="at").fit(eats.orders)
+    with pytest.warns(
+        LatestValuesWarning, match=r"of restaurant:kitchen are .*Pass timestamp= \(--timestamp\)"
+    ) as warned:
+        eats.store.training_set(eats.orders, {"n": dishes, "zone": ZONE})
+    assert warned[0].filename == __file__
+    assert "the latest values of restaurant:kitchen; to train" in eats.store.explain(eats.orders, [dishes, ZONE])
+    static = MLPipeline(PaletteTransformer(features=[dishes]), store=eats.store)
+    assert static.explain().splitlines()[1] == "  time    none is needed"
+    static.fit(eats.orders)
+    eats.store.training_set(eats.orders, [dishes])
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -122,9 +147,8 @@ def test_a_saved_model_keeps_its_versions_until_it_is_replaced_or_released(spark
     path = str(tmp_path / "model")
     model.save(path)
     assert fresh.catalog.pins() == {f"model:{path}": {"restaurant:kitchen": 0}}
-    newer = MLPipeline(BUSY.copy().setLambdas({"b": nVal("region:traffic:busy:region")}), store=fresh).fit(
-        orders(spark)
-    )
+    busy = BUSY.copy().setLambdas({"b": nVal("region:traffic:busy:region")})
+    newer = MLPipeline(busy, store=fresh, timestampCol="at").fit(orders(spark))
     with pytest.raises(Exception, match="exist"):
         newer.save(path)
     assert fresh.catalog.pins() == {f"model:{path}": {"restaurant:kitchen": 0}}, "a save that failed changes no pins"
@@ -183,6 +207,11 @@ def test_explicit_look_ups_take_the_times_of_the_pipeline_unless_they_have_their
     ]
     times = {"timestampCol": "at", "pointInTime": "created"}
     pipeline = MLPipeline(*stages, DSLEstimator(lambdas={"m": mean(nVal(PREP))}), store=eats.store, **times)
+    assert pipeline.explain().splitlines()[1:4] == [
+        "  time    'at': what had happened and was written by then (inherited, shared)",
+        "  time    'at': what had happened by then (event)",
+        "  time    'before': what had happened by then (earlier)",
+    ]
     model = pipeline.fit(basis)
     row = next(row for row in rows_of(model.transform(basis)).values() if row["r_id"] == "r0")
     told = {"inherited": 10.0, "shared": 10.0, "event": 11.5, "earlier": 10.0}

@@ -127,7 +127,7 @@ def test_the_online_store_is_the_default_and_live(spark, tmp_path):
     assert model.score_instance({"r_id": "r1"}, store=store.online, now=NOW) == {"prep": 5.0}
     assert model.score_instance({"r_id": "r1"}, store=store, now=NOW) == {"prep": 5.0}
     explicit = PaletteTransformer(features={"p": PREP})
-    model = MLPipeline(explicit, store=store).fit(orders(spark).drop("at"))
+    model = MLPipeline(explicit, store=store, timestampCol="at").fit(orders(spark))
     assert model.score_instance({"r_id": "r1"}, now=NOW) == {"p": 5.0}
     assert PaletteTransformer(store=store, features={"p": PREP}).score_instance({"r_id": "r1"}, now=NOW) == {"p": 5.0}
 

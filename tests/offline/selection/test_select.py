@@ -12,7 +12,7 @@ from sklearn.metrics import mutual_info_score
 
 from dsl.errors import RefError
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
+from palette.errors import DataError, DefinitionError, FeatureNotFoundError, LatestValuesWarning, SchemaError
 from palette.offline.selection import sample
 from palette.offline.selection.result import REASONS
 from tests.offline.selection.shops import ORDERS, H, R, shops
@@ -209,7 +209,9 @@ def test_looked_up_by_the_label(world):
 
 
 def test_without_time_it_is_told_that_values_are_of_now(world):
-    found = world.store.select_features(world.orders, "late", [H.format("*")])
+    with pytest.warns(LatestValuesWarning, match="the latest values of shop:history") as warned:
+        found = world.store.select_features(world.orders, "late", [H.format("*")])
+    assert warned[0].filename == __file__
     assert found.notes[0].startswith("No timestamp was named")
     assert found.features == [], "the latest values tell nothing here"
 
@@ -242,7 +244,7 @@ def test_without_time_it_is_told_that_values_are_of_now(world):
 )
 def test_what_cannot_be_is_told(world, label, candidates, options, error, message):
     with pytest.raises(error, match=message):
-        world.store.select_features(world.orders, label, candidates, **options)
+        world.store.select_features(world.orders, label, candidates, **{"timestamp": "at", **options})
 
 
 @pytest.mark.parametrize(
@@ -321,7 +323,7 @@ def test_groups_that_cannot_be_read_are_left_out_unless_named(world, spark, tmp_
     store.write("shop:old", spark.sql("SELECT 's' || id AS shop_id, id * 1D AS y FROM range(40)"))
     store.apply(FeatureGroup("old", entity="shop", features=[Feature("y", "double"), Feature("z", "double")]))
     store.catalog.deprecate("shop:old:y", "use z")
-    found = store.select_features(world.orders, "late", ALL)
+    found = store.select_features(world.orders, "late", ALL, timestamp="at")
     why = {one.feature: (one.reason, one.why) for one in found.left_out}
     assert why["shop:old:y:shop_id"] == ("deprecated", "use z")
     assert why["shop:new:x:shop_id"][0] == why["shop:old:z:shop_id"][0] == "unreadable"
