@@ -180,8 +180,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms)
         if fitting.pins:
             model._set(pins=fitting.pins, pinnedTables=self.store.tables.root)
-        if fitting.sample is not None and (tested := self_test(model, *fitting.sample)) is not None:
-            model._set(selfTest=json.dumps(tested.to_json()))
+        if fitting.sample is not None and (tested := self_test(model, *fitting.sample)):
+            model._set(selfTest=tested)
         return model
 
     def write(self) -> PipelineWriter:

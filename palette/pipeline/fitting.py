@@ -174,10 +174,10 @@ def _planned(refs: Iterable[FeatureRef]) -> PaletteTransformer:
 
 
 def _sample(dataset: DataFrame) -> tuple[StructType, list[Any]] | None:
-    """Return a few rows, or None where the stages behind the last one that was fitted cannot take them."""
+    """Return a few rows; None where the stages behind the last fitted one fail on them, or Python has no such times."""
     try:
         return dataset.schema, dataset.limit(SAMPLED).collect()
-    except (PySparkException, Py4JError):
+    except (PySparkException, Py4JError, ValueError, OverflowError):
         return None
 
 

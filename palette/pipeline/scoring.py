@@ -92,27 +92,30 @@ class SparkStage(LocalStage):
         return tuple(answer.toArray().tolist() if hasattr(answer, "toArray") else answer for answer in answers)
 
 
-def self_test(model: MLPipelineModel, schema: StructType, rows: Sequence[Row]) -> SelfTest | None:
-    """Return rows with the answers that Spark gave, of the columns that a fitted pipeline reads and makes.
+def self_test(model: MLPipelineModel, schema: StructType, rows: Sequence[Row]) -> str:
+    """Return rows with the answers that Spark gave, of the columns that a fitted pipeline reads and makes, as JSON.
 
-    None if a stage cannot score single rows.
+    Empty if a stage cannot score single rows, or values are such that JSON or Python cannot hold them: structs with
+    bytes, times at either end of the calendar.
     """
     try:
         plan = local_plan(model, spark_step)
     except SchemaError:
-        return None
+        return ""
     made = {field.name: field.dataType.simpleString() for field in schema.fields}
     types = made | {name.removeprefix(BEFORE): dtype for name, dtype in made.items() if name.startswith(BEFORE)}
     alone = without_lookups(plan, types)
     read = [name for name in request_columns(alone) if name in types]
     requests, answers = [], []
-    for row in rows:
-        values = row.asDict()
-        requests.append({name: plain_value(values.get(BEFORE + name, values.get(name)), types[name]) for name in read})
-        answers.append(
-            {name: plain_value(values[name], schema[name].dataType.simpleString()) for name in alone.outputs}
-        )
-    return SelfTest({name: types[name] for name in read}, requests, answers)
+    try:
+        for row in rows:
+            values = row.asDict()
+            before = {name: values.get(BEFORE + name, values.get(name)) for name in read}
+            requests.append({name: plain_value(value, types[name]) for name, value in before.items()})
+            answers.append({name: plain_value(values[name], made[name]) for name in alone.outputs})
+        return json.dumps(SelfTest({name: types[name] for name in read}, requests, answers).to_json())
+    except (TypeError, OverflowError):
+        return ""
 
 
 def plain_value(value: Any, dtype: str) -> Any:

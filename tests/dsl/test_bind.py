@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -167,13 +168,22 @@ def test_integer_still_widens_when_its_parts_change():
         param({"float": 1.0, "timestamp": math.inf}, id="map with keys like tags"),
         param({"a": 1.0}, id="map"),
         param(datetime(2024, 1, 2, 3, 4, 5, 6), id="time"),
+        param(date(2024, 2, 29), id="date"),
+        param([Decimal("12345678901234567890.10"), Decimal("-0.00"), Decimal("1E+3")], id="decimals"),
         param(["a"], id="texts"),
     ],
 )
 def test_constant_survives_json(value):
     import json
 
-    assert decode(json.loads(json.dumps(encode(value), allow_nan=False))) == value
+    decoded = decode(json.loads(json.dumps(encode(value), allow_nan=False)))
+    assert (decoded, repr(decoded)) == (value, repr(value))
+
+
+@pytest.mark.parametrize("tagged", [{"decimal": "1,5"}, {"date": "2024-02-30"}, {"timestamp": ""}, {"float": "x"}])
+def test_constant_that_was_damaged_is_a_value_error(tagged):
+    with pytest.raises(ValueError, match=r"."):
+        decode(tagged)
 
 
 def test_nan_survives_json():

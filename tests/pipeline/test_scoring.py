@@ -7,6 +7,8 @@ import json
 import math
 from collections import UserDict
 from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -24,7 +26,7 @@ from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, Rando
 
 from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
 from dsl.constants import decode
-from palette import MLPipeline, MLPipelineModel, PaletteTransformer
+from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
 from palette.errors import DataError, SchemaError, SnapshotError
 from palette.pipeline.scoring import SparkStage
 from palette.serving import LocalPipeline, RowRejectedError
@@ -110,8 +112,6 @@ def test_ttl_counts_at_now_and_the_past_is_refused(model, snapshot):
 
 
 def test_the_online_store_is_the_default_and_live(spark, tmp_path):
-    from palette import FeatureStore
-
     store = FeatureStore(tmp_path / "store")
     write(spark, store)
     stage = DSLEstimator(lambdas={"prep": nFill(nVal(PREP), -1)})
@@ -255,6 +255,35 @@ def test_a_bundle_holds_answers_that_spark_gave(eats, snapshot, tmp_path):
     model.save_bundle(tmp_path / "bundle", self_test=False)
     assert not (tmp_path / "bundle/selftest.json").exists()
     assert LocalPipeline.load(tmp_path / "bundle", store=snapshot).score_instance({"r_id": "r1"}, now=NOW)
+
+
+def test_dates_and_decimals_are_fitted_bundled_and_deployed(spark, tmp_path):
+    """What a bundle is tested with when it is loaded, and what the catalog keeps of the training data."""
+    exact = Decimal("12345678901234567.89")
+    rows = [
+        (0, dt.date(2024, 2, 29), exact, Decimal("1.50"), [Decimal("0.1"), Decimal("2.0")], 1.0),
+        (1, dt.date(1, 1, 1), Decimal("-0.01"), Decimal("9.99"), None, 2.0),
+        (2, None, None, Decimal("0.00"), [Decimal("1.0"), Decimal("3.0")], 4.0),
+    ]
+    schema = "id int, day date, price decimal(19,2), fee decimal(3,2), parts array<decimal(2,1)>, y double"
+    basis = spark.createDataFrame(rows, schema)
+    lambdas = {
+        "since": "nFill(dayOfYear(tVal('basis:day')), 0)",
+        "price": "nFill(nVal('basis:price'), mean(nVal('basis:fee')))",
+        "sum": "nFill(element(vVal('basis:parts'), 0), 0)",
+    }
+    assembler = VectorAssembler(inputCols=["since", "price", "sum", "fee"], outputCol="features")
+    model = MLPipeline(DSLEstimator(lambdas=lambdas), assembler, LinearRegression(labelCol="y", maxIter=1)).fit(basis)
+    done = model.deploy("dated", store=FeatureStore(tmp_path / "store"), training=basis)
+    told = json.loads((Path(done.uri) / "selftest.json").read_text())
+    asked = [{name: decode(value) for name, value in request.items()} for request in told["requests"]]
+    names = ["day", "price", "parts", "fee"]
+    assert sorted(asked, key=str) == sorted(({name: row[name] for name in names} for row in basis.collect()), key=str)
+    local = LocalPipeline.load(done.uri)
+    expected = rows_of(model.transform(basis).select("id", *local.score_instance({"fee": Decimal(1)})))
+    for row in basis.collect():
+        answer = {"id": row["id"], **local.score_instance(row.asDict())}
+        assert not differences({row["id"]: expected[row["id"]]}, {row["id"]: answer})
 
 
 def test_a_self_test_asks_with_what_a_replaced_column_was(eats, snapshot, tmp_path):
