@@ -38,6 +38,7 @@ def entry_points(eats):
         lambda name: PaletteTransformer(store=eats.store, features={"x": name}),
         lambda name: pipeline(eats, {"x": nVal(name)}),
         lambda name: MLPipeline(PaletteTransformer(features=[name]), store=eats.store),
+        lambda name: eats.store.select_features(eats.orders, "minutes", [name], timestamp="at"),
     ]
 
 
@@ -52,6 +53,8 @@ def entry_points(eats):
         pytest.param(
             "route:trips:ride:dest,origin", SchemaError, r"expected origin,dest, found dest,origin", id="swapped"
         ),
+        pytest.param("route:trips:ride:dest,region", SchemaError, r"expected region,dest, found", id="partly-swapped"),
+        pytest.param("route:trips:ride:region,Origin", SchemaError, r"expected Origin,region, found", id="other-case"),
         pytest.param("restaurant:kitchen:prep", RefError, "found 3 parts", id="three-parts"),
         pytest.param("restaurant:kitchen::r_id", RefError, "the feature is empty", id="empty-part"),
         pytest.param("restaurant:kitchen:prep:r-id", RefError, "the join key 'r-id'", id="bad-join-key"),

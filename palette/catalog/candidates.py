@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dsl.refs import BasisRef, FeatureRef, parse_ref
-from palette.definitions.expressions import expand, wildcard
+from palette.definitions.expressions import check_join_keys, check_order, expand, wildcard
 from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError, nearest
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ def candidates(
 
 
 def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, str | Sequence[str]]) -> None:
-    """Refuse names that are malformed or unknown, as far as can be told without a basis.
+    """Refuse names that are malformed or unknown, and wrong join keys, as far as can be told without a basis.
 
     Raises
     ------
-    RefError, FeatureNotFoundError
-        If there are some.
+    RefError, FeatureNotFoundError, SchemaError
+        If there are some, or join keys are in another order than their entity's keys.
     """
     for name in wanted:
         if name in EVERYTHING:
@@ -93,7 +93,11 @@ def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, s
         for ref in expand(name, catalog.group):
             if isinstance(ref, FeatureRef):
                 catalog.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
-    _known_entities(catalog, join)
+                check_join_keys(ref, catalog.entity(ref.entity))
+    entities = _known_entities(catalog, join)
+    for name, texts in join.items():
+        for text in [texts] if isinstance(texts, str) else texts:
+            check_order(entities[name], text.split(","), "join")
 
 
 def _known_entities(catalog: SqlCatalog, names: Iterable[str]) -> Mapping[str, Entity]:
@@ -141,10 +145,8 @@ def _join_keys(
         for column in (column for one in keys[name] for column in one):
             if column not in columns:
                 raise SchemaError(f"join key {column!r} of {name}: no such column{nearest(column, columns)}")
-        if wrong := next((one for one in keys[name] if len(one) != len(entities[name].keys)), None):
-            raise SchemaError(
-                f"join: entity {name!r} has the keys {', '.join(entities[name].keys)}, found {','.join(wrong)!r}"
-            )
+        for join_keys in keys[name]:
+            check_order(entities[name], join_keys, "join")
     return keys
 
 

@@ -11,7 +11,7 @@ from palette.errors import SchemaError
 if TYPE_CHECKING:
     from palette.definitions.models import Entity, FeatureGroup
 
-__all__ = ["Features", "Groups", "check_join_keys", "expand", "named_columns", "wildcard"]
+__all__ = ["Features", "Groups", "check_join_keys", "check_order", "expand", "named_columns", "wildcard"]
 
 Features: TypeAlias = "Mapping[str, str | FeatureRef] | Sequence[str | FeatureRef]"
 Groups: TypeAlias = "Callable[[str], FeatureGroup]"
@@ -109,12 +109,53 @@ def named_columns(features: Features, groups: Groups | None = None) -> dict[str,
 
 
 def check_join_keys(ref: FeatureRef, entity: Entity) -> None:
-    """Raise :class:`SchemaError` unless a name has one join key for each key of its entity."""
-    if len(ref.join_keys) != len(entity.keys):
+    """Raise :class:`SchemaError` unless a name has one join key for each key of its entity, in their order."""
+    check_order(entity, ref.join_keys, repr(ref.name))
+
+
+def check_order(entity: Entity, join_keys: Sequence[str], label: str) -> None:
+    """Refuse join keys that are too many or too few, or where one is called like a key at another position.
+
+    Parameters
+    ----------
+    entity : Entity
+        Declares the keys, in their order.
+    join_keys : sequence of str
+        Columns of the basis.
+    label : str
+        Begins the message.
+
+    Raises
+    ------
+    SchemaError
+        If there are such join keys; the right order is named.
+
+    Examples
+    --------
+    >>> from palette.definitions import Entity
+    >>> route = Entity("route", keys={"origin": "string", "dest": "string"})
+    >>> check_order(route, ("from", "dest"), "ride")
+    >>> check_order(route, ("dest", "from"), "ride")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    palette.errors.SchemaError: ride: entity 'route' has ... in this order: expected from,dest, found dest,from; ...
+    """
+    if len(join_keys) != len(entity.keys):
         raise SchemaError(
-            f"{ref.name!r}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
-            f"{len(entity.keys)} join keys with commas between, found {len(ref.join_keys)}"
+            f"{label}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
+            f"{len(entity.keys)} join keys with commas between, found {len(join_keys)}"
         )
+    keys = [key.casefold() for key in entity.keys]
+    folded = [name.casefold() for name in join_keys]
+    if all(name == key or name not in keys for name, key in zip(folded, keys, strict=True)):
+        return
+    named = dict(zip(folded, join_keys, strict=True))
+    others = (name for name in join_keys if name.casefold() not in keys)
+    expected = [named[key.casefold()] if key.casefold() in named else next(others, key) for key in entity.keys]
+    raise SchemaError(
+        f"{label}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, in this order: expected "
+        f"{','.join(expected)}, found {','.join(join_keys)}; where another order is meant, as for the way back, give "
+        "the columns other names"
+    )
 
 
 def _parsed(name: str | FeatureRef | BasisRef) -> FeatureRef | BasisRef:

@@ -106,7 +106,7 @@ def test_found_and_named_ones_differ(catalog):
         (["basis:dely"], None, SchemaError, "did you mean 'delay'"),
         (None, {"aeroport": "dest"}, FeatureNotFoundError, "did you mean 'airport'"),
         (None, {"airport": "dst"}, SchemaError, "join key 'dst' of airport: .*did you mean 'dest'"),
-        (None, {"route": "origin"}, SchemaError, "has the keys from, to, found 'origin'"),
+        (None, {"route": "origin"}, SchemaError, "has the keys from, to, .* 2 join keys.*found 1"),
     ],
 )
 def test_what_is_not(catalog, wanted, join, error, message):
@@ -121,10 +121,14 @@ def test_what_is_not(catalog, wanted, join, error, message):
         (["airport:weather:wnd:dest"], {}, "did you mean 'wind'"),
         (["airport:weather"], {}, "found 2 parts"),
         (["*"], {"aeroport": "dest"}, "did you mean 'airport'"),
+        (["*"], {"route": ["origin,dest", "to,origin"]}, "join: .*expected origin,to, found to,origin"),
+        (["route:flown:*:to,from"], {}, "expected from,to, found to,from"),
+        (["route:flown:minutes:to,from"], {}, "expected from,to, found to,from"),
+        (["route:flown:minutes:from"], {}, "2 join keys"),
     ],
 )
 def test_what_is_not_is_told_without_a_basis(catalog, wanted, join, message):
-    with pytest.raises((RefError, FeatureNotFoundError), match=message):
+    with pytest.raises((RefError, FeatureNotFoundError, SchemaError), match=message):
         check_names(catalog, wanted, join)
 
 

@@ -26,6 +26,8 @@ CASES = [
     ([*SET, "restaurant:history:prep"], "found 3 parts"),
     ([*SET, "x=restaurant:history:prep:r_id", "-f", "restaurant:plain:x:r_id"], "name a column for every feature"),
     ([*SET, "=restaurant:history:prep:r_id"], "'=restaurant:history:prep:r_id': expected EXPRESSION, or COLUMN="),
+    ([*SET, "trip:taken:n:to,start"], "expected start,to, found to,start"),
+    ([*SELECT, "--join", "trip=to,start"], "expected start,to, found to,start"),
     ([*SET, "x="], "'x=': expected EXPRESSION, or COLUMN=EXPRESSION"),
     ([*SET, "restaurant:plain:x:r_id", "--point-in-time", "created"], "point_in_time='event' (--point-in-time event)"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
@@ -55,6 +57,8 @@ def told(tmp_path_factory):
         Entity("restaurant", keys={"r_id": "string"}),
         FeatureGroup("history", entity="restaurant", timestamp="at", source=source, features=[Feature("prep", "int")]),
         FeatureGroup("plain", entity="restaurant", features=[Feature("x", "int")]),
+        Entity("trip", keys={"start": "string", "to": "string"}),
+        FeatureGroup("taken", entity="trip", features=[Feature("n", "int")]),
     )
     asked = [sys.executable, "-c", RUN, json.dumps([arguments for arguments, _ in CASES])]
     environment = {"PATH": "", "JAVA_HOME": "/nowhere", "PALETTE_USER": "test"}
