@@ -59,9 +59,14 @@ class MemoryStore(OnlineReader):
             return found
 
     def refresh(self) -> None:
-        """Take up definitions that changed."""
+        """Take up definitions that changed; of a group that was removed nothing is left."""
         for group in list(self._tables):
-            self.table(group)
+            try:
+                self.table(group)
+            except KeyError:
+                with self._lock:
+                    self.generation += 1
+                    self._tables.pop(group, None)
 
     def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
         """Write rows; an older row never replaces a newer one.

@@ -138,9 +138,15 @@ class RemoteReader(OnlineReader):
         return self.put(name, packed, settled=settled)
 
     def refresh(self) -> None:
-        """Take up definitions that changed."""
+        """Take up definitions that changed; a group that was removed is unknown from then on."""
         for group in list(self._shapes):
-            self.table(group)
+            try:
+                self.table(group)
+            except KeyError:
+                with self._lock:
+                    self.generation += 1
+                    self._forget(group)
+                    self._shapes.pop(group, None)
 
     def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
         """Write rows; an older row never replaces a newer one.

@@ -218,6 +218,29 @@ def other_times_begin_anew(make_store: MakeStore) -> None:
             expect(one(store, changed, key)["x"], 2.0, f"x of {key} after change {number}")
 
 
+def a_removed_group_is_unknown(make_store: MakeStore) -> None:
+    """What was read before it was removed keeps nobody from going on; where it is defined again, it is read again."""
+    known = {group.full_name: (PLACE, group) for group in (TIMED, OTHER)}
+    store = make_store(known.__getitem__)
+    store.write(TIMED, [row(1, x=1.0)])
+    store.write(OTHER, [{"id": "k", "ts": T0, "x": 5.0}])
+    removed, generation = known.pop(TIMED.full_name), store.generation
+    for _ in range(2):
+        store.refresh()
+        expect(one(store, OTHER)["x"], 5.0, "x of a group that stays")
+    expect(store.generation > generation, True, "whether what was prepared on the group is prepared again")
+    try:
+        store.table(TIMED.full_name)
+    except KeyError:
+        pass
+    else:
+        raise AssertionError("a removed group is known")
+    known[TIMED.full_name] = removed
+    store.refresh()
+    store.write(TIMED, [row(2, x=2.0)])
+    expect(one(store, TIMED)["x"], 2.0, "x of a group that came back")
+
+
 CHECKS = (
     keys_are_typed_values,
     values_come_back_as_they_went,
@@ -227,4 +250,5 @@ CHECKS = (
     types_widen_and_created_appears,
     other_types_are_null,
     other_times_begin_anew,
+    a_removed_group_is_unknown,
 )
