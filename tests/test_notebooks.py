@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
+from palette.catalog import ModelRecord
 from palette.catalog.graph import Lineage, Node
 from palette.catalog.planned import Change, Changes
 from palette.errors import DataError, DefinitionError
@@ -27,6 +29,38 @@ def test_results_are_shown_as_for_people(result):
     # As IPython calls it: by place.
     result._repr_pretty_(SimpleNamespace(text=shown.append), False)
     assert shown == [str(result)]
+
+
+def test_what_is_searched_for_is_a_table_and_still_a_list(tmp_path):
+    store = FeatureStore(tmp_path)
+    assert repr(store.search("dishes")) == repr(store.models()) == "[]"
+    dishes = Feature("dishes", "bigint", description="<b>plates</b>\x1b[31m\non the card, " + "x" * 100)
+    store.apply(
+        Entity("restaurant", keys={"id": "string"}),
+        FeatureGroup("menu", "restaurant", [dishes, Feature("price", "double", description="平均")]),
+    )
+    store.catalog.curate("restaurant:menu:price")
+    found = store.search(entity="restaurant")
+    assert [one.dtype for one in found] == ["double", "bigint"]
+    assert isinstance(found, list)
+    assert (len(found[:1]), type(found[:1])) == (1, type(found))
+    assert pickle.loads(pickle.dumps(found)) == found
+    head, first, second = repr(found).splitlines()
+    assert head.split() == ["feature", "type", "models", "stars", "description"]
+    assert first == f"restaurant:menu:price:id   double{' ' * 17}[curated] 平均"
+    assert second.endswith("...")
+    assert "\x1b" not in second
+    html = found._repr_html_()
+    assert "<td>restaurant:menu:dishes:id</td>" in html
+    assert "<b>" not in html
+    store.catalog.record_models(
+        [ModelRecord("eta", {"restaurant:menu:price": None}, uri="/b") for _ in "12"], who="ada"
+    )
+    head, first, second = repr(store.models()).splitlines()
+    assert head.split() == ["model", "version", "stage", "features", "by", "at", "bundle"]
+    assert second.split()[:5] == ["eta", "2", "shadow", "1", "ada"]
+    assert repr(store.models("eta")[1:]).splitlines()[1] == second
+    assert "<td>ada</td>" in store.models(feature="restaurant:menu:price")._repr_html_()
 
 
 def test_frames_and_times_of_other_kinds_are_told(tmp_path):

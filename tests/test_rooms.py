@@ -25,7 +25,7 @@ LEVELS = [
     ("palette.serving",),
     ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
     ("palette.definitions",),
-    ("palette.archive", "palette.directories", "palette.paths"),
+    ("palette.archive", "palette.directories", "palette.listing", "palette.paths"),
     ("palette.errors", "palette.lazy", "palette.terminal", "palette._version"),
     ("dsl",),
 ]

@@ -17,7 +17,7 @@ from palette.definitions import duration
 from palette.definitions.types import canonical_type, utc
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["Filters", "Found", "described", "search"]
+__all__ = ["COLUMNS", "Filters", "Found", "described", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
 # What a filter takes that does not take a text, or not only.
@@ -61,6 +61,23 @@ class Found:
     deprecated: str | None
     stars: float | None
     uses: int
+
+
+# What people see of it in a table.
+COLUMNS: dict[str, Callable[[Found], object]] = {
+    "feature": lambda found: found.expression,
+    "type": lambda found: found.dtype,
+    "models": lambda found: found.uses or None,
+    "stars": lambda found: found.stars,
+    "description": lambda found: f"{marked(found)}{found.description}".strip(),
+}
+
+
+def marked(found: Found) -> str:
+    """Return what people have marked a feature with, before its description: ``[curated]``."""
+    marks = ["curated"] if found.curated else []
+    marks += [f"deprecated: {found.deprecated}"] if found.deprecated is not None else []
+    return "".join(f"[{mark}] " for mark in marks)
 
 
 FOUND = tuple(FEATURE[field.name] for field in fields(Found))

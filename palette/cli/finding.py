@@ -67,13 +67,9 @@ def search(
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    print_table(
-        ("feature", "type", "models", "stars", "description"),
-        (
-            (one.expression, one.dtype, one.uses or "", one.stars, f"{_marks(one)}{one.description}".strip())
-            for one in found
-        ),
-    )
+    from palette.catalog.search import COLUMNS
+
+    print_table(tuple(COLUMNS), ([value(one) for value in COLUMNS.values()] for one in found))
     if not found:
         typer.echo("nothing found", err=True)
 
@@ -90,12 +86,6 @@ def _refuse_unknown(store: FeatureStore, entity: str | None, group: str | None, 
             raise FeatureNotFoundError(f"no feature group {group!r}{nearest(group, known)}")
     if model is not None and not store.models(model):
         raise FeatureNotFoundError(f"no model {model!r}{nearest(model, {one.name for one in store.models()})}")
-
-
-def _marks(found: Any) -> str:
-    marks = ["curated"] if found.curated else []
-    marks += [f"deprecated: {found.deprecated}"] if found.deprecated is not None else []
-    return "".join(f"[{mark}] " for mark in marks)
 
 
 def show(

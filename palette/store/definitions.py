@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from palette.catalog.resolve import resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.errors import DefinitionError
+from palette.listing import Listing
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class DefinitionDoors(StoreBase):
         """
         return self.catalog.plan(list(_flat(definitions)), prune=prune)
 
-    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
+    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> Listing[Found]:
         """Find features, best first.
 
         Parameters
@@ -110,6 +111,11 @@ class DefinitionDoors(StoreBase):
         curated : bool, optional
             Only features that somebody vouches for, or only others.
 
+        Returns
+        -------
+        list of Found
+            Shown as a table by a REPL and by notebooks.
+
         Raises
         ------
         DefinitionError
@@ -124,8 +130,13 @@ class DefinitionDoors(StoreBase):
         ...             FeatureGroup("menu", entity="restaurant", features=[Feature("avgPrice", "double")]))
         >>> [found.expression for found in store.search("price", entity="restaurant")]
         ['restaurant:menu:avgPrice:restaurant_uuid']
+        >>> store.search("price")
+        feature                                   type    models  stars  description
+        restaurant:menu:avgPrice:restaurant_uuid  double
         """
-        return self.catalog.search(text, limit=limit, **filters)
+        from palette.catalog.search import COLUMNS
+
+        return Listing(self.catalog.search(text, limit=limit, **filters), COLUMNS)
 
     def group(self, name: str | FeatureGroup) -> FeatureGroup:
         """Return a feature group by its full name ``entity:group``.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
+from palette.listing import Listing
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from palette.pipeline.model import MLPipelineModel
 
 __all__ = ["ModelDoors"]
+
+# What people see of a version in a table.
+COLUMNS: dict[str, Callable[[ModelRecord], object]] = {
+    "model": lambda one: one.name,
+    "version": lambda one: one.version,
+    "stage": lambda one: one.stage,
+    "features": lambda one: len(one.features),
+    "by": lambda one: one.who,
+    "at": lambda one: one.at,
+    "bundle": lambda one: one.uri,
+}
 
 
 class ModelDoors(StoreBase):
@@ -66,9 +78,22 @@ class ModelDoors(StoreBase):
         found: Any = self
         return model.deploy(name, store=found, stage=stage, training=training, details=details)
 
-    def models(self, name: str | None = None, *, feature: str | None = None) -> list[ModelRecord]:
-        """Return the versions of models, oldest first; of one name, or those that use ``entity:group:feature``."""
-        return self.catalog.models(name, feature=feature)
+    def models(self, name: str | None = None, *, feature: str | None = None) -> Listing[ModelRecord]:
+        """Return the versions of models, oldest first; of one name, or those that use ``entity:group:feature``.
+
+        A REPL and notebooks show them as a table.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import FeatureStore
+        >>> from palette.catalog import ModelRecord
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> _ = store.catalog.record_model(ModelRecord("eta", {"restaurant:menu:price": 0.7}), who="ada")
+        >>> [(one.name, one.version) for one in store.models()]
+        [('eta', 1)]
+        """
+        return Listing(self.catalog.models(name, feature=feature), COLUMNS)
 
     def promote(self, name: str, version: int, stage: str = "production") -> None:
         """Bring a version of a model into a stage: ``shadow``, ``production`` or ``retired``.
