@@ -74,6 +74,28 @@ def test_all_features_of_a_group_are_read_by_one_name(spark, store):
         PaletteTransformer(features=features)
 
 
+def test_history_and_latest_values_of_some_keys(spark, store):
+    store.write(ONE, spark.createDataFrame([("a", T0 + HOUR, 3.0, 11), ("c", T0 + HOUR, 4.0, 12)], WRITTEN))
+
+    def values(rows):
+        return sorted(row["v"] for row in rows.collect())
+
+    history = store.history(ONE)
+    assert (history.columns, values(history)) == (["id", "ts", "v", "w"], [1.0, 2.0, 3.0, 4.0])
+    assert values(store.history(ONE, ["a"])) == [1.0, 3.0]
+    assert values(store.history("thing:one", [{"id": "a"}, "c", "nobody"], start=T0 + HOUR)) == [3.0, 4.0]
+    assert values(store.history(ONE, spark.createDataFrame([("a",)], "id string"), end=T0)) == [1.0]
+    assert values(store.history(ONE, start=T0, end=T0 + HOUR)) == [1.0, 2.0, 3.0, 4.0], "both ends count"
+    assert values(store.history(ONE, version=0)) == [1.0, 2.0]
+    assert values(store.latest(ONE, ["a", "b"])) == [2.0, 3.0]
+    assert values(store.latest(ONE, ["a"], at=T0)) == [1.0]
+    assert store.history(TWO, ["a"]).collect() == [("a", 5.0)]
+    with pytest.raises(DataError, match="put it into brackets"):
+        store.history(ONE, "a")
+    with pytest.raises(DefinitionError, match="is static"):
+        store.history(TWO, start=T0)
+
+
 def test_a_store_made_again_is_read_again(spark, tmp_path):
     import shutil
 

@@ -8,22 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame
-
-from palette.definitions import arrow_type, widens
-from palette.errors import CatalogError, DataError, SchemaError
+from palette.errors import CatalogError
+from palette.feeds.keys import keys_frame, listed_keys
 from palette.feeds.summary import Erased
 from palette.feeds.windowed import partials_beside
-from palette.offline.checks import converted
 from palette.offline.erasure import Erasure
-from palette.online import GroupTable, moment, now_micros
+from palette.online import moment, now_micros
 from palette.online.erasing import rows_in_snapshot
-from palette.online.keys import is_absent
-from palette.online.snapshot import packed_keys
 from palette.paths import path_text
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from palette.definitions import Entity, FeatureGroup
     from palette.feeds.stores import Stores
 
@@ -44,7 +40,7 @@ def erase(
     dry_run: bool = False,
 ) -> Erased:
     """Erase keys of a feature group; see :meth:`palette.FeatureStore.delete`."""
-    wanted = _keys(entity, group, keys)
+    wanted = listed_keys(entity, group, keys)
     paths = [path_text(path) for path in snapshots]
     # Of each a look, before anything is erased: one that is none is an error.
     held = {path: rows_in_snapshot(path, group.full_name, wanted, erase=False) for path in paths}
@@ -107,7 +103,7 @@ def _lost_before(stores: Stores, name: str) -> set[str]:
 
 def _tables(stores: Stores, entity: Entity, group: FeatureGroup, keys: list[Any]) -> dict[str, Erasure]:
     """Return the table of the group and that of its partial aggregates, as far as they are there."""
-    frame = _frame(stores, entity, keys)
+    frame = keys_frame(stores.spark, entity, keys)
     found = {}
     if stores.tables.version(stores.spark, group) is not None:
         found[OWN] = Erasure(stores.tables.identifier(group), frame)
@@ -129,48 +125,3 @@ def _found(
     rows, latest = own.rows(group.timestamp or group.created)
     version = stores.tables.version(stores.spark, group)
     return replace(told, rows=rows, files=files, version=version, lost_pins=own.lost(pinned)), latest
-
-
-def _keys(entity: Entity, group: FeatureGroup, keys: Iterable[Any] | DataFrame) -> list[Any]:
-    """Return the keys, each once, as online stores hold them.
-
-    Raises
-    ------
-    DataError, SchemaError
-        If one is null or of another type than the entity's.
-    """
-    if isinstance(keys, DataFrame):
-        keys = _collected(entity, group, keys)
-    if isinstance(keys, Mapping) or hasattr(keys, "columns"):
-        what = "a mapping: put it into brackets" if isinstance(keys, Mapping) else f"a {type(keys).__module__} frame"
-        raise DataError(f"{group.full_name}: keys is a list of keys or a Spark DataFrame, found {what}")
-    if isinstance(keys, str | bytes):
-        raise DataError(f"{group.full_name}: keys is a list of keys, found the text {keys!r}: put it into brackets")
-    table = GroupTable(entity, group)
-    found = list(dict.fromkeys(table.key(key) for key in keys))
-    if any(map(is_absent, found)):
-        raise DataError(f"{group.full_name}: a key without {' or '.join(entity.keys)}: no row has such a key")
-    return found
-
-
-def _collected(entity: Entity, group: FeatureGroup, keys: DataFrame) -> Iterable[Any]:
-    fields = {field.name: field for field in keys.schema}
-    for name, dtype in entity.keys.items():
-        if name not in fields:
-            raise SchemaError(
-                f"{group.full_name}: the keys have no column {name!r} (they have {', '.join(fields)}): the entity's "
-                f"key columns are {', '.join(entity.keys)}"
-            )
-        if not widens(found := fields[name].dataType.simpleString(), dtype):
-            raise SchemaError(f"{group.full_name}: key {name!r} is {found}, the entity's is {dtype}: cast it")
-    columns = [converted(fields[name], dtype) for name, dtype in entity.keys.items()]
-    return packed_keys(entity, keys.select(*columns).distinct().toArrow())
-
-
-def _frame(stores: Stores, entity: Entity, keys: list[Any]) -> DataFrame:
-    """Return the keys as columns."""
-    columns = [keys] if len(entity.keys) == 1 else list(zip(*keys, strict=True)) or [()] * len(entity.keys)
-    arrays = [
-        pa.array(list(values), arrow_type(dtype)) for values, dtype in zip(columns, entity.keys.values(), strict=True)
-    ]
-    return stores.spark.createDataFrame(pa.table(arrays, names=list(entity.keys)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["EFFECTIVE", "ROW", "check_point_in_time", "key_column", "key_columns", "latest", "visible"]
+__all__ = ["EFFECTIVE", "ROW", "check_point_in_time", "in_range", "key_column", "key_columns", "latest", "visible"]
 
 EFFECTIVE = "__palette_effective"
 ROW = "__palette_row"
@@ -96,6 +96,13 @@ def latest(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time:
     winners = known.groupBy(*named).agg(F.max(ROW).alias(ROW))
     keys = [_typed_key(name, dtype) for name, dtype in entity.keys.items()]
     return winners.select(*keys, f"{ROW}.*")
+
+
+def in_range(rows: DataFrame, group: FeatureGroup, start: int | None, end: int | None) -> DataFrame:
+    """Return the rows of a group whose event time is between two times in microseconds, both included."""
+    if start is not None:
+        rows = rows.filter(F.col(str(group.timestamp)) >= F.timestamp_micros(F.lit(start)))
+    return rows if end is None else rows.filter(F.col(str(group.timestamp)) <= F.timestamp_micros(F.lit(end)))
 
 
 def _typed_key(name: str, dtype: str) -> Column:

@@ -8,6 +8,7 @@ from palette.lazy import lazy
 
 if TYPE_CHECKING:
     from palette.online.embedded import LmdbStore
+    from palette.online.features import FeatureRows
     from palette.online.memory import MemoryStore
     from palette.online.near_cache import CacheCounts, NearCache
     from palette.online.opening import open_online
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STATIC",
     "CacheCounts",
+    "FeatureRows",
     "GroupTable",
     "LmdbStore",
     "MemoryStore",
@@ -39,6 +41,7 @@ __all__ = [
 _HOMES = {
     "STATIC": "palette.online.table",
     "CacheCounts": "palette.online.near_cache",
+    "FeatureRows": "palette.online.features",
     "GroupTable": "palette.online.table",
     "LmdbStore": "palette.online.embedded",
     "MemoryStore": "palette.online.memory",

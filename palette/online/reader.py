@@ -6,10 +6,14 @@ import datetime as dt
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError, SnapshotError
 from palette.online.table import GroupTable, micros, moment
+
+if TYPE_CHECKING:
+    from palette.definitions.expressions import Features
+    from palette.online.features import FeatureRows
 
 __all__ = ["OnlineReader", "now_micros"]
 
@@ -69,6 +73,71 @@ class OnlineReader(ABC):
             table = self.table(group)
             found[group] = [table.read(key, at, status=status) for key in wanted]
         return found
+
+    def features(
+        self,
+        features: Features,
+        rows: Iterable[Mapping[str, Any]],
+        now: dt.datetime | None = None,
+        *,
+        status: bool = False,
+    ) -> FeatureRows:
+        """Look features up for rows; a store elsewhere is asked once, for all groups and keys.
+
+        Parameters
+        ----------
+        features : mapping of str to str, or sequence of str
+            Output column to expression ``entity:group:feature:join_key``; of a sequence the columns are called like
+            the features, and ``entity:group:*:join_key`` stands for all features of a group.
+        rows : iterable of mappings
+            Each with the join keys; other columns are ignored. A key that is None gives None.
+        now : datetime, optional
+            The time at which ttl counts; naive is UTC; default now.
+        status : bool
+            Adds ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.
+
+        Returns
+        -------
+        FeatureRows
+            A list with a dict for each row, in order; ``to_pandas()`` and ``to_arrow()`` return it as a table.
+
+        Raises
+        ------
+        FeatureNotFoundError, SchemaError
+            If a name is unknown, or two columns would have the same name.
+        DataError
+            If a row lacks a join key, or a key has the wrong type.
+        SnapshotError
+            If ``now`` is before the snapshot's time, or a group is not in it.
+
+        Examples
+        --------
+        >>> from palette import Entity, Feature, FeatureGroup, Snapshot
+        >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
+        >>> table = GroupTable(Entity("restaurant", keys={"id": "string"}), menu)
+        >>> _ = table.put([table.pack({"id": "r1", "dishes": 40}, stamp=0)])
+        >>> snapshot = Snapshot([table], at=dt.datetime(2026, 1, 1))
+        >>> snapshot.features(["restaurant:menu:dishes:r_id"], [{"r_id": "r1"}, {"r_id": None}])
+        [{'dishes': 40}, {'dishes': None}]
+        """
+        from palette.online.features import FeatureRequest, checked_rows
+
+        at = self.check_now(now_micros(now))
+        request = FeatureRequest(self.table, features, status=status)
+        keys = request.keys(checked_rows(rows))
+        found = {(group, key): table.rows.get(key) for (group, key), table in request.requests(keys).items()}
+        return request.answer(keys, found, at)
+
+    async def features_async(
+        self,
+        features: Features,
+        rows: Iterable[Mapping[str, Any]],
+        now: dt.datetime | None = None,
+        *,
+        status: bool = False,
+    ) -> FeatureRows:
+        """Do as :meth:`features` does, without holding up the event loop."""
+        return self.features(features, rows, now, status=status)
 
     def check_now(self, now: int) -> int:
         """Return ``now``, or raise :class:`SnapshotError` if it lies before the snapshot's time."""

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from palette.errors import DataError, SchemaError
+from palette.online.features import FeatureRequest, checked_rows
 from palette.online.reader import OnlineReader, now_micros
 from palette.online.schema import Schema
 from palette.online.table import GroupTable, moment, newer, not_older
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
+    from palette.definitions.expressions import Features
+    from palette.online.features import FeatureRows
     from palette.online.memory import MemoryStore
     from palette.online.snapshot import Snapshot
 
@@ -208,6 +211,51 @@ class RemoteReader(OnlineReader):
             rows = await self.fetch_async(_requests(wanted), budget)
             if generation == self.generation:
                 return _answers(wanted, rows, at, status=status)
+
+    def features(
+        self,
+        features: Features,
+        rows: Iterable[Mapping[str, Any]],
+        now: dt.datetime | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
+    ) -> FeatureRows:
+        """Look features up for rows in one round trip; ``budget`` is the seconds that it may take.
+
+        See :meth:`palette.online.OnlineReader.features`.
+        """
+        at, listed = now_micros(now), checked_rows(rows)
+        while True:
+            generation, (request, keys, wanted) = self.generation, self._asked(features, listed, status=status)
+            found = self.fetch(wanted, budget) if wanted else ()
+            # Else a definition changed meanwhile: tables and rows may be of two.
+            if generation == self.generation:
+                return request.answer(keys, dict(zip(wanted, found, strict=True)), at)
+
+    async def features_async(
+        self,
+        features: Features,
+        rows: Iterable[Mapping[str, Any]],
+        now: dt.datetime | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
+    ) -> FeatureRows:
+        """Do as :meth:`features` does, without holding up the event loop."""
+        at, listed = now_micros(now), checked_rows(rows)
+        while True:
+            generation, (request, keys, wanted) = self.generation, self._asked(features, listed, status=status)
+            found = await self.fetch_async(wanted, budget) if wanted else ()
+            if generation == self.generation:
+                return request.answer(keys, dict(zip(wanted, found, strict=True)), at)
+
+    def _asked(
+        self, features: Features, rows: Sequence[Mapping[str, Any]], *, status: bool
+    ) -> tuple[FeatureRequest, list[list[Any]], list[Request]]:
+        request = FeatureRequest(self.table, features, status=status)
+        keys = request.keys(rows)
+        return request, keys, list(request.requests(keys))
 
     def _wanted(self, keys: Mapping[str, Iterable[Any]]) -> dict[str, tuple[GroupTable, list[Any]]]:
         tables = {group: self.table(group) for group in keys}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from palette.catalog import named_columns, resolve
 from palette.definitions import Entity, FeatureGroup
 from palette.definitions.types import utc
-from palette.errors import DataError
+from palette.errors import DataError, DefinitionError
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.store.definitions import DefinitionDoors
 
@@ -273,9 +273,77 @@ class OfflineDoors(DefinitionDoors):
         if partials := Windowed.beside(_spark(), self.tables, self.entity(found.entity), found):
             partials.vacuum(hours)
 
+    def history(
+        self,
+        group: str | FeatureGroup,
+        keys: Iterable[Any] | DataFrame | None = None,
+        *,
+        start: dt.datetime | None = None,
+        end: dt.datetime | None = None,
+        version: int | None = None,
+    ) -> DataFrame:
+        """Return all rows of a group, as they were written.
+
+        Parameters
+        ----------
+        group : str or FeatureGroup
+            ``entity:group``.
+        keys : iterable or DataFrame, optional
+            Only the rows of these: values, or tuples or mappings for composite keys; or a DataFrame with the entity's
+            key columns.
+        start, end : datetime, optional
+            Only rows whose event time is not before ``start`` and not after ``end``; naive is UTC.
+        version : int, optional
+            The version of the table to read; by default the newest.
+
+        Returns
+        -------
+        DataFrame
+            Lazy, in no order; keys, event time, created time, features. Features that the version lacks are left out.
+
+        Raises
+        ------
+        FeatureNotFoundError, DataError
+            If there is no such group or version, it was never written, or a key is null or of another type.
+        DefinitionError
+            If a static group is asked for a range of times.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore, spark_session
+        >>> spark = spark_session(master="local[1]")
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> visits = FeatureGroup("visits", entity="shop", timestamp="day", features=[Feature("n", "bigint")])
+        >>> store.apply(Entity("shop", keys={"id": "string"}), visits)
+        >>> rows = spark.sql("SELECT id, timestamp('2026-03-01') day, n FROM VALUES ('s1', 4L), ('s2', 7L) AS t(id, n)")
+        >>> _ = store.write(visits, rows)
+        >>> store.history(visits, ["s2"], start=dt.datetime(2026, 3, 1)).select("id", "n").collect()
+        [Row(id='s2', n=7)]
+        """
+        from palette.offline.history import in_range
+        from palette.offline.times import to_micros
+
+        found = self.group(group)
+        times = [None if time is None else to_micros(utc(time)) for time in (start, end)]
+        if found.timestamp is None and times != [None, None]:
+            raise DefinitionError(f"{found.full_name} is static, its rows have no event time: leave out start and end")
+        rows = self.tables.read(_spark(), self.entity(found.entity), found, version)
+        return in_range(self._of_keys(rows, found, keys), found, *times)
+
+    def _of_keys(self, rows: DataFrame, group: FeatureGroup, keys: Iterable[Any] | DataFrame | None) -> DataFrame:
+        from palette.feeds.keys import keys_frame, listed_keys
+
+        if keys is None:
+            return rows
+        entity = self.entity(group.entity)
+        wanted = keys_frame(rows.sparkSession, entity, listed_keys(entity, group, keys))
+        return rows.join(wanted, list(entity.keys), "left_semi")
+
     def latest(
         self,
         group: str | FeatureGroup,
+        keys: Iterable[Any] | DataFrame | None = None,
         *,
         at: dt.datetime | None = None,
         point_in_time: str = "event",
@@ -287,6 +355,8 @@ class OfflineDoors(DefinitionDoors):
         ----------
         group : str or FeatureGroup
             ``entity:group``.
+        keys : iterable or DataFrame, optional
+            Only these, as :meth:`history` takes them.
         at : datetime, optional
             The moment; naive is UTC; default now. Rows of a later event time do not count.
         point_in_time : {"event", "created"}
@@ -305,7 +375,7 @@ class OfflineDoors(DefinitionDoors):
             If there is no such group, it was never written, or it has no created column.
         """
         found = self.group(group)
-        return self.tables.latest(
+        rows = self.tables.latest(
             _spark(),
             self.entity(found.entity),
             found,
@@ -313,6 +383,7 @@ class OfflineDoors(DefinitionDoors):
             point_in_time=point_in_time,
             version=version,
         )
+        return self._of_keys(rows, found, keys)
 
     def snapshot(
         self,
