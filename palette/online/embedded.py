@@ -163,7 +163,7 @@ class LmdbStore(CodedStore):
         name = group.full_name if isinstance(group, FeatureGroup) else group
         table, moment = self.table(name), now_micros(at)
         shelf = self._shelf_for(table)
-        found = dict.fromkeys(table.key(key, asked=True) for key in keys)
+        found = dict.fromkeys(table.asked(keys))
         places = [_place(shelf, key) for key in found if not is_absent(key)]
         if shelf.schema.as_they_come:
             with self._transaction(write=True) as transaction:

@@ -114,4 +114,4 @@ class MemoryStore(OnlineReader):
             How many rows are gone.
         """
         table = self.table(group if isinstance(group, str) else group.full_name)
-        return table.delete([table.key(key, asked=True) for key in keys], now_micros(at))
+        return table.delete(table.asked(keys), now_micros(at))

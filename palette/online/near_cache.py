@@ -208,8 +208,7 @@ class NearCache(DelegatingReader):
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete from the store, and drop what is held of the keys."""
         name = group if isinstance(group, str) else group.full_name
-        table = self.table(name)
-        wanted = [table.key(key, asked=True) for key in keys]
+        wanted = self.table(name).asked(keys)
         try:
             return self._store.delete(name, wanted, at)
         finally:

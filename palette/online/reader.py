@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError, SnapshotError
-from palette.online.table import GroupTable, micros, moment
+from palette.online.table import GroupTable, listed_keys, micros, moment
 
 if TYPE_CHECKING:
     from palette.definitions.expressions import Features
     from palette.online.features import FeatureRows
 
-__all__ = ["OnlineReader", "now_micros"]
+__all__ = ["OnlineReader", "listed_requests", "now_micros"]
 
 
 def now_micros(now: dt.datetime | None) -> int:
@@ -26,6 +26,19 @@ def now_micros(now: dt.datetime | None) -> int:
         return micros(now)
     except AttributeError:
         raise DataError(f"now is a datetime, found {type(now).__name__} {now!r:.80}") from None
+
+
+def listed_requests(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    """Return what a read asks for, with the keys of each group as a list.
+
+    Raises
+    ------
+    DataError
+        If it is no mapping of groups to lists of keys.
+    """
+    if not isinstance(keys, Mapping):
+        raise DataError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
+    return {group: listed_keys(wanted, group) for group, wanted in keys.items()}
 
 
 class OnlineReader(ABC):
@@ -64,14 +77,16 @@ class OnlineReader(ABC):
 
         Raises
         ------
+        DataError
+            If one key stands where a list of keys is expected, or a key has another type than the entity's.
         SnapshotError
             If ``now`` is before the snapshot's time, or a group is not in it.
         """
-        at = self.check_now(now_micros(now))
+        at, requested = self.check_now(now_micros(now)), listed_requests(keys)
         found = {}
-        for group, wanted in keys.items():
+        for group, wanted in requested.items():
             table = self.table(group)
-            found[group] = [table.read(key, at, status=status) for key in wanted]
+            found[group] = [table.answer(table.rows.get(key), at, status=status) for key in table.asked(wanted)]
         return found
 
     def features(

@@ -270,7 +270,7 @@ class RedisStore(CodedStore):
         name = group.full_name if isinstance(group, FeatureGroup) else group
         table, moment = self.table(name), now_micros(at)
         head, field, shelf = self._way_of(self._shelf_for(table))
-        found = dict.fromkeys(table.key(key, asked=True) for key in keys)
+        found = dict.fromkeys(table.asked(keys))
         where = [head + shelf.encode_key(key) for key in found if not is_absent(key)]
         if shelf.schema.as_they_come:
             chunks = [where[start : start + CHUNK] for start in range(0, len(where), CHUNK)]

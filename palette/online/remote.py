@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from palette.errors import DataError, SchemaError
 from palette.online.features import FeatureRequest, checked_rows
-from palette.online.reader import OnlineReader, now_micros
+from palette.online.reader import OnlineReader, listed_requests, now_micros
 from palette.online.schema import Schema
 from palette.online.table import GroupTable, moment, newer, not_older
 
@@ -94,7 +94,7 @@ class RemoteReader(OnlineReader):
         group : str or FeatureGroup
             ``entity:group``.
         keys : iterable
-            Values, or tuples or mappings for composite keys.
+            Values, or tuples or mappings for composite keys; ``self.table(group).asked(keys)`` checks them.
         at : datetime, optional
             Naive is UTC; default this moment.
         """
@@ -188,9 +188,9 @@ class RemoteReader(OnlineReader):
 
         See :meth:`palette.online.OnlineReader.read`.
         """
-        at, keys = now_micros(now), _listed(keys)
+        at, requested = now_micros(now), listed_requests(keys)
         while True:
-            generation, wanted = self.generation, self._wanted(keys)
+            generation, wanted = self.generation, self._wanted(requested)
             rows = self.fetch(_requests(wanted), budget)
             # Else a definition changed meanwhile: tables and rows may be of two.
             if generation == self.generation:
@@ -205,9 +205,9 @@ class RemoteReader(OnlineReader):
         budget: float | None = None,
     ) -> dict[str, list[dict[str, Any]]]:
         """Do as :meth:`read` does, without holding up the event loop."""
-        at, keys = now_micros(now), _listed(keys)
+        at, requested = now_micros(now), listed_requests(keys)
         while True:
-            generation, wanted = self.generation, self._wanted(keys)
+            generation, wanted = self.generation, self._wanted(requested)
             rows = await self.fetch_async(_requests(wanted), budget)
             if generation == self.generation:
                 return _answers(wanted, rows, at, status=status)
@@ -260,10 +260,6 @@ class RemoteReader(OnlineReader):
     def _wanted(self, keys: Mapping[str, Iterable[Any]]) -> dict[str, tuple[GroupTable, list[Any]]]:
         tables = {group: self.table(group) for group in keys}
         return {group: (tables[group], tables[group].asked(wanted)) for group, wanted in keys.items()}
-
-
-def _listed(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
-    return {group: list(wanted) for group, wanted in keys.items()}
 
 
 def _requests(wanted: Mapping[str, tuple[GroupTable, list[Any]]]) -> list[Request]:

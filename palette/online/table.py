@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import threading
@@ -16,7 +17,7 @@ from palette.online.schema import Schema
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["STATIC", "GroupTable", "micros", "moment", "newer", "not_older"]
+__all__ = ["STATIC", "GroupTable", "listed_keys", "micros", "moment", "newer", "not_older"]
 
 EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -83,8 +84,14 @@ class GroupTable:
         return len(self.rows)
 
     def asked(self, keys: Iterable[Any]) -> list[Any]:
-        """Return keys that are asked for as the table holds them; see :meth:`key`."""
-        found = list(keys)
+        """Return keys that are asked for as the table holds them; see :meth:`key`.
+
+        Raises
+        ------
+        DataError
+            If it is one key, not a list of keys, or a part of one is of another type than the entity declares.
+        """
+        found = listed_keys(keys, self.group.full_name)
         if self._text_key and {key.__class__ for key in found} == {str}:
             return found
         return [self.key(key, asked=True) for key in found]
@@ -232,6 +239,33 @@ class GroupTable:
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         return iter(list(self.rows.items()))
+
+
+def listed_keys(keys: Iterable[Any], group: str) -> list[Any]:
+    """Return the keys of a group as a list.
+
+    Raises
+    ------
+    DataError
+        If it is one key, whose letters or columns would be taken for keys, or a frame.
+
+    Examples
+    --------
+    >>> listed_keys("N14228", "plane:facts")
+    Traceback (most recent call last):
+    palette.errors.DataError: plane:facts: keys is a list of keys, found the string 'N14228': put it into brackets
+    """
+    what = f"{type(keys).__name__} {keys!r:.80}: put it into brackets"
+    if isinstance(keys, (str, bytes)):
+        what = f"the string {keys!r:.80}: put it into brackets"
+    elif isinstance(keys, Mapping):
+        what = "a mapping: put it into brackets"
+    elif hasattr(keys, "columns"):
+        what = f"a {type(keys).__module__} frame"
+    else:
+        with contextlib.suppress(TypeError):
+            return list(keys)
+    raise DataError(f"{group}: keys is a list of keys, found {what}")
 
 
 def _columns_of(group: FeatureGroup) -> Callable[..., dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import decimal
 from typing import Any
 
 from palette.definitions import Feature, FeatureGroup
+from palette.errors import DataError
 from palette.online.checks.worlds import (
     GROUPS,
     HOUR,
@@ -74,6 +76,23 @@ def keys_are_typed_values(make_store: MakeStore) -> None:
     expect(one(store, routes, mapping)["x"], 201.0, "x of a key given as a mapping")
     for key in (("12", None, day), ("12", 3, dt.date(2026, 1, 2))):
         expect(one(store, routes, key)["x__status"], "missing", f"status of {key}")
+
+
+def one_key_is_no_list_of_keys(make_store: MakeStore) -> None:
+    """A bare key, whose letters or columns would be taken for keys, is refused where keys are read and deleted."""
+    store = make_store(GROUPS.__getitem__)
+    for key in ("k", b"k", {"id": "k"}, 7):
+        asked: list[Any] = [lambda key=key: store.read({NAMED.full_name: key})]
+        asked.append(lambda key=key: store.delete(NAMED, key))
+        if isinstance(store, RemoteReader):
+            asked.append(lambda key=key: asyncio.run(store.read_async({NAMED.full_name: key})))
+        for ask in asked:
+            try:
+                ask()
+            except DataError as error:
+                expect("keys is a list of keys" in str(error), True, f"whether {error} says what keys are")
+            else:
+                raise AssertionError(f"{key!r} is taken for a list of keys")
 
 
 def values_come_back_as_they_went(make_store: MakeStore) -> None:
@@ -243,6 +262,7 @@ def a_removed_group_is_unknown(make_store: MakeStore) -> None:
 
 CHECKS = (
     keys_are_typed_values,
+    one_key_is_no_list_of_keys,
     values_come_back_as_they_went,
     wide_rows_come_back,
     features_are_added_and_dropped,
