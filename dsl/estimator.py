@@ -242,15 +242,22 @@ class DSLModel(Model, _Expressions):
         Parameters
         ----------
         row : mapping of str to value
-            The input columns; a missing one is null.
+            The input columns; a value may be None, but a column must be there, as for `transform`.
 
         Returns
         -------
         dict of str to value
             What `transform` adds: None, float, int, str, bool, naive UTC datetime or list of float.
+
+        Raises
+        ------
+        UnknownReferenceError
+            If the row lacks a column that an expression reads.
+        DslTypeError
+            If a value has the wrong type.
         """
         if self._scorer is None:
-            self._scorer = compile_row(self.nodes(), self.getBindings(), self.getStatistics())
+            self._scorer = compile_row(self.nodes(), self.getBindings(), self.getStatistics(), required=True)
         return self._scorer(row)
 
     scoreInstance = score_instance

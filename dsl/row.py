@@ -14,7 +14,9 @@ from dsl.bind import Binding, bind, references
 from dsl.build import literal
 from dsl.defining import define
 from dsl.dtypes import INT, NUM, VEC, DType, Var
+from dsl.errors import UnknownReferenceError
 from dsl.incoming import reader, reading_lines
+from dsl.lacking import required_lines
 from dsl.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.parser import parse
 from dsl.refs import BasisRef
@@ -46,6 +48,8 @@ def compile_row(
     exprs: Mapping[str, Node | str] | Node | str,
     bindings: Mapping[str, Binding] | None = None,
     statistics: Mapping[str, Any] | None = None,
+    *,
+    required: bool = False,
 ) -> Callable[[Mapping[str, Any]], Any]:
     """Compile expressions to one Python function of a row.
 
@@ -58,11 +62,14 @@ def compile_row(
         found under its canonical name, and both have the type that they are read as.
     statistics : mapping of str to constant, optional
         Fitted statistics by canonical text.
+    required : bool, default False
+        Whether a row must have every column that is read: one that lacks it raises `UnknownReferenceError`, as a
+        DataFrame without it does. By default a missing key is null.
 
     Returns
     -------
     callable
-        It takes a mapping, in which missing keys are null, and returns a dict of the outputs (or the one value).
+        It takes a mapping, and returns a dict of the outputs (or the one value).
 
     Examples
     --------
@@ -79,9 +86,13 @@ def compile_row(
         bindings = _natural_bindings(nodes)
     bound = bind(nodes, bindings, statistics)
     code = _Code("r")
-    inputs = {read: code.read_from_row(read, bindings[str(read.ref)]) for read in reads_of(bound)}
+    reads = reads_of(bound)
+    columns = dict.fromkeys(bindings[str(read.ref)].column for read in reads)
+    raw = {column: f"k{place}" for place, column in enumerate(columns)} if required else {}
+    inputs = {read: code.read_from_row(read, bindings[str(read.ref)], raw) for read in reads}
     program = generate(bound, inputs)
-    lines = ["get = row.get", *code.lines, *program.lines]
+    first = required_lines(raw, UnknownReferenceError, code.constant) if required else ["get = row.get"]
+    lines = [*first, *code.lines, *program.lines]
     values = {output: _own(atom, bound[output].dtype) for output, atom in program.outputs.items()}
     if one:
         lines.append(f"return {values['value']}")
@@ -152,10 +163,11 @@ class _Code:
             self.constants[self._constant_names[key]] = value
         return self._constant_names[key]
 
-    def read_from_row(self, read: Read, binding: Binding) -> str:
-        """Generate the look-up of one value in ``row`` and its conversion."""
-        local = self._local()
-        self.lines.append(f"{local} = get({self.constant(binding.column, binding.column)})")
+    def read_from_row(self, read: Read, binding: Binding, raw: Mapping[str, str]) -> str:
+        """Generate the conversion of one value of ``row``; ``raw`` names the variables of columns that were read."""
+        local, column = self._local(), binding.column
+        atom = raw.get(column) or f"get({self.constant(column, ('column', column))})"
+        self.lines.append(f"{local} = {atom}")
         self.lines += reading_lines(local, read.dtype, binding.type, str(read.ref), self.constant)
         return local
 

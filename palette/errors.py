@@ -15,12 +15,14 @@ __all__ = [
     "FeatureNotFoundError",
     "LatestValuesWarning",
     "LockedError",
+    "MissingColumnError",
     "PaletteError",
     "PlanError",
     "SchemaError",
     "SnapshotError",
     "StoreError",
     "StoreTimeoutError",
+    "UnknownColumnError",
     "nearest",
 ]
 
@@ -63,6 +65,14 @@ class SchemaError(PaletteError, TypeError):
 
 class DataError(PaletteError, ValueError):
     """Values that cannot be taken: bad rows, or nothing written yet."""
+
+
+class MissingColumnError(DataError):
+    """A row lacks a join key, or another column that a pipeline reads; an explicit null is a value."""
+
+
+class UnknownColumnError(DataError):
+    """A row has a column that a pipeline does not know, and the deployment is strict about it."""
 
 
 class PlanError(PaletteError, ValueError):

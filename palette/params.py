@@ -132,7 +132,7 @@ class ScoresRows(HasStore):
         Parameters
         ----------
         row : mapping
-            The columns of the basis; a missing one is null.
+            The columns of the basis that are read, labels apart; a value may be None.
         store : Snapshot or online store, optional
             Where features are read; default the online store of this stage's feature store.
         now : datetime, optional
@@ -146,7 +146,8 @@ class ScoresRows(HasStore):
         Raises
         ------
         DataError, dsl.DslTypeError
-            If a value of the row has the wrong type.
+            If a value of the row has the wrong type; :class:`palette.errors.MissingColumnError` if the row lacks a
+            column that is read.
         SnapshotError
             If the snapshot lacks a group, or ``now`` is before its time; or no store is passed and the default
             one holds no rows at all.

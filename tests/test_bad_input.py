@@ -15,6 +15,7 @@ from palette.errors import (
     DataError,
     DefinitionError,
     FeatureNotFoundError,
+    MissingColumnError,
     PlanError,
     SchemaError,
     SnapshotError,
@@ -265,23 +266,34 @@ def model(eats):
 @pytest.mark.parametrize(
     ("row", "error", "message"),
     [
-        pytest.param({"r_id": "r1", "size": "3"}, TypeError, r"basis:size: expected number .*found '3'", id="number"),
-        pytest.param({"r_id": "r1", "size": True}, TypeError, "basis:size: expected number", id="boolean-as-number"),
-        pytest.param({"r_id": "r1", "region": 3}, TypeError, "basis:region: expected string .*found 3", id="string"),
+        pytest.param({"size": "3"}, TypeError, r"basis:size: expected number .*found '3'", id="number"),
+        pytest.param({"size": True}, TypeError, "basis:size: expected number", id="boolean-as-number"),
+        pytest.param({"region": 3}, TypeError, "basis:region: expected string .*found 3", id="string"),
         pytest.param({"r_id": 1}, ValueError, "join key 'r_id'.*expected string, found int 1", id="key"),
-        pytest.param([], ValueError, "a row is a mapping", id="list"),
-        pytest.param(None, ValueError, "a row is a mapping", id="none"),
     ],
 )
 def test_wrong_values_of_a_request_are_named(eats, model, row, error, message):
     snapshot = eats.store.snapshot(at=NOW, groups=["restaurant:kitchen"])
     with pytest.raises(error, match=message):
-        model.score_instance(row, store=snapshot, now=NOW)
+        model.score_instance({"r_id": "r1", "size": 3, "region": "z1"} | row, store=snapshot, now=NOW)
 
 
-def test_a_request_without_the_key_has_a_missing_feature(eats, model):
+@pytest.mark.parametrize("row", [[], None], ids=["list", "none"])
+def test_what_is_no_row_is_named(eats, model, row):
+    with pytest.raises(ValueError, match="a row is a mapping"):
+        model.score_instance(row, store=eats.store.online, now=NOW)
+
+
+def test_a_request_with_a_null_key_has_a_missing_feature_and_one_without_is_refused(eats, model):
     snapshot = eats.store.snapshot(at=NOW, groups=["restaurant:kitchen"])
-    assert model.score_instance({}, store=snapshot, now=NOW) == {"prep": 15.0, "size": None, "place": "?"}
+    nulls = {"r_id": None, "size": None, "region": None}
+    assert model.score_instance(nulls, store=snapshot, now=NOW) == {"prep": 15.0, "size": None, "place": "?"}
+    for column in nulls:
+        row = {name: value for name, value in nulls.items() if name != column}
+        with pytest.raises(MissingColumnError, match=f"lacks column '{column}'"):
+            model.score_instance(row, store=snapshot, now=NOW)
+        with pytest.raises((KeyError, TypeError), match=column):
+            model.transform(eats.orders.drop(column))
 
 
 def test_a_snapshot_without_the_group_is_told(eats, model):

@@ -32,6 +32,9 @@ def score(
     store: Annotated[str | None, typer.Option(help=STORE)] = None,
     now: Annotated[dt.datetime | None, typer.Option(help="The moment at which ttl counts, UTC. Default: now.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Tell whether each looked-up value was there.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse rows with columns that the model does not know.")
+    ] = False,
     config: Config = Path(FILE),
 ) -> None:
     """Score rows without Spark: JSON in, JSON out, a line each; a row that cannot be scored is an error in its place.
@@ -44,7 +47,7 @@ def score(
     if (rows is None) == (row is None):
         raise DataError("name a file of rows, or give one with --row")
     found = find_bundle(bundle, config)
-    pipeline = LocalPipeline.load(found.path, store or found.online, status=status)
+    pipeline = LocalPipeline.load(found.path, store or found.online, status=status, strict=strict)
     decoders = decoders_of(pipeline.request_columns)
     lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _lines(rows)
     failed = False

@@ -42,6 +42,7 @@ def serve(
         OnStoreError, typer.Option(help="503, or defaults with __store_error in the answer.")
     ] = OnStoreError.RAISE,
     budget: Annotated[float, typer.Option(help="Seconds that all reads of a request may take.")] = 1.0,
+    strict: Annotated[bool, typer.Option(help="Refuse rows with columns that the model does not know.")] = False,
     cache_size: Annotated[int, typer.Option(help="Rows of the near cache before a remote store.", min=0)] = 0,
     cache_ttl: Annotated[float, typer.Option(help="Seconds that it keeps them.")] = 5.0,
     max_body: Annotated[int, typer.Option(help="Bytes of a request.")] = 1 << 20,
@@ -84,6 +85,7 @@ def serve(
         workers=workers,
         on_store_error=on_store_error.value,
         budget=budget,
+        strict=strict,
         cache_size=cache_size,
         cache_ttl=cache_ttl,
         max_body=max_body,

@@ -42,6 +42,9 @@ class Metrics:
         self.rejected = Counter(
             "palette_rows_rejected", "Rows that handleInvalid='skip' drops.", ["model"], registry=registry
         )
+        self.unknown = Counter(
+            "palette_unknown_columns", "Columns of rows that the model does not know.", ["model"], registry=registry
+        )
         self.degraded = Counter(
             "palette_rows_degraded", "Rows answered out of defaults: the store failed.", ["model"], registry=registry
         )
@@ -116,6 +119,7 @@ class ModelMetrics:
         self._name = name
         self._rows = metrics.rows.labels(name)
         self.rejected = metrics.rejected.labels(name)
+        self.unknown = metrics.unknown.labels(name)
         self.degraded = metrics.degraded.labels(name)
         lookups = [step for step in plan.steps if isinstance(step, LookupStep)]
         self._groups = {f"{column}__status": step.group.full_name for step in lookups for column in step.columns}

@@ -16,7 +16,7 @@ from palette.service.metrics import Metrics, ModelMetrics
 from palette.service.settings import Settings
 from palette.service.stores import Stores, TimedReader
 from palette.serving import LocalPipeline
-from palette.serving.plan import output_types
+from palette.serving.plan import known_columns, output_types, required_columns
 from palette.serving.steps import LookupStep, Plan
 
 __all__ = ["Model", "load_model"]
@@ -42,6 +42,10 @@ class Model:
         Whether that is elsewhere.
     columns, outputs : dict of str to str
         The columns of a request and of an answer, with their Spark types.
+    required : tuple of str
+        Those of a request that must be there.
+    known : frozenset of str
+        Those that a request may have.
     decoders : tuple
         What makes Python values of JSON's.
     metrics : ModelMetrics
@@ -59,9 +63,16 @@ class Model:
     remote: bool
     columns: dict[str, str]
     outputs: dict[str, str]
+    required: tuple[str, ...]
+    known: frozenset[str]
     decoders: tuple[tuple[str, Decoder], ...]
     metrics: ModelMetrics
     statuses: tuple[str, ...]
+
+    def count_unknown(self, row: dict[str, Any]) -> None:
+        """Count the columns of a row that the model does not know."""
+        if not row.keys() <= self.known:
+            self.metrics.unknown.inc(len(row.keys() - self.known))
 
     def describe(self) -> dict[str, Any]:
         """Return what ``GET /v1/models`` tells."""
@@ -71,6 +82,7 @@ class Model:
             "version": self.version,
             "loaded": self.loaded,
             "columns": self.columns,
+            "required": self.required,
             "outputs": self.outputs,
             "features": {
                 column: f"{step.group.full_name}:{feature}:{','.join(step.join_keys)}"
@@ -98,7 +110,12 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
     # A plan that calls an output of its own so keeps it, and its values are not counted.
     statuses = () if set(counts.statuses) & set(plan.outputs) else counts.statuses
     pipeline = LocalPipeline(
-        plan, reader, on_store_error=settings.on_store_error, budget=settings.budget, status=bool(statuses)
+        plan,
+        reader,
+        on_store_error=settings.on_store_error,
+        budget=settings.budget,
+        status=bool(statuses),
+        strict=settings.strict,
     )
     columns = pipeline.request_columns
     return Model(
@@ -111,6 +128,8 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
         remote=remote,
         columns=columns,
         outputs=output_types(plan),
+        required=required_columns(plan),
+        known=frozenset(known_columns(plan)),
         decoders=decoders_of(columns),
         metrics=counts,
         statuses=statuses,

@@ -138,7 +138,8 @@ def openapi_of(models: Iterable[Model], max_rows: int, *, closed: bool) -> dict[
     }
     for model in models:
         name = model.name
-        schemas[f"{name}.row"] = {"type": "object", "properties": _columns(model.columns)}
+        required = {"required": list(model.required)} if model.required else {}
+        schemas[f"{name}.row"] = {"type": "object", "properties": _columns(model.columns), **required}
         result = {"type": "object", "properties": _columns(model.outputs)}
         paths[f"/v1/models/{name}/score"] = _operation(name, "score", f"Score rows by {name}.", result, max_rows)
         told = {"type": "object", "additionalProperties": {"type": "object"}}

@@ -180,6 +180,7 @@ class Scorer:
     def _decode(self, row: Any) -> None:
         if row.__class__ is not dict:
             raise DataError(f"a row is an object of column to value, found {type(row).__name__}")
+        self.model.count_unknown(row)
         for column, decode in self.model.decoders:
             if column in row:
                 row[column] = decode(row[column])

@@ -37,6 +37,8 @@ class Settings:
         Whether a store that fails makes 503, or an answer out of defaults with ``__store_error``.
     budget : float
         Seconds that all reads of a request may take together.
+    strict : bool
+        Whether a row with a column that the model does not know is refused; else it is counted.
     cache_size, cache_ttl : int, float
         Rows and seconds of the near cache before a store that is elsewhere; size 0 has none.
     max_body, max_rows : int
@@ -70,6 +72,7 @@ class Settings:
     workers: int = 1
     on_store_error: str = "raise"
     budget: float = 1.0
+    strict: bool = False
     cache_size: int = 0
     cache_ttl: float = 5.0
     max_body: int = 1 << 20

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from dsl.defining import define
 from dsl.dtypes import VEC
 from dsl.incoming import reading_lines
+from dsl.lacking import required_lines
 from palette.definitions.types import check_value
-from palette.errors import SchemaError, SnapshotError
+from palette.errors import MissingColumnError, SchemaError, SnapshotError
 from palette.online import GroupTable, moment
 from palette.online.conversion import feature_conversion
 from palette.serving.incoming import incoming_lines
+from palette.serving.request import NO_CHECKS, Checks, skippable
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -37,12 +39,18 @@ INTEGERS = ("tinyint", "smallint", "int", "bigint")
 class PlanCode:
     """Lines, constants, and the local variable and Spark type of each column."""
 
-    def __init__(self, plan: Plan, *, status: bool) -> None:
+    def __init__(self, plan: Plan, checks: Checks = NO_CHECKS, *, status: bool = False) -> None:
         self._plan = plan
+        self._checks = checks
         self._with_status = status
         self._statuses: dict[str, str] = {}
+        self._skippable = skippable(plan)
+        # Columns of the row to their types, and those that must be there to the variables that hold them as they came.
         self.requested: dict[str, str] = {}
-        self._lines = ["get = row.get"]
+        self._reads: dict[str, str] = {}
+        # Variables that are null where a stage is left out, to what tells that it is not.
+        self._there: dict[str, str] = {}
+        self._lines: list[str] = []
         self._constants: dict[str, Any] = {}
         self._names: dict[Hashable, str] = {}
         self._columns: dict[str, tuple[str, str]] = {}
@@ -143,7 +151,7 @@ class PlanCode:
             guard = "{0} is not None"
             if dtype in KEY_CLASSES:
                 guard += f" and {{0}}.__class__ is not {self._constant(KEY_CLASSES[dtype], KEY_CLASSES[dtype])}"
-            self._lines.append(f"{local} = {self._get(column, dtype)}")
+            self._lines.append(f"{local} = {self._read_row(column, dtype)}")
             self._lines.append(f"if {guard.format(local)}: {local} = {convert}({local})")
         return self._raw[known]
 
@@ -178,7 +186,7 @@ class PlanCode:
                 return atom
             known = (*known, atom)
         else:
-            atom, source = self._get(binding.column, binding.type), binding.type
+            atom, source = self._read_row(binding.column, binding.type), binding.type
         if known not in self._raw:
             local = self._raw[known] = self._local()
             self._lines.append(f"{local} = {atom}")
@@ -187,18 +195,35 @@ class PlanCode:
 
     def apply(self, stage: LocalStage) -> None:
         """Apply a stage to the variables of its input columns."""
-        inputs = [self._input(column) for column in stage.inputs]
+        parts: Sequence[LocalStage] = stage.optional_parts
+        if not any(id(part) in self._skippable for part in parts):
+            parts = (stage,)
+        made = [self._apply(part) for part in parts]
+        for columns in made:
+            self._columns |= columns
+
+    def _apply(self, stage: LocalStage) -> dict[str, tuple[str, str]]:
+        """Return the variables and types of a stage's outputs; of one that is left out they are null."""
+        there = self._condition(stage) if id(stage) in self._skippable else ""
+        before, self._lines = self._lines, []
+        inputs = [self._input(column, optional=bool(there)) for column in stage.inputs]
         outputs = [self._local() for _ in stage.outputs]
         values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
-        lines = stage.generate(values, types, outputs, self._constant)
-        if stage.skips_absent and outputs and not any(column in self._columns for column in stage.inputs):
-            there = " or ".join(f"{self._name(column)} in row" for column in stage.inputs)
+        lines = [*self._lines, *stage.generate(values, types, outputs, self._constant)]
+        if there:
+            self._there |= dict.fromkeys(outputs, there)
             lines = [f"if {there}:", *(f"    {line}" for line in lines), "else:", f"    {' = '.join(outputs)} = None"]
-        self._lines += lines
-        for column, local, dtype in zip(stage.outputs, outputs, stage.result_types(types), strict=True):
-            self._columns[column] = (local, dtype)
+        self._lines = [*before, *lines]
+        return dict(zip(stage.outputs, zip(outputs, stage.result_types(types), strict=True), strict=True))
 
-    def _input(self, column: str) -> tuple[str, str]:
+    def _condition(self, stage: LocalStage) -> str:
+        """Return what tells whether the one input column of a stage is there; empty if it always is."""
+        (column,) = stage.inputs
+        if column in self._columns:
+            return self._there.get(self._columns[column][0], "")
+        return f"{self._name(column)} in row"
+
+    def _input(self, column: str, *, optional: bool) -> tuple[str, str]:
         """Return the variable of a column and its Spark type."""
         if column in self._columns:
             return self._columns[column]
@@ -206,7 +231,10 @@ class PlanCode:
         known = ("column", column, source)
         if known not in self._raw:
             local = self._raw[known] = self._local()
-            self._lines.append(f"{local} = {self._get(column, source)}")
+            if optional:
+                self.requested.setdefault(column, source)
+            value = f"row[{self._name(column)}]" if optional else self._read_row(column, source)
+            self._lines.append(f"{local} = {value}")
             self._lines += incoming_lines(local, source, f"column {column!r}", self._constant)
         return self._raw[known], source
 
@@ -215,11 +243,21 @@ class PlanCode:
         """The outputs with their Spark types."""
         return {column: self._columns[column][1] for column in self._plan.outputs}
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that a row must have."""
+        return tuple(self._reads)
+
     def function(self) -> Callable[[Mapping[str, Any], int], Any]:
         """Return the generated function."""
         pairs = [f"{self._name(column)}: {self._own(column)}" for column in self._plan.outputs]
         pairs += [f"{self._name(column)}: {local}" for column, local in self._statuses.items()]
-        return define("score", ["row", "now"], [*self._lines, f"return {{{', '.join(pairs)}}}"], self._constants)
+        first = required_lines(self._reads, MissingColumnError, self._constant, self.requested)
+        if self._checks.columns is not None:
+            first = [f"{self._constant(self._checks.columns, 'columns')}(row)", *first]
+        return define(
+            "score", ["row", "now"], [*first, *self._lines, f"return {{{', '.join(pairs)}}}"], self._constants
+        )
 
     def _own(self, column: str) -> str:
         """Return a value that the caller may change: an array may be the store's."""
@@ -230,9 +268,12 @@ class PlanCode:
         # A key of its own kind: a column may be called like anything else that is bound here.
         return self._constant(column, ("column", column))
 
-    def _get(self, column: str, dtype: str) -> str:
+    def _read_row(self, column: str, dtype: str) -> str:
+        """Return the variable that holds a column of the row as it came; a row without it is refused."""
         self.requested.setdefault(column, dtype)
-        return f"get({self._name(column)})"
+        if column not in self._reads:
+            self._reads[column] = self._local()
+        return self._reads[column]
 
     def _constant(self, value: object, key: Hashable) -> str:
         if key not in self._names:

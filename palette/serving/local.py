@@ -47,6 +47,9 @@ class LocalPipeline:
     status : bool
         Adds ``<expression>__status`` to the answer for each looked-up column: ``present``, ``null``, ``expired`` or
         ``missing``.
+    strict : bool
+        Whether a row with a column that the plan does not know is an error. Known are the columns that are read and
+        the others that ``fit`` saw.
 
     Attributes
     ----------
@@ -74,8 +77,9 @@ class LocalPipeline:
         on_store_error: str = "raise",
         budget: float | None = None,
         status: bool = False,
+        strict: bool = False,
     ) -> None:
-        self._options = Options(on_store_error, budget, status)
+        self._options = Options(on_store_error, budget, status, strict)
         self.plan = plan
         self.needs_store = bool(plan.groups)
         # One tuple, exchanged whole: threads may score against different stores.
@@ -105,7 +109,7 @@ class LocalPipeline:
         store
             As for the class.
         **options
-            ``on_store_error``, ``budget`` and ``status`` of the class.
+            ``on_store_error``, ``budget``, ``status`` and ``strict`` of the class.
 
         Raises
         ------
@@ -136,7 +140,7 @@ class LocalPipeline:
         Parameters
         ----------
         row : mapping
-            The columns of the basis; a missing one is null.
+            The columns of the basis that the plan reads (:attr:`request_columns`), labels apart; a value may be None.
         now : datetime, optional
             The moment at which ttl counts; naive is UTC; default this moment.
         store : Snapshot or online store, optional
@@ -145,7 +149,8 @@ class LocalPipeline:
         Raises
         ------
         DataError, dsl.DslTypeError
-            If the row is no mapping, a value has the wrong type, or there is no store and one is needed.
+            If the row is no mapping, a value has the wrong type, or there is no store and one is needed;
+            :class:`palette.errors.MissingColumnError` if it lacks a column that is read.
         SnapshotError
             If ``now`` is before the snapshot's time.
         RowRejectedError

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from palette.online import GroupTable
 from palette.serving.code import PlanCode
+from palette.serving.request import NO_CHECKS, Checks
 from palette.serving.stages import LocalStage
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -16,9 +17,11 @@ __all__ = [
     "check_plan",
     "compile_levels",
     "compile_plan",
+    "known_columns",
     "levels_of",
     "output_types",
     "request_columns",
+    "required_columns",
 ]
 
 Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
@@ -26,7 +29,9 @@ Requests: TypeAlias = "tuple[tuple[str, Any], ...]"
 Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequence[Any], dict[str, Any]]]"
 
 
-def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False) -> Score:
+def compile_plan(
+    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
+) -> Score:
     """Compile a plan to one function of a row and the moment in microseconds.
 
     Parameters
@@ -38,18 +43,21 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool
     status : bool
         Whether ``<column>__status`` of each look-up is among the outputs: ``present``, ``null``, ``expired`` or
         ``missing``.
+    checks : Checks
+        What is checked of a row besides its values.
 
     Returns
     -------
     callable
-        ``score(row, now)`` returns the plan's outputs; a key missing in the row is null.
+        ``score(row, now)`` returns the plan's outputs; for a row that lacks a column that the plan reads it raises
+        :class:`palette.errors.MissingColumnError`.
 
     Raises
     ------
     SnapshotError
         If a table lacks a feature, or holds it with another type.
     """
-    code = PlanCode(plan, status=status)
+    code = PlanCode(plan, checks, status=status)
     for step in plan.steps:
         if isinstance(step, LookupStep):
             held = table(step.group.full_name)
@@ -59,12 +67,14 @@ def compile_plan(plan: Plan, table: Callable[[str], GroupTable], *, status: bool
     return code.function()
 
 
-def compile_levels(plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False) -> Levels:
+def compile_levels(
+    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
+) -> Levels:
     """Compile a plan whose rows are fetched from a store elsewhere, all that are known to be needed at once.
 
     Parameters
     ----------
-    plan, status
+    plan, status, checks
         As for :func:`compile_plan`.
     table : callable
         Returns the table of a feature group whose layout the rows that are sent have.
@@ -81,7 +91,7 @@ def compile_levels(plan: Plan, table: Callable[[str], GroupTable], *, status: bo
     SnapshotError
         If a group lacks a feature, or has it with another type.
     """
-    code = PlanCode(plan, status=status)
+    code = PlanCode(plan, checks, status=status)
     for level in levels_of(plan):
         if isinstance(level, tuple):
             code.fetch(level, table)
@@ -118,6 +128,16 @@ def request_columns(plan: Plan) -> dict[str, str]:
     return _checked(plan).requested
 
 
+def required_columns(plan: Plan) -> tuple[str, ...]:
+    """Return those of the columns that a request row must have; a value may be null."""
+    return _checked(plan).required
+
+
+def known_columns(plan: Plan) -> set[str]:
+    """Return the columns that a request row may have: those that are read, and the others that fit saw."""
+    return {*request_columns(plan), *plan.inputs}
+
+
 def output_types(plan: Plan) -> dict[str, str]:
     """Return the columns of the answer with their Spark types; empty where unknown."""
     return _checked(plan).types
@@ -126,7 +146,7 @@ def output_types(plan: Plan) -> dict[str, str]:
 def _checked(plan: Plan) -> PlanCode:
     """Return the code of a plan on empty tables of the groups that it knows."""
     definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
-    code = PlanCode(plan, status=False)
+    code = PlanCode(plan)
     for step in plan.steps:
         if isinstance(step, LookupStep):
             found = definitions[step.group.full_name]

@@ -11,7 +11,8 @@ from typing import Any
 from palette.errors import DataError, StoreError
 from palette.online import OnlineReader
 from palette.online.remote import RemoteReader
-from palette.serving.plan import Levels, Score, compile_levels, compile_plan
+from palette.serving.plan import Levels, Score, compile_levels, compile_plan, known_columns
+from palette.serving.request import Checks, column_check
 from palette.serving.steps import Plan
 
 __all__ = ["STORE_ERROR", "Options", "Program", "program_of"]
@@ -32,17 +33,24 @@ class Options:
         Seconds that all reads of a request may take together.
     status : bool
         Whether the status of each looked-up value is told.
+    strict : bool
+        Whether rows with columns that the plan does not know are refused.
     """
 
     on_store_error: str = "raise"
     budget: float | None = None
     status: bool = False
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.on_store_error not in ("raise", "default"):
             raise DataError(f"on_store_error is 'raise' or 'default', found {self.on_store_error!r}")
         if self.budget is not None and not self.budget > 0:
             raise DataError(f"budget is a number of seconds above 0, found {self.budget!r}")
+
+    def checks(self, plan: Plan) -> Checks:
+        """Return what is checked of a row besides its values."""
+        return Checks(column_check(known_columns(plan)) if self.strict else None)
 
 
 class Program(ABC):
@@ -81,7 +89,7 @@ class TableProgram(Program):
 
     def __init__(self, plan: Plan, reader: OnlineReader, options: Options) -> None:
         # The generated function itself: nothing stands between a request and it.
-        self.score = compile_plan(plan, reader.table, status=options.status)
+        self.score = compile_plan(plan, reader.table, status=options.status, checks=options.checks(plan))
 
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
@@ -116,6 +124,7 @@ class RemoteProgram(Program):
 
     def __init__(self, plan: Plan, reader: RemoteReader, options: Options) -> None:
         self._plan = plan
+        self._checks = options.checks(plan)
         self._reader = reader
         self._options = options
         self._compiled = self._compile()
@@ -124,7 +133,8 @@ class RemoteProgram(Program):
     def _compile(self) -> tuple[Levels, int]:
         """Return the plan on the tables of a generation, and that generation."""
         generation = self._reader.generation
-        return compile_levels(self._plan, self._reader.table, status=self._options.status), generation
+        status, checks = self._options.status, self._checks
+        return compile_levels(self._plan, self._reader.table, status=status, checks=checks), generation
 
     def _score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""

@@ -79,8 +79,16 @@ def test_statistics_are_frozen(frame, model):
     assert few["declared"] == 15.0
 
 
-def test_missing_row_keys_are_null(model):
-    assert model.score_instance({}) == {
+def test_a_row_without_a_column_is_refused_as_a_frame_is(model):
+    nulls = dict.fromkeys(["x", "prep", "i", "s"])
+    for column in nulls:
+        row = {name: value for name, value in nulls.items() if name != column} | {column.upper(): 1}
+        with pytest.raises(UnknownReferenceError, match=rf"lacks column '{column}' \(did you mean '{column.upper()}'"):
+            model.score_instance(row)
+
+
+def test_nulls_of_a_row(model):
+    assert model.score_instance(dict.fromkeys(["x", "prep", "i", "s"])) == {
         "filled": 3.0,
         "declared": 15.0,
         "scaled": None,
@@ -93,7 +101,7 @@ def test_missing_row_keys_are_null(model):
 
 def test_row_with_a_wrong_type_names_the_column(model):
     with pytest.raises(DslTypeError, match="basis:x: expected number"):
-        model.score_instance({"x": "three"})
+        model.score_instance({"x": "three", "prep": None, "i": None, "s": None})
 
 
 def test_schema_agrees(frame, model):
@@ -126,7 +134,7 @@ def test_statistics_of_nothing_are_null(frame):
     with pytest.warns(UserWarning, match="label"):
         fitted = DSLEstimator(lambdas=LAMBDAS).fit(frame.limit(0))
     assert set(fitted.getStatistics().values()) == {None}
-    assert fitted.score_instance({"x": None, "s": "a", "i": 1})["filled"] is None
+    assert fitted.score_instance({"x": None, "s": "a", "i": 1, "prep": 1.0})["filled"] is None
 
 
 def test_statistics_by_group_keep_to_their_own_rows(frame):
@@ -227,7 +235,7 @@ def test_fit_bound_ignores_metadata(frame):
     fitted = DSLEstimator(lambdas={"y": "nFill('other:g:x:k')"}).fit_bound(
         frame, {"other:g:x:k": Binding("x", "double", 9.0)}
     )
-    assert fitted.score_instance({}) == {"y": 9.0}
+    assert fitted.score_instance({"x": None}) == {"y": 9.0}
 
 
 def test_params_follow_spark_ml(frame, model):
@@ -246,17 +254,17 @@ def test_params_follow_spark_ml(frame, model):
 
 def test_copy_of_a_model_is_independent(frame):
     fitted = DSLEstimator(lambdas={"y": "nFill('basis:x', 1)"}).fit(frame)
-    assert fitted.score_instance({}) == {"y": 1.0}
+    assert fitted.score_instance({"x": None}) == {"y": 1.0}
     changed = fitted.copy({fitted.lambdas: {"y": "nFill('basis:x', 2)"}})
-    assert changed.score_instance({}) == {"y": 2.0}
-    assert fitted.score_instance({}) == {"y": 1.0}
+    assert changed.score_instance({"x": None}) == {"y": 2.0}
+    assert fitted.score_instance({"x": None}) == {"y": 1.0}
 
 
 def test_every_way_to_change_a_param_reaches_the_scorer(frame):
     fitted = DSLEstimator(lambdas={"y": "nFill('basis:x', 1)"}).fit(frame)
-    assert fitted.score_instance({}) == {"y": 1.0}
+    assert fitted.score_instance({"x": None}) == {"y": 1.0}
     fitted.set(fitted.lambdas, {"y": "nFill('basis:x', 2)"})
-    assert fitted.score_instance({}) == {"y": 2.0}
+    assert fitted.score_instance({"x": None}) == {"y": 2.0}
     fitted.clear(fitted.lambdas)
     with pytest.raises(KeyError):
         fitted.score_instance({})

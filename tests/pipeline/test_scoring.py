@@ -27,7 +27,7 @@ from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, Rando
 from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
 from dsl.constants import decode
 from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
-from palette.errors import DataError, SchemaError, SnapshotError
+from palette.errors import DataError, MissingColumnError, SchemaError, SnapshotError
 from palette.pipeline.scoring import SparkStage
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.testing import ulps_between
@@ -92,15 +92,19 @@ def test_numpy_values_and_zones_in_the_row(eats):
     assert not differences({0: expected}, {0: model.score_instance(row)})
     row |= {"at": pd.Timestamp(NOW, tz="Asia/Kolkata")}
     assert not differences({0: expected}, {0: model.score_instance(row)})
-    assert model.score_instance({"minutes": np.float64("nan"), "at": None})["t"] is None
+    assert model.score_instance({**row, "minutes": np.float64("nan"), "at": None})["t"] is None
 
 
-def test_missing_and_null_keys_are_missing_features(model, snapshot):
+def test_unknown_and_null_keys_are_missing_features(eats, model, snapshot):
     unknown = model.score_instance({"r_id": "nowhere"}, store=snapshot, now=NOW)
     assert unknown == {"area": "z0", "prep": 15.0, "meals": None, "open": None, "since": None, "taste": None,
                        "busy": 2.7}  # fmt: skip
-    for row in ({"r_id": None}, {}):
-        assert model.score_instance(row, store=snapshot, now=NOW) == unknown
+    assert model.score_instance({"r_id": None}, store=snapshot, now=NOW) == unknown
+    with pytest.raises(MissingColumnError, match=r"lacks column 'r_id' \(did you mean 'rid'\?\)"):
+        model.score_instance({"rid": "r2"}, store=snapshot, now=NOW)
+    lookup = PaletteTransformer(store=eats.store, features={"p": PREP})
+    with pytest.raises(MissingColumnError, match="'r_id'"):
+        lookup.score_instance({}, store=snapshot, now=NOW)
 
 
 def test_ttl_counts_at_now_and_the_past_is_refused(model, snapshot):

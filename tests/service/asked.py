@@ -13,11 +13,11 @@ from palette.service.app import Service
 from palette.service.settings import Settings
 from palette.serving import LocalPipeline
 from palette.serving.steps import DslStep, Plan
-from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN
+from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN, order
 
 __all__ = ["BODY", "Asked", "basis_plan", "filled", "saved"]
 
-BODY = {"row": {"r_id": "r1", "city": "ewr", "num": 7}, "now": "2026-01-01T12:00:00Z"}
+BODY = {"row": order(r_id="r1", city="ewr", num=7), "now": "2026-01-01T12:00:00Z"}
 
 
 class Asked:

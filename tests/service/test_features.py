@@ -9,6 +9,7 @@ import pytest
 from palette.service import stores
 from tests.service.asked import BODY, Asked, basis_plan, saved
 from tests.service.test_scoring import Elsewhere
+from tests.serving.test_plan import order
 
 FEATURES = "/v1/models/eta/features"
 
@@ -52,18 +53,18 @@ def test_values_with_status_and_age(asked):
 def test_expired_and_missing(asked):
     late = asked.post(FEATURES, {**BODY, "now": "2026-01-01T13:00:00.000001Z"}).json()["result"]["a"]
     assert (late["value"], late["status"], late["age_seconds"]) == (None, "expired", 7200.000001)
-    unknown = asked.post(FEATURES, {"row": {"r_id": "r9"}, "now": BODY["now"]}).json()["result"]["a"]
+    unknown = asked.post(FEATURES, {"row": order(r_id="r9"), "now": BODY["now"]}).json()["result"]["a"]
     assert (unknown["value"], unknown["status"], unknown["age_seconds"]) == (None, "missing", None)
     assert unknown["key"] == {"uuid": "r9"}
 
 
 def test_a_batch(asked):
-    rows = [BODY["row"], {"r_id": 5}, 7, {}, {"r_id": "r1", "city": 3}]
+    rows = [BODY["row"], order(r_id=5), 7, order(), order(r_id="r1", city=3), {"rid": "r1"}]
     results = asked.post(FEATURES, {"rows": rows, "now": BODY["now"]}).json()["results"]
-    assert [result.get("kind") for result in results] == [None, "row", "row", None, "row"]
+    assert [result.get("kind") for result in results] == [None, "row", "row", None, "row", "row"]
     assert results[0]["v"]["value"] == [1.0, 2.0]
     assert results[3]["a"]["status"] == "missing"
-    answer = asked.post(FEATURES, {"row": {"r_id": 5}})
+    answer = asked.post(FEATURES, {"row": order(r_id=5)})
     assert (answer.status_code, answer.json()["kind"]) == (422, "row")
     assert asked.post(FEATURES, {"rows": [], "now": BODY["now"]}).json()["results"] == []
 

@@ -14,6 +14,7 @@ from palette.service.app import Service
 from palette.service.logs import JsonLines
 from palette.service.settings import Settings, bundles_of, read_tokens
 from tests.service.asked import BODY, Asked, saved
+from tests.serving.test_plan import order
 
 SCORE = "/v1/models/eta/score"
 TOKEN, OTHER = "a-token-of-sixteen-signs", "another-token-of-ours"
@@ -146,8 +147,8 @@ def test_what_nothing_answers(settings, method, path, status, message):
 def test_the_log_is_json_and_holds_no_values(settings, caplog):
     asked = Asked(replace(settings, access_log=True))
     with caplog.at_level(logging.INFO, "palette"):
-        asked.post(SCORE, {"row": {"r_id": "secret", "city": "hidden"}})
-        asked.post(SCORE, {"row": {"r_id": "secret", "city": 987654}})
+        asked.post(SCORE, {"row": order(r_id="secret", city="hidden")})
+        asked.post(SCORE, {"row": order(r_id="secret", city=987654)})
         asked.post("/v1/models/eat/score", {"row": {"r_id": "secret"}})
     lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
     requests = [line for line in lines if line["event"] == "request"]

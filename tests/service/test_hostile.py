@@ -30,7 +30,8 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )
-ROWS = st.dictionaries(st.sampled_from(COLUMNS) | st.text(max_size=5), VALUES, max_size=6) | VALUES
+SOME = st.dictionaries(st.sampled_from(COLUMNS) | st.text(max_size=5), VALUES, max_size=6)
+ROWS = SOME | SOME.map(lambda row: dict.fromkeys(COLUMNS) | row) | VALUES
 BODIES = (
     st.fixed_dictionaries({"row": ROWS}, optional={"now": VALUES})
     | st.fixed_dictionaries({"rows": st.lists(ROWS, max_size=4) | VALUES}, optional={"now": VALUES})

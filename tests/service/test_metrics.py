@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from palette.errors import StoreError
@@ -10,6 +12,7 @@ from palette.service import stores
 from palette.service.metrics import Metrics
 from tests.service.asked import BODY, Asked, saved
 from tests.service.test_scoring import Elsewhere
+from tests.serving.test_plan import order
 
 SCORE = "/v1/models/eta/score"
 
@@ -17,7 +20,7 @@ SCORE = "/v1/models/eta/score"
 def test_requests_rows_values_and_errors(tmp_path):
     asked = Asked(saved(tmp_path))
     asked.post(SCORE, BODY)
-    asked.post(SCORE, {"rows": [BODY["row"], {}, {"r_id": 5}], "now": "2026-01-01T13:00:00.000001Z"})
+    asked.post(SCORE, {"rows": [BODY["row"], order(), order(r_id=5)], "now": "2026-01-01T13:00:00.000001Z"})
     asked.post(SCORE, {"row": 7})
     asked.post("/v1/models/" + "x" * 50 + "/score", BODY)
     found = asked.metrics()
@@ -40,6 +43,23 @@ def test_requests_rows_values_and_errors(tmp_path):
     }
     assert found['palette_bundle_loads_total{model="eta",outcome="loaded"}'] == 1
     assert not any("xxx" in key for key in found)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_columns_that_the_model_does_not_know(tmp_path, strict):
+    asked = Asked(replace(saved(tmp_path), strict=strict))
+    for route in ("score", "features"):
+        answer = asked.post(f"/v1/models/eta/{route}", {"row": order(r_id="r1", nmu=7, sent=1)})
+        assert answer.status_code == (422 if strict else 200)
+        if strict:
+            assert answer.json()["kind"] == "row"
+            assert "'nmu' (did you mean 'num'?), 'sent'" in answer.json()["error"]
+        bad, good = asked.post(f"/v1/models/eta/{route}", {"rows": [order(nmu=7), order()]}).json()["results"]
+        assert ("error" in bad) == strict
+        assert "error" not in good
+    found = asked.metrics()
+    assert found['palette_unknown_columns_total{model="eta"}'] == 6
+    assert not any("nmu" in key for key in found)
 
 
 def test_levels_and_the_near_cache(monkeypatch, tmp_path):

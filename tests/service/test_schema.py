@@ -19,6 +19,7 @@ def test_the_schema_holds_the_real_columns(tmp_path):
     assert {"/v1/models/eta/score", "/v1/models/eta/features", "/metrics"} <= set(told["paths"])
     row = told["components"]["schemas"]["eta.row"]["properties"]
     assert list(row) == ["r_id", "city", "o", "num"]
+    assert told["components"]["schemas"]["eta.row"]["required"] == ["r_id", "city", "o", "num"]
     assert row["num"]["anyOf"][0] == {"type": "integer", "minimum": -(1 << 63), "maximum": (1 << 63) - 1}
     assert row["num"]["anyOf"][1] == {"type": "null"}
     assert "security" not in told

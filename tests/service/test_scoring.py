@@ -16,7 +16,7 @@ from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.vectors import Sparse
 from palette.serving.steps import Plan
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
-from tests.serving.test_plan import KNOWN
+from tests.serving.test_plan import KNOWN, order
 
 SCORE = "/v1/models/eta/score"
 ANSWER = {
@@ -72,12 +72,13 @@ def test_one_row(asked):
 
 
 def test_a_batch_tells_errors_in_their_place(asked):
-    rows = [BODY["row"], {"r_id": 5}, 7, {}, None]
+    rows = [BODY["row"], order(r_id=5), 7, order(), None, {"rid": "r1"}]
     results = asked.post(SCORE, {"rows": rows, "now": BODY["now"]}).json()["results"]
     assert results[0] == ANSWER
-    assert [result.get("kind") for result in results] == [None, "row", "row", None, "row"]
+    assert [result.get("kind") for result in results] == [None, "row", "row", None, "row", "row"]
     assert "join key 'r_id'" in results[1]["error"]
     assert results[3] == dict.fromkeys(ANSWER)
+    assert "'r_id' (did you mean 'rid'?)" in results[5]["error"]
     assert asked.post(SCORE, {"rows": []}).json()["results"] == []
 
 
@@ -89,8 +90,9 @@ def test_a_large_batch_is_that_many_rows(asked):
 @pytest.mark.parametrize(
     ("body", "status", "kind", "message"),
     [
-        pytest.param({"row": {"r_id": 5}}, 422, "row", "expected string, found int", id="type"),
-        pytest.param({"row": {"r_id": {"a": 1}}}, 422, "row", "join key", id="object"),
+        pytest.param({"row": order(r_id=5)}, 422, "row", "expected string, found int", id="type"),
+        pytest.param({"row": order(r_id={"a": 1})}, 422, "row", "join key", id="object"),
+        pytest.param({"row": {"rid": "r1"}}, 422, "row", "'r_id' (did you mean 'rid'?)", id="absent"),
         pytest.param({"row": [1]}, 422, "row", "a row is an object", id="list"),
         pytest.param({"row": {}, "now": "2020-01-01"}, 422, "now", "before the snapshot", id="early"),
         pytest.param({"rows": [{}], "now": "2020-01-01"}, 422, "now", "before the snapshot", id="early-batch"),
@@ -130,7 +132,7 @@ def test_values_that_json_has_no_form_for(tmp_path):
     asked = Asked(saved(tmp_path, plan))
 
     def result(**row):
-        return asked.post(SCORE, {"row": row}).json()["result"]
+        return asked.post(SCORE, {"row": {"x": None, "at": None, "v": None} | row}).json()["result"]
 
     assert result(x="NaN", at="2026-01-31T12:00:00+01:00", v=[1, "-Infinity", "NaN"]) == {
         "x": "NaN", "at": "2026-01-31T11:00:00Z", "v": [1.0, "-Infinity", "NaN"]
@@ -142,7 +144,7 @@ def test_values_that_json_has_no_form_for(tmp_path):
     assert result(x=0.1)["x"] == 0.2
     assert result(x=1 << 70)["x"] == float(1 << 71)
     for row, message in [({"x": "three"}, "basis:x"), ({"at": "noon"}, "column 'at'"), ({"at": 3}, "basis:at")]:
-        answer = asked.post(SCORE, {"row": row})
+        answer = asked.post(SCORE, {"row": {"x": None, "at": None, "v": None} | row})
         assert answer.status_code == 422
         assert message in answer.json()["error"]
 

@@ -19,7 +19,7 @@ from palette.service.served_log import ServedLog
 from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.steps import Plan
 from tests.service.asked import BODY, Asked, basis_plan, saved
-from tests.serving.test_plan import HOUR, NOW
+from tests.serving.test_plan import HOUR, NOW, order
 
 SCORE = "/v1/models/eta/score"
 
@@ -31,8 +31,8 @@ def files(home):
 def test_what_was_served_is_read_back(tmp_path):
     asked = Asked(replace(saved(tmp_path), served_log=str(tmp_path / "log")))
     asked.post(SCORE, BODY)
-    asked.post(SCORE, {"rows": [{"r_id": "r9"}, {"r_id": 5}], "now": BODY["now"]})
-    asked.post(SCORE, {"row": {"r_id": 5}})
+    asked.post(SCORE, {"rows": [order(r_id="r9"), order(r_id=5)], "now": BODY["now"]})
+    asked.post(SCORE, {"row": order(r_id=5)})
     asked.service._log.close()
     (file,) = files(tmp_path / "log")
     assert file.suffix == ".parquet"

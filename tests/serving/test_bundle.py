@@ -89,7 +89,7 @@ def test_a_bundle_without_arrays_needs_no_numpy(tmp_path):
     code = (
         "import sys; from palette.serving import LocalPipeline\n"
         f"pipeline = LocalPipeline.load({str(tmp_path / 'bundle')!r})\n"
-        "assert pipeline.score_instance({'a': 2.0}) == {'y': 4.0}\n"
+        "assert pipeline.score_instance({'a': 2.0, 'at': None})['y'] == 4.0\n"
         "print([name for name in ('numpy', 'pyarrow', 'pyspark', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import math
@@ -14,7 +15,7 @@ import pytest
 
 from dsl import Binding, DslError, parse
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import DataError, SnapshotError
+from palette.errors import DataError, MissingColumnError, SnapshotError, UnknownColumnError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.plan import output_types, request_columns
@@ -55,6 +56,11 @@ PLAN = Plan(
 )
 
 
+def order(**columns):
+    """Return a row with the columns that the plan reads; those that are not given are null."""
+    return {"r_id": None, "city": None, "o": None, "num": None} | columns
+
+
 @pytest.fixture
 def store():
     store = MemoryStore(KNOWN.__getitem__)
@@ -64,7 +70,7 @@ def store():
 
 
 def test_plan_reads_computes_and_looks_up_again(store):
-    scored = LocalPipeline(PLAN, store).score_instance({"r_id": "r1", "city": "ewr", "num": 7}, now=NOW)
+    scored = LocalPipeline(PLAN, store).score_instance(order(r_id="r1", city="ewr", num=7), now=NOW)
     assert scored == {
         "a": 1.5, "b": 3, "when": NOW - HOUR, "wrote": None, "city": "EWR", "sum": 4.5, "v": [1.0, 2.0]
     }  # fmt: skip
@@ -73,62 +79,62 @@ def test_plan_reads_computes_and_looks_up_again(store):
     ]  # fmt: skip
 
 
-def test_a_row_without_keys_gives_nulls(store):
-    scored = LocalPipeline(PLAN, store).score_instance({}, now=NOW)
+def test_a_row_of_nulls_gives_nulls(store):
+    scored = LocalPipeline(PLAN, store).score_instance(order(), now=NOW)
     assert set(scored) == set(PLAN.outputs)
     assert not any(value is not None for value in scored.values())
 
 
 def test_ttl_counts_at_now_and_not_at_the_time_in_the_row(store):
     local = LocalPipeline(PLAN, store)
-    row = {"r_id": "r1", "ts": NOW + 100 * HOUR}
+    row = order(r_id="r1", ts=NOW + 100 * HOUR)
     assert local.score_instance(row, now=NOW + HOUR)["a"] == 1.5
     assert local.score_instance(row, now=NOW + HOUR + dt.timedelta(microseconds=1))["a"] is None
 
 
 def test_a_live_store_is_read_at_each_call(store):
     local = LocalPipeline(PLAN, store)
-    local.score_instance({"r_id": "r2"}, now=NOW)
+    local.score_instance(order(r_id="r2"), now=NOW)
     store.write("restaurant:fg", [{"uuid": "r2", "ts": NOW, "x": 7.0}])
-    assert local.score_instance({"r_id": "r2"}, now=NOW)["a"] == 7.0
+    assert local.score_instance(order(r_id="r2"), now=NOW)["a"] == 7.0
 
 
 def test_stores_take_turns(store):
     empty = MemoryStore(KNOWN.__getitem__)
     local = LocalPipeline(PLAN)
     for _ in range(3):
-        assert local.score_instance({"r_id": "r1"}, now=NOW, store=store)["a"] == 1.5
-        assert local.score_instance({"r_id": "r1"}, now=NOW, store=empty)["a"] is None
-    assert local.score_instance({"r_id": "r1"}, now=NOW)["a"] is None
+        assert local.score_instance(order(r_id="r1"), now=NOW, store=store)["a"] == 1.5
+        assert local.score_instance(order(r_id="r1"), now=NOW, store=empty)["a"] is None
+    assert local.score_instance(order(r_id="r1"), now=NOW)["a"] is None
 
 
 def test_score_instances_is_score_instance_for_each(store):
     local = LocalPipeline(PLAN, store)
-    rows = [{"r_id": "r1"}, {"r_id": "nobody"}, {}]
+    rows = [order(r_id="r1"), order(r_id="nobody"), order()]
     assert local.score_instances(rows, now=NOW) == [local.score_instance(row, now=NOW) for row in rows]
 
 
 @pytest.mark.parametrize(
     "row",
     [
-        pytest.param({"r_id": np.str_("r1"), "city": "ewr", "num": np.int64(7)}, id="numpy"),
-        pytest.param(types.MappingProxyType({"r_id": "r1", "city": "ewr", "num": 7}), id="mapping"),
-        pytest.param({"r_id": "r1", "city": "ewr", "num": 7, "unused": object()}, id="more"),
+        pytest.param(order(r_id=np.str_("r1"), city="ewr", num=np.int64(7)), id="numpy"),
+        pytest.param(types.MappingProxyType(order(r_id="r1", city="ewr", num=7)), id="mapping"),
+        pytest.param(order(r_id="r1", city="ewr", num=7, unused=object()), id="more"),
     ],
 )
 def test_rows_of_other_kinds(store, row):
-    expected = LocalPipeline(PLAN, store).score_instance({"r_id": "r1", "city": "ewr", "num": 7}, now=NOW)
+    expected = LocalPipeline(PLAN, store).score_instance(order(r_id="r1", city="ewr", num=7), now=NOW)
     assert LocalPipeline(PLAN, store).score_instance(row, now=NOW) == expected
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        pytest.param({"r_id": 7}, r"join key 'r_id'.*expected string, found int 7", id="key"),
-        pytest.param({"num": "7"}, r"join key 'num'.*expected bigint", id="integer-key"),
-        pytest.param({"num": 1 << 63}, "expected bigint", id="large-key"),
-        pytest.param({"num": True}, "expected bigint", id="boolean-key"),
-        pytest.param({"city": 3}, r"basis:city: expected string", id="value"),
+        pytest.param(order(r_id=7), r"join key 'r_id'.*expected string, found int 7", id="key"),
+        pytest.param(order(num="7"), r"join key 'num'.*expected bigint", id="integer-key"),
+        pytest.param(order(num=1 << 63), "expected bigint", id="large-key"),
+        pytest.param(order(num=True), "expected bigint", id="boolean-key"),
+        pytest.param(order(city=3), r"basis:city: expected string", id="value"),
         pytest.param([("r_id", "r1")], "a row is a mapping", id="no-mapping"),
     ],
 )
@@ -156,16 +162,16 @@ def test_added_and_reordered_features_do_not_matter():
     changed = FeatureGroup("fg", entity="restaurant", ttl="2h", timestamp="ts", created="written", features=features)
     store = MemoryStore({**KNOWN, "restaurant:fg": (ENTITY, changed)}.__getitem__)
     store.write("restaurant:fg", [{"uuid": "r1", "ts": NOW, "x": 1.5, "n": 3, "new": "?"}])
-    scored = LocalPipeline(PLAN, store).score_instance({"r_id": "r1"}, now=NOW)
+    scored = LocalPipeline(PLAN, store).score_instance(order(r_id="r1"), now=NOW)
     assert (scored["a"], scored["b"]) == (1.5, 3)
 
 
 def test_snapshot_refuses_a_moment_before_it(store):
     snapshot = Snapshot([store.table(name) for name in KNOWN], NOW)
     local = LocalPipeline(PLAN, snapshot)
-    assert local.score_instance({"r_id": "r1"}, now=NOW)["a"] == 1.5
+    assert local.score_instance(order(r_id="r1"), now=NOW)["a"] == 1.5
     with pytest.raises(SnapshotError, match="before the snapshot"):
-        local.score_instance({"r_id": "r1"}, now=NOW - dt.timedelta(seconds=1))
+        local.score_instance(order(r_id="r1"), now=NOW - dt.timedelta(seconds=1))
 
 
 def test_expressions_of_a_step_see_the_columns_before_it():
@@ -242,7 +248,7 @@ def test_bundle_holds_the_plan(store, tmp_path):
     )
     LocalPipeline(assembled).save(tmp_path / "bundle")
     loaded = LocalPipeline.load(tmp_path / "bundle", store)
-    row = {"r_id": "r1", "city": "ewr", "num": 7}
+    row = order(r_id="r1", city="ewr", num=7)
     assert loaded.score_instance(row, now=NOW) == LocalPipeline(assembled, store).score_instance(row, now=NOW)
     assert loaded.plan.to_json() == assembled.to_json()
 
@@ -277,7 +283,7 @@ def test_bundle_is_strict_json_and_keeps_infinite_constants(tmp_path):
     step = DslStep({"x": text}, bindings, {"mean(nVal('basis:a'))": {"float": "inf"}})
     LocalPipeline(Plan((step,), ("x",))).save(tmp_path / "bundle")
     json.loads((tmp_path / "bundle" / "plan.json").read_text(), parse_constant=pytest.fail)
-    assert LocalPipeline.load(tmp_path / "bundle").score_instance({}) == {"x": math.inf}
+    assert LocalPipeline.load(tmp_path / "bundle").score_instance({"a": None}) == {"x": math.inf}
 
 
 # VectorAssembler
@@ -311,16 +317,93 @@ def test_types_of_requests_and_answers():
     }  # fmt: skip
 
 
-def test_a_label_that_no_request_has_is_left_out():
-    """Spark's StringIndexerModel does nothing where its column is not there, as that of a label at serving."""
-    label = StringIndexerModel(("label",), ("label_at",), [["no", "yes"]], "error")
-    plan = Plan(
-        (label, VectorAssembler(("a",), ("v",), "error")), ("label_at", "v"), {"label": "string", "a": "double"}
+def label_plan(handle, *others):
+    """Return a plan that indexes a label and another column, and assembles what ``others`` names besides."""
+    indexer = StringIndexerModel(("label", "s"), ("label_at", "s_at"), [["no", "yes"], ["u"]], handle)
+    again = StringIndexerModel(("label_at",), ("again",), [["0.0", "1.0"]], handle)
+    assembler = VectorAssembler(("s_at", "a", *others), ("v",), "keep")
+    types_ = {"label": "string", "s": "string", "a": "double"}
+    return Plan((indexer, again, assembler), ("label_at", "s_at", "again", "v"), types_)
+
+
+@pytest.mark.parametrize("handle", ["error", "skip", "keep"])
+def test_a_label_that_no_request_has_is_left_out(handle):
+    """Spark's StringIndexerModel leaves out a column that is not there, as that of a label at serving, but no other."""
+    score = LocalPipeline(label_plan(handle)).score_instance
+    assert score({"a": 1.0, "s": "u"}) == {"label_at": None, "again": None, "s_at": 0.0, "v": [0.0, 1.0]}
+    assert score({"a": 1.0, "s": "u", "label": "yes"}) == {
+        "label_at": 1.0, "again": 1.0, "s_at": 0.0, "v": [0.0, 1.0]
+    }  # fmt: skip
+    with pytest.raises(MissingColumnError, match="lacks column 's'"):
+        score({"a": 1.0})
+    if handle == "keep":
+        assert score({"a": 1.0, "s": "u", "label": None})["label_at"] == 2.0
+        return
+    for null in ({"label": None, "s": "u"}, {"s": None}):
+        with pytest.raises(RowRejectedError if handle == "skip" else DataError, match="is null") as raised:
+            score({"a": 1.0, **null})
+        assert not isinstance(raised.value, MissingColumnError)
+
+
+@pytest.mark.parametrize("read", ["label", "label_at", "again"])
+def test_a_label_that_a_later_step_reads_is_not_left_out(read):
+    score = LocalPipeline(label_plan("keep", read)).score_instance
+    with pytest.raises(MissingColumnError, match="lacks column 'label'"):
+        score({"a": 1.0, "s": "u"})
+    if read != "label":
+        assert score({"a": 1.0, "s": "u", "label": "yes"})["v"] == [0.0, 1.0, 1.0]
+
+
+# Absent is not null, and what is not known
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        pytest.param({"rid": "r1"}, r"lacks column 'r_id' \(did you mean 'rid'\?\); send null", id="join-key"),
+        pytest.param({"CITY": "ewr"}, r"'city' \(did you mean 'CITY'\?\)", id="expression"),
+        pytest.param({"nm": 7}, r"'num' \(did you mean 'nm'\?\)", id="second-level"),
+        pytest.param({}, "lacks column '", id="nothing-near"),
+    ],
+)
+@pytest.mark.parametrize(
+    "score",
+    [
+        pytest.param(lambda local, row: local.score_instance(row, NOW), id="one"),
+        pytest.param(lambda local, row: local.score_instances([order(), row], NOW), id="many"),
+        pytest.param(lambda local, row: asyncio.run(local.score_instance_async(row, NOW)), id="async"),
+        pytest.param(lambda local, row: asyncio.run(local.score_instances_async([row], NOW)), id="many-async"),
+    ],
+)
+def test_a_row_that_lacks_a_column_is_refused(store, row, message, score):
+    local = LocalPipeline(PLAN, store)
+    missing = {"rid": "r_id", "CITY": "city", "nm": "num"}.get(next(iter(row), None), "o")
+    row = {column: value for column, value in order(r_id="r1").items() if column != missing} | row
+    with pytest.raises(MissingColumnError, match=message):
+        score(local, row)
+    good, bad = local.score_instances([order(), row], now=NOW, errors="return")
+    assert isinstance(bad, MissingColumnError)
+    assert good == local.score_instance(order(), now=NOW)
+
+
+def test_all_that_a_row_lacks_is_named_but_not_without_end(store):
+    with pytest.raises(MissingColumnError) as raised:
+        LocalPipeline(PLAN, store).score_instance({"x" * 10_000: 1, 7: 2}, now=NOW)
+    assert str(raised.value) == (
+        "the row lacks columns 'r_id', 'city', 'o', 'num'; send null for a value that is not known"
     )
-    score = LocalPipeline(plan).score_instance
-    assert score({"a": 1.0}) == {"label_at": None, "v": [1.0]}
-    assert score({"a": 1.0, "label": "yes"}) == {"label_at": 1.0, "v": [1.0]}
-    with pytest.raises(DataError, match="label"):
-        score({"a": 1.0, "label": None})
-    kept = StringIndexerModel(("label",), ("label_at",), [["no", "yes"]], "keep")
-    assert LocalPipeline(Plan((kept,), ("label_at",))).score_instance({}) == {"label_at": 2.0}
+    plan = Plan((VectorAssembler(tuple(f"c{at}" for at in range(9)), ("v",), "keep"),), ("v",))
+    with pytest.raises(MissingColumnError, match="'c4' and 4 more"):
+        LocalPipeline(plan).score_instance({})
+
+
+def test_unknown_columns_are_refused_where_that_was_chosen(store):
+    plan = Plan(PLAN.steps, PLAN.outputs, {"order_id": "string"})
+    strict = LocalPipeline(plan, store, strict=True)
+    row = order(r_id="r1", order_id="o1")
+    assert strict.score_instance(row, now=NOW) == LocalPipeline(plan, store).score_instance(row, now=NOW)
+    with pytest.raises(UnknownColumnError, match=r"column 'nmu' \(did you mean 'num'\?\); leave it out"):
+        strict.score_instance({**row, "nmu": 7}, now=NOW)
+    _, bad = strict.score_instances([row, {**row, "z" * 999: 1}], now=NOW, errors="return")
+    assert isinstance(bad, UnknownColumnError)
+    assert len(str(bad)) < 200

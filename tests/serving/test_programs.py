@@ -16,15 +16,15 @@ from palette.online.remote import RemoteReader
 from palette.serving import LocalPipeline
 from palette.serving.programs import STORE_ERROR
 from palette.serving.steps import DslStep, Plan
-from tests.serving.test_plan import KNOWN, NOW, PLAN
+from tests.serving.test_plan import KNOWN, NOW, PLAN, order
 
 HOUR = dt.timedelta(hours=1)
 ROWS = [
-    {"r_id": "r1", "city": "ewr", "num": 7},
-    {"r_id": "r2", "city": "ewr", "num": 7},
-    {"r_id": "r9", "city": None, "num": 7},
-    {"r_id": None},
-    {},
+    order(r_id="r1", city="ewr", num=7),
+    order(r_id="r2", city="ewr", num=7),
+    order(r_id="r9", num=7),
+    order(),
+    order(num=7),
 ]
 
 
@@ -124,7 +124,7 @@ def test_options_are_checked(elsewhere, options):
 @pytest.mark.parametrize("where", ["elsewhere", "in memory"])
 def test_a_bad_row_costs_the_others_nothing(elsewhere, expected, where):
     pipeline = LocalPipeline(PLAN, elsewhere if where == "elsewhere" else elsewhere.rows)
-    rows = [ROWS[0], {"r_id": "r1", "city": 5}, ROWS[1]]
+    rows = [ROWS[0], order(r_id="r1", city=5), ROWS[1]]
     with pytest.raises(TypeError, match="basis:city"):
         pipeline.score_instances(rows, now=NOW)
     good, bad, other = pipeline.score_instances(rows, now=NOW, errors="return")
@@ -132,6 +132,17 @@ def test_a_bad_row_costs_the_others_nothing(elsewhere, expected, where):
     assert isinstance(bad, TypeError)
     with pytest.raises(DataError, match="'raise' or 'return'"):
         pipeline.score_instances(rows, errors="hide")
+
+
+@pytest.mark.parametrize("row", [{"rid": "r1"}, {**ROWS[0], "x": 1}], ids=["absent", "unknown"])
+def test_a_row_with_other_columns_asks_no_store(elsewhere, row):
+    pipeline = LocalPipeline(PLAN, elsewhere, strict=True)
+    with pytest.raises(DataError, match=r"the row (lacks|has unknown) column"):
+        pipeline.score_instance(row, now=NOW)
+    good, bad = pipeline.score_instances([ROWS[2], row], now=NOW, errors="return")
+    assert good["city"] is None
+    assert isinstance(bad, DataError)
+    assert elsewhere.asked == [[("restaurant:fg", "r9")], [("route:pairs", (None, 7))]]
 
 
 @pytest.mark.parametrize("where", ["elsewhere", "in memory"])
@@ -156,7 +167,7 @@ def test_a_plan_without_lookups_asks_no_store(elsewhere):
     step = DslStep({"y": "nVal('basis:x') * 2"}, {"basis:x": {"column": "x", "type": "double"}}, {})
     pipeline = LocalPipeline(Plan((step,), ("y",)), elsewhere)
     assert pipeline.score_instance({"x": 1.5}) == {"y": 3.0}
-    assert asyncio.run(pipeline.score_instances_async([{"x": 1.5}, {}])) == [{"y": 3.0}, {"y": None}]
+    assert asyncio.run(pipeline.score_instances_async([{"x": 1.5}, {"x": None}])) == [{"y": 3.0}, {"y": None}]
     assert not elsewhere.asked
 
 

@@ -45,9 +45,12 @@ class LocalStage(ABC):
     tolerance: ClassVar[float] = 1e-9
 
     @property
-    def skips_absent(self) -> bool:
-        """Whether Spark leaves the stage out where its input columns are not there, as labels are not at serving."""
-        return False
+    def optional_parts(self) -> Sequence[LocalStage]:
+        """Stages, one a column, that do what this one does, if Spark leaves a column out where its input is not there.
+
+        Labels are not there at serving.
+        """
+        return ()
 
     @property
     def output_types(self) -> tuple[str, ...]:

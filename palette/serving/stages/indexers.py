@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -57,10 +57,11 @@ class StringIndexerModel(SavedStage):
         labels, params = saved.row()["labelsArray"], saved.params
         return cls(**columns_of(params), labels=labels, handle_invalid=params["handleInvalid"])
 
-    @property
-    def skips_absent(self) -> bool:
-        """Whether a row without the columns has no places; with "keep" they are those of null."""
-        return self.handle_invalid != "keep"
+    @cached_property
+    def optional_parts(self) -> tuple[StringIndexerModel, ...]:
+        """The indexer of each column."""
+        columns = zip(self.inputs, self.outputs, self.labels, strict=True)
+        return tuple(replace(self, inputs=(one,), outputs=(out,), labels=[labels]) for one, out, labels in columns)
 
     @property
     def output_types(self) -> tuple[str, ...]:
