@@ -18,6 +18,7 @@ __all__ = [
     "MissingColumnError",
     "PaletteError",
     "PlanError",
+    "RequestTimeError",
     "SchemaError",
     "SnapshotError",
     "StoreError",
@@ -81,6 +82,10 @@ class PlanError(PaletteError, ValueError):
 
 class SnapshotError(PaletteError, LookupError):
     """A snapshot lacks what was asked of it, or is asked about a time before it."""
+
+
+class RequestTimeError(SnapshotError, ValueError):
+    """The own time of a row is one that the store cannot answer for: it has the values of another time."""
 
 
 class StoreError(PaletteError, OSError):

@@ -150,7 +150,9 @@ class ScoresRows(HasStore):
             column that is read.
         SnapshotError
             If the snapshot lacks a group, or ``now`` is before its time; or no store is passed and the default
-            one holds no rows at all.
+            one holds no rows at all. :class:`palette.errors.RequestTimeError` if the row has a time of its own, in
+            ``timestampCol``, that lies before the snapshot's, or more than five minutes away from ``now`` where the
+            store is live.
         """
         local = self._local
         if local is None:

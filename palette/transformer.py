@@ -211,6 +211,9 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
             raise SchemaError(
                 f"{self.uid}: status columns have no form for single rows; ask store.online.read(..., status=True)"
             )
-        lookups = self.store.lookups(self.getFeatures())
-        steps = (LookupStep(found.entity, found.group, found.join_keys, dict(found.columns)) for found in lookups)
+        steps = []
+        for found in self.store.lookups(self.getFeatures()):
+            # Rows of a static group hold at any time.
+            time = None if found.group.timestamp is None else self.getTimestampCol()
+            steps.append(LookupStep(found.entity, found.group, found.join_keys, dict(found.columns), time))
         return Plan(tuple(steps), tuple(self.getFeatures()))

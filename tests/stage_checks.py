@@ -229,6 +229,7 @@ def check_threads(subject: Subject) -> None:
     """One stage serves many threads, rows and frames at once."""
     ready, answer = subject.ready, subject.answer
     row = {name: value for name, value in next(iter(answer.values())).items() if name in subject.basis.columns}
+    row["at"] = NOW  # the snapshot's
     options = {"store": subject.snapshot, "now": NOW} if hasattr(ready, "setStore") else {}
     one = ready.score_instance(row, **options)
     with ThreadPoolExecutor(4) as pool:

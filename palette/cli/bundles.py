@@ -10,7 +10,7 @@ from palette.cli.project import open_store
 from palette.definitions.config import read_config
 from palette.paths import COPY_HERE, local_path
 
-__all__ = ["HELP", "STORE", "Bundle", "find_bundle"]
+__all__ = ["HELP", "MAX_REQUEST_AGE", "STORE", "Bundle", "find_bundle"]
 
 HELP = "A bundle's directory; or model:NAME, the one in production, model:NAME@STAGE or model:NAME@VERSION."
 
@@ -18,6 +18,9 @@ STORE = (
     "redis://HOST:PORT/DB (rediss, unix, redis+cluster), lmdb:DIR, or a snapshot. Default: with model:NAME the online "
     "store of the configuration."
 )
+
+
+MAX_REQUEST_AGE = "Seconds that a row's own time may be away from now, where the store is live; inf: any."
 
 
 class Bundle(NamedTuple):

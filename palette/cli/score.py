@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from palette.cli.bundles import HELP, STORE, find_bundle
+from palette.cli.bundles import HELP, MAX_REQUEST_AGE, STORE, find_bundle
 from palette.cli.output import print_json_text
 from palette.cli.project import FILE, Config, local
 from palette.errors import DataError
@@ -35,6 +35,7 @@ def score(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse rows with columns that the model does not know.")
     ] = False,
+    max_request_age: Annotated[float, typer.Option(help=MAX_REQUEST_AGE)] = 300.0,
     config: Config = Path(FILE),
 ) -> None:
     """Score rows without Spark: JSON in, JSON out, a line each; a row that cannot be scored is an error in its place.
@@ -47,7 +48,9 @@ def score(
     if (rows is None) == (row is None):
         raise DataError("name a file of rows, or give one with --row")
     found = find_bundle(bundle, config)
-    pipeline = LocalPipeline.load(found.path, store or found.online, status=status, strict=strict)
+    pipeline = LocalPipeline.load(
+        found.path, store or found.online, status=status, strict=strict, max_request_age=max_request_age
+    )
     decoders = decoders_of(pipeline.request_columns)
     lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _lines(rows)
     failed = False

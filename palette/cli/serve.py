@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from palette.cli.bundles import HELP, STORE, find_bundle
+from palette.cli.bundles import HELP, MAX_REQUEST_AGE, STORE, find_bundle
 from palette.cli.project import FILE, Config
 
 __all__ = ["serve"]
@@ -43,6 +43,7 @@ def serve(
     ] = OnStoreError.RAISE,
     budget: Annotated[float, typer.Option(help="Seconds that all reads of a request may take.")] = 1.0,
     strict: Annotated[bool, typer.Option(help="Refuse rows with columns that the model does not know.")] = False,
+    max_request_age: Annotated[float, typer.Option(help=MAX_REQUEST_AGE)] = 300.0,
     cache_size: Annotated[int, typer.Option(help="Rows of the near cache before a remote store.", min=0)] = 0,
     cache_ttl: Annotated[float, typer.Option(help="Seconds that it keeps them.")] = 5.0,
     max_body: Annotated[int, typer.Option(help="Bytes of a request.")] = 1 << 20,
@@ -86,6 +87,7 @@ def serve(
         on_store_error=on_store_error.value,
         budget=budget,
         strict=strict,
+        max_request_age=max_request_age,
         cache_size=cache_size,
         cache_ttl=cache_ttl,
         max_body=max_body,

@@ -12,7 +12,7 @@ from palette.pipeline.columns import input_columns
 from palette.pipeline.scoring import BEFORE
 from palette.pipeline.statistics import Statistic, take_statistics
 from palette.pipeline.tracing import flat_stages
-from palette.serving.plan import request_columns
+from palette.serving.plan import computed_on
 from palette.serving.stages import LocalStage
 from palette.serving.stages.metadata import attribute_of, attributes_of
 from palette.serving.steps import DslStep, LookupStep, Plan
@@ -76,7 +76,7 @@ def profile(model: MLPipelineModel, plan: Plan, training: DataFrame, weights: We
 
     known = {name.lower() for name in training.columns}
     only_keys = _only_keys(plan)
-    for column in request_columns(plan):
+    for column in computed_on(plan):
         # What is missing is told by the stage that needs it.
         if column.lower() in known:
             keep(Statistic(column, column, "key" if column in only_keys else "input"))

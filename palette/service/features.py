@@ -17,7 +17,6 @@ from palette.service.problems import kind_of, problem_of
 from palette.service.scoring import parse_request
 from palette.service.stores import LEVEL
 from palette.serving.plan import compile_levels, levels_of
-from palette.serving.request import column_check
 from palette.serving.steps import LookupStep, Plan
 
 __all__ = ["FeatureReader"]
@@ -36,15 +35,12 @@ class FeatureReader:
         Rows of a request.
     budget : float
         Seconds that all reads of a request may take together.
-    strict : bool
-        Whether a row with a column that the model does not know is refused.
     """
 
-    def __init__(self, model: Model, max_rows: int, budget: float, *, strict: bool = False) -> None:
+    def __init__(self, model: Model, max_rows: int, budget: float) -> None:
         self._model = model
         self._max_rows = max_rows
         self._budget = budget
-        self._check = column_check(model.known) if strict else None
         steps = model.pipeline.plan.steps
         last = max((place for place, step in enumerate(steps) if isinstance(step, LookupStep)), default=-1)
         plan = Plan(steps[: last + 1], (), model.pipeline.plan.inputs)
@@ -54,7 +50,7 @@ class FeatureReader:
         self._tables: dict[str, GroupTable] = (
             {} if reader is None else {name: reader.table(name) for name in plan.groups}
         )
-        self._run = compile_levels(plan, self._tables.__getitem__)
+        self._run = compile_levels(plan, self._tables.__getitem__, checks=model.checks)
 
     async def __call__(self, body: bytes) -> bytes:
         """Return the body of the answer.
@@ -116,8 +112,6 @@ class FeatureReader:
         if row.__class__ is not dict:
             raise DataError(f"a row is an object of column to value, found {type(row).__name__}")
         self._model.count_unknown(row)
-        if self._check is not None:
-            self._check(row)
         return {**row, **{column: decode(row[column]) for column, decode in self._model.decoders if column in row}}
 
     async def _fetch(self, wanted: list[Request], until: float) -> list[Row | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from palette.service.settings import Settings
 from palette.service.stores import Stores, TimedReader
 from palette.serving import LocalPipeline
 from palette.serving.plan import known_columns, output_types, required_columns
+from palette.serving.programs import Options
+from palette.serving.request import Checks
 from palette.serving.steps import LookupStep, Plan
 
 __all__ = ["Model", "load_model"]
@@ -46,6 +48,8 @@ class Model:
         Those of a request that must be there.
     known : frozenset of str
         Those that a request may have.
+    checks : Checks
+        What is checked of a row besides its values.
     decoders : tuple
         What makes Python values of JSON's.
     metrics : ModelMetrics
@@ -65,6 +69,7 @@ class Model:
     outputs: dict[str, str]
     required: tuple[str, ...]
     known: frozenset[str]
+    checks: Checks
     decoders: tuple[tuple[str, Decoder], ...]
     metrics: ModelMetrics
     statuses: tuple[str, ...]
@@ -109,14 +114,10 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
         reader = TimedReader(reader, counts.level)
     # A plan that calls an output of its own so keeps it, and its values are not counted.
     statuses = () if set(counts.statuses) & set(plan.outputs) else counts.statuses
-    pipeline = LocalPipeline(
-        plan,
-        reader,
-        on_store_error=settings.on_store_error,
-        budget=settings.budget,
-        status=bool(statuses),
-        strict=settings.strict,
+    options = Options(
+        settings.on_store_error, settings.budget, bool(statuses), settings.strict, settings.max_request_age
     )
+    pipeline = LocalPipeline(plan, reader, **asdict(options))
     columns = pipeline.request_columns
     return Model(
         name=name,
@@ -130,6 +131,7 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
         outputs=output_types(plan),
         required=required_columns(plan),
         known=frozenset(known_columns(plan)),
+        checks=options.checks(plan, None if reader is None else reader.at),
         decoders=decoders_of(columns),
         metrics=counts,
         statuses=statuses,

@@ -64,7 +64,7 @@ class Registry:
         try:
             model = load_model(name, path, stores, settings, self.metrics)
             scorer = Scorer(model, self.metrics, self._log, settings.max_rows)
-            reader = FeatureReader(model, settings.max_rows, settings.budget, strict=settings.strict)
+            reader = FeatureReader(model, settings.max_rows, settings.budget)
         except Exception:
             self.metrics.loads.labels(name, "failed").inc()
             raise

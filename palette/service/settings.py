@@ -39,6 +39,8 @@ class Settings:
         Seconds that all reads of a request may take together.
     strict : bool
         Whether a row with a column that the model does not know is refused; else it is counted.
+    max_request_age : float
+        Seconds that a row's own time may be away from now, where the store is live.
     cache_size, cache_ttl : int, float
         Rows and seconds of the near cache before a store that is elsewhere; size 0 has none.
     max_body, max_rows : int
@@ -73,6 +75,7 @@ class Settings:
     on_store_error: str = "raise"
     budget: float = 1.0
     strict: bool = False
+    max_request_age: float = 300.0
     cache_size: int = 0
     cache_ttl: float = 5.0
     max_body: int = 1 << 20
@@ -105,6 +108,8 @@ class Settings:
         for option in positive:
             if not getattr(self, option) > 0:
                 raise DefinitionError(f"--{option.replace('_', '-')} must be above 0, found {getattr(self, option)}")
+        if not self.max_request_age >= 0:
+            raise DefinitionError(f"--max-request-age must be 0 or more, found {self.max_request_age}")
         if self.bundle_root is not None and not local_path(self.bundle_root, "--bundle-root", COPY_HERE).is_dir():
             raise DefinitionError(f"--bundle-root {self.bundle_root!r} is no directory: correct its name, or make it")
 

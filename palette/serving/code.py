@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from dsl.defining import define
-from dsl.dtypes import VEC
-from dsl.incoming import reading_lines
+from dsl.dtypes import TS, VEC, reads
+from dsl.incoming import reader, reading_lines
 from dsl.lacking import required_lines
 from palette.definitions.types import check_value
 from palette.errors import MissingColumnError, SchemaError, SnapshotError
@@ -45,8 +45,10 @@ class PlanCode:
         self._with_status = status
         self._statuses: dict[str, str] = {}
         self._skippable = skippable(plan)
-        # Columns of the row to their types, and those that must be there to the variables that hold them as they came.
+        # Columns of the row to their types, those of its own time apart; and those that must be there to the variables
+        # that hold them as they came.
         self.requested: dict[str, str] = {}
+        self.times: dict[str, str] = {}
         self._reads: dict[str, str] = {}
         # Variables that are null where a stage is left out, to what tells that it is not.
         self._there: dict[str, str] = {}
@@ -68,12 +70,15 @@ class PlanCode:
 
     def read_table(self, step: LookupStep, table: GroupTable) -> None:
         """Read the columns of one group from a table in this process."""
+        self._check_time(step)
         row, key = self._local(), self._key_of(step)
         self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
         self._unpack(step, row, table)
 
     def fetch(self, level: Sequence[LookupStep], table: Callable[[str], GroupTable]) -> None:
         """Read the columns of several groups from a store elsewhere, in one round trip."""
+        for step in level:
+            self._check_time(step)
         keys = [self._key_of(step) for step in level]
         names = [self._constant(step.group.full_name, ("group", step.group.full_name)) for step in level]
         rows = [self._local() for _ in level]
@@ -81,6 +86,26 @@ class PlanCode:
         self._lines.append(f"{', '.join(rows)}, = yield ({pairs},)")
         for step, row in zip(level, rows, strict=True):
             self._unpack(step, row, table(step.group.full_name))
+
+    def _check_time(self, step: LookupStep) -> None:
+        """Check the row's own time, if it has one: a store knows the values of one time."""
+        column = step.timestamp
+        if column is None:
+            return
+        value, source = self._columns.get(column, (f"row[{self._name(column)}]", self._plan.inputs.get(column, "")))
+        derived = column in self._columns
+        if not derived:
+            self.times[column] = source or TS.spark
+        check, known = self._checks.time, ("time", value)
+        if check is None or known in self._names:
+            return
+        read = reader(TS, source if reads(TS, source) else TS.spark, f"column {column!r}")
+
+        def checked(value: Any, now: int) -> None:
+            check(column, read(value), now)
+
+        there = "" if derived else f"if {self._name(column)} in row: "
+        self._lines.append(f"{there}{self._constant(checked, known)}({value}, now)")
 
     def _key_of(self, step: LookupStep) -> str:
         keys = [
@@ -252,7 +277,7 @@ class PlanCode:
         """Return the generated function."""
         pairs = [f"{self._name(column)}: {self._own(column)}" for column in self._plan.outputs]
         pairs += [f"{self._name(column)}: {local}" for column, local in self._statuses.items()]
-        first = required_lines(self._reads, MissingColumnError, self._constant, self.requested)
+        first = required_lines(self._reads, MissingColumnError, self._constant, {**self.requested, **self.times})
         if self._checks.columns is not None:
             first = [f"{self._constant(self._checks.columns, 'columns')}(row)", *first]
         return define(

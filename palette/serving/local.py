@@ -50,6 +50,10 @@ class LocalPipeline:
     strict : bool
         Whether a row with a column that the plan does not know is an error. Known are the columns that are read and
         the others that ``fit`` saw.
+    max_request_age : float
+        Seconds that a row's own time, in ``timestampCol``, may lie before or after now where the store is live: it has
+        the present values only. On a snapshot that time must not lie before the snapshot's. A row without the column,
+        or with a null in it, is of now.
 
     Attributes
     ----------
@@ -78,8 +82,9 @@ class LocalPipeline:
         budget: float | None = None,
         status: bool = False,
         strict: bool = False,
+        max_request_age: float = 300.0,
     ) -> None:
-        self._options = Options(on_store_error, budget, status, strict)
+        self._options = Options(on_store_error, budget, status, strict, max_request_age)
         self.plan = plan
         self.needs_store = bool(plan.groups)
         # One tuple, exchanged whole: threads may score against different stores.
@@ -109,7 +114,7 @@ class LocalPipeline:
         store
             As for the class.
         **options
-            ``on_store_error``, ``budget``, ``status`` and ``strict`` of the class.
+            ``on_store_error``, ``budget``, ``status``, ``strict`` and ``max_request_age`` of the class.
 
         Raises
         ------
@@ -152,7 +157,8 @@ class LocalPipeline:
             If the row is no mapping, a value has the wrong type, or there is no store and one is needed;
             :class:`palette.errors.MissingColumnError` if it lacks a column that is read.
         SnapshotError
-            If ``now`` is before the snapshot's time.
+            If ``now`` is before the snapshot's time; :class:`palette.errors.RequestTimeError` if the row's own time
+            is, or is too far from now.
         RowRejectedError
             If Spark's ``handleInvalid="skip"`` would drop the row.
         """

@@ -17,6 +17,7 @@ __all__ = [
     "check_plan",
     "compile_levels",
     "compile_plan",
+    "computed_on",
     "known_columns",
     "levels_of",
     "output_types",
@@ -125,6 +126,12 @@ def check_plan(plan: Plan) -> None:
 
 def request_columns(plan: Plan) -> dict[str, str]:
     """Return the columns of a request row that a plan reads, with their Spark types; empty where unknown."""
+    code = _checked(plan)
+    return {**code.times, **code.requested}
+
+
+def computed_on(plan: Plan) -> dict[str, str]:
+    """Return those of the columns that something is computed or looked up from, not the time of a row alone."""
     return _checked(plan).requested
 
 

@@ -12,7 +12,7 @@ from palette.errors import DataError, StoreError
 from palette.online import OnlineReader
 from palette.online.remote import RemoteReader
 from palette.serving.plan import Levels, Score, compile_levels, compile_plan, known_columns
-from palette.serving.request import Checks, column_check
+from palette.serving.request import Checks, column_check, time_check
 from palette.serving.steps import Plan
 
 __all__ = ["STORE_ERROR", "Options", "Program", "program_of"]
@@ -35,22 +35,28 @@ class Options:
         Whether the status of each looked-up value is told.
     strict : bool
         Whether rows with columns that the plan does not know are refused.
+    max_request_age : float
+        Seconds that a row's own time may be away from now, where the store is live.
     """
 
     on_store_error: str = "raise"
     budget: float | None = None
     status: bool = False
     strict: bool = False
+    max_request_age: float = 300.0
 
     def __post_init__(self) -> None:
         if self.on_store_error not in ("raise", "default"):
             raise DataError(f"on_store_error is 'raise' or 'default', found {self.on_store_error!r}")
         if self.budget is not None and not self.budget > 0:
             raise DataError(f"budget is a number of seconds above 0, found {self.budget!r}")
+        if not self.max_request_age >= 0:
+            raise DataError(f"max_request_age is a number of seconds from 0 on, found {self.max_request_age!r}")
 
-    def checks(self, plan: Plan) -> Checks:
-        """Return what is checked of a row besides its values."""
-        return Checks(column_check(known_columns(plan)) if self.strict else None)
+    def checks(self, plan: Plan, at: int | None) -> Checks:
+        """Return what is checked of a row besides its values; ``at`` is the time of the store's snapshot."""
+        columns = column_check(known_columns(plan)) if self.strict else None
+        return Checks(columns, time_check(at, self.max_request_age))
 
 
 class Program(ABC):
@@ -89,7 +95,7 @@ class TableProgram(Program):
 
     def __init__(self, plan: Plan, reader: OnlineReader, options: Options) -> None:
         # The generated function itself: nothing stands between a request and it.
-        self.score = compile_plan(plan, reader.table, status=options.status, checks=options.checks(plan))
+        self.score = compile_plan(plan, reader.table, status=options.status, checks=options.checks(plan, reader.at))
 
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
@@ -124,7 +130,7 @@ class RemoteProgram(Program):
 
     def __init__(self, plan: Plan, reader: RemoteReader, options: Options) -> None:
         self._plan = plan
-        self._checks = options.checks(plan)
+        self._checks = options.checks(plan, reader.at)
         self._reader = reader
         self._options = options
         self._compiled = self._compile()

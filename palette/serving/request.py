@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from palette.errors import UnknownColumnError, nearest
+from palette.errors import RequestTimeError, UnknownColumnError, nearest
+from palette.online.table import micros, moment
 from palette.serving.steps import DslStep, LookupStep, Plan
 
-__all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "column_check", "skippable"]
+__all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check", "skippable", "time_check"]
 
 ColumnCheck: TypeAlias = "Callable[[Mapping[str, Any]], None]"
+TimeCheck: TypeAlias = "Callable[[str, dt.datetime | None, int], None]"
 SHOWN, LONGEST = 5, 80
 
 
@@ -23,9 +27,13 @@ class Checks:
     ----------
     columns : callable, optional
         Takes the row, and raises where it has unknown columns.
+    time : callable, optional
+        Takes the name and the value of a row's own time, and now in microseconds, and raises where the store cannot
+        answer for that time.
     """
 
     columns: ColumnCheck | None = None
+    time: TimeCheck | None = None
 
 
 NO_CHECKS = Checks()
@@ -75,3 +83,51 @@ def column_check(known: Collection[str]) -> ColumnCheck:
             raise UnknownColumnError(f"the row has unknown column{plural} {', '.join(named)}{more}; leave it out")
 
     return check
+
+
+def time_check(at: int | None, max_age: float) -> TimeCheck | None:
+    """Return a check that raises :class:`palette.errors.RequestTimeError` for rows of another time than the store's.
+
+    Parameters
+    ----------
+    at : int, optional
+        The time of the snapshot in microseconds: a row's time must not lie before it. A live store has none.
+    max_age : float
+        How many seconds a row's time may be away from now where the store is live; infinite is any number.
+
+    Examples
+    --------
+    >>> time_check(None, 300.0)("at", dt.datetime(1970, 1, 1), 301_000_000)
+    Traceback (most recent call last):
+    palette.errors.RequestTimeError: column 'at' is 1970-01-01T00:00:00Z, 301 s before now (1970-01-01T00:05:01Z): the \
+store has the values of now; leave the column out, score on a snapshot of that time (store.snapshot(at=...)), or use \
+transform; max_request_age is 300 s
+    """
+    if at is None and max_age == math.inf:
+        return None
+    furthest = max_age if max_age == math.inf else round(max_age * 1e6)
+
+    def check(column: str, time: dt.datetime | None, now: int) -> None:
+        if time is None:
+            return
+        asked = micros(time)
+        if at is not None:
+            if asked < at:
+                raise RequestTimeError(
+                    f"column {column!r} is {_shown(asked)}, before the snapshot's time ({_shown(at)}): the snapshot "
+                    "has values that were not known then; leave the column out, take a snapshot at that time, or use "
+                    "transform"
+                )
+        elif abs(now - asked) > furthest:
+            away = f"{abs(now - asked) / 1e6:,.0f} s {'before' if asked < now else 'after'} now ({_shown(now)})"
+            raise RequestTimeError(
+                f"column {column!r} is {_shown(asked)}, {away}: the store has the values of now; leave the column out, "
+                "score on a snapshot of that time (store.snapshot(at=...)), or use transform; max_request_age is "
+                f"{max_age:,g} s"
+            )
+
+    return check
+
+
+def _shown(microseconds: int) -> str:
+    return f"{moment(microseconds).isoformat()}Z"

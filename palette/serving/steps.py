@@ -27,12 +27,15 @@ class LookupStep:
         Columns that hold the key, in the order of the entity's keys.
     columns : dict of str to str
         Column to feature.
+    timestamp : str, optional
+        The column with each row's own time, where ``transform`` looks up what was known then.
     """
 
     entity: Entity
     group: FeatureGroup
     join_keys: tuple[str, ...]
     columns: dict[str, str]
+    timestamp: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return this step as JSON holds it."""
@@ -43,6 +46,7 @@ class LookupStep:
             "group": to_plain(self.group),
             "join_keys": list(self.join_keys),
             "columns": self.columns,
+            **({} if self.timestamp is None else {"timestamp": self.timestamp}),
         }
 
     @classmethod
@@ -54,7 +58,7 @@ class LookupStep:
         entity, group = from_plain(plain["entity"], "entities"), from_plain(plain["group"], "feature_groups")
         if not isinstance(entity, Entity) or not isinstance(group, FeatureGroup):
             raise DataError("a look-up needs an entity and a feature group")
-        return cls(entity, group, tuple(plain["join_keys"]), dict(plain["columns"]))
+        return cls(entity, group, tuple(plain["join_keys"]), dict(plain["columns"]), plain.get("timestamp"))
 
 
 @dataclass(frozen=True)

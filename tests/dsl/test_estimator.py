@@ -30,6 +30,7 @@ ROWS = [
     (3, math.nan, None, None, math.nan),
     (4, 4.0, "a", 1.0, 8.0),
 ]
+NULLS = dict.fromkeys(["x", "prep", "i", "s"])
 LAMBDAS = {
     "filled": "nFill('basis:x', mean('basis:x'))",
     "declared": "nFill('r:g:prep:k')",
@@ -80,15 +81,14 @@ def test_statistics_are_frozen(frame, model):
 
 
 def test_a_row_without_a_column_is_refused_as_a_frame_is(model):
-    nulls = dict.fromkeys(["x", "prep", "i", "s"])
-    for column in nulls:
-        row = {name: value for name, value in nulls.items() if name != column} | {column.upper(): 1}
+    for column in NULLS:
+        row = {name: value for name, value in NULLS.items() if name != column} | {column.upper(): 1}
         with pytest.raises(UnknownReferenceError, match=rf"lacks column '{column}' \(did you mean '{column.upper()}'"):
             model.score_instance(row)
 
 
 def test_nulls_of_a_row(model):
-    assert model.score_instance(dict.fromkeys(["x", "prep", "i", "s"])) == {
+    assert model.score_instance(NULLS) == {
         "filled": 3.0,
         "declared": 15.0,
         "scaled": None,
@@ -101,7 +101,7 @@ def test_nulls_of_a_row(model):
 
 def test_row_with_a_wrong_type_names_the_column(model):
     with pytest.raises(DslTypeError, match="basis:x: expected number"):
-        model.score_instance({"x": "three", "prep": None, "i": None, "s": None})
+        model.score_instance(NULLS | {"x": "three"})
 
 
 def test_schema_agrees(frame, model):
@@ -134,7 +134,7 @@ def test_statistics_of_nothing_are_null(frame):
     with pytest.warns(UserWarning, match="label"):
         fitted = DSLEstimator(lambdas=LAMBDAS).fit(frame.limit(0))
     assert set(fitted.getStatistics().values()) == {None}
-    assert fitted.score_instance({"x": None, "s": "a", "i": 1, "prep": 1.0})["filled"] is None
+    assert fitted.score_instance(NULLS | {"s": "a", "i": 1})["filled"] is None
 
 
 def test_statistics_by_group_keep_to_their_own_rows(frame):
@@ -149,7 +149,7 @@ def test_statistics_by_group_keep_to_their_own_rows(frame):
     a, b = (value for value in fitted.getStatistics().values() if isinstance(value, dict))
     assert a == {"a": 0.5, "b": 1.0}
     assert b == {"1": 0.0, "2": 1.0, "4": 1.0}
-    assert fitted.score_instance({})["n"] == 2
+    assert fitted.score_instance(NULLS)["n"] == 2
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_threads_may_score_and_transform(frame, model):
     results = []
 
     def work():
-        results.append((model.score_instance({"i": 1})["i"], model.transform(frame).columns[-1]))
+        results.append((model.score_instance(NULLS | {"i": 1})["i"], model.transform(frame).columns[-1]))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -311,7 +311,7 @@ def test_saved_alone_and_in_a_pipeline(frame, model, tmp_path):
     loaded = DSLModel.load(str(tmp_path / "model"))
     assert loaded.uid == model.uid
     assert loaded.getBindings() == model.getBindings()
-    assert loaded.score_instance({"i": 3}) == model.score_instance({"i": 3})
+    assert loaded.score_instance(NULLS | {"i": 3}) == model.score_instance(NULLS | {"i": 3})
     pipeline = Pipeline(stages=[DSLEstimator(lambdas={"y": "nFill('basis:x', mean('basis:x'))"})])
     pipeline.save(str(tmp_path / "pipeline"))
     fitted = Pipeline.load(str(tmp_path / "pipeline")).fit(frame)

@@ -27,7 +27,7 @@ from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, Rando
 from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
 from dsl.constants import decode
 from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
-from palette.errors import DataError, MissingColumnError, SchemaError, SnapshotError
+from palette.errors import DataError, MissingColumnError, RequestTimeError, SchemaError, SnapshotError
 from palette.pipeline.scoring import SparkStage
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.testing import ulps_between
@@ -113,6 +113,22 @@ def test_ttl_counts_at_now_and_the_past_is_refused(model, snapshot):
     assert (fresh["prep"], stale["prep"], stale["taste"]) == (18.0, 15.0, [1.0])
     with pytest.raises(SnapshotError, match="before the snapshot's time"):
         model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW - HOUR)
+
+
+def test_a_row_of_another_time_than_the_snapshot_is_refused(eats, model, snapshot, tmp_path):
+    """``transform`` looks up what was known at the row's time, which the snapshot does not know."""
+    row = {"r_id": "r2", "at": NOW - HOUR}
+    model.save_bundle(tmp_path / "bundle", self_test=False)
+    latest = model.copy()
+    latest.clear(latest.timestampCol)
+    lookup = PaletteTransformer(store=eats.store, features={"p": PREP}, timestampCol="at")
+    static = PaletteTransformer(store=eats.store, features={"p": "restaurant:menu:taste:r_id"}, timestampCol="at")
+    for stage in (model, lookup, LocalPipeline.load(tmp_path / "bundle")):
+        with pytest.raises(RequestTimeError, match=r"'at' is .*T17:00:00Z, before the snapshot's time"):
+            stage.score_instance(row, store=snapshot, now=NOW)
+        assert stage.score_instance(row | {"at": NOW}, store=snapshot, now=NOW)
+    for stage in (latest, static):
+        assert stage.score_instance(row, store=snapshot, now=NOW)
 
 
 def test_the_online_store_is_the_default_and_live(spark, tmp_path):
@@ -258,7 +274,8 @@ def test_a_bundle_holds_answers_that_spark_gave(eats, snapshot, tmp_path):
     assert json.loads((tmp_path / "again/selftest.json").read_text()) == told
     model.save_bundle(tmp_path / "bundle", self_test=False)
     assert not (tmp_path / "bundle/selftest.json").exists()
-    assert LocalPipeline.load(tmp_path / "bundle", store=snapshot).score_instance({"r_id": "r1"}, now=NOW)
+    row = {"r_id": "r1", "at": NOW}
+    assert LocalPipeline.load(tmp_path / "bundle", store=snapshot).score_instance(row, now=NOW)
 
 
 def test_dates_and_decimals_are_fitted_bundled_and_deployed(spark, tmp_path):

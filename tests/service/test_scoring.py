@@ -16,7 +16,7 @@ from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.vectors import Sparse
 from palette.serving.steps import Plan
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
-from tests.serving.test_plan import KNOWN, order
+from tests.serving.test_plan import KNOWN, PLAN, order
 
 SCORE = "/v1/models/eta/score"
 ANSWER = {
@@ -200,6 +200,19 @@ def test_a_store_that_fails_gives_defaults_where_that_was_chosen(tmp_path, elsew
     (batch,) = asked.post(SCORE, {"rows": [BODY["row"]]}).json()["results"]
     assert batch == answer.json()["result"]
     assert asked.metrics()['palette_rows_degraded_total{model="eta"}'] == 2
+
+
+@pytest.mark.parametrize("route", ["score", "features"])
+def test_a_row_of_another_time_is_an_error_in_its_place(tmp_path, elsewhere, route):
+    steps = (replace(PLAN.steps[0], timestamp="at"), *PLAN.steps[1:])
+    asked = Asked(saved(tmp_path, replace(PLAN, steps=steps)))
+    times = [None, "2026-01-01T11:55:00Z", "2026-01-01T11:54:59Z", "2026-01-01T14:05:01+02:00", "soon"]
+    body = {"rows": [order(r_id="r1", at=time) for time in times], "now": BODY["now"]}
+    results = asked.post(f"/v1/models/eta/{route}", body).json()["results"]
+    assert [result.get("kind") for result in results] == [None, None, "now", "now", "row"]
+    assert "column 'at'" in results[4]["error"]
+    single = asked.post(f"/v1/models/eta/{route}", {**BODY, "row": order(at=times[2])})
+    assert (single.status_code, single.json()["kind"]) == (422, "now")
 
 
 def test_an_error_within_is_500_and_tells_no_values(tmp_path, monkeypatch, caplog):

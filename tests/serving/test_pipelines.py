@@ -71,7 +71,7 @@ def test_needs_no_spark(saved):
     path, _ = saved
     code = (
         "import sys; from palette.serving import LocalPipeline\n"
-        f"print(LocalPipeline.load({path!r}).score_instance({{'x': 2.0}})['v0'])\n"
+        f"print(LocalPipeline.load({path!r}).score_instance({{'x': 2.0, 'n': None}})['v0'])\n"
         "assert not [name for name in sys.modules if name.startswith(('pyspark', 'pandas'))]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
