@@ -44,6 +44,7 @@ def score(
     """
     from palette.service.coding import decoders_of, dumps, plain
     from palette.serving import LocalPipeline
+    from palette.serving.plan import numeric_columns
 
     if (rows is None) == (row is None):
         raise DataError("name a file of rows, or give one with --row")
@@ -51,7 +52,7 @@ def score(
     pipeline = LocalPipeline.load(
         found.path, store or found.online, status=status, strict=strict, max_request_age=max_request_age
     )
-    decoders = decoders_of(pipeline.request_columns)
+    decoders = decoders_of(pipeline.request_columns, numeric_columns(pipeline.plan))
     lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _lines(rows)
     failed = False
     for some in _chunks(lines):

@@ -11,7 +11,7 @@ import datetime as dt
 import decimal
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -29,13 +29,15 @@ WIDEST = 1 << 20
 OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 
-def decoders_of(types: Mapping[str, str]) -> tuple[tuple[str, Decoder], ...]:
+def decoders_of(types: Mapping[str, str], numeric: Collection[str] = ()) -> tuple[tuple[str, Decoder], ...]:
     """Return what makes Python values of JSON's, for the columns whose values JSON has no form for.
 
     Parameters
     ----------
     types : mapping of str to str
         Column to Spark type; empty where unknown.
+    numeric : collection of str
+        The columns of unknown type that must be numbers or vectors: NaN and the infinities come as strings there.
 
     Examples
     --------
@@ -43,11 +45,22 @@ def decoders_of(types: Mapping[str, str]) -> tuple[tuple[str, Decoder], ...]:
     >>> column, decode("2026-01-31T12:00:00+01:00")
     ('at', datetime.datetime(2026, 1, 31, 11, 0))
     """
-    found = ((column, _decoder(dtype, f"column {column!r}")) for column, dtype in types.items())
+    found = (
+        (column, _decoder(dtype or ("number" if column in numeric else ""), f"column {column!r}"))
+        for column, dtype in types.items()
+    )
     return tuple((column, decode) for column, decode in found if decode is not None)
 
 
 def _decoder(dtype: str, name: str) -> Decoder | None:
+    if dtype == "number":
+        return lambda value: (
+            NUMBERS.get(value, value)
+            if value.__class__ is str
+            else _vector(value, name, dtype)
+            if value.__class__ in (dict, list)
+            else value
+        )
     if dtype in ("double", "float"):
         return lambda value: NUMBERS.get(value, value) if value.__class__ is str else value
     if dtype in ("timestamp", "timestamp_ntz"):

@@ -16,7 +16,7 @@ from palette.service.metrics import Metrics, ModelMetrics
 from palette.service.settings import Settings
 from palette.service.stores import Stores, TimedReader
 from palette.serving import LocalPipeline
-from palette.serving.plan import known_columns, output_types, required_columns
+from palette.serving.plan import known_columns, numeric_columns, output_types, required_columns
 from palette.serving.programs import Options
 from palette.serving.request import Checks
 from palette.serving.steps import LookupStep, Plan
@@ -132,7 +132,7 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
         required=required_columns(plan),
         known=frozenset(known_columns(plan)),
         checks=options.checks(plan, None if reader is None else reader.at),
-        decoders=decoders_of(columns),
+        decoders=decoders_of(columns, numeric_columns(plan)),
         metrics=counts,
         statuses=statuses,
     )

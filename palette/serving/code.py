@@ -46,9 +46,10 @@ class PlanCode:
         self._statuses: dict[str, str] = {}
         self._skippable = skippable(plan)
         # Columns of the row to their types, those of its own time apart; and those that must be there to the variables
-        # that hold them as they came.
+        # that hold them as they came. Numeric are those of unknown type that must be numbers or vectors.
         self.requested: dict[str, str] = {}
         self.times: dict[str, str] = {}
+        self.numeric: set[str] = set()
         self._reads: dict[str, str] = {}
         # Variables that are null where a stage is left out, to what tells that it is not.
         self._there: dict[str, str] = {}
@@ -231,7 +232,7 @@ class PlanCode:
         """Return the variables and types of a stage's outputs; of one that is left out they are null."""
         there = self._condition(stage) if id(stage) in self._skippable else ""
         before, self._lines = self._lines, []
-        inputs = [self._input(column, optional=bool(there)) for column in stage.inputs]
+        inputs = [self._input(column, optional=bool(there), numeric=stage.numeric) for column in stage.inputs]
         outputs = [self._local() for _ in stage.outputs]
         values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
         lines = [*self._lines, *stage.generate(values, types, outputs, self._constant)]
@@ -248,19 +249,22 @@ class PlanCode:
             return self._there.get(self._columns[column][0], "")
         return f"{self._name(column)} in row"
 
-    def _input(self, column: str, *, optional: bool) -> tuple[str, str]:
+    def _input(self, column: str, *, optional: bool, numeric: bool) -> tuple[str, str]:
         """Return the variable of a column and its Spark type."""
         if column in self._columns:
             return self._columns[column]
         source = self._plan.inputs.get(column, "")
-        known = ("column", column, source)
+        numeric = numeric and not source
+        if numeric:
+            self.numeric.add(column)
+        known = ("column", column, source, numeric)
         if known not in self._raw:
             local = self._raw[known] = self._local()
             if optional:
                 self.requested.setdefault(column, source)
             value = f"row[{self._name(column)}]" if optional else self._read_row(column, source)
             self._lines.append(f"{local} = {value}")
-            self._lines += incoming_lines(local, source, f"column {column!r}", self._constant)
+            self._lines += incoming_lines(local, source, f"column {column!r}", self._constant, numeric=numeric)
         return self._raw[known], source
 
     @property

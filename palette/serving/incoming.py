@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, DType, reads
+from dsl.errors import DslTypeError
 from dsl.incoming import reading_lines
 from palette.errors import DataError
 from palette.serving.stages import Bind
-from palette.serving.stages.vectors import incoming_vector
+from palette.serving.stages.vectors import Sparse, incoming_vector
 
 __all__ = ["incoming_lines"]
 
@@ -18,7 +21,7 @@ VECTORS = ("vector", "array<double>", "array<float>", "array<int>", "array<bigin
 SCALARS: tuple[DType, ...] = (INT, NUM, STR, BOOL, TS)
 
 
-def incoming_lines(local: str, source: str, name: str, bind: Bind) -> list[str]:
+def incoming_lines(local: str, source: str, name: str, bind: Bind, *, numeric: bool = False) -> list[str]:
     """Return Python lines that convert the value of a local variable, in place.
 
     Parameters
@@ -31,6 +34,8 @@ def incoming_lines(local: str, source: str, name: str, bind: Bind) -> list[str]:
         What to call it in messages.
     bind : callable
         Returns the name of a constant, given its value and a key that tells it from others.
+    numeric : bool
+        Whether a value of unknown type must be a number or a vector.
     """
     dtype = next((dtype for dtype in SCALARS if source and reads(dtype, source)), None)
     if dtype is not None:
@@ -45,6 +50,14 @@ def incoming_lines(local: str, source: str, name: str, bind: Bind) -> list[str]:
 
         def convert(value: Any) -> Any:
             return incoming_texts(value, name)
+
+    elif numeric and not source:
+
+        def convert(value: Any) -> Any:
+            return incoming_number(value, name)
+
+        known = f"{local}.__class__ is not {bind(float, float)} and {local} is not None"
+        return [f"if {known}: {local} = {bind(convert, (name, 'numeric'))}({local})"]
 
     else:
         convert = plain_value
@@ -64,6 +77,26 @@ def incoming_texts(value: Any, name: str) -> list[str | None]:
     if not isinstance(value, (list, tuple)) or not all(one is None or isinstance(one, str) for one in value):
         raise DataError(f"{name}: expected a list of text, found {value!r:.80} of type {type(value).__name__}")
     return list(value)
+
+
+def incoming_number(value: Any, name: str) -> Any:
+    """Return a number, or a vector, of a column whose type is not known; an integer stays one.
+
+    Raises
+    ------
+    DslTypeError
+        If the value is neither: what Spark would not accept as a column of numbers either.
+    """
+    plain = plain_value(value)
+    if isinstance(plain, Decimal):
+        plain = float(plain)
+    if isinstance(plain, (list, tuple)):
+        return incoming_vector(plain, name)
+    if plain is None or isinstance(plain, (float, Sparse)):
+        return plain
+    if not isinstance(plain, int) or abs(plain) > sys.float_info.max:
+        raise DslTypeError(f"{name}: expected a number or a vector, found {value!r:.80} of type {type(value).__name__}")
+    return plain
 
 
 def plain_value(value: Any) -> Any:

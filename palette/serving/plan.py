@@ -20,6 +20,7 @@ __all__ = [
     "computed_on",
     "known_columns",
     "levels_of",
+    "numeric_columns",
     "output_types",
     "request_columns",
     "required_columns",
@@ -133,6 +134,11 @@ def request_columns(plan: Plan) -> dict[str, str]:
 def computed_on(plan: Plan) -> dict[str, str]:
     """Return those of the columns that something is computed or looked up from, not the time of a row alone."""
     return _checked(plan).requested
+
+
+def numeric_columns(plan: Plan) -> set[str]:
+    """Return those of the columns whose types are not known, but which stages need as numbers or vectors."""
+    return _checked(plan).numeric
 
 
 def required_columns(plan: Plan) -> tuple[str, ...]:

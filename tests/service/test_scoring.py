@@ -13,6 +13,8 @@ from palette.service import stores
 from palette.serving import LocalPipeline
 from palette.serving.programs import STORE_ERROR
 from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.stages.imputer import ImputerModel
+from palette.serving.stages.indexers import StringIndexerModel
 from palette.serving.stages.vectors import Sparse
 from palette.serving.steps import Plan
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
@@ -147,6 +149,30 @@ def test_values_that_json_has_no_form_for(tmp_path):
         answer = asked.post(SCORE, {"row": {"x": None, "at": None, "v": None} | row})
         assert answer.status_code == 422
         assert message in answer.json()["error"]
+
+
+def test_a_pipeline_whose_types_are_not_known(tmp_path):
+    """One that Spark saved: NaN and the infinities come as strings where a stage needs numbers, and only there."""
+    steps = (
+        ImputerModel(("x",), ("y",), [9.0], math.nan),
+        StringIndexerModel(("s",), ("at",), [["NaN", "b"]], "error"),
+        VectorAssembler(("y", "z", "at"), ("v",), "error"),
+    )
+    asked = Asked(saved(tmp_path, Plan(steps, ("y", "v"))))
+
+    def answer(**row):
+        return asked.post(SCORE, {"row": {"x": 1, "z": 2, "s": "NaN"} | row})
+
+    assert answer(x="NaN").json()["result"] == {"y": 9.0, "v": [9.0, 2.0, 0.0]}
+    assert answer(z="-Infinity").json()["result"]["v"] == [1.0, "-Infinity", 0.0]
+    assert answer(z=["Infinity", 1]).json()["result"]["v"] == [1.0, "Infinity", 1.0, 0.0]
+    for row, message in [
+        ({"z": "NaN"}, "z is null or NaN"), ({"z": "1_0"}, "column 'z': expected a number"),
+        ({"x": "abc"}, "column 'x': expected a number"), ({"z": ["1_0"]}, "column 'z': expected a vector"),
+    ]:  # fmt: skip
+        refused = answer(**row)
+        assert (refused.status_code, refused.json()["kind"]) == (422, "row")
+        assert message in refused.json()["error"]
 
 
 def test_vectors_come_and_go_as_lists_or_sparse(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import decimal
 import json
 import math
 import shutil
@@ -19,8 +20,9 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, MissingColumnError, RequestTimeError, SnapshotError, UnknownColumnError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
-from palette.serving.plan import output_types, request_columns
+from palette.serving.plan import numeric_columns, output_types, request_columns
 from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.stages.imputer import ImputerModel
 from palette.serving.stages.indexers import StringIndexerModel
 from palette.serving.steps import DslStep, LookupStep, Plan
 
@@ -376,6 +378,28 @@ def test_assembler_meets_nulls(handle, bad):
 def test_assembler_takes_infinities_of_both_signs():
     plan = Plan((VectorAssembler(("a", "b"), ("v",), "error"),), ("v",), {"a": "double", "b": "double"})
     assert LocalPipeline(plan).score_instance({"a": math.inf, "b": -math.inf})["v"] == [math.inf, -math.inf]
+
+
+# Saved pipelines, whose types are not known
+
+
+UNTYPED = Plan(
+    (ImputerModel(("x",), ("y",), [9.0], math.nan), VectorAssembler(("y", "z"), ("v",), "error")), ("y", "v")
+)
+
+
+@pytest.mark.parametrize("value", ["abc", "1_0", "10", "NaN", " 1", {"a": 1}, ["1_0"], ["x", None], 10**400, b"1"])
+@pytest.mark.parametrize("column", ["x", "z"])
+def test_what_is_no_number_is_refused_where_stages_need_one(column, value):
+    with pytest.raises(TypeError, match=f"column '{column}': expected a (number|vector)"):
+        LocalPipeline(UNTYPED).score_instance({"x": 1, "z": 2} | {column: value})
+
+
+@pytest.mark.parametrize("value", [3, True, np.int64(3), np.float32(0.5), decimal.Decimal("1.5"), -math.inf])
+def test_numbers_of_any_kind_are_taken_where_types_are_not_known(value):
+    scored = LocalPipeline(UNTYPED).score_instance({"x": value, "z": [value, 2]})
+    assert scored["v"] == [float(value), float(value), 2.0]
+    assert numeric_columns(UNTYPED) == {"x", "z"}
 
 
 def test_types_of_requests_and_answers():

@@ -39,6 +39,7 @@ class VectorAssembler(SavedStage):
     handle_invalid: str
 
     kind = "VectorAssembler"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.VectorAssembler"
 
     @classmethod

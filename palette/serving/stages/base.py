@@ -37,12 +37,15 @@ class LocalStage(ABC):
         Spark types of the outputs, as ``simpleString`` names them; empty where unknown.
     tolerance : float
         How far numbers may be from Spark's on another processor, as a share of them.
+    numeric : bool
+        Whether all inputs are numbers or vectors: of a request whose types are not known, nothing else is accepted.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     # Spark's own figures change in the last places from one processor to another.
     tolerance: ClassVar[float] = 1e-9
+    numeric: ClassVar[bool] = False
 
     @property
     def optional_parts(self) -> Sequence[LocalStage]:

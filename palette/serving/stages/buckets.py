@@ -45,6 +45,7 @@ class Bucketizer(SavedStage):
     handle_invalid: str
 
     kind = "Bucketizer"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.Bucketizer"
 
     @classmethod
@@ -135,6 +136,7 @@ class Binarizer(SavedStage):
     thresholds: list[float]
 
     kind = "Binarizer"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.Binarizer"
 
     @classmethod

@@ -105,6 +105,7 @@ class IDFModel(_Vectorizer):
     idf: list[float]
 
     kind = "IDFModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.IDFModel"
 
     @classmethod

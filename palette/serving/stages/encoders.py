@@ -42,6 +42,7 @@ class OneHotEncoderModel(SavedStage):
     handle_invalid: str
 
     kind = "OneHotEncoderModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.OneHotEncoderModel"
 
     @classmethod

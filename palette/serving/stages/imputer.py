@@ -42,6 +42,7 @@ class ImputerModel(SavedStage):
     missing: float
 
     kind = "ImputerModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.ImputerModel"
 
     @classmethod

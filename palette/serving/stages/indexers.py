@@ -136,6 +136,7 @@ class IndexToString(SavedStage):
     labels: list[str]
 
     kind = "IndexToString"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.IndexToString"
 
     @classmethod
@@ -205,6 +206,7 @@ class VectorIndexerModel(SavedStage):
     handle_invalid: str
 
     kind = "VectorIndexerModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.VectorIndexerModel"
 
     @classmethod

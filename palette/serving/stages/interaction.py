@@ -37,6 +37,7 @@ class Interaction(SavedStage):
     sizes: list[list[int]]
 
     kind = "Interaction"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.Interaction"
 
     @classmethod

@@ -147,6 +147,8 @@ class _Model(SavedStage):
     outputs: tuple[str, ...]
     size: int
 
+    numeric = True
+
     def features(self, vector: Vector | None) -> Vector:
         """Return the vector after a look at it.
 

@@ -35,6 +35,7 @@ class Normalizer(SavedStage):
     p: float
 
     kind = "Normalizer"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.Normalizer"
 
     @classmethod

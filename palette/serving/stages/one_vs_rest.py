@@ -40,6 +40,7 @@ class OneVsRestModel(SavedStage):
     models: list[dict[str, Any]]
 
     kind = "OneVsRestModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.classification.OneVsRestModel"
 
     @classmethod

@@ -45,6 +45,7 @@ class ALSModel(SavedStage):
     item_factors: list[list[float]]
 
     kind = "ALSModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.recommendation.ALSModel"
 
     @classmethod

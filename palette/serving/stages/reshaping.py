@@ -25,6 +25,8 @@ class _Reshaped(SavedStage):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    numeric = True
+
     @property
     def output_types(self) -> tuple[str, ...]:
         """A vector."""

@@ -48,6 +48,8 @@ class _Scaled(SavedStage):
     shift: list[float] | None
     scale: list[float] | None
 
+    numeric = True
+
     @property
     def output_types(self) -> tuple[str, ...]:
         """A vector."""
@@ -204,6 +206,7 @@ class MinMaxScalerModel(SavedStage):
     high: float
 
     kind = "MinMaxScalerModel"
+    numeric = True
     spark_class = "org.apache.spark.ml.feature.MinMaxScalerModel"
 
     @classmethod

@@ -38,6 +38,8 @@ class _Selected(SavedStage):
     outputs: tuple[str, ...]
     places: list[int]
 
+    numeric = True
+
     @property
     def output_types(self) -> tuple[str, ...]:
         """A vector."""

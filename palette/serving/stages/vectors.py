@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, TypeAlias, overload
 
 __all__ = ["Sparse", "Vector", "active", "dense", "vector_of"]
@@ -119,7 +120,17 @@ def incoming_vector(value: Any, name: str) -> Vector:
         value = value.toArray()
     if hasattr(value, "tolist"):
         value = value.tolist()
-    numbers = isinstance(value, (list, tuple)) and all(isinstance(one, (int, float)) for one in value)
-    if not numbers:
-        raise TypeError(f"{name}: expected a vector, found {value!r:.80} of type {type(value).__name__}")
-    return [float(one) for one in value]
+    try:
+        if isinstance(value, (list, tuple)):
+            return [float(one) if isinstance(one, (int, float)) else _number(one) for one in value]
+    except (OverflowError, TypeError):
+        pass
+    raise TypeError(f"{name}: expected a vector, found {value!r:.80} of type {type(value).__name__}")
+
+
+def _number(value: Any) -> float:
+    """Return a number of numpy's, or a decimal; there is none for a time, a text or a missing value."""
+    plain = value.tolist() if type(value).__module__ == "numpy" and value.dtype.kind in "biuf" else value
+    if isinstance(plain, (int, float, Decimal)):
+        return float(plain)
+    raise TypeError(type(value).__name__)

@@ -61,6 +61,8 @@ class _Boosted(SavedStage):
     margin: bool
     rounds: list[int] | None
 
+    numeric = True
+
     columns: ClassVar[dict[str, str]] = {"prediction": "predictionCol", "contributions": "pred_contrib_col"}
     # The last places of 32 bits.
     tolerance = 1e-6
