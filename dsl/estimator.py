@@ -7,9 +7,9 @@ Spark and on Spark Connect, alone and inside a plain ``pyspark.ml`` Pipeline.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache
 from typing import Any, Self
 
 from pyspark import keyword_only
@@ -35,7 +35,7 @@ from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.fitting import fit_statistics, settle
 from dsl.nodes import Node
-from dsl.parser import parse
+from dsl.parser import parsed
 from dsl.refs import BasisRef, FeatureRef
 from dsl.row import compile_row
 from dsl.saving import SavedStage
@@ -60,15 +60,15 @@ def _texts(lambdas: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for output, expr in lambdas.items():
         try:
-            node = parse(expr) if isinstance(expr, str) else expr
+            node = parsed(expr) if isinstance(expr, str) else expr
         except DslError as error:
             raise type(error)(f"lambdas[{output!r}]: {error.message}", error.position) from None
         if not isinstance(node, Node):
             raise DslTypeError(f"lambdas[{output!r}]: expected an expression, found {expr!r}")
         check_output(output, node)
         texts[output] = str(node)
-    folded = [output.casefold() for output in texts]
-    twice = sorted(output for output in texts if folded.count(output.casefold()) > 1)
+    folded = Counter(output.casefold() for output in texts)
+    twice = sorted(output for output in texts if folded[output.casefold()] > 1)
     if twice:
         raise DslTypeError(f"lambdas: output columns {twice} differ by case only; Spark takes them for one")
     return texts
@@ -78,11 +78,6 @@ def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"expected a dict, found {value!r}")
     return dict(value)
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> Node:
-    return parse(text)
 
 
 class _Expressions(SavedStage):
@@ -98,7 +93,7 @@ class _Expressions(SavedStage):
 
     def nodes(self) -> dict[str, Node]:
         """Return the expression of each output column."""
-        return {output: _parsed(text) for output, text in self.getLambdas().items()}
+        return {output: parsed(text) for output, text in self.getLambdas().items()}
 
     def _with_outputs(self, schema: StructType) -> StructType:
         """Return the schema with the output columns; one that exists already is replaced only by itself."""
@@ -292,14 +287,14 @@ class DSLModel(Model, _Expressions):
 
     def _bound(self, schema: StructType) -> tuple[dict[str, Node], dict[str, Binding]]:
         """Bind the expressions to the frozen columns, with the types that they have in this schema."""
-        bindings = {}
+        bindings, types = {}, _types(schema)
         for ref, binding in self.getBindings().items():
-            if binding.column not in schema.names:
+            if binding.column not in types:
                 raise UnknownReferenceError(
                     f"column {binding.column!r}, which {ref!r} was fitted on, is missing"
                     f"{nearest(binding.column, schema.names)}"
                 )
-            bindings[ref] = replace(binding, type=schema[binding.column].dataType.simpleString())
+            bindings[ref] = replace(binding, type=types[binding.column])
         return bind(self.nodes(), bindings, self.getStatistics()), bindings
 
 
@@ -314,14 +309,23 @@ def _find_bindings(nodes: Mapping[str, Node], schema: StructType) -> dict[str, B
                 default = json.loads(default)  # lists in Spark's metadata are of one type, so these come as text
             # A renamed copy keeps the metadata; either one will do.
             features.setdefault(feature["ref"], Binding(field.name, dtype, default))
-    return {str(ref): _find(ref, features, schema) for ref in references(nodes.values())}
+    types = _types(schema)
+    return {str(ref): _find(ref, features, types) for ref in references(nodes.values())}
 
 
-def _find(ref: FeatureRef | BasisRef, features: Mapping[str, Binding], schema: StructType) -> Binding:
+def _types(schema: StructType) -> dict[str, str]:
+    """Return the types of all columns by name; asking the schema for one takes longer the more there are."""
+    types: dict[str, str] = {}
+    for field in schema.fields:
+        types.setdefault(field.name, field.dataType.simpleString())
+    return types
+
+
+def _find(ref: FeatureRef | BasisRef, features: Mapping[str, Binding], types: Mapping[str, str]) -> Binding:
     if isinstance(ref, BasisRef):
-        if ref.column not in schema.names:
-            raise UnknownReferenceError(f"column {ref.column!r} is missing{nearest(ref.column, schema.names)}")
-        return Binding(ref.column, schema[ref.column].dataType.simpleString())
+        if ref.column not in types:
+            raise UnknownReferenceError(f"column {ref.column!r} is missing{nearest(ref.column, types)}")
+        return Binding(ref.column, types[ref.column])
     if str(ref) not in features:
         raise UnknownReferenceError(
             f"no column holds feature {str(ref)!r}{nearest(str(ref), features)}; put a PaletteTransformer with it "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lark import Lark, Token
     from lark.exceptions import UnexpectedInput
 
-__all__ = ["MAX_TEXT", "OPERATORS", "parse"]
+__all__ = ["MAX_TEXT", "OPERATORS", "parse", "parsed"]
 
 MAX_TEXT = 100_000
 """Characters of one expression."""
@@ -89,6 +89,12 @@ def parse(text: str) -> Node:
     except UnexpectedInput as error:
         raise _syntax_error(text, error) from None
     return _Builder(text).build(tree)
+
+
+@lru_cache(maxsize=8192)
+def parsed(text: str) -> Node:
+    """Read an expression as :func:`parse` does; a tree is never changed, so that it is made once."""
+    return parse(text)
 
 
 @lru_cache(maxsize=1)

@@ -185,11 +185,11 @@ class PlanCode:
         """Compute expressions; all of a step see the columns as they were before it."""
         # Here, not above: plans without expressions do without the language.
         from dsl.bind import Binding, bind
-        from dsl.parser import parse
+        from dsl.parser import parsed
         from dsl.row import generate, reads_of
 
         bindings = {name: Binding(**binding) for name, binding in step.bindings.items()}
-        nodes: dict[str, Node] = {column: parse(text) for column, text in step.lambdas.items()}
+        nodes: dict[str, Node] = {column: parsed(text) for column, text in step.lambdas.items()}
         bound = bind(nodes, bindings, step.statistics)
         inputs = {read: self._read(read, bindings[str(read.ref)]) for read in reads_of(bound)}
         self._computed += 1

@@ -12,6 +12,7 @@ from palette.serving.saved import SavedFiles
 from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import WIDE, Sparse, active
+from palette.serving.stages.weights import sum_lines
 
 __all__ = ["VectorAssembler"]
 
@@ -114,8 +115,10 @@ class VectorAssembler(SavedStage):
         build = ["try:", f"    {outputs[0]} = [{', '.join(parts)}]"]
         if numbers:
             # NaN if one of them is, or if infinities meet: then the careful way decides.
+            *sums, last = sum_lines(f"{outputs[0]}_sum", [zero, *numbers])
             build += [
-                f"    if not {' + '.join([zero, *numbers])} <= {bind(math.inf, 'infinity')}:",
+                *(f"    {line}" for line in sums),
+                f"    if not {last.partition(' = ')[2]} <= {bind(math.inf, 'infinity')}:",
                 f"        {call[0]}",
             ]
         build += [f"except {bind(TypeError, 'TypeError')}:", f"    {call[0]}"]

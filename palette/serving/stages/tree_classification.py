@@ -11,9 +11,9 @@ from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Classifier, classifier_fields, exp
 from palette.serving.stages.registry import register
 from palette.serving.stages.tree_code import tree_lines
-from palette.serving.stages.tree_models import TreeModel, bound, total, weighted_sum
+from palette.serving.stages.tree_models import TreeModel, bound, total, weighted_sum_lines
 from palette.serving.stages.vectors import Vector
-from palette.serving.stages.weights import guarded
+from palette.serving.stages.weights import guarded, sum_lines
 
 __all__ = ["DecisionTreeClassificationModel", "GBTClassificationModel", "RandomForestClassificationModel"]
 
@@ -110,8 +110,8 @@ class _TreeClassifier(TreeModel, Classifier):
         """Return the name of what a leaf gives to generated code."""
 
     @abstractmethod
-    def raw_line(self, names: Sequence[str], bind: Bind) -> str:
-        """Return an expression that does what :meth:`raw_of` does, on what the leaves gave."""
+    def raw_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
+        """Return lines that assign what :meth:`raw_of` returns, of what the leaves gave."""
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return the trees as nested questions, if they are not too many and the scores are asked for."""
@@ -122,7 +122,7 @@ class _TreeClassifier(TreeModel, Classifier):
         features = [f"{outputs[0]}_{place}" for place in range(self.width)]
         names = [f"{outputs[0]}_tree{place}" for place in range(len(self.nodes.roots))]
         lines = tree_lines(self.nodes, features, names, lambda node: self.leaf_name(node, bind), bind)
-        lines.append(f"{named['raw']} = {self.raw_line(names, bind)}")
+        lines += self.raw_lines(named["raw"], names, bind)
         if "probability" in named:
             lines.append(
                 f"{named['probability']} = {bind(self.probability, ('probability', id(self)))}({named['raw']})"
@@ -153,10 +153,10 @@ class DecisionTreeClassificationModel(_TreeClassifier):
         """Return the name of the counts."""
         return bind(self.votes[node], ("votes", id(self), node))
 
-    def raw_line(self, names: Sequence[str], bind: Bind) -> str:
+    def raw_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
         """Return a copy of the counts."""
         del bind
-        return f"[*{names[0]}]"
+        return [f"{target} = [*{names[0]}]"]
 
 
 @register
@@ -181,13 +181,15 @@ class RandomForestClassificationModel(_TreeClassifier):
         """Return the name of the shares."""
         return bind(self.votes[node], ("votes", id(self), node))
 
-    def raw_line(self, names: Sequence[str], bind: Bind) -> str:
+    def raw_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
         """Return the sums of the shares."""
         zero = bind(0.0, "zero")
         classes = range(max(map(len, self.votes)))
-        places = [bind(place, ("place", place)) for place in classes]
-        sums = (" + ".join([zero, *(f"{name}[{place}]" for name in names)]) for place in places)
-        return f"[{', '.join(sums)}]"
+        sums = [f"{target}_class{place}" for place in classes]
+        lines = []
+        for place, name in zip(classes, sums, strict=True):
+            lines += sum_lines(name, [zero, *(f"{shares}[{bind(place, ('place', place))}]" for shares in names)])
+        return [*lines, f"{target} = [{', '.join(sums)}]"]
 
 
 @register
@@ -219,7 +221,7 @@ class GBTClassificationModel(_TreeClassifier):
         """Return the name of the leaf's number."""
         return bound(self.nodes.value[node], bind)
 
-    def raw_line(self, names: Sequence[str], bind: Bind) -> str:
+    def raw_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
         """Return the weighted sum, its negative before it."""
-        margin = f"{names[0]}_margin"
-        return f"[-({margin} := {weighted_sum(names, self.weights, bind)}), {margin}]"
+        margin = f"{target}_margin"
+        return [*weighted_sum_lines(margin, names, self.weights, bind), f"{target} = [-{margin}, {margin}]"]

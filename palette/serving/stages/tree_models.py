@@ -15,8 +15,9 @@ from palette.serving.stages.base import Bind
 from palette.serving.stages.models import live_params
 from palette.serving.stages.tree_code import GENERATED
 from palette.serving.stages.tree_nodes import Trees, trees_of
+from palette.serving.stages.weights import sum_lines
 
-__all__ = ["TreeModel", "bound", "total", "weighted_sum"]
+__all__ = ["TreeModel", "bound", "total", "weighted_sum_lines"]
 
 
 def read(saved: SavedFiles) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def total(values: Sequence[float]) -> float:
     return found
 
 
-def weighted_sum(names: Sequence[str], weights: Sequence[float], bind: Bind) -> str:
-    """Return an expression of the products of variables and weights, added in order."""
+def weighted_sum_lines(target: str, names: Sequence[str], weights: Sequence[float], bind: Bind) -> list[str]:
+    """Return lines that assign the sum of the products of variables and weights, added in order."""
     products = [f"{name} * {bound(weight, bind)}" for name, weight in zip(names, weights, strict=True)]
-    return " + ".join([bind(0.0, "zero"), *products])
+    return sum_lines(target, [bind(0.0, "zero"), *products])

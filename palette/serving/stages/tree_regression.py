@@ -11,9 +11,9 @@ from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Regressor, regressor_fields
 from palette.serving.stages.registry import register
 from palette.serving.stages.tree_code import tree_lines
-from palette.serving.stages.tree_models import TreeModel, bound, total, weighted_sum
+from palette.serving.stages.tree_models import TreeModel, bound, total, weighted_sum_lines
 from palette.serving.stages.vectors import Vector
-from palette.serving.stages.weights import guarded
+from palette.serving.stages.weights import guarded, sum_lines
 
 __all__ = ["DecisionTreeRegressionModel", "GBTRegressionModel", "RandomForestRegressionModel"]
 
@@ -77,8 +77,8 @@ class _TreeRegressor(TreeModel, Regressor):
         """Return the prediction out of those of the trees."""
 
     @abstractmethod
-    def combined_line(self, names: Sequence[str], bind: Bind) -> str:
-        """Return an expression that does what :meth:`combined` does."""
+    def combined_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
+        """Return lines that assign what :meth:`combined` returns."""
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the columns."""
@@ -98,7 +98,7 @@ class _TreeRegressor(TreeModel, Regressor):
         features = [f"{outputs[0]}_{place}" for place in range(self.width)]
         names = [f"{outputs[0]}_tree{place}" for place in range(len(self.nodes.roots))]
         lines = tree_lines(self.nodes, features, names, lambda node: bound(self.nodes.value[node], bind), bind)
-        lines.append(f"{outputs[0]} = {self.combined_line(names, bind)}")
+        lines += self.combined_lines(outputs[0], names, bind)
         return guarded(values[0], features, lines, call, bind)
 
 
@@ -115,10 +115,10 @@ class DecisionTreeRegressionModel(_TreeRegressor):
         """Return the only one."""
         return values[0]
 
-    def combined_line(self, names: Sequence[str], bind: Bind) -> str:
+    def combined_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
         """Return the only one."""
         del bind
-        return names[0]
+        return [f"{target} = {names[0]}"]
 
 
 @register
@@ -133,9 +133,10 @@ class RandomForestRegressionModel(_TreeRegressor):
         """Return the mean."""
         return total(values) / len(values)
 
-    def combined_line(self, names: Sequence[str], bind: Bind) -> str:
+    def combined_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
         """Return the mean."""
-        return f"({' + '.join([bind(0.0, 'zero'), *names])}) / {bind(float(len(names)), ('trees', len(names)))}"
+        count = bind(float(len(names)), ("trees", len(names)))
+        return [*sum_lines(target, [bind(0.0, "zero"), *names]), f"{target} = {target} / {count}"]
 
 
 @register
@@ -150,6 +151,6 @@ class GBTRegressionModel(_TreeRegressor):
         """Return the weighted sum."""
         return total([value * weight for value, weight in zip(values, self.weights, strict=True)])
 
-    def combined_line(self, names: Sequence[str], bind: Bind) -> str:
+    def combined_lines(self, target: str, names: Sequence[str], bind: Bind) -> list[str]:
         """Return the weighted sum."""
-        return weighted_sum(names, self.weights, bind)
+        return weighted_sum_lines(target, names, self.weights, bind)

@@ -13,7 +13,7 @@ from typing import Any
 from palette.serving.stages.base import Bind
 from palette.serving.stages.vectors import Vector, active
 
-__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "linear_fields", "rows_of", "weights_of"]
+__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "linear_fields", "rows_of", "sum_lines", "weights_of"]
 
 # More features than this are not written out in generated code.
 UNROLLED = 256
@@ -112,8 +112,20 @@ def dot_lines(name: str, weights: Sequence[str], features: Sequence[str]) -> lis
     >>> dot_lines("x", ["c1", "c2"], ["f1", "f2"])
     ['x = f1 * c1 + f2 * c2']
     """
-    products = [f"{feature} * {weight}" for weight, feature in zip(weights, features, strict=True)]
-    parts = [" + ".join(products[at : at + TERMS]) for at in range(0, len(products), TERMS)]
+    return sum_lines(name, [f"{feature} * {weight}" for weight, feature in zip(weights, features, strict=True)])
+
+
+def sum_lines(name: str, terms: Sequence[str]) -> list[str]:
+    """Return lines of Python that assign a sum, added from the first term to the last.
+
+    Python's compiler goes as deep as a sum is long, so that long ones take several lines.
+
+    Examples
+    --------
+    >>> sum_lines("x", ["a", "b"]), len(sum_lines("x", ["a"] * 5000)) > 1
+    (['x = a + b'], True)
+    """
+    parts = [" + ".join(terms[at : at + TERMS]) for at in range(0, len(terms), TERMS)]
     return [f"{name} = {name} + {part}" if at else f"{name} = {part}" for at, part in enumerate(parts)]
 
 
