@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
@@ -19,6 +19,9 @@ from dsl.errors import DslTypeError
 __all__ = ["naive_utc", "reader", "reading_lines"]
 
 _FLOAT32 = struct.Struct("f")
+_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
+# Wide enough for a number of 38 digits before and 38 behind the point.
+_ROUNDING = Context(prec=80, rounding=ROUND_HALF_UP)
 _INTEGRAL = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 """Integer types, and their bits."""
 _SAME = {(NUM, "float"), *((INT, source) for source in _INTEGRAL)}
@@ -116,7 +119,9 @@ def reading_lines(
     whole = f"{local} = {local} + {bind(0.0, ('number', 0.0))}"
     if dtype is NUM and source_type in _INTEGRAL and trusted:
         return [f"if {local} is not None: {whole}"]
-    convert = f"{local} = {bind(reader(dtype, source_type, name), (dtype, source_type, name))}({local})"
+    # A store rounded its decimals when they were written.
+    held = "double" if trusted and _DECIMAL.fullmatch(source_type) else source_type
+    convert = f"{local} = {bind(reader(dtype, held, name), (dtype, held, name))}({local})"
     exact = {STR: str, BOOL: bool}.get(dtype) or (float if dtype is NUM and source_type == "double" else None)
     if dtype is INT or (dtype is NUM and source_type in _INTEGRAL):
         low, high = _bounds(source_type)
@@ -139,6 +144,8 @@ def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
         if source_type in _INTEGRAL:
             whole = _integer(source_type)
             return lambda value: value if (value := whole(value)) is NotImplemented else float(value)
+        if decimal := _DECIMAL.fullmatch(source_type):
+            return _decimal(int(decimal[1]), int(decimal[2]))
         return _float32 if source_type == "float" else _float
     if dtype is INT:
         return _integer(source_type)
@@ -159,6 +166,25 @@ def _float(value: Any) -> Any:
         return float(value)
     except OverflowError:
         return NotImplemented
+
+
+def _decimal(precision: int, scale: int) -> Callable[[Any], Any]:
+    """Return the conversion of what a decimal column holds: rounded to its scale, half up, and never beyond it.
+
+    A float counts as the decimal that is written for it, as in JSON.
+    """
+    unit, limit = Decimal(1).scaleb(-scale), Decimal(10) ** (precision - scale)
+
+    def rounded(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+            return NotImplemented
+        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if not exact.is_finite() or abs(exact) > limit:
+            return NotImplemented
+        fitting = exact.quantize(unit, context=_ROUNDING)
+        return float(fitting) if abs(fitting) < limit else NotImplemented
+
+    return rounded
 
 
 def _float32(value: Any) -> Any:
@@ -196,9 +222,18 @@ def _midnight(value: Any) -> Any:
 
 def _utc(value: Any) -> Any:
     if isinstance(value, datetime):
-        missing = value != value  # pandas' NaT
-        return None if missing else naive_utc(value)
+        if value != value:  # pandas' NaT
+            return None
+        try:
+            return naive_utc(value)
+        except (OverflowError, ValueError):  # no time of the years 1 to 9999 in UTC
+            return NotImplemented
     return datetime(value.year, value.month, value.day) if isinstance(value, date) else NotImplemented
+
+
+def _scalar(value: Any) -> Any:
+    """Return a number of numpy's as Python's; its times are no numbers."""
+    return value.tolist() if type(value).__module__ == "numpy" and value.dtype.kind in "biuf" else value
 
 
 def _vector_of(element: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -207,7 +242,9 @@ def _vector_of(element: Callable[[Any], Any]) -> Callable[[Any], Any]:
             return NotImplemented
         if None in value:  # a vector has no missing elements: one that has is missing itself
             return None
-        converted = [item if item.__class__ is float and element is _float else element(item) for item in value]
+        converted = [
+            item if item.__class__ is float and element is _float else element(_scalar(item)) for item in value
+        ]
         return NotImplemented if NotImplemented in converted else converted
 
     return vector

@@ -26,6 +26,8 @@ def now_micros(now: dt.datetime | None) -> int:
         return micros(now)
     except AttributeError:
         raise DataError(f"now is a datetime, found {type(now).__name__} {now!r:.80}") from None
+    except OverflowError:
+        raise DataError(f"now is {now}, beyond the years 1 to 9999 in UTC") from None
 
 
 def listed_requests(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:

@@ -17,6 +17,7 @@ from palette.service.problems import kind_of, problem_of
 from palette.service.scoring import parse_request
 from palette.service.stores import LEVEL
 from palette.serving.plan import compile_levels, levels_of
+from palette.serving.programs import ROW_ERRORS
 from palette.serving.steps import LookupStep, Plan
 
 __all__ = ["FeatureReader"]
@@ -89,7 +90,7 @@ class FeatureReader:
                 if self._levels:
                     generator = self._run(decoded, now)
                     running[place] = generator, next(generator)
-            except (PaletteError, DslError, ValueError, TypeError) as error:
+            except (PaletteError, DslError, *ROW_ERRORS) as error:
                 answers[place] = error
         until = time.monotonic() + self._budget
         for level in self._levels:
@@ -103,7 +104,7 @@ class FeatureReader:
                     running[place] = generator, generator.send(packed)
                 except StopIteration:
                     del running[place]
-                except (PaletteError, DslError, ValueError, TypeError) as error:
+                except (PaletteError, DslError, *ROW_ERRORS) as error:
                     del running[place]
                     answers[place] = error
         return answers

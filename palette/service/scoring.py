@@ -18,7 +18,7 @@ from palette.service.models import Model
 from palette.service.problems import RefusedError, kind_of, problem_of
 from palette.service.served_log import ServedLog
 from palette.service.stores import LEVEL
-from palette.serving.programs import STORE_ERROR
+from palette.serving.programs import ROW_ERRORS, STORE_ERROR
 
 __all__ = ["Request", "Scorer", "parse_request"]
 
@@ -136,7 +136,7 @@ class Scorer:
                 answer = await model.pipeline.score_instance_async(row, now)
             else:
                 answer = model.pipeline.score_instance(row, now)
-        except (PaletteError, DslError, ValueError, TypeError) as error:
+        except (PaletteError, DslError, *ROW_ERRORS) as error:
             problem = problem_of(error)
             if problem.kind == "rejected":
                 self._counts.rejected.inc()

@@ -15,9 +15,11 @@ from palette.serving.plan import Levels, Score, compile_levels, compile_plan, kn
 from palette.serving.request import Checks, column_check, time_check
 from palette.serving.steps import Plan
 
-__all__ = ["STORE_ERROR", "Options", "Program", "program_of"]
+__all__ = ["ROW_ERRORS", "STORE_ERROR", "Options", "Program", "program_of"]
 
 STORE_ERROR = "__store_error"
+# What the values of a row raise: it costs the others of a batch nothing.
+ROW_ERRORS = (ValueError, TypeError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class TableProgram(Program):
         score = self.score
         try:
             return [score(row, now) for row in rows]
-        except (ValueError, TypeError):
+        except ROW_ERRORS:
             return [_tried(score, row, now) for row in rows]
 
     async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
@@ -117,7 +119,7 @@ class TableProgram(Program):
 def _tried(score: Any, row: Mapping[str, Any], now: int) -> dict[str, Any] | Exception:
     try:
         return dict(score(row, now))
-    except (ValueError, TypeError) as error:
+    except ROW_ERRORS as error:
         return error
 
 
@@ -273,5 +275,5 @@ class _Batch:
             self._wanted.append((place, request, request.send(rows)))
         except StopIteration as done:
             self.answers[place] = done.value
-        except (ValueError, TypeError) as error:
+        except ROW_ERRORS as error:
             self.answers[place] = error

@@ -165,6 +165,12 @@ def test_deepest_expression_compiles():
         param("vector", "array<float>", [0.1], [0.10000000149011612], id="float vector"),
         param("vector", "array<double>", [1.0, None], None, id="vector with a null"),
         param("vector", "array<int>", [1], [1.0], id="integer vector"),
+        param("vector", "array<double>", [np.float32(0.5), np.int64(3)], [0.5, 3.0], id="list of numpy's"),
+        param("number", "decimal(10,2)", Decimal("1.239"), 1.24, id="decimal rounded to its scale"),
+        param("number", "decimal(10,2)", Decimal("-1.005"), -1.01, id="decimal rounded half up"),
+        param("number", "decimal(10,2)", 1.005, 1.01, id="float for a decimal"),
+        param("number", "decimal(3,2)", Decimal("9.994"), 9.99, id="decimal within its precision"),
+        param("number", "decimal(38,38)", Decimal("1e-999"), 0.0, id="small decimal"),
     ],
 )
 def test_incoming_value(dtype, source, value, expected):
@@ -225,6 +231,14 @@ def test_value_of_a_store_is_converted_where_it_must_be(dtype, source, value, ex
         param("vVal", "array<double>", [1.0, "a"], id="text in a vector"),
         param("vVal", "array<double>", 1.0, id="number as vector"),
         param("vVal", "array<int>", [1.5], id="fraction in an integer vector"),
+        param("vVal", "array<double>", [np.datetime64("2026-01-01", "ns")], id="time in a vector"),
+        param("vVal", "array<double>", [10**400], id="too large in a vector"),
+        param("nVal", "decimal(3,2)", Decimal("9.995"), id="decimal beyond its precision when rounded"),
+        param("nVal", "decimal(3,2)", 10, id="decimal beyond its precision"),
+        param("nVal", "decimal(3,2)", Decimal("NaN"), id="decimal that is none"),
+        param("nVal", "decimal(3,2)", math.inf, id="infinity for a decimal"),
+        param("tVal", "timestamp", datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))), id="after 9999"),
+        param("tVal", "date", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), id="before 1"),
     ],
 )
 def test_value_of_a_wrong_type_is_named(reads, source, value):
