@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Self
 
@@ -38,6 +38,7 @@ from dsl.nodes import Node
 from dsl.parser import parsed
 from dsl.refs import BasisRef, FeatureRef
 from dsl.row import compile_row
+from dsl.rows import check_frame, to_mapping, to_mappings
 from dsl.saving import SavedStage
 from dsl.steps import in_steps
 
@@ -175,6 +176,7 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
         return self._copyValues(model)._resetUid(self.uid)
 
     def _fit(self, dataset: DataFrame) -> DSLModel:
+        check_frame(dataset, "dataset", DslTypeError)
         return self.fit_bound(dataset, _find_bindings(self.nodes(), dataset.schema))
 
 
@@ -231,12 +233,12 @@ class DSLModel(Model, _Expressions):
         self._bound(schema)
         return self._with_outputs(schema)
 
-    def score_instance(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def score_instance(self, row: Mapping[str, Any] | Any) -> dict[str, Any]:
         """Compute the output columns of one row in plain Python.
 
         Parameters
         ----------
-        row : mapping of str to value
+        row : mapping of str to value, pyspark.sql.Row or pandas.Series
             The input columns; a value may be None, but a column must be there, as for `transform`.
 
         Returns
@@ -253,9 +255,36 @@ class DSLModel(Model, _Expressions):
         """
         if self._scorer is None:
             self._scorer = compile_row(self.nodes(), self.getBindings(), self.getStatistics(), required=True)
+        if row.__class__ is not dict and not isinstance(row, Mapping):
+            row = to_mapping(row, self._types(), DslTypeError)
         return self._scorer(row)
 
     scoreInstance = score_instance
+
+    def score_instances(self, rows: Iterable[Mapping[str, Any]], *, errors: str = "raise") -> list[Any]:
+        """Compute the output columns of rows, as `score_instance` does.
+
+        Parameters
+        ----------
+        rows : iterable of mappings, or DataFrame of pandas, polars or Arrow
+            The rows; of a DataFrame of Spark `transform` computes them.
+        errors : {"raise", "return"}
+            Whether the first row that cannot be computed raises, or its error takes the place of its answer.
+        """
+        if errors not in ("raise", "return"):
+            raise DslTypeError(f"errors: expected 'raise' or 'return', found {errors!r}")
+        answers: list[Any] = []
+        for row in to_mappings(rows, self._types(), DslTypeError):
+            try:
+                answers.append(self.score_instance(row))
+            except DslError as error:
+                if errors == "raise":
+                    raise
+                answers.append(error)
+        return answers
+
+    def _types(self) -> dict[str, str]:
+        return {binding.column: binding.type for binding in self.getBindings().values()}
 
     def copy(self, extra: Mapping[Param[Any], Any] | None = None) -> Self:
         """Return a copy with the same uid and some Params changed."""
@@ -278,6 +307,7 @@ class DSLModel(Model, _Expressions):
         return super()._set(**kwargs)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
+        check_frame(dataset, "dataset", DslTypeError)
         self._with_outputs(dataset.schema)
         bound, bindings = self._bound(dataset.schema)
         if not bound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.ml.param import Param, Params, TypeConverters
@@ -131,7 +131,7 @@ class ScoresRows(HasStore):
 
         Parameters
         ----------
-        row : mapping
+        row : mapping, pyspark.sql.Row or pandas.Series
             The columns of the basis that are read, labels apart; a value may be None.
         store : Snapshot or online store, optional
             Where features are read; default the online store of this stage's feature store.
@@ -164,6 +164,32 @@ class ScoresRows(HasStore):
         return local.score_instance(row, now, store=store)
 
     scoreInstance = score_instance
+
+    def score_instances(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        store: OnlineReader | FeatureStore | None = None,
+        now: dt.datetime | None = None,
+        *,
+        errors: str = "raise",
+    ) -> list[Any]:
+        """Score rows as :meth:`score_instance` does, all at one time, and read what they need together.
+
+        Parameters
+        ----------
+        rows : iterable of mappings, or DataFrame of pandas, polars or Arrow
+            The rows; of a DataFrame of Spark :meth:`transform` scores them.
+        store, now
+            As for :meth:`score_instance`.
+        errors : {"raise", "return"}
+            Whether the first row that cannot be scored raises, or its error takes the place of its answer.
+        """
+        local = self._local = self._local or LocalPipeline(self.row_plan())
+        if store is None and local.needs_store:
+            store = self.store
+            if store is not self._filled:
+                self._check_filled(store, local.plan)
+        return local.score_instances(rows, now, errors=errors, store=store)
 
     def _check_filled(self, store: FeatureStore, plan: Plan) -> None:
         """Refuse a store that nothing was materialized into, as that of a new process: all would be missing."""

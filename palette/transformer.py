@@ -10,9 +10,10 @@ from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
+from dsl.rows import check_frame
 from dsl.saving import SavedStage
 from palette.catalog import named_columns
-from palette.errors import SchemaError
+from palette.errors import DataError, SchemaError
 from palette.params import HasStore, ScoresRows
 from palette.serving.steps import LookupStep, Plan
 from palette.store import FeatureStore
@@ -177,6 +178,7 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
         return added
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
+        check_frame(dataset, "dataset", DataError)
         return self.transform_versions(dataset, None)
 
     def transform_versions(self, dataset: DataFrame, versions: Mapping[str, int] | None) -> DataFrame:

@@ -11,7 +11,9 @@ from pyspark.ml import Estimator
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import StructType
 
+from dsl.rows import check_frame
 from dsl.saving import SavedStage
+from palette.errors import DataError
 from palette.offline.basis import check_time
 from palette.offline.untimed import warn_latest_values
 from palette.params import HasStore
@@ -167,6 +169,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         return StructType([field for field in schema.fields if field.name not in dropped])
 
     def _fit(self, dataset: DataFrame) -> MLPipelineModel:
+        check_frame(dataset, "dataset", DataError)
         plan = self.plan()
         check_time(dataset.schema, self.getTimestampCol())
         plan.check_columns(dataset.columns)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 from pyspark.ml import Model
 from pyspark.ml.param import Param, Params, TypeConverters
 
+from dsl.rows import check_frame
 from dsl.saving import SavedStage
-from palette.errors import SchemaError
+from palette.errors import DataError, SchemaError
 from palette.params import ScoresRows
 from palette.paths import COPY_THERE, local_path
 from palette.pipeline.columns import with_outputs
@@ -172,6 +173,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
             self._check_time(schema)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
+        check_frame(dataset, "dataset", DataError)
         self._check_time_of_lookups(dataset.schema)
         for stage in self.runnable():
             dataset = stage.transform(dataset)

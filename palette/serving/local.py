@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dsl.rows import to_mapping, to_mappings
 from palette.errors import DataError
 from palette.online.reader import OnlineReader, now_micros
 from palette.online.table import GroupTable
@@ -135,7 +136,7 @@ class LocalPipeline:
 
     def score_instance(
         self,
-        row: Mapping[str, Any],
+        row: Mapping[str, Any] | Any,
         now: dt.datetime | None = None,
         *,
         store: OnlineReader | FeatureStore | None = None,
@@ -144,7 +145,7 @@ class LocalPipeline:
 
         Parameters
         ----------
-        row : mapping
+        row : mapping, pyspark.sql.Row or pandas.Series
             The columns of the basis that the plan reads (:attr:`request_columns`), labels apart; a value may be None.
         now : datetime, optional
             The moment at which ttl counts; naive is UTC; default this moment.
@@ -163,7 +164,7 @@ class LocalPipeline:
             If Spark's ``handleInvalid="skip"`` would drop the row.
         """
         if row.__class__ is not dict and not isinstance(row, Mapping):
-            raise _no_mapping(row)
+            row = to_mapping(row, self.request_columns, DataError)
         ready = self._ready
         if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
             ready = self._prepare(store if store is not None or ready is None else ready[0])
@@ -174,29 +175,39 @@ class LocalPipeline:
 
     scoreInstance = score_instance
 
-    async def score_instance_async(self, row: Mapping[str, Any], now: dt.datetime | None = None) -> dict[str, Any]:
+    async def score_instance_async(
+        self, row: Mapping[str, Any] | Any, now: dt.datetime | None = None
+    ) -> dict[str, Any]:
         """Score one row as :meth:`score_instance` does; the event loop goes on while a store is asked."""
-        (checked,) = _mappings([row])
+        if row.__class__ is not dict and not isinstance(row, Mapping):
+            row = to_mapping(row, self.request_columns, DataError)
         program, at = self._program(now)
-        return await program.score_async(checked, at)
+        return await program.score_async(row, at)
 
     def score_instances(
-        self, rows: Iterable[Mapping[str, Any]], now: dt.datetime | None = None, *, errors: str = "raise"
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        now: dt.datetime | None = None,
+        *,
+        errors: str = "raise",
+        store: OnlineReader | FeatureStore | None = None,
     ) -> list[Any]:
         """Score rows, all at one moment, and read what they need together.
 
         Parameters
         ----------
-        rows : iterable of mappings
-            As for :meth:`score_instance`.
+        rows : iterable of mappings, or DataFrame of pandas, polars or Arrow
+            As for :meth:`score_instance`; of a DataFrame its rows.
         now : datetime, optional
             The moment at which ttl counts.
         errors : {"raise", "return"}
             Whether the first row that cannot be scored raises, or its error stands in the place of its answer.
+        store : Snapshot or online store, optional
+            Takes the place of the one given before.
         """
         _check_errors(errors)
-        wanted = _mappings(rows)
-        program, at = self._program(now)
+        wanted = self._mappings(rows)
+        program, at = self._program(now, store)
         return _checked(program.score_many(wanted, at), errors)
 
     async def score_instances_async(
@@ -204,14 +215,21 @@ class LocalPipeline:
     ) -> list[Any]:
         """Score rows as :meth:`score_instances` does; the event loop goes on while a store is asked."""
         _check_errors(errors)
-        wanted = _mappings(rows)
+        wanted = self._mappings(rows)
         program, at = self._program(now)
         return _checked(await program.score_many_async(wanted, at), errors)
 
-    def _program(self, now: dt.datetime | None) -> tuple[Program, int]:
+    def _mappings(self, rows: Any) -> list[Mapping[str, Any]]:
+        if rows.__class__ is list and _all_dicts(rows):
+            return rows
+        return to_mappings(rows, self.request_columns, DataError)
+
+    def _program(
+        self, now: dt.datetime | None, store: OnlineReader | FeatureStore | None = None
+    ) -> tuple[Program, int]:
         ready = self._ready
-        if ready is None or ready[2].generation != ready[4]:
-            ready = self._prepare(None if ready is None else ready[0])
+        if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
+            ready = self._prepare(store if store is not None or ready is None else ready[0])
         return ready[5], ready[2].check_now(now_micros(now))
 
     def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
@@ -229,19 +247,6 @@ class LocalPipeline:
         generation, earliest = reader.generation, NEVER if reader.at is None else reader.at
         program = program_of(self.plan, reader, self._options)
         return store, earliest, reader, program.score, generation, program
-
-
-def _no_mapping(row: object) -> DataError:
-    return DataError(f"a row is a mapping of column to value, found {type(row).__name__}")
-
-
-def _mappings(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    wanted = list(rows)
-    if not _all_dicts(wanted):
-        for row in wanted:
-            if not isinstance(row, Mapping):
-                raise _no_mapping(row)
-    return wanted
 
 
 def _all_dicts(values: list[Any]) -> bool:

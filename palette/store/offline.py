@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsl.rows import check_frame
 from palette.catalog import named_columns, resolve
 from palette.definitions import Entity, FeatureGroup
 from palette.definitions.types import utc
@@ -49,7 +50,7 @@ class OfflineDoors(DefinitionDoors):
             If rows lack a key or the event time; their number and a sample are told, and nothing is written.
         """
         found = self.group(group)
-        _check_frame(rows, "rows")
+        check_frame(rows, "rows", DataError)
         return self.tables.write(self.entity(found.entity), found, rows, mode=mode)
 
     def create_tables(self) -> list[str]:
@@ -105,7 +106,7 @@ class OfflineDoors(DefinitionDoors):
         """
         from palette.offline.untimed import untimed_groups, warn_latest_values
 
-        _check_frame(basis, "basis")
+        check_frame(basis, "basis", DataError)
         lookups = self.lookups(features)
         rows = look_up(
             self,
@@ -150,7 +151,7 @@ class OfflineDoors(DefinitionDoors):
         """
         from palette.offline import explain
 
-        _check_frame(basis, "basis")
+        check_frame(basis, "basis", DataError)
         return explain(
             self.tables,
             basis,
@@ -451,14 +452,6 @@ def look_up(
         status=status,
         order=order,
     )
-
-
-def _check_frame(rows: object, what: str) -> None:
-    if not hasattr(rows, "sparkSession"):
-        raise DataError(
-            f"{what} is a {type(rows).__module__.partition('.')[0]} {type(rows).__name__}, expected a DataFrame of "
-            f"Spark: spark.createDataFrame({what})"
-        )
 
 
 def _spark() -> SparkSession:

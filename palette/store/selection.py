@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsl.rows import check_frame
+from palette.errors import DataError
 from palette.store.offline import OfflineDoors
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ class SelectionDoors(OfflineDoors):
         from palette.offline.selection import Settings, ask, select
         from palette.offline.untimed import untimed_groups, warn_latest_values
 
+        check_frame(basis, "basis", DataError)
         settings = Settings(count, method, task, bins, constant, missing, identifier, leak)
         versions = {self.catalog.group(name).full_name: number for name, number in (version or {}).items()}
         asked = ask(

@@ -115,6 +115,22 @@ def test_ttl_counts_at_now_and_the_past_is_refused(model, snapshot):
         model.score_instance({"r_id": "r2"}, store=snapshot, now=NOW - HOUR)
 
 
+def test_many_rows_and_frames_of_pandas(eats, model, snapshot):
+    rows = pd.DataFrame({"r_id": ["r2", "nowhere", None]})
+    expected = [model.score_instance({"r_id": key}, store=snapshot, now=NOW) for key in ("r2", "nowhere", None)]
+    assert model.score_instances(rows, store=snapshot, now=NOW) == expected
+    _, bad = model.score_instances([{"r_id": "r2"}, {"rid": "r2"}], store=snapshot, now=NOW, errors="return")
+    assert isinstance(bad, MissingColumnError)
+    lookup = PaletteTransformer(store=eats.store, features={"p": PREP})
+    assert lookup.score_instances(rows, store=snapshot, now=NOW)[0] == {"p": 18.0}
+    pipeline = MLPipeline(DSLEstimator(lambdas={"r": "sVal('basis:r_id')"}))
+    for call in (model.transform, lookup.transform, pipeline.fit, DSLEstimator(lambdas={"y": "1"}).fit):
+        with pytest.raises((DataError, TypeError), match=r"dataset is a pandas DataFrame.*spark\.createDataFrame"):
+            call(rows)
+    with pytest.raises(DataError, match="basis is a pandas DataFrame"):
+        eats.store.select_features(rows, "minutes")
+
+
 def test_a_row_of_another_time_than_the_snapshot_is_refused(eats, model, snapshot, tmp_path):
     """``transform`` looks up what was known at the row's time, which the snapshot does not know."""
     row = {"r_id": "r2", "at": NOW - HOUR}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
@@ -12,12 +14,14 @@ from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import SQLTransformer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
+from pyspark.sql import Row
 
 import dsl.saving
 from dsl import DSLEstimator
 from palette.errors import DataError
 from palette.serving import LocalPipeline, pipelines
 from palette.serving.pipelines import saved_plan
+from palette.serving.steps import DslStep, Plan
 
 ROWS = [(1.5, 2, "a"), (None, 3, "b"), (-0.5, None, None)]
 
@@ -58,6 +62,37 @@ def test_scores_as_spark_does(saved, df):
     for row, wanted in zip(df.collect(), expected, strict=True):
         found = local.score_instance(row.asDict())
         assert found == {name: plain(wanted[name]) for name in found}
+
+
+def test_rows_of_spark(saved, df):
+    path, model = saved
+    local = LocalPipeline.load(path)
+    rows = df.select("x", "n").collect()
+    assert local.score_instances(rows) == [local.score_instance(row.asDict()) for row in rows]
+    assert local.score_instance(rows[0]) == local.score_instance({"x": 1.5, "n": 2})
+    expressions = model.stages[0]
+    answers = expressions.score_instances(rows)
+    assert answers == [expressions.score_instance(row) for row in rows]
+    assert expressions.score_instances(df.select("x", "n").toPandas()) == answers
+    _, bad = expressions.score_instances([rows[0], {"x": "a", "n": 1}], errors="return")
+    assert isinstance(bad, TypeError)
+    for stage in (local, expressions):
+        with pytest.raises((ValueError, TypeError), match=r"rows is a DataFrame of Spark.*rows\.collect"):
+            stage.score_instances(df)
+    with pytest.raises(TypeError, match=r"dataset is a pandas DataFrame, expected .*spark\.createDataFrame"):
+        expressions.transform(df.toPandas())
+
+
+def test_a_time_of_a_row_of_spark_is_one_of_this_process(monkeypatch):
+    step = DslStep({"t": "tVal('basis:t')"}, {"basis:t": {"column": "t", "type": "timestamp"}}, {})
+    local = LocalPipeline(Plan((step,), ("t",)))
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert local.score_instance(Row(t=dt.datetime(2026, 1, 1, 5, 30))) == {"t": dt.datetime(2026, 1, 1)}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_becomes_a_bundle(saved, tmp_path):

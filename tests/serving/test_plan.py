@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from dsl import Binding, DslError, parse
@@ -240,6 +241,80 @@ def test_hostile_names_stay_data():
     column = 'x"]; __import__("os")\n#'
     plan = Plan((DslStep({column: "nVal('basis:a')"}, {"basis:a": asdict(Binding(column, "double"))}, {}),), (column,))
     assert LocalPipeline(plan).score_instance({column: 2.0}) == {column: 2.0}
+
+
+# Rows of other libraries
+
+FRAME_PLAN = Plan(
+    (dsl_step({"n": "iVal('basis:n')", "s": "sVal('basis:s')", "x": "nVal('basis:x')", "t": "tVal('basis:t')"},
+              n="bigint", s="string", x="double", t="timestamp"),),
+    ("n", "s", "x", "t"),
+)  # fmt: skip
+COLUMNS = {"n": [1, None], "s": ["a", None], "x": [0.5, math.nan], "t": [NOW, None]}
+
+
+def answers_of(rows):
+    return [{**one, "x": str(one["x"])} for one in LocalPipeline(FRAME_PLAN).score_instances(rows)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(pd.DataFrame(COLUMNS), id="pandas"),
+        pytest.param(pd.DataFrame(COLUMNS).convert_dtypes(convert_floating=False), id="pandas-nullable"),
+        pytest.param(pd.DataFrame(COLUMNS)[["x", "t", "s", "n"]].set_index(pd.Index([7, 7])), id="pandas-other-order"),
+        pytest.param(pa.table(COLUMNS), id="arrow"),
+        pytest.param([row for _, row in pd.DataFrame({"id": "p", **COLUMNS}).iterrows()], id="series"),
+        pytest.param((types.MappingProxyType(row) for row in pa.table(COLUMNS).to_pylist()), id="generator"),
+    ],
+)
+def test_rows_of_a_frame(frame):
+    assert answers_of(frame) == [
+        {"n": 1, "s": "a", "x": "0.5", "t": NOW}, {"n": None, "s": None, "x": "nan", "t": None}
+    ]  # fmt: skip
+
+
+def test_integers_that_pandas_made_floats_and_its_times():
+    frame = pd.DataFrame({"n": [3, 4], "x": [0.5, 1.5], "s": "a", "t": pd.to_datetime([NOW, NOW], utc=True)})
+    row = frame.iloc[1]
+    assert LocalPipeline(FRAME_PLAN).score_instance(row) == {"n": 4, "s": "a", "x": 1.5, "t": NOW}
+    numbers = Plan((dsl_step({"n": "iVal('basis:n')"}, n="bigint"),), ("n",))
+    assert LocalPipeline(numbers).score_instance(frame[["n", "x"]].iloc[0]) == {"n": 3}
+    with pytest.raises(TypeError, match="basis:n: expected integer"):
+        LocalPipeline(numbers).score_instance(pd.Series({"n": 3.5}))
+    with pytest.raises(TypeError, match="basis:n: expected integer"):
+        LocalPipeline(numbers).score_instance({"n": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param({"n": 1}, "rows is a list of mappings.*found dict; score_instance", id="one-row"),
+        pytest.param("rows", "rows is a list of mappings.*found str", id="text"),
+        pytest.param(7, "rows is a list of mappings.*found int", id="number"),
+        pytest.param([("n", 1)], "a row is a mapping of column to value, found tuple", id="tuples"),
+        pytest.param([pd.DataFrame(COLUMNS)], "found DataFrame; score_instances takes its rows", id="frames"),
+        pytest.param(np.array([[1.0]]), "a row is a mapping of column to value, found ndarray", id="matrix"),
+    ],
+)
+def test_what_are_no_rows(rows, message):
+    with pytest.raises(DataError, match=message):
+        LocalPipeline(FRAME_PLAN).score_instances(rows)
+
+
+def test_a_time_beyond_all_years_costs_the_other_rows_nothing(store):
+    late = NOW.replace(year=9999, tzinfo=dt.timezone(-dt.timedelta(hours=5)), month=12, day=31, hour=23)
+    local = LocalPipeline(FRAME_PLAN)
+    good, bad = local.score_instances(
+        [{"n": 1, "s": "a", "x": 1, "t": NOW}, {"n": 1, "s": "a", "x": 1, "t": late}], errors="return"
+    )
+    assert good["t"] == NOW
+    assert isinstance(bad, TypeError)
+    assert "basis:t: expected timestamp" in str(bad)
+    with pytest.raises(TypeError, match="column 'asked_at': expected timestamp"):
+        LocalPipeline(TIMED, store).score_instance(order(asked_at=late), now=NOW)
+    with pytest.raises(DataError, match="beyond the years"):
+        local.score_instance({}, now=late)
 
 
 # A row's own time
