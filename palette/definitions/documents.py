@@ -72,11 +72,13 @@ def dump_definitions(definitions: Iterable[Entity | FeatureGroup]) -> str:
     """
     import yaml
 
+    from palette.definitions.yaml_core import CoreDumper
+
     document: dict[str, list[Any]] = {}
     for definition in definitions:
         section = "entities" if isinstance(definition, Entity) else "feature_groups"
         document.setdefault(section, []).append(to_plain(definition))
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return yaml.dump(document, Dumper=CoreDumper, sort_keys=False, allow_unicode=True)
 
 
 def to_plain(definition: Entity | FeatureGroup) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _text_of(file: Path, where: str) -> str:
 
 
 def plain_yaml(text: str, where: str) -> Any:
-    """Return what a YAML text says, without anchors, so that a short text cannot grow.
+    """Return what a text says in YAML 1.2, without anchors, so that a short text cannot grow.
 
     Raises
     ------
@@ -156,10 +158,12 @@ def plain_yaml(text: str, where: str) -> Any:
     """
     import yaml
 
+    from palette.definitions.yaml_core import CoreLoader
+
     if len(text) > MAX_CHARACTERS:
         raise DefinitionError(f"{where}: more than {MAX_CHARACTERS:,} characters of YAML")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = CoreLoader(text)
         root = loader.get_single_node()
         if root is None:
             return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -111,6 +112,39 @@ def test_folder_of_files_loads_entities_first(tmp_path):
 )
 def test_wrong_yaml_is_refused(text, message):
     with pytest.raises(DefinitionError, match=message):
+        load_definitions(text)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "written", "default"),
+    [
+        *(("int", "010", 10), ("int", "0o10", 8), ("int", "0x1F", 31), ("int", "+12", 12), ("double", "1e5", 1e5)),
+        *(("double", ".5", 0.5), ("double", "-.inf", -math.inf), ("boolean", "True", True), ("string", "yes", "yes")),
+        *(("string", "1:30", "1:30"), ("string", "2026-01-01", "2026-01-01"), ("date", "2026-01-01", date(2026, 1, 1))),
+        *(("timestamp", "2026-01-01 10:30:00", datetime(2026, 1, 1, 10, 30)), ("int", "!!int 010", 10)),
+    ],
+)
+def test_values_are_those_of_yaml_1_2(dtype, written, default):
+    text = f"\nfeature_groups: [{{name: g, entity: e, features: [{{name: x, dtype: {dtype}, default: {written}}}]}}]"
+    (group,) = load_definitions(text)
+    assert repr(group.feature("x").default) == repr(default)
+    assert load_definitions(dump_definitions([group])) == [group]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "written"),
+    [
+        ("int", "1:30"),
+        ("double", "1:30.5"),
+        ("int", "1_000"),
+        ("int", "0b11"),
+        ("boolean", "yes"),
+        ("int", "!!int 1:30"),
+    ],
+)
+def test_values_of_yaml_1_1_are_no_others(dtype, written):
+    text = f"\nfeature_groups: [{{name: g, entity: e, features: [{{name: x, dtype: {dtype}, default: {written}}}]}}]"
+    with pytest.raises(DefinitionError, match=written.removeprefix("!!int ")):
         load_definitions(text)
 
 
