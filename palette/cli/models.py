@@ -58,6 +58,7 @@ def deploy(
     """Deploy a saved pipeline: its bundle to the store's directory, a new version to the catalog."""
     store = open_store(config)
     from palette.offline.frames import read_frame
+    from palette.pipeline.batch import model_types
     from palette.pipeline.deployment import check_deployment
     from palette.pipeline.saved import Saved, check_saved
     from palette.session import spark_session
@@ -67,7 +68,7 @@ def deploy(
     check_deployment(name, stage.value)
     spark = spark_session()
     fitted = saved.load(store)
-    rows = None if training is None else read_frame(spark, training)
+    rows = None if training is None else read_frame(spark, training, **model_types(fitted))
     done = fitted.deploy(name, stage=stage.value, training=rows)
     if as_json:
         print_json(asdict(done))

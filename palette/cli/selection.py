@@ -14,7 +14,10 @@ from palette.cli.training import PointInTime
 from palette.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from palette.offline.selection import Step
+    from palette.store import FeatureStore
 
 __all__ = ["select"]
 
@@ -85,7 +88,10 @@ def select(
 
     if report is not None:
         check_report(report)
-    rows = read_frame(active_session(), basis)
+    types, likely = _key_types(store, candidate or [], keys)
+    rows = read_frame(
+        active_session(), basis, types={**types, **({timestamp: "timestamp"} if timestamp else {})}, likely=likely
+    )
     with progress_bar() as bar:
         doing = bar.add_task("selection", total=None)
 
@@ -121,6 +127,19 @@ def select(
     if report is not None:
         typer.echo()
         print_text(f"report: {report}")
+
+
+def _key_types(
+    store: FeatureStore, names: list[str], keys: Mapping[str, list[str]]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the types of columns that are named as join keys, and of those that are called like keys of entities."""
+    entities = store.catalog.entities()
+    joined = [(entity, column) for entity, columns in keys.items() for column in columns]
+    joined += [(parts[0], parts[3]) for name in names if len(parts := name.removeprefix("@palette:").split(":")) == 4]
+    types: dict[str, str] = {}
+    for entity, columns in joined:
+        types.update(zip(columns.split(","), entities[entity].keys.values(), strict=False))
+    return types, {key: dtype for one in entities.values() for key, dtype in one.keys.items()}
 
 
 def _join_keys(texts: list[str]) -> dict[str, list[str]]:

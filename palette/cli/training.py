@@ -91,4 +91,4 @@ def training_set(
     else:
         read = ", ".join(f"{group} at {number}" for group, number in told.versions.items())
         kept = "" if pin is None else f", kept as {pin}"
-        print_text(f"{told.rows:,} rows in {told.target}; read {read}{kept}")
+        print_text(f"{told.rows_read:,} rows of {basis}: {told.rows:,} rows in {told.target}; read {read}{kept}")

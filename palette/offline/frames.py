@@ -22,48 +22,56 @@ MODES = ("error", "append", "overwrite")
 # User and password of a URL.
 SECRET = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
 EXPECTED = f"a path, {', '.join(f'{name}:PATH' for name in FORMATS)}, or table:NAME"
+# What Spark says of a file, with its reason at the end of a trace.
+FILE_FAULT, CAUSE = "FAILED_READ_FILE", "Caused by: "
 # A directory that is to be made, beside those with a slash or a scheme.
 DIRECTORY = re.compile(r"[\w.-]*\w[\w.-]*")
 
 
-def read_frame(spark: SparkSession, source: str, *, types: Mapping[str, str] | None = None) -> DataFrame:
-    """Read rows.
+def read_frame(
+    spark: SparkSession,
+    source: str,
+    *,
+    types: Mapping[str, str] | None = None,
+    likely: Mapping[str, str] | None = None,
+) -> DataFrame:
+    """Read rows. CSV and JSON files are read strictly, once before this returns: what is torn is an error.
 
     Parameters
     ----------
     spark : SparkSession
         Reads them.
     source : str
-        A path that ends with ``.parquet``, ``.orc``, ``.json``, ``.jsonl`` or ``.csv`` (the first line has the
-        names, types are inferred); ``FORMAT:PATH``; the directory of a Delta table; or a table's name, which is
-        ``table:NAME`` where there may be a directory of that name.
+        A path that ends with ``.parquet``, ``.orc``, ``.json`` or ``.jsonl`` (one object a line, or one array of
+        objects), or ``.csv`` (RFC 4180, the first line has the names; nothing between two commas is null, ``""`` is
+        the empty string); ``FORMAT:PATH``; the directory of a Delta table; or a table's name, which is ``table:NAME``
+        where there may be a directory of that name.
     types : mapping of str to str, optional
-        Types of columns of a CSV file, instead of those that are inferred: ``007`` may be a text. What cannot be one
-        is null.
+        Types that columns of a CSV or JSON file must have, instead of those that are inferred: ``1001`` may be a
+        string. Times without zone are UTC.
+    likely : mapping of str to str, optional
+        Types that are taken where all values of such a column have them.
 
     Raises
     ------
     DefinitionError
         If it is none of these.
     DataError
-        If Spark cannot read it.
+        If it cannot be read; of a CSV or JSON file also if a record is not whole, or a value is not of the type that
+        its column must have: file, line or column, and value are named.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
-    from palette.offline.checks import quoted
+    from palette.offline.files import read_csv, read_json
 
     form, place = _parsed(source)
     try:
         if form == "table":
             return spark.table(place)
-        reader = spark.read.format(form)
-        if form == "csv":
-            reader = reader.options(header=True, inferSchema=types is None)
-        found = reader.load(place)
-        if form != "csv" or types is None:
-            return found
-        return found.select(*(quoted(name).try_cast(types.get(name, "string")).alias(name) for name in found.columns))
+        if form in ("csv", "json"):
+            return (read_csv if form == "csv" else read_json)(spark, place, types, likely)
+        return spark.read.format(form).load(place)
     except (PySparkException, Py4JError) as error:
         raise DataError(SECRET.sub("", f"{source!r:.500} cannot be read: {_reason(error)}")) from error
 
@@ -93,6 +101,7 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
+    from palette.offline.files import CSV_OPTIONS, JSON_OPTIONS, writable_csv
     from palette.offline.observing import observed
 
     if mode not in MODES:
@@ -109,7 +118,9 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
         if form == "table":
             _write_table(rows, place, mode)
         else:
-            rows.write.mode(mode).format(form).options(**({"header": True} if form == "csv" else {})).save(place)
+            rows = writable_csv(rows) if form == "csv" else rows
+            options = {"csv": CSV_OPTIONS, "json": JSON_OPTIONS}.get(form, {})
+            rows.write.mode(mode).format(form).options(**options).save(place)
     except AnalysisException as error:
         told = f"{target!r} cannot be written: {str(error).splitlines()[0]}"
         if mode == "error" and "EXISTS" in (error.getCondition() or ""):
@@ -166,4 +177,5 @@ def _reason(error: Exception) -> str:
     """Return the line that says why, of what Java tells in many."""
     lines = [line.strip(" :") for line in str(error).splitlines() if line.strip()]
     told = lines[1:] if lines[0].startswith("An error occurred while calling") and len(lines) > 1 else lines
-    return f"{told[0]:.500}"
+    cause = next((line for line in reversed(lines) if line.startswith(CAUSE)), "") if FILE_FAULT in told[0] else ""
+    return f"{told[0]:.500}{cause and ': '}{cause.removeprefix(CAUSE):.500}"

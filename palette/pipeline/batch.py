@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from palette.catalog import named_columns
 from palette.catalog.model_names import MODEL
+from palette.definitions import widens
 from palette.errors import DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
@@ -18,9 +19,20 @@ from palette.transformer import PaletteTransformer
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+    from palette.offline import Lookup
+    from palette.pipeline.model import MLPipelineModel
     from palette.store import FeatureStore
 
-__all__ = ["Written", "check_pinning", "features_of", "score_table", "versions_of", "write_training_set"]
+__all__ = [
+    "Written",
+    "basis_types",
+    "check_pinning",
+    "features_of",
+    "model_types",
+    "score_table",
+    "versions_of",
+    "write_training_set",
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Written:
         Feature group to the table version that was read: what ``version=`` takes to do it again exactly.
     missing : dict of str to float
         Feature to the share of rows for which no value was found; a NaN is none.
+    rows_read : int
+        How many rows the basis has; fewer are written where a stage skips rows (``handleInvalid``).
     pin : str, optional
         The name under which these versions are kept from ``vacuum``.
     """
@@ -48,6 +62,7 @@ class Written:
     columns: tuple[str, ...]
     versions: Mapping[str, int]
     missing: Mapping[str, float]
+    rows_read: int
     pin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -92,8 +107,9 @@ def write_training_set(
         If something is unknown or does not suit; nothing is written then.
     """
     check_pinning(store, features, version, pin)
+    rows_in, rows_read = _read(spark, basis, types=basis_types(store.lookups(features), timestamp))
     found = store.training_set(
-        read_frame(spark, basis),
+        rows_in,
         features,
         timestamp=timestamp,
         point_in_time=point_in_time,
@@ -105,7 +121,7 @@ def write_training_set(
     versions = store.pins(found)
     if pin is not None:
         store.keep(pin, versions)
-    return Written(target, rows, tuple(found.columns), versions, missing(), pin)
+    return Written(target, rows, tuple(found.columns), versions, missing(), rows_read(), pin)
 
 
 def check_pinning(
@@ -168,13 +184,45 @@ def score_table(
     fitted = find_saved(model, store).load(store)
     dropped = set() if fitted.getKeepFeatures() else set(fitted.looked_up)
     looked_up = [stage.getFeatures() for stage in fitted.stages if isinstance(stage, PaletteTransformer)]
-    scored = fitted.setKeepFeatures(True).transform(read_frame(spark, basis))
+    rows_in, rows_read = _read(spark, basis, **model_types(fitted))
+    scored = fitted.setKeepFeatures(True).transform(rows_in)
     vectors = {field.name for field in scored.schema if isinstance(field.dataType, VectorUDT)}
     names = [name for name in scored.columns if name not in vectors | dropped]
     counted, missing = _counted(scored, {column: name for some in looked_up for column, name in some.items()})
     scored = counted.select(*(keep or names))
     rows = write_frame(scored, target, mode)
-    return Written(target, rows, tuple(scored.columns), {}, missing())
+    return Written(target, rows, tuple(scored.columns), {}, missing(), rows_read())
+
+
+def basis_types(lookups: Iterable[Lookup], timestamp: str | None = None) -> dict[str, str]:
+    """Return the types that columns of a basis must have: those of the keys that they are joined to, and of times."""
+    types = {} if timestamp is None else {timestamp: "timestamp"}
+    for lookup in lookups:
+        for column, dtype in zip(lookup.join_keys, lookup.entity.keys.values(), strict=True):
+            if column not in types or widens(types[column], dtype):
+                types[column] = dtype
+    return types
+
+
+def model_types(model: MLPipelineModel) -> dict[str, dict[str, str]]:
+    """Return the types of a basis that a model reads, as :func:`palette.offline.frames.read_frame` takes them."""
+    stages = [stage for stage in model.runnable() if isinstance(stage, PaletteTransformer)]
+    lookups = [lookup for stage in stages for lookup in stage.store.lookups(stage.getFeatures())]
+    return {"types": basis_types(lookups, model.getTimestampCol()), "likely": model.getInputTypes()}
+
+
+def _read(spark: SparkSession, source: str, **types: Any) -> tuple[DataFrame, Callable[[], int]]:
+    """Return rows, and what tells their number once they were read."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    seen, rows = Observation(), read_frame(spark, source, **types)
+
+    def number() -> int:
+        found = observed(seen).get("rows")
+        return rows.count() if found is None else int(found)
+
+    return rows.observe(seen, F.count(F.lit(1)).alias("rows")), number
 
 
 def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, Callable[[], dict[str, float]]]:

@@ -280,11 +280,15 @@ def test_the_command(spark, tmp_path, written, monkeypatch):
     assert found == {"shop:hourly": 4, "shop:plain": 0}
     (tmp_path / "keys.csv").write_text("id,seat\nb,x\n")
     told = run(app, ["erase", GROUP, "--keys", str(tmp_path / "keys.csv"), "--yes"])
-    assert (told.exit_code, "a key without id or seat" in told.stderr) == (1, True)
-    (tmp_path / "keys.csv").write_text("id,seat\nb,1\n")
+    assert (told.exit_code, "keys.csv: column 'seat': 'x' is not of type int" in told.stderr) == (1, True)
+    (tmp_path / "keys.csv").write_text('id,seat\n"b,1\n')
+    told = run(app, ["erase", GROUP, "--keys", str(tmp_path / "keys.csv"), "--yes"])
+    assert (told.exit_code, "keys.csv: line 2: not CSV" in told.stderr) == (1, True)
+    assert len(offline(spark, store)) == 2
+    (tmp_path / "keys.csv").write_text('"seat","id"\n"1","b"\n1,"two\nlines ""quoted"""\n')
     told = run(app, ["erase", GROUP, "--keys", str(tmp_path / "keys.csv"), "--yes"])
     assert told.exit_code == 0, told.stderr
-    assert "1 key, 2 rows erased from the table (version " in told.stdout
+    assert "2 keys, 2 rows erased from the table (version " in told.stdout
     assert offline(spark, store) == []
     for words in (["erase", GROUP], ["erase", GROUP, "a"], ["erase", GROUP, "a,x"], ["erase", "shops", "a,1"]):
         told = run(app, [*words, "--yes"])

@@ -56,11 +56,13 @@ def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
     expected = {key: row["prediction"] for key, row in rows_of(model.transform(eats.orders)).items()}
     found = rows_of(read_frame(spark, f"parquet:{tmp_path / 'scores'}"))
     assert {key: row["prediction"] for key, row in found.items()} == pytest.approx(expected, nan_ok=True)
-    kept = score_table(
-        spark, str(tmp_path / "model"), basis, str(tmp_path / "few.csv"), keep=["id", "prediction"], store=eats.store
-    )
-    assert kept.columns == ("id", "prediction")
-    assert read_frame(spark, str(tmp_path / "few.csv")).columns == ["id", "prediction"]
+    # Out of a CSV file and into one: the same numbers, of columns typed as the model was fitted.
+    write_frame(eats.orders, str(tmp_path / "orders.csv"))
+    orders, few = str(tmp_path / "orders.csv"), str(tmp_path / "few.csv")
+    kept = score_table(spark, str(tmp_path / "model"), orders, few, keep=["id", "prediction"], store=eats.store)
+    assert (kept.columns, kept.rows, kept.rows_read) == (("id", "prediction"), told.rows, told.rows_read)
+    answers = {row["id"]: row["prediction"] for row in read_frame(spark, few).collect()}
+    assert answers == pytest.approx({row["id"]: row["prediction"] for row in found.values()}, nan_ok=True)
 
     # By its name: what was deployed from that directory, not what is saved there later.
     model.deploy("night", stage="production")
