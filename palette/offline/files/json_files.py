@@ -22,9 +22,9 @@ __all__ = ["JSON_OPTIONS", "read_json"]
 JSON_OPTIONS: dict[str, Any] = {"ignoreNullFields": False, **TIMES}
 READING = {"mode": "FAILFAST", "allowSingleQuotes": False}
 ARRAY, OBJECT = "[", "{"
-# What Spark infers of JSON's scalars; integers that are no bigint are decimals.
+# What Spark infers of JSON's scalars; an integer that is no bigint is a decimal.
 NUMBERS = ("bigint", "double")
-SCALARS = (*NUMBERS, "string", "boolean", "decimal(20,0)")
+SCALARS = (*NUMBERS, "string", "boolean", "decimal")
 FLOATS = ("float", "double")
 
 
@@ -53,7 +53,7 @@ def read_json(
     reader = spark.read.format("json").options(multiLine=_is_array(spark, place), **READING)
     inferred = reader.load(place).schema
     native: dict[str, Any] = {field.name: field.dataType for field in inferred}
-    scalars = [field.name for field in inferred if field.dataType.simpleString() in SCALARS]
+    scalars = [field.name for field in inferred if field.dataType.simpleString().partition("(")[0] in SCALARS]
     strict, hinted = readable_types(scalars, types), readable_types(scalars, likely)
     wanted = {n: d for n, d in {**hinted, **strict}.items() if inferred[n].dataType.simpleString() != d}
     numbers = {n: d for n, d in wanted.items() if d in FLOATS and inferred[n].dataType.simpleString() in NUMBERS}
