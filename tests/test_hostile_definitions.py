@@ -28,7 +28,8 @@ ENDLESS = "9" * 400 + "d"
 TEXTS = (
     "\x1b[31mred", "\x9b31m", "\x07\x08\x7f", "\u202egnp.exe", "[red]x[/]", "[/]", "a\nowner: root", "a\r\nb\tc",
     "\x85\u2028\u2029\xa0\ufeff", "<script>alert(1)</script>", "${HOME} $(id) `id`", "{{7*7}} %s {0}", "🏳️‍🌈 ﷺ",
-    "'; DROP TABLE features; --", "!!python/object/apply:os.system", "&a *a", "null", "~", "yes", "2026-13-45", "1_0", "010", "0o10", "1e5", "1:30",
+    "'; DROP TABLE features; --", "!!python/object/apply:os.system", "&a *a", "null", "~", "yes", "2026-13-45", "1_0",
+    "010", "0o10", "1e5", "1:30",
 )  # fmt: skip
 
 
