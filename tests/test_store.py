@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 
 import pytest
 
@@ -27,6 +28,24 @@ def store(spark, tmp_path):
     store.write(ONE, spark.createDataFrame([("a", T0, 1.0, 10), ("b", T0, 2.0, None)], WRITTEN))
     store.write("thing:two", spark.createDataFrame([("a", 5.0)], "id string, x double"))
     return store
+
+
+def test_a_store_travels_as_what_opens_it(tmp_path):
+    """To a pandas_udf, to joblib, to multiprocessing; rows in this process's memory do not."""
+    store = FeatureStore(tmp_path / "store", modules=["json"])
+    entity = Entity("shop", keys={"id": "string"})
+    store.apply(entity, FeatureGroup("facts", entity="shop", features=[Feature("x", "double")]))
+    again = pickle.loads(pickle.dumps(store))
+    assert (again.uri, again.modules) == (store.uri, ("json",))
+    assert again.group("shop:facts") == store.group("shop:facts")
+    (tmp_path / "palette.yaml").write_text("path: store\nonline: lmdb:online\n")
+    configured = pickle.loads(pickle.dumps(FeatureStore.open(tmp_path / "palette.yaml")))
+    assert configured.uri == str(tmp_path / "palette.yaml")
+    assert type(configured.online).__name__ == "LmdbStore"
+    configured.close()
+    store.online.write("shop:facts", [{"id": "s1", "x": 1.0}])
+    with pytest.raises(DataError, match=r"in this process's memory; name one in palette\.yaml"):
+        pickle.dumps(store)
 
 
 def test_interleaved_groups_keep_their_order_beside_twins_in_the_basis(spark, store):

@@ -42,6 +42,11 @@ class MemoryStore(OnlineReader):
         self._tables: dict[str, GroupTable] = {}
         self._lock = threading.Lock()
 
+    @property
+    def filled(self) -> bool:
+        """Whether it holds any row."""
+        return any(len(table) for table in self._tables.values())
+
     def table(self, group: str) -> GroupTable:
         """Return the table of a feature group, empty if nothing was written yet.
 

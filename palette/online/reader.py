@@ -51,6 +51,10 @@ class OnlineReader(ABC):
     # Grows before a table is replaced by another one, so that what was prepared on it is prepared again.
     generation: int = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to be pickled: a store is opened where it is used."""
+        raise DataError(f"a {type(self).__name__} cannot be sent to another process: open it in the worker")
+
     @abstractmethod
     def table(self, group: str) -> GroupTable:
         """Return the table of a feature group ``entity:group``."""

@@ -56,6 +56,17 @@ class Snapshot(OnlineReader):
     def __init__(self, tables: Iterable[GroupTable], at: dt.datetime) -> None:
         self._tables = {table.group.full_name: table for table in tables}
         self.at = micros(at)
+        # From where it was loaded, and whether mapped.
+        self._source: tuple[str, bool] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as where it was loaded from; the rows do not."""
+        if self._source is None:
+            raise DataError(
+                "a Snapshot that was made in this process cannot be sent to another: call snapshot.save(path) here, "
+                "and Snapshot.load(path) in the worker"
+            )
+        return _loaded, self._source
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {len(table):,}" for name, table in self._tables.items())
@@ -167,11 +178,13 @@ class Snapshot(OnlineReader):
                     tables.append(table)
                 if len(tables[-1]) != entry["rows"]:
                     raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: rows are missing")
-            return cls(tables, dt.datetime.fromisoformat(meta["at"]))
+            snapshot = cls(tables, dt.datetime.fromisoformat(meta["at"]))
         except PaletteError:
             raise
         except (*BROKEN, pa.ArrowException) as error:
             raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
+        snapshot._source = str(path.absolute()), memory_map
+        return snapshot
 
     @staticmethod
     def is_mapped(path: str | Path) -> bool:
@@ -182,6 +195,11 @@ class Snapshot(OnlineReader):
             return all("mapped" in entry for entry in meta["groups"])
         except BROKEN as error:
             raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
+
+
+def _loaded(path: str, memory_map: bool) -> Snapshot:
+    """Load a snapshot that was sent to this process."""
+    return Snapshot.load(path, memory_map=memory_map)
 
 
 def from_arrow(entity: Entity, group: FeatureGroup, rows: pa.Table) -> GroupTable:

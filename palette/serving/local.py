@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -85,6 +86,8 @@ class LocalPipeline:
         strict: bool = False,
         max_request_age: float = 300.0,
     ) -> None:
+        # From where it was loaded, and its store.
+        self._source: tuple[str, Any] | None = None
         self._options = Options(on_store_error, budget, status, strict, max_request_age)
         self.plan = plan
         self.needs_store = bool(plan.groups)
@@ -99,6 +102,15 @@ class LocalPipeline:
             self._prepare(store)
         else:
             check_plan(plan)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as where it was loaded from, its store likewise."""
+        if self._source is None:
+            raise DataError(
+                "a LocalPipeline that was made in this process cannot be sent to another one: save it, and load it in "
+                "the worker (LocalPipeline.load(path, store=...))"
+            )
+        return _loaded, (*self._source, asdict(self._options))
 
     @classmethod
     def load(
@@ -123,7 +135,9 @@ class LocalPipeline:
             If there is neither, it is not whole, a newer release wrote it, its rows with known answers are answered
             otherwise here, or a saved stage has no local form.
         """
-        return cls(saved_plan(path) if is_saved(path) else read_bundle(path), store, **options)
+        local = cls(saved_plan(path) if is_saved(path) else read_bundle(path), store, **options)
+        local._source = str(Path(path).absolute()), _absolute(store)
+        return local
 
     @property
     def request_columns(self) -> dict[str, str]:
@@ -247,6 +261,19 @@ class LocalPipeline:
         generation, earliest = reader.generation, NEVER if reader.at is None else reader.at
         program = program_of(self.plan, reader, self._options)
         return store, earliest, reader, program.score, generation, program
+
+
+def _absolute(store: Any) -> Any:
+    """Return a store, or its URI with a directory that is the same whatever the working directory."""
+    if not isinstance(store, (str, Path)):
+        return store
+    scheme, found, directory = str(store).rpartition("lmdb:")
+    return f"{scheme}{found}{Path(directory).absolute()}" if found or Path(store).is_dir() else store
+
+
+def _loaded(path: str, store: Any, options: dict[str, Any]) -> LocalPipeline:
+    """Load a pipeline that was sent to this process."""
+    return LocalPipeline.load(path, store, **options)
 
 
 def _all_dicts(values: list[Any]) -> bool:

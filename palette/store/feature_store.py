@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from palette.definitions.config import read_config
-from palette.errors import DefinitionError
+from palette.errors import DataError, DefinitionError
 from palette.online import MemoryStore, open_online
 from palette.paths import COPY_HERE, local_path
 from palette.store.feeds import FeedDoors
@@ -67,6 +67,15 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as what opens it."""
+        if isinstance(self.online, MemoryStore) and self.online.filled:
+            raise DataError(
+                f"{self!r} cannot be sent to another process: its online store is in this process's memory; name one "
+                "in palette.yaml (online:), or send a snapshot that was saved and loaded"
+            )
+        return _opened, (self.uri, None if self.home is not None else self.modules)
 
     def __enter__(self) -> Self:
         return self
@@ -147,6 +156,11 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
             raise DefinitionError(f"no store at {str(uri)!r}: expected a directory, or a file that ends with .yaml")
         beside = path / "palette.yaml"
         return cls.from_config(beside) if beside.is_file() else cls(path)
+
+
+def _opened(uri: str, modules: tuple[str, ...] | None) -> FeatureStore:
+    """Open a store that was sent to this process: of a configuration, or of a directory."""
+    return FeatureStore.from_config(uri) if modules is None else FeatureStore(uri, modules=modules)
 
 
 def _catalog(directory: str, url: str | None = None) -> SqlCatalog:

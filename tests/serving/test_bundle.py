@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime as dt
 import json
 import math
+import multiprocessing
+import pickle
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from dsl import Binding
 from palette.errors import DataError
+from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.selftest import SelfTest
@@ -21,7 +27,8 @@ from palette.serving.stages import SavedStage, register
 from palette.serving.stages.registry import _LOCAL
 from palette.serving.stages.vectors import Sparse
 from palette.serving.steps import DslStep, Plan
-from tests.serving.test_plan import LOOKUP
+from tests.serving.test_plan import HOUR, KNOWN, LOOKUP, NOW, order
+from tests.serving.test_plan import PLAN as READS_TWICE
 
 STEP = DslStep(
     {"y": "nVal('basis:x') * 2", "late": "hour(tVal('basis:at')) > 12"},
@@ -82,6 +89,49 @@ def test_long_lists_are_arrays(weighted, tmp_path):
     (tmp_path / "bundle/arrays.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"arrays\.npz is not what was written"):
         LocalPipeline.load(tmp_path / "bundle")
+
+
+def filled():
+    store = MemoryStore(KNOWN.__getitem__)
+    store.write("restaurant:fg", [{"uuid": "r1", "ts": NOW - HOUR, "x": 1.5, "n": 3}])
+    store.write("route:pairs", [{"origin": "EWR", "number": 7, "v": [1, 2]}])
+    return store
+
+
+def test_what_was_loaded_travels_as_where_it_is(tmp_path, monkeypatch):
+    rows = filled()
+    Snapshot([rows.table(group) for group in KNOWN], NOW).save(tmp_path / "snapshot", memory_map=True)
+    LocalPipeline(READS_TWICE).save(tmp_path / "bundle")
+    monkeypatch.chdir(tmp_path)
+    mapped = Snapshot.load("snapshot", memory_map=True)
+    row = order(r_id="r1", city="ewr", num=7)
+    expected = LocalPipeline.load("bundle", store=mapped, status=True).score_instance(row, NOW)
+    locals_ = [
+        LocalPipeline.load("bundle", store=store, status=True) for store in ("snapshot", Path("snapshot"), mapped)
+    ]
+    sent = pickle.dumps(locals_)
+    assert b"ewr" not in sent.lower()
+    assert len(sent) < 2000
+    monkeypatch.chdir("/")
+    assert [local.score_instance(row, NOW) for local in pickle.loads(sent)] == [expected] * 3
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(locals_[0].score_instance, row, NOW).result() == expected
+        assert pool.submit(mapped.read, {"restaurant:fg": ["r1"]}, NOW).result() == mapped.read(
+            {"restaurant:fg": ["r1"]}, NOW
+        )
+
+
+@pytest.mark.parametrize(
+    ("made", "remedy"),
+    [
+        pytest.param(lambda: LocalPipeline(READS_TWICE), "save it, and load it in the worker", id="pipeline"),
+        pytest.param(lambda: Snapshot([], NOW), "snapshot.save", id="snapshot"),
+        pytest.param(filled, "MemoryStore cannot be sent to another process: open it in the worker", id="memory"),
+    ],
+)
+def test_what_was_made_here_does_not_travel(made, remedy):
+    with pytest.raises(DataError, match=re.escape(remedy)):
+        pickle.dumps(made())
 
 
 def test_a_bundle_without_arrays_needs_no_numpy(tmp_path):
