@@ -16,7 +16,7 @@ from typing import Any
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
 from dsl.errors import DslTypeError
 
-__all__ = ["naive_utc", "reader", "reading_lines"]
+__all__ = ["fitted_decimal", "naive_utc", "reader", "reading_lines"]
 
 _FLOAT32 = struct.Struct("f")
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
@@ -168,23 +168,32 @@ def _float(value: Any) -> Any:
         return NotImplemented
 
 
-def _decimal(precision: int, scale: int) -> Callable[[Any], Any]:
-    """Return the conversion of what a decimal column holds: rounded to its scale, half up, and never beyond it.
+def fitted_decimal(value: Decimal, precision: int, scale: int) -> Decimal | None:
+    """Return what a decimal column holds of a number: rounded to its scale, half up; None beyond its precision.
 
-    A float counts as the decimal that is written for it, as in JSON.
+    Examples
+    --------
+    >>> fitted_decimal(Decimal("1.235"), 3, 2), fitted_decimal(Decimal("9.995"), 3, 2)
+    (Decimal('1.24'), None)
     """
-    unit, limit = Decimal(1).scaleb(-scale), Decimal(10) ** (precision - scale)
+    limit = Decimal(10) ** (precision - scale)
+    if not value.is_finite() or abs(value) > limit:
+        return None
+    fitted = value.quantize(Decimal(1).scaleb(-scale), context=_ROUNDING)
+    return fitted if abs(fitted) < limit else None
 
-    def rounded(value: Any) -> Any:
+
+def _decimal(precision: int, scale: int) -> Callable[[Any], Any]:
+    """Return the conversion for a decimal column; a float counts as the decimal that is written for it, as in JSON."""
+
+    def convert(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             return NotImplemented
         exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if not exact.is_finite() or abs(exact) > limit:
-            return NotImplemented
-        fitting = exact.quantize(unit, context=_ROUNDING)
-        return float(fitting) if abs(fitting) < limit else NotImplemented
+        fitted = fitted_decimal(exact, precision, scale)
+        return NotImplemented if fitted is None else float(fitted)
 
-    return rounded
+    return convert
 
 
 def _float32(value: Any) -> Any:

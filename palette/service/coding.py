@@ -11,11 +11,13 @@ import datetime as dt
 import decimal
 import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 import orjson
 
+from dsl.incoming import fitted_decimal
 from palette.errors import DataError
 from palette.serving.stages.vectors import Sparse
 
@@ -23,6 +25,8 @@ __all__ = ["Decoder", "decoders_of", "dumps", "parse_time", "plain"]
 
 Decoder: TypeAlias = "Callable[[Any], Any]"
 NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+# As JSON writes numbers; Python reads more.
+DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
 SPARSE = {"size", "indices", "values"}
 # A sparse vector of a request may be written out.
 WIDEST = 1 << 20
@@ -68,7 +72,7 @@ def _decoder(dtype: str, name: str) -> Decoder | None:
     if dtype == "date":
         return lambda value: _date(value, name) if value.__class__ is str else value
     if dtype.startswith("decimal"):
-        return lambda value: _decimal(value, name) if value.__class__ in (str, float) else value
+        return lambda value: _decimal(value, name, dtype) if value.__class__ in (str, float, int) else value
     if dtype in ("", "vector"):
         return lambda value: _vector(value, name, dtype) if value.__class__ in (dict, list) else value
     if dtype.startswith("array<") and dtype != "array<string>":
@@ -98,14 +102,15 @@ def _date(text: str, name: str) -> dt.date:
         raise DataError(f"{name}: {text!r:.80} is no ISO 8601 date, as in 2026-01-31") from None
 
 
-def _decimal(value: str | float, name: str) -> decimal.Decimal:
-    try:
-        number = decimal.Decimal(value if isinstance(value, str) else repr(value))
-    except decimal.InvalidOperation:
-        number = decimal.Decimal("NaN")
-    if not number.is_finite():
+def _decimal(value: str | float, name: str, dtype: str) -> decimal.Decimal:
+    text = value if isinstance(value, str) else repr(value)
+    if not DECIMAL.fullmatch(text):
         raise DataError(f"{name}: {value!r:.80} is no decimal number, as in 12.50")
-    return number
+    precision, scale = map(int, dtype.removeprefix("decimal(").removesuffix(")").split(","))
+    fitted = fitted_decimal(decimal.Decimal(text), precision, scale)
+    if fitted is None:
+        raise DataError(f"{name}: {value!r:.80} has more digits than {dtype} holds")
+    return fitted
 
 
 def _numbers(value: list[Any]) -> list[Any]:

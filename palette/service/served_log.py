@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from palette.definitions import arrow_type
 from palette.errors import DefinitionError
 from palette.paths import COPY_THERE, local_path
+from palette.service.coding import plain
 from palette.service.models import Model
 from palette.service.served_files import DeltaTables, ParquetFiles, ServedFiles
 from palette.serving.stages.vectors import Sparse, dense
@@ -193,7 +194,7 @@ def _held(value: Any, dtype: pa.DataType) -> Any:
 def _text(value: Any) -> str | None:
     """Return a value as JSON, None if it is nested too deeply."""
     try:
-        return json.dumps(_dense(value), default=str)
+        return json.dumps(plain({"": _dense(value)})[""], default=str)
     except RecursionError:
         return None
 

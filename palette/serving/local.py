@@ -118,7 +118,8 @@ class LocalPipeline:
     ) -> LocalPipeline:
         """Read a bundle, or a plain PipelineModel that Spark ML saved.
 
-        Of the latter the types of the input columns are not known, so values are taken as they come.
+        Of the latter the types of the input columns are not known: values are taken as they come, but must be numbers
+        or vectors where a stage needs these.
 
         Parameters
         ----------

@@ -44,6 +44,9 @@ def test_tokens_are_in_the_schema(tmp_path):
         ("date", None, None),
         ("decimal(10,2)", "12.50", decimal.Decimal("12.50")),
         ("decimal(10,2)", 12.5, decimal.Decimal("12.5")),
+        ("decimal(10,2)", "1.239", decimal.Decimal("1.24")),
+        ("decimal(10,2)", -1.005, decimal.Decimal("-1.01")),
+        ("decimal(3,0)", 999, decimal.Decimal("999")),
         ("timestamp", "2026-01-31", dt.datetime(2026, 1, 31)),
         ("timestamp_ntz", "2026-01-31T01:00:00-01:00", dt.datetime(2026, 1, 31, 2)),
         ("float", "Infinity", float("inf")),
@@ -61,7 +64,11 @@ def test_values_come_in(dtype, value, expected):
 
 @pytest.mark.parametrize(
     ("dtype", "value"),
-    [("date", "2026-13-01"), ("decimal(10,2)", "NaN"), ("decimal(10,2)", "x"), ("timestamp", "9999-12-31T23:00-05:00")],
+    [
+        ("date", "2026-13-01"),
+        ("timestamp", "9999-12-31T23:00-05:00"),
+        *(("decimal(3,2)", value) for value in ("NaN", "x", "1_0", " 1", "1e99999", "9.995", 10, 1e300)),
+    ],
 )
 def test_values_that_are_none_are_named(dtype, value):
     ((_, decode),) = decoders_of({"c": dtype})

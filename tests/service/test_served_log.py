@@ -70,6 +70,16 @@ def test_values_of_all_kinds(tmp_path):
     assert rows[1]["request"]["w"][:2] == [0.0, 3.0]
 
 
+def test_values_of_unknown_type_are_json(tmp_path):
+    plan = Plan((VectorAssembler(("x", "w"), ("f",), "keep"),), ("f",))
+    asked = Asked(replace(saved(tmp_path, plan), served_log=str(tmp_path / "log")))
+    assert asked.post(SCORE, {"row": {"x": "NaN", "w": [1, "Infinity"]}}).status_code == 200
+    asked.service._log.close()
+    (file,) = files(tmp_path / "log")
+    (row,) = pq.read_table(file).to_pylist()
+    assert row["request"] == {"x": '"NaN"', "w": '[1, "Infinity"]'}
+
+
 @pytest.fixture
 def served(tmp_path):
     """A model, an entry of it, and what its log told."""
