@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -140,7 +141,7 @@ class LocalPipeline:
         local._source = str(Path(path).absolute()), _absolute(store)
         return local
 
-    @property
+    @cached_property
     def request_columns(self) -> dict[str, str]:
         """The columns of a request that are read, with their Spark types; empty where they are unknown."""
         return request_columns(self.plan)
