@@ -44,7 +44,7 @@ class FeatureReader:
         self._budget = budget
         steps = model.pipeline.plan.steps
         last = max((place for place, step in enumerate(steps) if isinstance(step, LookupStep)), default=-1)
-        plan = Plan(steps[: last + 1], (), model.pipeline.plan.inputs)
+        plan = Plan(steps[: last + 1], (), model.pipeline.plan.inputs, model.pipeline.plan.runtime)
         self._levels: list[tuple[LookupStep, ...]] = [level for level in levels_of(plan) if isinstance(level, tuple)]
         # Once, for the program and for the answers: both go by the layout of the rows.
         reader = model.reader

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dsl.defining import define
@@ -21,7 +22,8 @@ from palette.online.conversion import feature_conversion
 from palette.serving.incoming import incoming_lines
 from palette.serving.request import NO_CHECKS, Checks, skippable
 from palette.serving.stages import LocalStage
-from palette.serving.steps import DslStep, LookupStep, Plan
+from palette.serving.stages.vectors import compressed, narrow
+from palette.serving.steps import DslStep, LookupStep, Plan, sparse_steps
 
 if TYPE_CHECKING:
     from dsl.bind import Binding
@@ -42,6 +44,9 @@ class PlanCode:
     def __init__(self, plan: Plan, checks: Checks = NO_CHECKS, *, status: bool = False) -> None:
         self._plan = plan
         self._checks = checks
+        # The stages whose vectors are sparse exactly where Spark's are, and the variables that hold these.
+        self._sparse = sparse_steps(plan.steps)
+        self._stored: set[str] = set()
         self._with_status = status
         self._statuses: dict[str, str] = {}
         self._skippable = skippable(plan)
@@ -231,16 +236,45 @@ class PlanCode:
     def _apply(self, stage: LocalStage) -> dict[str, tuple[str, str]]:
         """Return the variables and types of a stage's outputs; of one that is left out they are null."""
         there = self._condition(stage) if id(stage) in self._skippable else ""
+        sparse = id(stage) in self._sparse
         before, self._lines = self._lines, []
         inputs = [self._input(column, optional=bool(there), numeric=stage.numeric) for column in stage.inputs]
         outputs = [self._local() for _ in stage.outputs]
         values, types = [value for value, _ in inputs], [dtype for _, dtype in inputs]
-        lines = [*self._lines, *stage.generate(values, types, outputs, self._constant)]
+        if not sparse and not stage.reads_sparsity:
+            values = [self._narrowed(value) for value in values]
+        generated = (stage.generate_sparse if sparse else stage.generate)(values, types, outputs, self._constant)
+        made = stage.result_types(types)
+        vectors = [local for local, dtype in zip(outputs, made, strict=True) if dtype == "vector"]
+        lines = [*self._lines, *generated, *self._stored_lines(stage, values, vectors)]
         if there:
             self._there |= dict.fromkeys(outputs, there)
             lines = [f"if {there}:", *(f"    {line}" for line in lines), "else:", f"    {' = '.join(outputs)} = None"]
         self._lines = [*before, *lines]
-        return dict(zip(stage.outputs, zip(outputs, stage.result_types(types), strict=True), strict=True))
+        return dict(zip(stage.outputs, zip(outputs, made, strict=True), strict=True))
+
+    def _stored_lines(self, stage: LocalStage, values: Sequence[str], vectors: Sequence[str]) -> list[str]:
+        """Return lines that make the output vectors of a stage sparse exactly where Spark's are, if that is read."""
+        if id(stage) not in self._sparse:
+            # What reads a sparse vector may make one, which others need not see.
+            return [] if self._stored.isdisjoint(values) else self._each(narrow, "narrow", vectors)
+        self._stored.update(vectors)
+        if stage.sparsity != "smaller":
+            return []
+        old = self._plan.older_than("spark", 4, 1)
+        return self._each(partial(compressed, overhead=1.5) if old else compressed, "compressed", vectors)
+
+    def _each(self, function: Callable[[Any], Any], key: str, variables: Sequence[str]) -> list[str]:
+        return [f"{local} = {self._constant(function, key)}({local})" for local in variables]
+
+    def _narrowed(self, local: str) -> str:
+        """Return the variable of a vector that is a list unless it is wide."""
+        if local not in self._stored:
+            return local
+        if ("narrow", local) not in self._raw:
+            self._raw["narrow", local] = self._local()
+            self._lines.append(f"{self._raw['narrow', local]} = {self._constant(narrow, 'narrow')}({local})")
+        return self._raw["narrow", local]
 
     def _condition(self, stage: LocalStage) -> str:
         """Return what tells whether the one input column of a stage is there; empty if it always is."""
@@ -291,6 +325,8 @@ class PlanCode:
     def _own(self, column: str) -> str:
         """Return a value that the caller may change: an array may be the store's."""
         atom, source = self._columns[column]
+        if atom in self._stored:
+            return f"{self._constant(narrow, 'narrow')}({atom})"
         return f"None if {atom} is None else [*{atom}]" if source.startswith("array") else atom
 
     def _name(self, column: str) -> str:

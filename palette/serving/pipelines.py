@@ -46,11 +46,12 @@ def saved_plan(path: str | Path) -> Plan:
         If there is none, a version of Spark saved it that is not supported, or a stage has no local form.
     """
     try:
-        steps = tuple(_steps(SavedFiles(local_path(path, "a saved pipeline", COPY_HERE))))
+        saved = SavedFiles(local_path(path, "a saved pipeline", COPY_HERE))
+        steps = tuple(_steps(saved))
     except (KeyError, TypeError) as error:
         raise DataError(f"a saved stage in {str(path)!r} is not as Spark writes them: {error!r}") from error
     outputs = (column for step in steps for column in (step.lambdas if isinstance(step, DslStep) else step.outputs))
-    return Plan(steps, tuple(dict.fromkeys(outputs)))
+    return Plan(steps, tuple(dict.fromkeys(outputs)), runtime={"spark": saved.spark_version})
 
 
 def _steps(saved: SavedFiles) -> Iterator[DslStep | LocalStage]:

@@ -74,7 +74,7 @@ def without_lookups(plan: Plan, types: Mapping[str, str]) -> Plan:
     steps = tuple(step for step in plan.steps if not isinstance(step, LookupStep))
     looked_up = {column for step in plan.steps if isinstance(step, LookupStep) for column in step.columns}
     outputs = tuple(column for column in plan.outputs if column not in looked_up)
-    return Plan(steps, outputs, {**plan.inputs, **types})
+    return Plan(steps, outputs, {**plan.inputs, **types}, plan.runtime)
 
 
 def same(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:

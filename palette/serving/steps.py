@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,7 +13,7 @@ from palette.serving.stages import LocalStage, stage_from_json, stage_to_json
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["DslStep", "LookupStep", "Plan", "Step"]
+__all__ = ["DslStep", "LookupStep", "Plan", "Step", "sparse_steps"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,26 @@ Step: TypeAlias = "LookupStep | DslStep | LocalStage"
 KINDS: dict[str, type[LookupStep] | type[DslStep]] = {"lookup": LookupStep, "dsl": DslStep}
 
 
+def sparse_steps(steps: Sequence[Step]) -> set[int]:
+    """Return the ``id`` of each stage whose vectors must be sparse exactly where Spark's are.
+
+    They are those whose output reaches a stage with ``reads_sparsity``, directly or through stages that keep what is
+    sparse; all others may make lists, which are faster.
+    """
+    read: set[str] = set()
+    found = set()
+    for step in reversed(steps):
+        if not isinstance(step, LocalStage):
+            continue
+        if not read.isdisjoint(step.outputs):
+            found.add(id(step))
+        if step.reads_sparsity or (id(step) in found and step.sparsity == "input"):
+            read = read.difference(step.outputs).union(step.inputs)
+        else:
+            read = read.difference(step.outputs)
+    return found
+
+
 @dataclass(frozen=True)
 class Plan:
     """Steps in order, and the columns that come out.
@@ -105,17 +126,32 @@ class Plan:
         Columns of the answer.
     inputs : dict of str to str
         Column of the request row to its type.
+    runtime : dict of str to JSON value
+        What the pipeline was fitted on, as far as answers depend on it: the versions ``spark`` and ``java``. What is
+        absent is taken to be the newest.
     """
 
     steps: tuple[Step, ...]
     outputs: tuple[str, ...]
     inputs: dict[str, str] = field(default_factory=dict)
+    runtime: dict[str, Any] = field(default_factory=dict)
 
     @property
     def groups(self) -> tuple[str, ...]:
         """Full names of the feature groups that are read."""
         names = (step.group.full_name for step in self.steps if isinstance(step, LookupStep))
         return tuple(dict.fromkeys(names))
+
+    def older_than(self, name: str, *version: int) -> bool:
+        """Tell whether the pipeline was fitted on a release of ``spark`` or ``java`` before this one.
+
+        Examples
+        --------
+        >>> Plan((), (), runtime={"spark": "4.0.1"}).older_than("spark", 4, 1), Plan((), ()).older_than("java", 19)
+        (True, False)
+        """
+        numbers = [int(number) for number in re.findall(r"\d+", self.runtime.get(name, ""))]
+        return bool(numbers) and tuple(numbers[: len(version)]) < version
 
     def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
         """Return the entity and the feature group of a full name, as they were at fit.
@@ -139,7 +175,7 @@ class Plan:
             else:
                 kind = next(name for name, cls in KINDS.items() if isinstance(step, cls))
                 steps.append({"step": kind, **step.to_json()})
-        return {"steps": steps, "outputs": list(self.outputs), "inputs": self.inputs}
+        return {"steps": steps, "outputs": list(self.outputs), "inputs": self.inputs, "runtime": self.runtime}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Plan:
@@ -158,4 +194,4 @@ class Plan:
                 steps.append(KINDS[step["step"]].from_json(step))
             else:
                 raise DataError(f"unknown step {step['step']!r}: a newer release wrote this plan")
-        return cls(tuple(steps), tuple(plain["outputs"]), dict(plain["inputs"]))
+        return cls(tuple(steps), tuple(plain["outputs"]), dict(plain["inputs"]), dict(plain.get("runtime", {})))

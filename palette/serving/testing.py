@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +19,28 @@ from palette.errors import DataError
 from palette.online import GroupTable
 from palette.serving.plan import compile_plan
 from palette.serving.saved import SavedFiles
-from palette.serving.stages import RowRejectedError, SavedStage, local_form, saved_form, stage_from_json, stage_to_json
+from palette.serving.stages import (
+    LocalStage,
+    RowRejectedError,
+    SavedStage,
+    local_form,
+    saved_form,
+    stage_from_json,
+    stage_to_json,
+)
 from palette.serving.stages.vectors import Sparse, dense, incoming_vector
 from palette.serving.steps import Plan
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["assert_same_stage", "ulps_between"]
+__all__ = ["assert_same_chain", "assert_same_stage", "ulps_between"]
 
 ROW = "__palette_row"
 # Rows that Spark must refuse are tried one at a time: this many.
 TRIED = 5
+# How the columns begin that tell which elements of a vector are stored.
+STORED = "__palette_stored_"
 
 
 def assert_same_stage(
@@ -68,28 +78,109 @@ def assert_same_stage(
     assert stage_to_json(again) == plain
     if saved:
         _assert_same_saved(stage, plain)
-    # Once, so that Spark and the local form see the same rows in the same order.
     rows = df.collect()
+    _assert_same_rows(stage, df, rows, _local_answers(again, rows, df, untyped), ulps)
+
+
+def assert_same_chain(model: Any, df: DataFrame, *, ulps: Mapping[str, int] | int = 0) -> None:
+    """Prove that the local forms of a fitted pipeline, one after the other, give what its ``transform`` gives.
+
+    :func:`assert_same_stage` gives a stage its vectors as they are in the DataFrame. Here they come from the stages
+    before, and besides values it is proved that each vector is sparse exactly where Spark's is, and stores the same
+    elements, since some stages skip what is not stored.
+
+    Parameters
+    ----------
+    model : PipelineModel
+        The fitted pipeline; every stage must have a local form.
+    df : DataFrame
+        What it transforms.
+    ulps : int or mapping of str to int
+        As for :func:`assert_same_stage`.
+
+    Raises
+    ------
+    AssertionError
+        At the first row that differs; it is told.
+
+    Examples
+    --------
+    >>> from pyspark.ml import Pipeline
+    >>> from pyspark.ml.feature import Normalizer, VectorAssembler
+    >>> from palette import spark_session
+    >>> df = spark_session().createDataFrame([(0.0, float("nan")), (3.0, 4.0)], "x double, y double")
+    >>> stages = [VectorAssembler(inputCols=["x", "y"], outputCol="v", handleInvalid="keep"),
+    ...           Normalizer(inputCol="v", outputCol="w")]
+    >>> assert_same_chain(Pipeline(stages=stages).fit(df), df)
+    """
+    forms, passed = [], df
+    for stage in model.stages:
+        form = local_form(stage, passed.schema)
+        assert form is not None, f"{type(stage).__name__} has no local form"
+        forms.append(stage_from_json(stage_to_json(form)))
+        passed = stage.transform(passed)
+    types = dict(passed.dtypes)
+    outputs = tuple(dict.fromkeys(column for form in forms for column in form.outputs))
+    stored = _Stored(tuple(column for column in outputs if types[column] == "vector"))
+    inputs = {column: types[column] for column in df.columns}
+    score = compile_plan(Plan(tuple(forms), outputs, inputs), _no_table)
+    exact = compile_plan(Plan((*forms, stored), (*outputs, *stored.outputs), inputs), _no_table)
+    rows = df.collect()
+    answers = [_answer(exact, row.asDict()) for row in rows]
+    for row, answer in zip(rows, answers, strict=True):
+        other = _answer(score, row.asDict())
+        known = answer if isinstance(answer, DataError) else {column: answer[column] for column in outputs}
+        assert _equal(known, other), f"row {row}: {known} with exact sparsity, {other} where only what reads it has it"
+    _assert_same_rows(model, df, rows, answers, ulps)
+
+
+class _Stored(LocalStage):
+    """Tells of vectors which elements they store."""
+
+    reads_sparsity = True
+
+    def __init__(self, vectors: tuple[str, ...]) -> None:
+        self.inputs = vectors
+        self.outputs = tuple(f"{STORED}{column}" for column in vectors)
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the indices of sparse vectors, and what is None of others."""
+        return tuple(list(value.indices) if isinstance(value, Sparse) else None for value in values)
+
+
+def _assert_same_rows(
+    stage: Any, df: DataFrame, rows: Sequence[Any], answers: Sequence[Any], ulps: Mapping[str, int] | int
+) -> None:
+    """Compare answers with what a stage makes of rows; those that the local form refuses are tried one by one."""
+    # Not df itself, so that Spark and the local form see the same rows in the same order.
     numbered = df.sparkSession.createDataFrame(
         [(*row, place) for place, row in enumerate(rows)],
         T.StructType([*df.schema.fields, T.StructField(ROW, T.IntegerType())]),
     )
-    answers = _local_answers(again, rows, df, untyped)
     refused = [place for place, answer in enumerate(answers) if isinstance(answer, DataError) and not _rejected(answer)]
     kept = numbered.filter(~F.col(ROW).isin(refused)) if refused else numbered
     for place in refused[:TRIED]:
         _assert_refused(stage, numbered.filter(F.col(ROW) == place), rows[place], answers[place])
     expected = {row[ROW]: row for row in stage.transform(kept).collect()}
     for place, answer in enumerate(answers):
-        if place in expected:
-            assert not isinstance(answer, DataError), (
-                f"row {rows[place]}: Spark keeps it, the local form says: {answer}"
-            )
-            for column in form.outputs:
-                allowed = ulps if isinstance(ulps, int) else ulps.get(column, 0)
-                _assert_same(column, answer[column], expected[place][column], allowed, rows[place])
-        else:
+        if place not in expected:
             assert isinstance(answer, DataError), f"row {rows[place]}: Spark drops it, the local form gives {answer}"
+            continue
+        assert not isinstance(answer, DataError), f"row {rows[place]}: Spark keeps it, the local form says: {answer}"
+        for column, value in answer.items():
+            if column.startswith(STORED):
+                _assert_same_stored(column.removeprefix(STORED), value, expected[place], rows[place])
+            else:
+                allowed = ulps if isinstance(ulps, int) else ulps.get(column, 0)
+                _assert_same(column, value, expected[place][column], allowed, rows[place])
+
+
+def _assert_same_stored(column: str, found: list[int] | None, answer: Any, row: Any) -> None:
+    vector = answer[column]
+    expected = [int(index) for index in vector.indices] if hasattr(vector, "indices") else None
+    assert found == expected, (
+        f"column {column!r}: stored are {found or 'all'}, in Spark {expected or 'all'}; row {row!r:.500}"
+    )
 
 
 def _rejected(answer: Any) -> bool:
@@ -115,7 +206,8 @@ def _local_answers(form: SavedStage, rows: list[Any], df: DataFrame, untyped: bo
         request = row.asDict()
         answer = _answer(score, request)
         # The same without types, through the general way, and with vectors turned from dense to sparse and back.
-        for other in (_answer(general, request), _answer(score, _turned(request))):
+        turned = request if form.reads_sparsity else _turned(request)
+        for other in (_answer(general, request), _answer(score, turned)):
             assert _equal(answer, other), f"row {row}: generated code gives {answer}, another way {other}"
         answers.append(answer)
     return answers

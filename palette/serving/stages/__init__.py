@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palette.serving.stages.base import Bind, LocalStage, RowRejectedError, SavedStage
+from palette.serving.stages.base import Bind, LocalStage, RowRejectedError, SavedStage, Sparsity
 from palette.serving.stages.registry import (
     local_form,
     register,
@@ -18,6 +18,7 @@ __all__ = [
     "LocalStage",
     "RowRejectedError",
     "SavedStage",
+    "Sparsity",
     "local_form",
     "register",
     "registered",

@@ -9,7 +9,7 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
+from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, Sparsity
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import WIDE, Sparse, active
 from palette.serving.stages.weights import sum_lines
@@ -53,6 +53,11 @@ class VectorAssembler(SavedStage):
         """Return the local form of a saved stage."""
         params = saved.params
         return cls(tuple(params["inputCols"]), (params["outputCol"],), params["handleInvalid"])
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Spark stores the output the smaller way."""
+        return "smaller"
 
     @property
     def output_types(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from dsl.constants import decode, encode
 from palette.errors import DataError
@@ -13,9 +13,10 @@ from palette.errors import DataError
 if TYPE_CHECKING:
     from palette.serving.saved import SavedFiles
 
-__all__ = ["Bind", "LocalStage", "RowRejectedError", "SavedStage"]
+__all__ = ["Bind", "LocalStage", "RowRejectedError", "SavedStage", "Sparsity"]
 
 
+Sparsity: TypeAlias = Literal["input", "smaller", "own"]
 Bind: TypeAlias = Callable[[object, Hashable], str]
 
 
@@ -56,6 +57,19 @@ class LocalStage(ABC):
         return ()
 
     @property
+    def reads_sparsity(self) -> bool:
+        """Whether a zero that a sparse vector leaves out counts otherwise than one that is stored."""
+        return False
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Which output vectors of Spark's stage are sparse: those of sparse ``"input"``, or ``"smaller"`` that way.
+
+        Or ``"own"``, where it is neither: then :meth:`compute_sparse` tells.
+        """
+        return "input"
+
+    @property
     def output_types(self) -> tuple[str, ...]:
         """Spark types of the outputs: by default unknown."""
         return ("",) * len(self.outputs)
@@ -83,6 +97,26 @@ class LocalStage(ABC):
         """
         del types
         return [f"{', '.join(outputs)}, = {bind(self.compute, ('compute', id(self)))}({', '.join(values)})"]
+
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return what :meth:`compute` returns, but vectors that are not stored in the ``"smaller"`` form as Spark's.
+
+        By default what :meth:`compute` returns, which is right for a stage that keeps sparse vectors sparse and dense
+        ones dense, and for one whose vectors are all dense.
+        """
+        return self.compute(*values)
+
+    def generate_sparse(
+        self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind
+    ) -> list[str]:
+        """Return lines of Python that do what :meth:`compute_sparse` does.
+
+        They take the place of those of :meth:`generate` where a later stage has :attr:`reads_sparsity`.
+        """
+        if type(self).compute_sparse is LocalStage.compute_sparse:
+            return self.generate(values, types, outputs, bind)
+        sparse = bind(self.compute_sparse, ("compute_sparse", id(self)))
+        return [f"{', '.join(outputs)}, = {sparse}({', '.join(values)})"]
 
 
 class SavedStage(LocalStage):

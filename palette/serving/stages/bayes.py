@@ -101,6 +101,12 @@ class NaiveBayesModel(Classifier):
             by_column=not by_row,
         )
 
+    @property
+    def reads_sparsity(self) -> bool:
+        """Zeros that are stored become NaN where a probability is 0, which has no finite logarithm."""
+        theta = self._bernoulli[1] if self.model == "bernoulli" else self.theta
+        return self.model != "gaussian" and not all(math.isfinite(value) for row in theta for value in row)
+
     def raw(self, features: Vector) -> list[float]:
         """Return logarithms of likelihoods.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
+from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
 from palette.serving.stages.registry import register
@@ -168,6 +168,11 @@ class Binarizer(SavedStage):
             else _binary_vector(value, threshold)
             for value, threshold in zip(values, self.thresholds, strict=True)
         )
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Spark stores the output the smaller way."""
+        return "smaller"
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return a call, after a look at vectors that are null."""

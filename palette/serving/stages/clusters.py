@@ -76,6 +76,11 @@ class _Clusters(Regressor):
     cosine: bool
 
     @property
+    def reads_sparsity(self) -> bool:
+        """Distances from sparse points are computed another way, which differs for infinities and near ties."""
+        return True
+
+    @property
     def output_types(self) -> tuple[str, ...]:
         """An integer."""
         return ("int",) * len(self.outputs)

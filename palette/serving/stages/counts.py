@@ -14,7 +14,7 @@ from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
 from palette.serving.stages.registry import register
 from palette.serving.stages.text import words
-from palette.serving.stages.vectors import Sparse, vector_of
+from palette.serving.stages.vectors import Sparse, narrow, sparse_vector
 
 __all__ = ["CountVectorizerModel", "IDFModel", "Word2VecModel"]
 
@@ -78,6 +78,10 @@ class CountVectorizerModel(_Vectorizer):
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the counts of known words that are there often enough."""
+        return (narrow(*self.compute_sparse(*values)),)
+
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return the counts, sparse."""
         document, places = words(self.kind, self.inputs[0], values[0]), self._places
         counts: dict[int, float] = {}
         for word in document:
@@ -86,7 +90,7 @@ class CountVectorizerModel(_Vectorizer):
                 counts[place] = counts.get(place, 0.0) + 1.0
         least = self.least if self.least >= 1.0 else len(document) * self.least
         kept = {place: 1.0 if self.binary else count for place, count in counts.items() if count >= least}
-        return (vector_of(len(places), kept),)
+        return (sparse_vector(len(places), kept),)
 
 
 @register
@@ -185,3 +189,7 @@ class Word2VecModel(_Vectorizer):
                 sums = [one + other for one, other in zip(sums, found, strict=True)]
         scale = 1.0 / len(document) if document else 0.0
         return ([one * scale for one in sums],)
+
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return the mean of the vectors, sparse only where there are no words."""
+        return self.compute(*values) if values[0] != [] else (Sparse(self.size, [], []),)

@@ -9,11 +9,11 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import Bind, SavedStage
+from palette.serving.stages.base import Bind, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of
 from palette.serving.stages.models import live_params
 from palette.serving.stages.registry import register
-from palette.serving.stages.vectors import WIDE, Sparse, Vector
+from palette.serving.stages.vectors import WIDE, Sparse, Vector, narrow
 
 __all__ = ["OneHotEncoderModel"]
 
@@ -66,6 +66,11 @@ class OneHotEncoderModel(SavedStage):
         """Vectors."""
         return ("vector",) * len(self.outputs)
 
+    @property
+    def sparsity(self) -> Sparsity:
+        """All vectors are sparse."""
+        return "own"
+
     def _width(self, at: int) -> int:
         return self.sizes[at] + (self.handle_invalid == "keep") - self.drop_last
 
@@ -73,7 +78,14 @@ class OneHotEncoderModel(SavedStage):
         """Return the vectors; of null it is null."""
         return tuple(self._vector(at, value) for at, value in enumerate(values))
 
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return the vectors, all of them sparse."""
+        return tuple(self._sparse(at, value) for at, value in enumerate(values))
+
     def _vector(self, at: int, value: float | None) -> Vector | None:
+        return narrow(self._sparse(at, value))
+
+    def _sparse(self, at: int, value: float | None) -> Sparse | None:
         if value is None:
             return None
         size, width = self.sizes[at], self._width(at)
@@ -86,12 +98,7 @@ class OneHotEncoderModel(SavedStage):
                 f"OneHotEncoderModel: {self.inputs[at]} is {value}, expected 0 to {size - 1}; set handleInvalid to "
                 "'keep' to give other values a place of their own"
             )
-        if width > WIDE:
-            return Sparse(width, [place], [1.0]) if place < width else Sparse(width, [], [])
-        vector = [0.0] * width
-        if place < width:
-            vector[place] = 1.0
-        return vector
+        return Sparse(width, [place], [1.0]) if place < width else Sparse(width, [], [])
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return one look-up a column of the vector to copy; other values go the careful way."""

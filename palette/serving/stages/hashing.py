@@ -17,7 +17,7 @@ from palette.serving.stages.columns import columns_of
 from palette.serving.stages.models import live_params
 from palette.serving.stages.registry import register
 from palette.serving.stages.text import words
-from palette.serving.stages.vectors import Vector, vector_of
+from palette.serving.stages.vectors import WIDE, Sparse, narrow, sparse_vector
 
 __all__ = ["FeatureHasher", "HashingTF", "java_text", "murmur3"]
 
@@ -152,11 +152,15 @@ class HashingTF(SavedStage):
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return how often each place was met; a word that is null has a place too."""
+        return (narrow(*self.compute_sparse(*values)),)
+
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return how often each place was met, sparse."""
         counts: dict[int, float] = {}
         for word in words(self.kind, self.inputs[0], values[0]):
             place = SEED % self.size if word is None else _place(word, self.size)
             counts[place] = 1.0 if self.binary else counts.get(place, 0.0) + 1.0
-        return (vector_of(self.size, counts),)
+        return (sparse_vector(self.size, counts),)
 
 
 @register
@@ -204,9 +208,13 @@ class FeatureHasher(SavedStage):
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the vector; a null adds nothing."""
-        return (self._vector((), *values),)
+        return (narrow(self._sparse((), *values)),)
 
-    def _vector(self, singles: Sequence[str], *values: Any) -> Vector:
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return the vector, sparse; a number that is zero is stored."""
+        return (self._sparse((), *values),)
+
+    def _sparse(self, singles: Sequence[str], *values: Any) -> Sparse:
         sums: dict[int, float] = {}
         for column, value in zip(self.inputs, values, strict=True):
             if value is None:
@@ -220,7 +228,7 @@ class FeatureHasher(SavedStage):
                     f"FeatureHasher: {column} is {value!r:.80}; it takes numbers, booleans and text: cast the column"
                 )
             sums[place] = sums[place] + amount if place in sums else amount
-        return vector_of(self.size, sums)
+        return sparse_vector(self.size, sums)
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return a call; categories of type float are written with fewer digits than those of type double.
@@ -234,6 +242,13 @@ class FeatureHasher(SavedStage):
         for column in self.categories:
             if typed.get(column, "").startswith("decimal"):
                 raise DataError(f"FeatureHasher: {column!r} is a decimal among categoricalCols; cast it to string")
-        singles = [column for column, dtype in typed.items() if dtype == "float"]
-        vector = bind(partial(self._vector, singles), ("hashed", id(self)))
-        return [f"{outputs[0]} = {vector}({', '.join(values)})"]
+        lines = self.generate_sparse(values, types, outputs, bind)
+        return lines if self.size > WIDE else [*lines, f"{outputs[0]} = {bind(narrow, narrow)}({outputs[0]})"]
+
+    def generate_sparse(
+        self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind
+    ) -> list[str]:
+        """Return a call for a sparse vector."""
+        singles = [column for column, dtype in zip(self.inputs, types, strict=True) if dtype == "float"]
+        sparse = bind(partial(self._sparse, singles), ("hashed", id(self)))
+        return [f"{outputs[0]} = {sparse}({', '.join(values)})"]

@@ -230,6 +230,11 @@ class VectorIndexerModel(SavedStage):
                    handle_invalid=params["handleInvalid"])  # fmt: skip
 
     @property
+    def reads_sparsity(self) -> bool:
+        """A zero that is left out is not looked up, and stays 0 where it is no category."""
+        return any(0.0 not in values for values in self.categories)
+
+    @property
     def output_types(self) -> tuple[str, ...]:
         """A vector."""
         return ("vector",)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.stages.base import SavedStage
+from palette.serving.stages.base import SavedStage, Sparsity
 from palette.serving.stages.columns import present
 from palette.serving.stages.metadata import attribute_of, attributes_of, values_of
 from palette.serving.stages.models import live_params
@@ -22,7 +22,7 @@ class Interaction(SavedStage):
     """The local form of ``pyspark.ml.feature.Interaction``.
 
     Which of its inputs are categories is in the metadata of their columns, so that it takes a schema to make one.
-    A zero that a sparse vector leaves out is no category to Spark; in lists there is none.
+    A zero that a sparse vector leaves out is no category to Spark.
 
     Parameters
     ----------
@@ -62,6 +62,16 @@ class Interaction(SavedStage):
                 raise DataError(f"{stage.uid}: column {column!r} does not say how many elements or values it has")
             sizes.append([count for count in counts if count is not None])
         return cls(tuple(params["inputCols"]), (params["outputCol"],), sizes)
+
+    @property
+    def reads_sparsity(self) -> bool:
+        """A zero that is left out is no category, and no factor of NaN."""
+        return True
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Spark stores the output the smaller way."""
+        return "smaller"
 
     @property
     def output_types(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.stages.base import Bind, SavedStage
+from palette.serving.stages.base import Bind, SavedStage, Sparsity
 from palette.serving.stages.vectors import Sparse, Vector, incoming_vector
 
 __all__ = [
@@ -148,6 +148,11 @@ class _Model(SavedStage):
     size: int
 
     numeric = True
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """What models add is dense."""
+        return "own"
 
     def features(self, vector: Vector | None) -> Vector:
         """Return the vector after a look at it.

@@ -49,6 +49,11 @@ class Normalizer(SavedStage):
         return cls(**columns_of(saved.params), p=number(saved.params["p"]))
 
     @property
+    def reads_sparsity(self) -> bool:
+        """Divided by NaN, zeros become NaN where they are stored."""
+        return True
+
+    @property
     def output_types(self) -> tuple[str, ...]:
         """A vector."""
         return ("vector",)

@@ -10,7 +10,7 @@ from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import SavedStage
+from palette.serving.stages.base import SavedStage, Sparsity
 from palette.serving.stages.models import Classifier, live_params
 from palette.serving.stages.registry import local_form, register, saved_form, stage_from_json, stage_to_json
 
@@ -73,6 +73,16 @@ class OneVsRestModel(SavedStage):
             gives,
             [stage_to_json(model) for _, model in models if model is not None],
         )
+
+    @property
+    def reads_sparsity(self) -> bool:
+        """As the classifications do."""
+        return any(model.reads_sparsity for model in self._classifiers)
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Scores are dense."""
+        return "own"
 
     @property
     def output_types(self) -> tuple[str, ...]:

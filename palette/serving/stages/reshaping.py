@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles, matrix
-from palette.serving.stages.base import RowRejectedError, SavedStage
+from palette.serving.stages.base import RowRejectedError, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params
 from palette.serving.stages.registry import register
-from palette.serving.stages.vectors import dense
+from palette.serving.stages.vectors import active, dense, sparse_vector
 from palette.serving.stages.weights import dot
 
 __all__ = ["DCT", "PCAModel", "PolynomialExpansion", "VectorSizeHint"]
@@ -65,6 +65,11 @@ class PCAModel(_Reshaped):
         rows = matrix(saved.row()["pc"])
         return cls(**columns_of(saved.params), components=[list(one) for one in zip(*rows, strict=True)])
 
+    @property
+    def sparsity(self) -> Sparsity:
+        """The output is dense."""
+        return "own"
+
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the vector in terms of the components."""
         vector = present(self.kind, self.inputs[0], values[0], len(self.components[0]))
@@ -99,10 +104,20 @@ class PolynomialExpansion(_Reshaped):
         """Return the local form of a saved stage."""
         return cls(**columns_of(saved.params), degree=int(saved.params["degree"]))
 
+    @property
+    def reads_sparsity(self) -> bool:
+        """A zero that is left out is no factor of NaN or infinity."""
+        return True
+
     def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return all products up to the degree."""
-        vector = dense(present(self.kind, self.inputs[0], values[0]))
-        return (_products(vector, len(vector), self.degree, 1.0)[1:],)
+        """Return all products up to the degree; those of a sparse vector are sparse."""
+        vector = present(self.kind, self.inputs[0], values[0])
+        if isinstance(vector, list):
+            return (_products(vector, len(vector), self.degree, 1.0)[1:],)
+        size, stored = math.comb(vector.size + self.degree, self.degree), list(active(vector))
+        found = dict(_stored_products(stored, self.degree, 1.0, -1))
+        del found[-1]
+        return (sparse_vector(size - 1, found),)
 
 
 def _products(vector: list[float], count: int, degree: int, factor: float) -> list[float]:
@@ -117,6 +132,22 @@ def _products(vector: list[float], count: int, degree: int, factor: float) -> li
         products += _products(vector, count - 1, left, factor)
         factor *= vector[count - 1]
     return products
+
+
+def _stored_products(
+    stored: list[tuple[int, float]], degree: int, factor: float, start: int
+) -> Iterator[tuple[int, float]]:
+    """Yield place and value of the products that are not zero, as :func:`_products` orders them, from a place on."""
+    if not degree or not stored:
+        yield start, factor
+        return
+    (last, value), before = stored[-1], stored[:-1]
+    for left in range(degree, -1, -1):
+        if factor == 0.0:
+            return
+        yield from _stored_products(before, left, factor, start)
+        start += math.comb(last + left, left)
+        factor *= value
 
 
 @register
@@ -197,6 +228,11 @@ class DCT(_Reshaped):
     def from_saved(cls, saved: SavedFiles) -> DCT:
         """Return the local form of a saved stage."""
         return cls(**columns_of(saved.params), inverse=bool(saved.params["inverse"]))
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """The output is dense."""
+        return "own"
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the transformed vector."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any, Self
 
 from palette.serving.saved import SavedFiles
 from palette.serving.saved import vector as saved_vector
-from palette.serving.stages.base import Bind, SavedStage
+from palette.serving.stages.base import Bind, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number
 from palette.serving.stages.registry import register
@@ -49,6 +50,16 @@ class _Scaled(SavedStage):
     scale: list[float] | None
 
     numeric = True
+
+    @property
+    def reads_sparsity(self) -> bool:
+        """Zeros that are stored become NaN where they are multiplied by what is not finite."""
+        return self.shift is None and not all(map(math.isfinite, self.scale or ()))
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """What is subtracted makes the output dense."""
+        return "input" if self.shift is None else "own"
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -225,6 +236,11 @@ class MinMaxScalerModel(SavedStage):
     def _of(cls, params: dict[str, Any], least: list[float], greatest: list[float]) -> MinMaxScalerModel:
         return cls(**columns_of(params), least=least, greatest=greatest, low=number(params["min"]),
                    high=number(params["max"]))  # fmt: skip
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """Spark stores the output the smaller way."""
+        return "smaller"
 
     @property
     def output_types(self) -> tuple[str, ...]:

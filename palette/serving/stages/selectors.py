@@ -12,7 +12,7 @@ from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.metadata import attribute_of, attributes_of
 from palette.serving.stages.models import live_params
 from palette.serving.stages.registry import register
-from palette.serving.stages.vectors import active, vector_of
+from palette.serving.stages.vectors import active, narrow, sparse_vector
 
 __all__ = [
     "ChiSqSelectorModel",
@@ -47,14 +47,18 @@ class _Selected(SavedStage):
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the shorter vector."""
+        return (narrow(*self.compute_sparse(*values)),)
+
+    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
+        """Return the shorter vector, sparse where the longer is."""
         vector, places = present(self.kind, self.inputs[0], values[0]), self.places
         if max(places, default=-1) >= len(vector):
             raise DataError(f"{self.kind}: {self.inputs[0]} has {len(vector)} elements, and element {max(places)} is "
                             "selected; make it as it was in training")  # fmt: skip
         if isinstance(vector, list):
             return ([vector[place] for place in places],)
-        kept = dict(active(vector))
-        return (vector_of(len(places), {at: kept[place] for at, place in enumerate(places) if place in kept}),)
+        stored = dict(active(vector))
+        return (sparse_vector(len(places), {at: stored[place] for at, place in enumerate(places) if place in stored}),)
 
 
 @dataclass(frozen=True)

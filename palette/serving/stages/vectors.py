@@ -1,4 +1,9 @@
-"""Vectors between local stages: a list of float, or, where most elements are zero, a :class:`Sparse`."""
+"""Vectors between local stages: a list of float, or a :class:`Sparse`.
+
+In general lists are faster, so that only wide vectors, most of whose elements are zero, are sparse. Some stages
+of Spark skip the zeros that a sparse vector leaves out (a product with NaN, a category called 0). What reaches
+their local forms is sparse exactly where it is in Spark: see :attr:`palette.serving.stages.LocalStage.reads_sparsity`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias, overload
 
-__all__ = ["Sparse", "Vector", "active", "dense", "vector_of"]
+__all__ = ["Sparse", "Vector", "active", "compressed", "dense", "narrow", "sparse_vector", "vector_of"]
 
 # More elements than this, most of them zero, are not written out.
 WIDE = 1024
@@ -91,6 +96,54 @@ def active(vector: Vector) -> Iterable[tuple[int, float]]:
     return enumerate(vector) if isinstance(vector, list) else zip(vector.indices, vector.values, strict=True)
 
 
+def sparse_vector(size: int, elements: dict[int, float]) -> Sparse:
+    """Return the sparse vector that stores these elements, zeros among them too.
+
+    Examples
+    --------
+    >>> sparse_vector(3, {2: 0.0, 1: 2.0})
+    Sparse(3, [1, 2], [2.0, 0.0])
+    """
+    indices = sorted(elements)
+    return Sparse(size, indices, [elements[index] for index in indices])
+
+
+def compressed(vector: Vector | None, overhead: float = 2.0) -> Vector | None:
+    """Return the vector as Spark's ``compressed`` stores it: sparse where that takes less memory, without zeros then.
+
+    Parameters
+    ----------
+    vector : list of float, Sparse or None
+        The vector; None stays.
+    overhead : float
+        By how many elements of a dense vector an empty sparse one is larger: 1.5 up to Spark 4.0.
+
+    Examples
+    --------
+    >>> compressed([0.0, 0.0, 3.0, 0.0]), compressed([0.0, 2.0, 3.0, 0.0])
+    (Sparse(4, [2], [3.0]), [0.0, 2.0, 3.0, 0.0])
+    """
+    if vector is None:
+        return None
+    size = len(vector)
+    stored = vector if isinstance(vector, list) else vector.values
+    if 1.5 * (len(stored) - stored.count(0.0)) + overhead >= size:
+        return dense(vector)
+    kept = [(index, value) for index, value in active(vector) if value]
+    return Sparse(size, [index for index, _ in kept], [value for _, value in kept])
+
+
+def narrow(vector: Vector | None) -> Vector | None:
+    """Return a vector as answers hold it: a sparse one is a list unless it is wide.
+
+    Examples
+    --------
+    >>> narrow(Sparse(2, [1], [5.0]))
+    [0.0, 5.0]
+    """
+    return dense(vector) if isinstance(vector, Sparse) and vector.size <= WIDE else vector
+
+
 def vector_of(size: int, elements: dict[int, float]) -> Vector:
     """Return the vector with these elements and zeros; wide ones are sparse.
 
@@ -99,8 +152,7 @@ def vector_of(size: int, elements: dict[int, float]) -> Vector:
     >>> vector_of(3, {1: 2.0})
     [0.0, 2.0, 0.0]
     """
-    indices = sorted(elements)
-    sparse = Sparse(size, indices, [elements[index] for index in indices])
+    sparse = sparse_vector(size, elements)
     return dense(sparse) if size <= WIDE else sparse
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from palette.errors import DataError
 from palette.serving.saved import SavedFiles
-from palette.serving.stages.base import SavedStage
+from palette.serving.stages.base import SavedStage, Sparsity
 from palette.serving.stages.boosters import Booster, dense_row, sparse_row
 from palette.serving.stages.models import live_params, number
 from palette.serving.stages.registry import register
@@ -70,6 +70,11 @@ class _Boosted(SavedStage):
     def __post_init__(self) -> None:
         """Give the booster to the library."""
         self.__dict__["_library"] = Booster(self.kind, self.booster, self.missing, self.rounds)
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """What models add is dense."""
+        return "own"
 
     @property
     def library(self) -> Booster:
