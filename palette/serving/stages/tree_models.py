@@ -22,7 +22,7 @@ __all__ = ["TreeModel", "bound", "total", "weighted_sum_lines"]
 
 def read(saved: SavedFiles) -> dict[str, Any]:
     """Return what the files of a tree model say besides its Params."""
-    trees, statistics, impurities = trees_of(saved.rows())
+    trees, statistics = trees_of(saved.rows())
     weights = [1.0]
     if (saved.path / "treesMetadata").exists():
         # The columns are number, metadata and weight, and called otherwise from one version of Spark to another.
@@ -32,7 +32,6 @@ def read(saved: SavedFiles) -> dict[str, Any]:
         "trees": trees.to_json(),
         "weights": weights,
         "statistics": statistics,
-        "impurities": impurities,
         "classes": int(saved.metadata.get("numClasses", 2)),
         "width": int(saved.metadata["numFeatures"]),
     }

@@ -9,7 +9,7 @@ from typing import Any
 from palette.errors import DataError
 from palette.serving.stages.vectors import Vector, dense
 
-__all__ = ["Trees", "trees_of"]
+__all__ = ["Trees", "trees_of", "variance"]
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,22 @@ class Trees:
             raise DataError(f"{kind}: the vector has {len(elements)} elements, the model needs {most}") from None
 
 
-def trees_of(rows: Sequence[dict[str, Any]]) -> tuple[Trees, dict[int, list[float]], dict[int, float]]:
-    """Return trees from the rows that Spark saved, the statistics of each leaf, and its impurity.
+def variance(statistics: Sequence[float]) -> float:
+    """Return the variance of the labels of a leaf, given their number, their sum, and that of their squares.
+
+    The impurity that Spark saves beside them is -1 where a leaf had no valid split.
+
+    Examples
+    --------
+    >>> variance([4.0, 6.0, 14.0])
+    1.25
+    """
+    count, total, squares = statistics
+    return (squares - total * total / count) / count if count else 0.0
+
+
+def trees_of(rows: Sequence[dict[str, Any]]) -> tuple[Trees, dict[int, list[float]]]:
+    """Return trees from the rows that Spark saved, and the statistics of each leaf.
 
     The rows of ensembles have the number of their tree, those of a single tree have not.
     """
@@ -90,7 +104,6 @@ def trees_of(rows: Sequence[dict[str, Any]]) -> tuple[Trees, dict[int, list[floa
         nodes.setdefault(row.get("treeID", 0), {})[data["id"]] = data
     trees = Trees([], [], [], [], [], [], [], [], [])
     statistics: dict[int, list[float]] = {}
-    impurities: dict[int, float] = {}
     for _, tree in sorted(nodes.items()):
         trees.roots.append(len(trees.feature))
         leaves = 0
@@ -115,9 +128,9 @@ def trees_of(rows: Sequence[dict[str, Any]]) -> tuple[Trees, dict[int, list[floa
             if inner:
                 waiting += [(data["rightChild"], trees.right, place), (data["leftChild"], trees.left, place)]
             else:
-                statistics[place], impurities[place] = data["impurityStats"], data["impurity"]
+                statistics[place] = data["impurityStats"]
                 leaves += 1
-    return trees, statistics, impurities
+    return trees, statistics
 
 
 def _choice(split: dict[str, Any]) -> list[float]:

@@ -12,6 +12,7 @@ from palette.serving.stages.models import Regressor, regressor_fields
 from palette.serving.stages.registry import register
 from palette.serving.stages.tree_code import tree_lines
 from palette.serving.stages.tree_models import TreeModel, bound, total, weighted_sum_lines
+from palette.serving.stages.tree_nodes import variance
 from palette.serving.stages.vectors import Vector
 from palette.serving.stages.weights import guarded, sum_lines
 
@@ -51,7 +52,8 @@ class _TreeRegressor(TreeModel, Regressor):
             if params.get(param):
                 gives.append(name)
                 outputs.append(params[param])
-        variances = [found["impurities"].get(node, 0.0) for node in range(len(found["trees"]["left"]))]
+        nodes, statistics = range(len(found["trees"]["left"])), found["statistics"]
+        variances = [variance(statistics[node]) if node in statistics else 0.0 for node in nodes]
         return cls(
             inputs=fields["inputs"],
             outputs=tuple(outputs),

@@ -50,7 +50,9 @@ def asked(spark, train):
 
 REGRESSORS = [
     (r.DecisionTreeRegressor, {"maxDepth": 5, "varianceCol": "variance", "leafCol": "leaf"}, 0),
-    (r.DecisionTreeRegressor, {"maxDepth": 0}, 0),
+    # A leaf that no split divides into parts large enough.
+    (r.DecisionTreeRegressor, {"maxDepth": 5, "minInstancesPerNode": 60, "varianceCol": "variance"}, 0),
+    (r.DecisionTreeRegressor, {"maxDepth": 0, "varianceCol": "variance"}, 0),
     (r.DecisionTreeRegressor, {"maxDepth": 5, "predictionCol": "", "leafCol": "leaf"}, 0),
     (r.RandomForestRegressor, {"numTrees": 7, "maxDepth": 4, "seed": 1}, 0),
     (r.RandomForestRegressor, {"numTrees": 3, "maxDepth": 3, "seed": 1, "leafCol": "leaf"}, 0),
