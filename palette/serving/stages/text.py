@@ -12,6 +12,7 @@ from palette.errors import DataError
 from palette.serving.saved import SavedFiles
 from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of
+from palette.serving.stages.lowercase import lower
 from palette.serving.stages.models import live_params
 from palette.serving.stages.patterns import compiled, matches, split
 from palette.serving.stages.registry import register
@@ -34,20 +35,6 @@ def words(kind: str, column: str, value: Any) -> list[str | None]:
     if value.__class__ is not list or not all(word is None or word.__class__ is str for word in value):
         raise DataError(f"{kind}: {column} is {value!r:.80}, expected a list of text; cast it to array<string>")
     return value
-
-
-def lower(text: str, language: str = "") -> str:
-    """Return text in small letters as Java's ``toLowerCase`` makes it in a language.
-
-    Examples
-    --------
-    >>> lower("TITLE"), lower("TITLE", "tr") == "t\u0131tle"
-    ('title', True)
-    """
-    if language not in ("tr", "az"):
-        return text.lower()
-    text = text.replace("\u0130", "i").replace("I\u0307", "i")
-    return text.replace("I", "\u0131").lower()
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,24 @@ from palette.errors import DataError
 from palette.serving.stages import local_form
 from palette.serving.testing import assert_same_stage
 
+# Java looks for letters around a sigma within its words, which hold digits, dashes and quotes, but no colons.
+SIGMAS = [
+    "ΒΑΣ_ID", "ΒΑΣ-ID", "ΒΑΣ:x", "ΒΑΣ'x", "ΒΑΣ1", "1ΒΑΣ2x", "ΑΣ.Β", "ΑΣ.1Β", "ΑΣ..Β", "ΑΣ\u0301Β", "ΑΣ\u00adΒ",
+    "ΑΣ_\u0301Β", "ΑΣ-\u200dΒ", "Α中Σ", "カΣ", "ΑΣ@x", "ⅧΣ", "ΑΣ#1Β", "ΑΣ%Β", "1%ΑΣ", "𐐀Σ", "Α𐐀Σ", "ΑΣ😀",
+    "Σ", "_ΑΣ", "ΣΣ ΣΣ", "ʰΣ",
+    "ΑΣ।Β",
+]  # fmt: skip
 TEXTS = [
     "", " ", "  a B  c ", "a\tb\nc\x0bd\re\x0cf", "a\u00a0b\u2003c\u0085d\x1ce\u2028f", "Été ÀÉ", "ΟΔΟΣ ΣΑΣ Σ", "İI ıi",
     "ǅ ß ẞ",
     "x😀y 😀", "one, two; three--four", "A1 b22 c333 _d 4", "foo.bar@baz.com", "aaa", "abcabc", "日本語 テスト", None,
     "\n\n", "a b ",
+    *(text for text in SIGMAS if "𐐀" not in text),
     "aab b", "x,y,,z,,", ",,x", "(a) [b] {c} ^d $e", "١٢٣ ５", "a-b&c", "don't stop", "K kelvin ſ",
 ]  # fmt: skip
 WORDS = [
     ["I", "saw", "the", "red", "Balloon"], [], [None, "a", ""], ["THE", "The", "tHe"], ["İ", "I", "ı", "i", "TITLE"],
-    ["a"], ["a", None, "b", "c"], None, ["I\u0307s", "IS", "Is"],
+    ["a"], ["a", None, "b", "c"], None, ["I\u0307s", "IS", "Is"], SIGMAS, ["I\u0323\u0307", "I\u0301\u0307", "ΒΑΣ_İI"],
 ]  # fmt: skip
 PATTERNS = [
     r"\s+", r"\W+", r"[\W_]+", r"\w+", r"\p{L}+", r"[^\p{L}\p{N}]+", r"\P{L}", r"\p{Lu}", r"\p{Punct}|\s",
@@ -95,7 +103,8 @@ def test_patterns_that_python_reads_differently_are_refused(spark, pattern):
 @pytest.mark.parametrize(
     "params",
     [{}, {"caseSensitive": True, "stopWords": ["the", "I"]}, {"locale": "tr", "stopWords": ["I", "İ", "title", "is"]},
-     {"locale": "tr_TR", "stopWords": ["I", "İ", "title"]}, {"stopWords": []}],
+     {"locale": "tr_TR", "stopWords": ["I", "İ", "title"]}, {"stopWords": []},
+     {"stopWords": ["βασ_id", "βας1", "ασ.1β", "ας:x", "βας-ID"]}, {"locale": "az", "stopWords": ["i\u0323"]}],
 )  # fmt: skip
 def test_stop_words(lists, params):
     assert_same_stage(StopWordsRemover(inputCol="w", outputCol="out", **params), lists)
