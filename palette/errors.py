@@ -23,7 +23,9 @@ __all__ = [
     "SnapshotError",
     "StoreError",
     "StoreTimeoutError",
+    "TimeZoneWarning",
     "UnknownColumnError",
+    "UnknownTypeWarning",
     "nearest",
 ]
 
@@ -58,6 +60,14 @@ class DeprecatedFeatureWarning(UserWarning):
 
 class LatestValuesWarning(UserWarning):
     """Rows to train on are joined with the latest values of a group that has event times."""
+
+
+class TimeZoneWarning(UserWarning):
+    """A time zone that a model reads has other rules where it is scored than where it was fitted."""
+
+
+class UnknownTypeWarning(UserWarning):
+    """A pipeline that Spark saved answers otherwise for another type of a column, and its files do not tell which."""
 
 
 class SchemaError(PaletteError, TypeError):

@@ -34,7 +34,8 @@ SPARK_FREE = (
     *("palette.serving", "palette.service", "palette.cli", "palette.online", "palette.catalog"),
     *("palette.definitions", "palette.errors", "palette.paths", "dsl"),
 )
-WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluation", "dsl.saving", "dsl.testing", "palette.serving.testing")
+WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluation", "dsl.saving", "dsl.testing", "palette.serving.runtime",
+    "palette.serving.testing")  # fmt: skip
 MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for folder in ("palette", "dsl")

@@ -11,8 +11,10 @@ from pyspark.ml import Estimator
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import StructType
 
+from dsl.estimator import DSLModel
 from dsl.rows import check_frame
 from dsl.saving import SavedStage
+from dsl.zones import zones_of
 from palette.errors import DataError
 from palette.offline.basis import check_time
 from palette.offline.untimed import warn_latest_values
@@ -24,6 +26,7 @@ from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.plan import PipelinePlan
 from palette.pipeline.scoring import self_test
 from palette.pipeline.times import explain_times, untimed_groups
+from palette.serving.runtime import runtime_of
 
 if TYPE_CHECKING:
     from pyspark.ml.param import ParamMap
@@ -181,6 +184,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         model._store = self._store
         forms = json.dumps(fitting.forms) if fitting.forms else ""
         self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms)
+        nodes = [node for stage in model.stages if isinstance(stage, DSLModel) for node in stage.nodes().values()]
+        model._set(runtime=runtime_of(dataset.sparkSession, zones_of(nodes)))
         if fitting.pins:
             model._set(pins=fitting.pins, pinnedTables=self.store.tables.root)
         if fitting.sample is not None and (tested := self_test(model, *fitting.sample)):

@@ -16,6 +16,7 @@ from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
 from palette.errors import DataError, SchemaError, nearest
 from palette.offline.checks import quoted
+from palette.pipeline.columns import output_columns
 from palette.pipeline.plan import PipelinePlan
 from palette.pipeline.scoring import BEFORE
 from palette.serving.stages import schema_form, stage_to_json
@@ -125,8 +126,13 @@ class Fitting:
 
     def _replaced(self, columns: Iterable[str]) -> list[str]:
         """Return the columns of the basis that a stage puts others in the place of."""
-        made = {name for stage in self._plan.stages if isinstance(stage, DSLEstimator) for name in stage.getLambdas()}
-        return [name for name in columns if name in made]
+        made = {
+            name.lower()
+            for stage in self._plan.stages
+            for name in (stage.getLambdas() if isinstance(stage, DSLEstimator) else output_columns(stage))
+        }
+        # Spark puts a column also in the place of one whose name differs by case.
+        return [name for name in columns if name.lower() in made]
 
     def _fit_stage(self, stage: Any, dataset: DataFrame, columns: dict[str, str]) -> Any:
         if isinstance(stage, DSLEstimator):

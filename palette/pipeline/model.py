@@ -19,6 +19,7 @@ from palette.pipeline.deployment import deploy
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.scoring import local_plan, spark_step
 from palette.serving.bundle import write_bundle
+from palette.serving.names import Names
 from palette.serving.selftest import SelfTest
 from palette.transformer import PaletteTransformer
 
@@ -73,6 +74,9 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     localForms: Param[str] = Param(
         Params._dummy(), "localForms", "JSON of local forms that only fit could tell, by uid", TypeConverters.toString
     )
+    runtime: Param[dict[str, Any]] = Param(
+        Params._dummy(), "runtime", "what fit ran on, as far as answers depend on it", dict
+    )
     planned: Param[list[str]] = Param(
         Params._dummy(), "planned", "uids of the look-ups that the pipeline planned", TypeConverters.toListString
     )
@@ -80,7 +84,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def __init__(self, stages: Sequence[Any] = ()) -> None:
         super().__init__()
         self._setDefault(pointInTime="event", keepFeatures=False, pins={}, pinnedTables="", inputTypes={}, planned=[])
-        self._setDefault(selfTest="", localForms="")
+        self._setDefault(selfTest="", localForms="", runtime={})
         self.stages = list(stages)
         self.saved_at = ""
 
@@ -111,6 +115,16 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def getLocalForms(self) -> str:
         """Return, as JSON, the local forms of stages that took metadata of their input columns at fit, by uid."""
         return self.getOrDefault(self.localForms)
+
+    def getRuntime(self) -> dict[str, Any]:
+        """Return the versions that fit ran on, as far as answers depend on them: those of ``spark`` and ``java``."""
+        return dict(self.getOrDefault(self.runtime))
+
+    def names(self) -> Names:
+        """Return what resolves names of columns as Spark did at fit, before the first stage."""
+        types = self.getInputTypes()
+        sensitive = bool(self.getRuntime().get("case_sensitive"))
+        return Names(types, complete=bool(types), case_sensitive=sensitive)
 
     def getPlanned(self) -> list[str]:
         """Return the uids of the look-ups that the pipeline planned."""

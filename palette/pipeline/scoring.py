@@ -43,21 +43,29 @@ def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -
     steps: list[Step] = []
     outputs: list[str] = []
     remembered = json.loads(model.getLocalForms() or "{}")
+    names = model.names()
     for stage in model.runnable():
         if isinstance(stage, PaletteTransformer):
             looked_up = stage.row_plan()
             steps.extend(looked_up.steps)
-            outputs.extend(looked_up.outputs)
+            made = dict.fromkeys(looked_up.outputs, "")
         elif isinstance(stage, DSLModel):
             steps.append(DslStep(stage.getLambdas(), stage.getOrDefault(stage.bindings), stage.getStatistics()))
-            outputs.extend(stage.getLambdas())
+            made = dict.fromkeys(stage.getLambdas(), "")
         else:
-            step = _form(stage, remembered) or otherwise(stage)
+            step = (_form(stage, remembered) or otherwise(stage)).fitted_on(model.getRuntime())
+            try:
+                steps.extend(names.reading(step))
+            except DataError as error:
+                raise SchemaError(f"{stage.uid}: {error}") from error
             steps.append(step)
-            outputs.extend(step.outputs)
+            made = names.made_by(step)
+        names.add(made)
+        outputs.extend(made)
     dropped = set() if model.getKeepFeatures() else set(model.looked_up)
-    kept = dict.fromkeys(column for column in outputs if column not in dropped)
-    return Plan(tuple(steps), tuple(kept), model.getInputTypes())
+    # A column that a later stage replaced by one whose name differs by case is no longer there.
+    kept = dict.fromkeys(column for column in outputs if column not in dropped and names.resolve(column) == column)
+    return Plan(tuple(steps), tuple(kept), model.getInputTypes(), model.getRuntime())
 
 
 def _form(stage: Any, remembered: Mapping[str, Any]) -> LocalStage | None:
@@ -123,6 +131,8 @@ def plain_value(value: Any, dtype: str) -> Any:
     if value is not None and dtype == "timestamp":
         # Spark gives the wall clock of this process.
         return value.astimezone(dt.UTC).replace(tzinfo=None)
+    if hasattr(value, "asDict"):
+        return value.asDict(recursive=True)
     return incoming_vector(value, "vector") if hasattr(value, "toArray") else value
 
 

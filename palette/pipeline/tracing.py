@@ -95,6 +95,7 @@ class Tracer:
         self._found: dict[str, Traced | None] = {
             column: self._sized([f"basis:{column}"], column, dtype) for column, dtype in model.getInputTypes().items()
         }
+        self._names = model.names()
         self.stages = list(flat_stages(model.runnable()))
         # What each stage takes, at the time when it does.
         self.taken: dict[str, Traced | None] = {}
@@ -108,7 +109,7 @@ class Tracer:
 
     def _joined(self, columns: Iterable[str]) -> Traced | None:
         """Return several columns as one vector; None if it is not known what one of them is computed from."""
-        parts = [self._found.get(column) for column in columns]
+        parts = [self._found.get(self._names.resolve(column)) for column in columns]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts) or not known:
             return None
@@ -118,10 +119,14 @@ class Tracer:
 
     def _add(self, stage: Any) -> None:
         if isinstance(stage, PaletteTransformer):
-            for column, name in stage.getFeatures().items():
-                self._found[column] = self._sized([feature_of(name)], column, stage.store.feature(name).dtype)
+            self._take(
+                {
+                    column: self._sized([feature_of(name)], column, stage.store.feature(name).dtype)
+                    for column, name in stage.getFeatures().items()
+                }
+            )
         elif isinstance(stage, DSLModel):
-            self._found |= self._expressions(stage)
+            self._take(self._expressions(stage))
         else:
             inputs, outputs = input_columns(stage), output_columns(stage)
             if not inputs and not outputs:
@@ -133,7 +138,11 @@ class Tracer:
                 output: self._made(stage, place, output, one_by_one.get(output, inputs))
                 for place, output in enumerate(outputs)
             }
-            self._found |= added
+            self._take(added)
+
+    def _take(self, added: Mapping[str, Traced | None]) -> None:
+        self._found |= added
+        self._names.add(dict.fromkeys(added, ""))
 
     def _expressions(self, stage: DSLModel) -> dict[str, Traced | None]:
         bindings = stage.getBindings()

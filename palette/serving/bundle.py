@@ -16,6 +16,7 @@ from palette.errors import DataError, PaletteError
 from palette.paths import COPY_HERE, COPY_THERE, local_path
 from palette.serving.selftest import SelfTest
 from palette.serving.steps import Plan
+from palette.serving.zones import check_zones
 
 __all__ = ["read_bundle", "write_bundle"]
 
@@ -69,6 +70,11 @@ def read_bundle(path: str | Path) -> Plan:
     DataError
         If there is no bundle, it is damaged, a newer release wrote it, or its rows with known answers are answered
         otherwise here.
+
+    Warns
+    -----
+    TimeZoneWarning
+        If a time zone that it reads has other rules here than where it was fitted.
     """
     path = local_path(path, "a bundle", COPY_HERE)
     try:
@@ -83,6 +89,7 @@ def read_bundle(path: str | Path) -> Plan:
                     raise DataError(f"{str(path)!r} is damaged: {name} is not what was written; save the bundle again")
         arrays = _from_npz(files[ARRAYS]) if ARRAYS in files else {}
         plan = Plan.from_json(_put_back(json.loads(files[PLAN]), arrays))
+        check_zones(plan.runtime)
         if SELF_TEST in files:
             SelfTest.from_json(json.loads(files[SELF_TEST])).check(plan, str(path))
     except (PaletteError, DslError):

@@ -88,7 +88,7 @@ class LocalPipeline:
         max_request_age: float = 300.0,
     ) -> None:
         # From where it was loaded, and its store.
-        self._source: tuple[str, Any] | None = None
+        self._source: tuple[str, Any, dict[str, Any]] | None = None
         self._options = Options(on_store_error, budget, status, strict, max_request_age)
         self.plan = plan
         self.needs_store = bool(plan.groups)
@@ -111,16 +111,20 @@ class LocalPipeline:
                 "a LocalPipeline that was made in this process cannot be sent to another one: save it, and load it in "
                 "the worker (LocalPipeline.load(path, store=...))"
             )
-        return _loaded, (*self._source, asdict(self._options))
+        path, store, known = self._source
+        return _loaded, (path, store, {**asdict(self._options), **known})
 
     @classmethod
     def load(
-        cls, path: str | Path, store: OnlineReader | FeatureStore | str | Path | None = None, **options: Any
+        cls,
+        path: str | Path,
+        store: OnlineReader | FeatureStore | str | Path | None = None,
+        *,
+        types: Mapping[str, str] | None = None,
+        java: int | None = None,
+        **options: Any,
     ) -> LocalPipeline:
         """Read a bundle, or a plain PipelineModel that Spark ML saved.
-
-        Of the latter the types of the input columns are not known: values are taken as they come, but must be numbers
-        or vectors where a stage needs these.
 
         Parameters
         ----------
@@ -128,6 +132,13 @@ class LocalPipeline:
             The directory.
         store
             As for the class.
+        types : mapping of str to str, optional
+            The columns that a saved PipelineModel was fitted on with their Spark types, as ``dict(df.dtypes)`` gives
+            them: they are not in its files. Without them values are taken as they come, but must be numbers or vectors where
+            a stage needs these. :meth:`save` keeps them.
+        java : int, optional
+            The version of Java that a saved PipelineModel was fitted on: before 19, Java wrote other digits for some
+            numbers that are categories of a FeatureHasher.
         **options
             ``on_store_error``, ``budget``, ``status``, ``strict`` and ``max_request_age`` of the class.
 
@@ -135,10 +146,22 @@ class LocalPipeline:
         ------
         DataError
             If there is neither, it is not whole, a newer release wrote it, its rows with known answers are answered
-            otherwise here, or a saved stage has no local form.
+            otherwise here, or a saved stage has no local form; or there are ``types`` or ``java`` for a bundle, which
+            has its own.
+
+        Warns
+        -----
+        UnknownTypeWarning
+            If an answer of a saved PipelineModel depends on a type that is not known.
         """
-        local = cls(saved_plan(path) if is_saved(path) else read_bundle(path), store, **options)
-        local._source = str(Path(path).absolute()), _absolute(store)
+        known = {"types": None if types is None else dict(types), "java": java}
+        if is_saved(path):
+            local = cls(saved_plan(path, types, java), store, **options)
+        elif types is not None or java is not None:
+            raise DataError(f"{str(path)!r} is no saved PipelineModel: a bundle says itself what types= and java= do")
+        else:
+            local = cls(read_bundle(path), store, **options)
+        local._source = str(Path(path).absolute()), _absolute(store), known
         return local
 
     @cached_property

@@ -18,6 +18,7 @@ from pyspark.sql import types as T
 from palette.errors import DataError
 from palette.online import GroupTable
 from palette.serving.plan import compile_plan
+from palette.serving.runtime import runtime_of
 from palette.serving.saved import SavedFiles
 from palette.serving.stages import (
     LocalStage,
@@ -73,11 +74,13 @@ def assert_same_stage(
     """
     form = local_form(stage, df.schema)
     assert form is not None, f"{type(stage).__name__} has no local form"
+    runtime = runtime_of(df.sparkSession)
+    form = form.fitted_on(runtime)
     plain = stage_to_json(form)
     again = stage_from_json(plain)
     assert stage_to_json(again) == plain
     if saved:
-        _assert_same_saved(stage, plain)
+        _assert_same_saved(stage, plain, runtime)
     rows = df.collect()
     _assert_same_rows(stage, df, rows, _local_answers(again, rows, df, untyped), ulps)
 
@@ -113,18 +116,18 @@ def assert_same_chain(model: Any, df: DataFrame, *, ulps: Mapping[str, int] | in
     ...           Normalizer(inputCol="v", outputCol="w")]
     >>> assert_same_chain(Pipeline(stages=stages).fit(df), df)
     """
-    forms, passed = [], df
+    forms, passed, runtime = [], df, runtime_of(df.sparkSession)
     for stage in model.stages:
         form = local_form(stage, passed.schema)
         assert form is not None, f"{type(stage).__name__} has no local form"
-        forms.append(stage_from_json(stage_to_json(form)))
+        forms.append(stage_from_json(stage_to_json(form.fitted_on(runtime))))
         passed = stage.transform(passed)
     types = dict(passed.dtypes)
     outputs = tuple(dict.fromkeys(column for form in forms for column in form.outputs))
     stored = _Stored(tuple(column for column in outputs if types[column] == "vector"))
     inputs = {column: types[column] for column in df.columns}
-    score = compile_plan(Plan(tuple(forms), outputs, inputs), _no_table)
-    exact = compile_plan(Plan((*forms, stored), (*outputs, *stored.outputs), inputs), _no_table)
+    score = compile_plan(Plan(tuple(forms), outputs, inputs, runtime), _no_table)
+    exact = compile_plan(Plan((*forms, stored), (*outputs, *stored.outputs), inputs, runtime), _no_table)
     rows = df.collect()
     answers = [_answer(exact, row.asDict()) for row in rows]
     for row, answer in zip(rows, answers, strict=True):
@@ -187,12 +190,13 @@ def _rejected(answer: Any) -> bool:
     return isinstance(answer, RowRejectedError)
 
 
-def _assert_same_saved(stage: Any, plain: Mapping[str, Any]) -> None:
+def _assert_same_saved(stage: Any, plain: Mapping[str, Any], runtime: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "stage")
         stage.save(path)
         form = saved_form(SavedFiles(Path(path)))
         assert form is not None, f"{type(stage).__name__} cannot be read from a saved stage"
+        form = form.fitted_on(runtime)
         assert stage_to_json(form) == plain, f"{stage_to_json(form)} was read from the saved stage, expected {plain}"
 
 

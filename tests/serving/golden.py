@@ -101,6 +101,11 @@ def pipelines() -> Iterator[tuple[str, list[Any]]]:
         f.ChiSqSelector(featuresCol="indexed", labelCol="kind", outputCol="told", numTopFeatures=2),
     ]  # fmt: skip
     yield "numbers", numbers
+    named = [
+        f.Imputer(inputCols=["X"], outputCols=["x_full"], strategy="median"),
+        f.VectorAssembler(inputCols=["`y`", "N"], outputCol="two"),
+    ]
+    yield "names", named
     yield (
         "categories",
         [

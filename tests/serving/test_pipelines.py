@@ -11,14 +11,14 @@ import time
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.evaluation import RegressionEvaluator
-from pyspark.ml.feature import SQLTransformer, VectorAssembler
+from pyspark.ml.feature import Imputer, SQLTransformer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql import Row
 
 import dsl.saving
 from dsl import DSLEstimator
-from palette.errors import DataError
+from palette.errors import DataError, UnknownTypeWarning
 from palette.serving import LocalPipeline, pipelines
 from palette.serving.pipelines import saved_plan
 from palette.serving.steps import DslStep, Plan
@@ -128,6 +128,33 @@ def test_a_tuned_pipeline_is_its_best_model(spark, tmp_path):
         for row in tuned.transform(df).collect():
             found = local.score_instance({"x": row["x"], "z": row["z"]})
             assert found["prediction"] == pytest.approx(row["prediction"], rel=1e-14)
+
+
+@pytest.mark.parametrize("strategy", ["mean", "median", "mode"])
+@pytest.mark.parametrize("dtype", ["tinyint", "smallint", "int", "bigint", "float", "double"])
+def test_an_imputer_of_integers_fills_as_spark_does(spark, tmp_path, dtype, strategy):
+    df = spark.createDataFrame([(None,), (1,), (2,), (2,), (5,), (-4,)], "n int").selectExpr(f"cast(n as {dtype}) x")
+    stage = Imputer(inputCols=["x"], outputCols=["y"], strategy=strategy, missingValue=-4.0).fit(df)
+    PipelineModel([stage]).save(str(tmp_path / "model"))
+    local = LocalPipeline.load(tmp_path / "model", types=dict(df.dtypes))
+    found = [local.score_instance(row.asDict())["y"] for row in df.collect()]
+    expected = [row["y"] for row in stage.transform(df).collect()]
+    assert list(map(repr, found)) == list(map(repr, expected))
+    local.save(tmp_path / "bundle")
+    assert LocalPipeline.load(tmp_path / "bundle").score_instance({"x": None}) == {"y": expected[0]}
+
+
+def test_a_mean_of_what_may_be_integers_is_doubtful(spark, tmp_path):
+    df = spark.createDataFrame([(None, None), (1, 1.0), (2, 3.0), (2, 2.0), (5, 2.0)], "n int, x double")
+    made = Imputer(inputCols=["n", "x"], outputCols=["n_full", "x_full"]).fit(df)
+    made.save(str(tmp_path / "stage"))
+    with pytest.warns(UnknownTypeWarning, match=r"fills column 'n' with 2\.5, or with 2 if it has integers") as warned:
+        local = LocalPipeline.load(tmp_path / "stage")
+    assert len(warned) == 1
+    assert local.score_instance({"n": None, "x": None}) == {"n_full": 2.5, "x_full": 2.0}
+    local.save(tmp_path / "bundle")
+    with pytest.raises(DataError, match="a bundle says itself"):
+        LocalPipeline.load(tmp_path / "bundle", types={"n": "int"})
 
 
 def test_stage_saved_alone(spark, tmp_path):

@@ -48,6 +48,11 @@ class LocalStage(ABC):
     tolerance: ClassVar[float] = 1e-9
     numeric: ClassVar[bool] = False
 
+    def fitted_on(self, runtime: Mapping[str, Any]) -> Self:
+        """Return the form for what the stage was fitted on: the versions ``spark`` and ``java``, where they matter."""
+        del runtime
+        return self
+
     @property
     def optional_parts(self) -> Sequence[LocalStage]:
         """Stages, one a column, that do what this one does, if Spark leaves a column out where its input is not there.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
+import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -14,15 +15,15 @@ from palette.errors import DataError
 from palette.serving.saved import SavedFiles
 from palette.serving.stages.base import Bind, SavedStage
 from palette.serving.stages.columns import columns_of
+from palette.serving.stages.floating import SHORTEST, java_text
 from palette.serving.stages.models import live_params
 from palette.serving.stages.registry import register
 from palette.serving.stages.text import words
 from palette.serving.stages.vectors import WIDE, Sparse, narrow, sparse_vector
 
-__all__ = ["FeatureHasher", "HashingTF", "java_text", "murmur3"]
+__all__ = ["FeatureHasher", "HashingTF", "murmur3"]
 
 SEED = 42
-_FLOAT = struct.Struct("f")
 
 
 def murmur3(data: bytes, seed: int = SEED) -> int:
@@ -53,53 +54,6 @@ def _mixed(block: int) -> int:
 @lru_cache(maxsize=1 << 16)
 def _place(text: str, size: int) -> int:
     return murmur3(text.encode("utf-8", "replace")) % size
-
-
-def java_text(value: Any, *, single: bool = False) -> str:
-    """Return a value as Java's ``toString`` writes it: the shortest digits, as it does from version 19 on.
-
-    Older versions write one digit more in some numbers.
-
-    Parameters
-    ----------
-    value : str, bool, int, float or Decimal
-        What to write.
-    single : bool
-        Whether a float has 32 bits only.
-
-    Examples
-    --------
-    >>> [java_text(value) for value in (True, 7, 2.0, 1e7, 1.25e-4, -0.0, float("nan"))]
-    ['true', '7', '2.0', '1.0E7', '1.25E-4', '-0.0', 'NaN']
-    >>> java_text(0.10000000149011612, single=True)
-    '0.1'
-    """
-    if value.__class__ is not float:
-        return ("true" if value else "false") if value.__class__ is bool else str(value)
-    if not math.isfinite(value):
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-    if value == 0.0:
-        return "-0.0" if math.copysign(1.0, value) < 0.0 else "0.0"
-    sign, digits, _ = number = Decimal(_digits(value, single=single)).normalize().as_tuple()
-    power = len(digits) + int(number.exponent) - 1
-    figures = "".join(map(str, digits))
-    if not -3 <= power < 7:
-        text = f"{figures[0]}.{figures[1:] or '0'}E{power}"
-    elif power < 0:
-        text = f"0.{'0' * (-power - 1)}{figures}"
-    else:
-        figures = figures.ljust(power + 1, "0")
-        text = f"{figures[: power + 1]}.{figures[power + 1 :] or '0'}"
-    return "-" + text if sign else text
-
-
-def _digits(value: float, *, single: bool) -> str:
-    """Return the shortest text that means the number, of two digits at least."""
-    if single:
-        texts = (f"{value:.{digits}g}" for digits in range(2, 9))
-        return next((text for text in texts if _FLOAT.pack(float(text)) == _FLOAT.pack(value)), f"{value:.9g}")
-    text = repr(value)
-    return f"{value:.1e}" if sum(sign.isdigit() for sign in text.partition("e")[0]) == 1 else text
 
 
 @register
@@ -176,12 +130,16 @@ class FeatureHasher(SavedStage):
         How long the vector is.
     categories : list of str
         Columns the numbers of which are categories.
+    java : int
+        The version of Java, on which it depends how numbers with fractions are written; 0 if it is not known.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     size: int
     categories: list[str]
+    # Bundles that do not say it were written where Java 17 was needed.
+    java: int = 17
 
     kind = "FeatureHasher"
     spark_class = "org.apache.spark.ml.feature.FeatureHasher"
@@ -195,6 +153,13 @@ class FeatureHasher(SavedStage):
     def from_saved(cls, saved: SavedFiles) -> FeatureHasher:
         """Return the local form of a saved stage."""
         return cls._of(saved.params)
+
+    def fitted_on(self, runtime: Mapping[str, Any]) -> FeatureHasher:
+        """Return the form for a version of Java."""
+        if "java" not in runtime:
+            return self
+        version = re.match(r"(?:1\.)?(\d+)", runtime["java"])
+        return dataclasses.replace(self, java=int(version[1]) if version else 0)
 
     @classmethod
     def _of(cls, params: Any) -> FeatureHasher:
@@ -220,7 +185,7 @@ class FeatureHasher(SavedStage):
             if value is None:
                 continue
             if value.__class__ is str or value.__class__ is bool or column in self.categories:
-                place, amount = _place(f"{column}={java_text(value, single=column in singles)}", self.size), 1.0
+                place, amount = _place(f"{column}={self._text(column, value, column in singles)}", self.size), 1.0
             elif isinstance(value, (int, float, Decimal)):
                 place, amount = _place(column, self.size), float(value)
             else:
@@ -229,6 +194,16 @@ class FeatureHasher(SavedStage):
                 )
             sums[place] = sums[place] + amount if place in sums else amount
         return sparse_vector(self.size, sums)
+
+    def _text(self, column: str, value: Any, single: bool) -> str:
+        if value.__class__ is float and not self.java:
+            texts = {java_text(value, single=single, java=java) for java in (SHORTEST - 1, SHORTEST)}
+            if len(texts) > 1:
+                raise DataError(
+                    f"FeatureHasher: {column} is {value!r}, which Java writes as {' or '.join(sorted(texts))}, and on "
+                    "which version of it the pipeline was fitted is not known: LocalPipeline.load(..., java=17)"
+                )
+        return java_text(value, single=single, java=self.java or SHORTEST)
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return a call; categories of type float are written with fewer digits than those of type double.

@@ -43,6 +43,7 @@ MODULES = {
     "norms": ("Normalizer",),
     "one_vs_rest": ("OneVsRestModel",),
     "perceptron": ("MultilayerPerceptronClassificationModel",),
+    "reading": ("ReadColumn",),
     "recommender": ("ALSModel",),
     "reshaping": ("PCAModel", "PolynomialExpansion", "VectorSizeHint", "DCT"),
     "scalers": (

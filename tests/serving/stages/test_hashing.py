@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import random
+import struct
 from decimal import Decimal
 
 import pytest
 from pyspark.ml.feature import FeatureHasher, HashingTF
 
+from palette import MLPipeline
 from palette.errors import DataError
+from palette.pipeline.scoring import local_plan
+from palette.serving import LocalPipeline
+from palette.serving.runtime import runtime_of
 from palette.serving.stages import local_form
+from palette.serving.stages.floating import java_text
 from palette.serving.testing import assert_same_stage
 
 NAN, INF = math.nan, math.inf
@@ -58,6 +65,45 @@ def test_feature_hasher_writes_floats_with_their_own_digits(spark):
     df = spark.createDataFrame(ROWS, FIELDS).select("f")
     stage = FeatureHasher(inputCols=["f"], outputCol="out", categoricalCols=["f"], numFeatures=2000)
     assert_same_stage(stage, df, untyped=False)
+
+
+def drawn_numbers(count):
+    """Numbers of all sizes, many of which Java writes with more digits than they need."""
+    rng = random.Random(11)
+    doubles = [struct.unpack("<d", rng.randbytes(8))[0] for _ in range(count)]
+    doubles += [rng.randrange(10_000) * 10.0 ** rng.randint(-320, 300) for _ in range(count)]
+    doubles += [math.ldexp(rng.randrange(1, 4096), rng.randint(-1070, 1000)) for _ in range(count)]
+    doubles += [rng.gauss(0, 1) * 10.0 ** rng.randint(-6, 18) for _ in range(count)]
+    floats = [struct.unpack("<f", rng.randbytes(4))[0] for _ in range(3 * count)]
+    return list(zip(doubles, [*floats, *(float(rng.randrange(2**31)) for _ in range(count))], strict=True))
+
+
+def test_numbers_are_written_as_java_does(spark):
+    """What the running Java writes, old or new, and that both ways are told apart."""
+    java = int(runtime_of(spark)["java"].partition(".")[0])
+    df = spark.createDataFrame(drawn_numbers(600), "x double, f float").selectExpr("*", "string(x) xt", "string(f) ft")
+    differ = 0
+    for row in df.collect():
+        assert java_text(row["x"], java=java) == row["xt"], row
+        assert java_text(row["f"], single=True, java=java) == row["ft"], row
+        differ += java_text(row["x"], java=17) != java_text(row["x"], java=21)
+    assert differ > 20
+
+
+def test_feature_hasher_writes_numbers_as_the_java_of_its_fit(spark, tmp_path):
+    stage = FeatureHasher(inputCols=["x", "f"], outputCol="out", categoricalCols=["x", "f"], numFeatures=1 << 16)
+    df = spark.createDataFrame(drawn_numbers(40), "x double, f float")
+    assert_same_stage(stage, df, untyped=False)
+    model = MLPipeline(stage).fit(df)
+    assert local_plan(model, None).steps[0].java == int(runtime_of(spark)["java"].partition(".")[0])
+    # A saved pipeline does not say it: an error where it matters, unless it is told.
+    stage.save(str(tmp_path / "stage"))
+    row = {"x": 2e23, "f": 1.0}
+    with pytest.raises(DataError, match=r"writes as 1\.9999999999999998E23 or 2\.0E23"):
+        LocalPipeline.load(tmp_path / "stage").score_instance(row)
+    found = [LocalPipeline.load(tmp_path / "stage", java=java).score_instance(row)["out"] for java in (8, 17, 21)]
+    assert found[0] == found[1] != found[2]
+    assert LocalPipeline.load(tmp_path / "stage").score_instance({"x": 0.1, "f": 1.0})
 
 
 def test_feature_hasher_refuses_what_spark_refuses(spark):
