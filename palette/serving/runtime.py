@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,10 @@ CHANGES = f"""
 """
 
 
+# Each session is asked once.
+_versions: weakref.WeakKeyDictionary[SparkSession, str] = weakref.WeakKeyDictionary()
+
+
 def runtime_of(spark: SparkSession, zones: Sequence[str] = ()) -> dict[str, Any]:
     """Return what plans know of the session that fits.
 
@@ -45,9 +50,11 @@ def runtime_of(spark: SparkSession, zones: Sequence[str] = ()) -> dict[str, Any]
         ``spark`` and ``java`` (versions), ``case_sensitive`` (whether names that differ by case are of two columns),
         and, if there are zones, ``zones`` as :func:`zone_rules` returns it.
     """
+    if spark not in _versions:
+        _versions[spark] = _told(spark, JAVA_VERSION)
     runtime: dict[str, Any] = {
         "spark": spark.version,
-        "java": _told(spark, JAVA_VERSION),
+        "java": _versions[spark],
         "case_sensitive": spark.conf.get("spark.sql.caseSensitive") == "true",
     }
     return {**runtime, "zones": zone_rules(spark, zones)} if zones else runtime
