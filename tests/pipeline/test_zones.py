@@ -23,7 +23,7 @@ from palette.serving.zones import check_zones
 
 # An hour's change of half an hour; clocks that are put back for Ramadan; an offset with seconds until 1972.
 STABLE = ["Africa/Monrovia", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Europe/Paris"]
-LOAD = """
+LOAD = r"""
 import sys, warnings
 from palette.serving import LocalPipeline
 with warnings.catch_warnings(record=True) as told:
