@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import pickle
 import subprocess
 import sys
 import time
@@ -140,6 +141,7 @@ def test_an_imputer_of_integers_fills_as_spark_does(spark, tmp_path, dtype, stra
     found = [local.score_instance(row.asDict())["y"] for row in df.collect()]
     expected = [row["y"] for row in stage.transform(df).collect()]
     assert list(map(repr, found)) == list(map(repr, expected))
+    assert pickle.loads(pickle.dumps(local)).plan == local.plan
     local.save(tmp_path / "bundle")
     assert LocalPipeline.load(tmp_path / "bundle").score_instance({"x": None}) == {"y": expected[0]}
 
