@@ -134,8 +134,8 @@ class LocalPipeline:
             As for the class.
         types : mapping of str to str, optional
             The columns that a saved PipelineModel was fitted on with their Spark types, as ``dict(df.dtypes)`` gives
-            them: they are not in its files. Without them values are taken as they come, but must be numbers or vectors where
-            a stage needs these. :meth:`save` keeps them.
+            them: they are not in its files. Without them values are taken as they come, but must be numbers or vectors
+            where a stage needs these. :meth:`save` keeps them.
         java : int, optional
             The version of Java that a saved PipelineModel was fitted on: before 19, Java wrote other digits for some
             numbers that are categories of a FeatureHasher.
