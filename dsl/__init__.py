@@ -77,7 +77,13 @@ def has_function(name: str) -> bool:
 
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
-        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+        try:
+            value = getattr(importlib.import_module(_HOME_OF[name]), name)
+        except ModuleNotFoundError as error:
+            if error.name != "pyspark":
+                raise
+            told = f"dsl.{name} needs Spark, and pyspark is not installed: pip install 'palette-features[spark]'"
+            raise ImportError(told, name="pyspark") from None
     elif name.startswith("__"):
         raise AttributeError(f"module 'dsl' has no attribute {name!r}")
     else:

@@ -75,7 +75,7 @@ class _Compiler:
         assert isinstance(node.function, Function)
         arguments = self.arguments(node)
         if node.function.nulls is Nulls.PROPAGATE and any(argument is None for argument in arguments):
-            return self._F.lit(None).cast(node.dtype.spark)
+            return self._F.lit(None).cast(node.dtype.ddl)
         return node.function.column(self._F, *arguments)
 
 
@@ -109,7 +109,7 @@ def source_column(read: Read, binding: Binding, F: Any) -> Column:
 def _literal(node: Literal, F: Any) -> Column:
     value = node.value
     if value is None:
-        return F.lit(None).cast(node.dtype.spark)
+        return F.lit(None).cast(node.dtype.ddl)
     if node.dtype is TS:  # F.lit would read a naive time in the zone of this process
         return F.timestamp_micros(F.lit((value - _EPOCH) // timedelta(microseconds=1)).cast("bigint"))
     if node.dtype is VEC:
@@ -123,4 +123,4 @@ def _utc(column: Column, source_type: str, F: Any) -> Column:
         return F.timestamp_seconds(F.unix_date(column).cast("bigint") * 86_400)
     date = (F.year(column), F.month(column), F.dayofmonth(column))
     second = F.date_part(F.lit("SECOND"), column)
-    return F.make_timestamp(*date, F.hour(column), F.minute(column), second, F.lit("UTC"))
+    return F.make_timestamp_ltz(*date, F.hour(column), F.minute(column), second, F.lit("UTC"))

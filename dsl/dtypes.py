@@ -52,6 +52,11 @@ class DType(StrEnum):
         return _SPARK_NAMES[self]
 
     @property
+    def ddl(self) -> str:
+        """The type's name for a cast: ``timestamp`` would be what ``spark.sql.timestampType`` says."""
+        return "timestamp_ltz" if self is DType.TIMESTAMP else self.spark
+
+    @property
     def only_constant(self) -> bool:
         """Whether only constants have this type."""
         return self in (DType.STRINGS, DType.WEIGHTS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
+    "Brief",
     "DslError",
     "DslSyntaxError",
     "DslTypeError",
@@ -18,6 +20,7 @@ __all__ = [
 ]
 
 _CARET_CONTEXT = 60
+_LIBRARIES = ("dsl", "palette", "pyspark", "py4j", "IPython")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,24 @@ class Position:
         return f"{window}\n{' ' * (offset - left)}{'^' * width}"
 
 
-class DslError(Exception):
+class Brief:
+    """What notebooks show of an error: the lines of who called, and the message, without the libraries' own frames."""
+
+    def _render_traceback_(self) -> list[str]:
+        # Asked by IPython; ``traceback.print_exc()`` has it all.
+        import traceback
+
+        error: Any = self
+        stack = traceback.StackSummary.extract(
+            (frame, line)
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if str(frame.f_globals.get("__name__")).partition(".")[0] not in _LIBRARIES
+        )
+        called = ["Traceback (most recent call last):", *(text.rstrip("\n") for text in stack.format())]
+        return [*(called if stack else ()), f"{type(error).__name__}: {error}"]
+
+
+class DslError(Brief, Exception):
     """Root of the errors that the expression language raises.
 
     Parameters

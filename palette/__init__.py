@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
     from palette.online import Snapshot
     from palette.pipeline import MLPipeline, MLPipelineModel
-    from palette.session import spark_session
+    from palette.session import configure, spark_session
     from palette.store import FeatureStore
     from palette.transformer import PaletteTransformer
 
@@ -27,6 +27,7 @@ __all__ = [
     "RPCSource",
     "Snapshot",
     "StreamSource",
+    "configure",
     "spark_session",
 ]
 
@@ -43,6 +44,7 @@ _HOMES = {
     "RPCSource": "palette.definitions",
     "Snapshot": "palette.online",
     "StreamSource": "palette.definitions",
+    "configure": "palette.session",
     "spark_session": "palette.session",
 }
 

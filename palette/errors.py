@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dsl.errors import Brief
+
 __all__ = [
     "CatalogError",
     "DataError",
@@ -20,7 +22,9 @@ __all__ = [
     "PlanError",
     "RequestTimeError",
     "SchemaError",
+    "SessionWarning",
     "SnapshotError",
+    "SparkNotFoundError",
     "StoreError",
     "StoreTimeoutError",
     "TimeZoneWarning",
@@ -30,7 +34,7 @@ __all__ = [
 ]
 
 
-class PaletteError(Exception):
+class PaletteError(Brief, Exception):
     """Root of all errors that palette raises on purpose."""
 
     def __str__(self) -> str:
@@ -70,6 +74,10 @@ class UnknownTypeWarning(UserWarning):
     """A pipeline that Spark saved answers otherwise for another type of a column, and its files do not tell which."""
 
 
+class SessionWarning(UserWarning):
+    """The Spark session that runs is used as it is, and lacks something."""
+
+
 class SchemaError(PaletteError, TypeError):
     """A column is missing, exists already, or has another type than declared."""
 
@@ -96,6 +104,10 @@ class SnapshotError(PaletteError, LookupError):
 
 class RequestTimeError(SnapshotError, ValueError):
     """The own time of a row is one that the store cannot answer for: it has the values of another time."""
+
+
+class SparkNotFoundError(PaletteError, ImportError):
+    """PySpark is not installed."""
 
 
 class StoreError(PaletteError, OSError):

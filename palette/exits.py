@@ -6,13 +6,16 @@ import sys
 
 from dsl.errors import DslError
 from palette.errors import DefinitionError, FeatureNotFoundError, PlanError, SchemaError
-from palette.session import JavaNotFoundError
+from palette.session import DeltaNotFoundError, JavaNotFoundError
 
 __all__ = ["ALARM", "DONE", "FAILED", "USAGE", "exit_code"]
 
 DONE, FAILED, USAGE, ALARM = 0, 1, 2, 3
 # What repeating the same does not mend.
-ASKED_WRONGLY = (DefinitionError, FeatureNotFoundError, PlanError, SchemaError, JavaNotFoundError, DslError)
+ASKED_WRONGLY = (
+    *(DefinitionError, FeatureNotFoundError, PlanError, SchemaError, DslError),
+    *(DeltaNotFoundError, JavaNotFoundError),
+)
 
 
 def exit_code(error: BaseException) -> int:

@@ -1,13 +1,16 @@
-"""Packages whose names are imported when they are first used."""
+"""Names of packages that are imported when they are first used, and Spark, which may not be installed."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["lazy"]
+__all__ = ["lazy", "require_spark"]
+
+SPARK = "pyspark"
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -30,7 +33,12 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
     def attribute(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(homes[name]), name)
+        try:
+            value = getattr(importlib.import_module(homes[name]), name)
+        except ModuleNotFoundError as error:
+            if error.name == SPARK:
+                require_spark(f"{package}.{name}")
+            raise
         setattr(sys.modules[package], name, value)
         return value
 
@@ -38,3 +46,13 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
         return sorted({*vars(sys.modules[package]), *homes})
 
     return attribute, names
+
+
+def require_spark(what: str = "this") -> None:
+    """Raise :class:`SparkNotFoundError` where PySpark is not installed."""
+    if importlib.util.find_spec(SPARK) is None:
+        from palette.errors import SparkNotFoundError
+
+        raise SparkNotFoundError(
+            f"{what} needs Spark, and pyspark is not installed: pip install 'palette-features[spark]'", name=SPARK
+        ) from None

@@ -159,6 +159,7 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
             If a join key or the timestamp column is missing, or an output column exists.
         """
         from palette.offline import check_join
+        from palette.offline.times import spark_type
 
         self._check_time(schema)
         check_join(
@@ -172,7 +173,7 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
         for column, name in self.getFeatures().items():
             feature = self.store.feature(name)
             about = {"feature": {"ref": name, "type": feature.dtype, "default": feature.constant}}
-            added.add(StructField(column, DataType.fromDDL(feature.dtype), metadata=about))
+            added.add(StructField(column, DataType.fromDDL(spark_type(feature.dtype)), metadata=about))
             if self.getStatus():
                 added.add(StructField(f"{column}__status", StringType()))
         return added

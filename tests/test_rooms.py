@@ -23,10 +23,11 @@ LEVELS = [
     ("palette.store",),
     ("palette.feeds",),
     ("palette.serving",),
-    ("palette.offline", "palette.online", "palette.catalog", "palette.session"),
+    ("palette.offline", "palette.online", "palette.catalog"),
     ("palette.definitions",),
-    ("palette.archive", "palette.directories", "palette.listing", "palette.paths"),
-    ("palette.errors", "palette.lazy", "palette.terminal", "palette._version"),
+    ("palette.archive", "palette.directories", "palette.listing", "palette.paths", "palette.session"),
+    ("palette.lazy", "palette.startup"),
+    ("palette.errors", "palette.terminal", "palette._version"),
     ("dsl",),
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}

@@ -92,7 +92,7 @@ def micros(moment: datetime) -> int:
 
 def timestamp_literal(F: Any, moment: datetime | None) -> Column:
     """Return a naive UTC time as a Column; ``F.lit`` would read it in the zone of the process."""
-    return F.lit(None).cast("timestamp") if moment is None else F.timestamp_micros(F.lit(micros(moment)))
+    return F.lit(None).cast("timestamp_ltz") if moment is None else F.timestamp_micros(F.lit(micros(moment)))
 
 
 def local(moment: datetime, zone: str) -> datetime:

@@ -44,7 +44,7 @@ from palette.feeds.partials import (
 from palette.feeds.rollup import replaced, rolled
 from palette.feeds.states import State, needs, result, states_of
 from palette.offline.checks import quoted
-from palette.offline.times import to_micros
+from palette.offline.times import spark_type, to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -154,7 +154,7 @@ def _features(aggregate: Aggregate) -> list[Column]:
     columns = []
     for feature, window in zip(aggregate.features, _spans(aggregate), strict=True):
         merged = {state.kind: F.col(_merged(window, state.name)) for state in needs(aggregate)}
-        columns.append(result(aggregate, merged.__getitem__).cast(feature.dtype).alias(feature.name))
+        columns.append(result(aggregate, merged.__getitem__).cast(spark_type(feature.dtype)).alias(feature.name))
     return columns
 
 

@@ -6,19 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from palette.errors import DefinitionError
 from palette.jobs.streams import SUBMITTED
-from palette.session import SETTINGS, spark_session
+from palette.session import DELTA_PACKAGE, LAPTOP, SETTINGS, active_session, merged, require_delta
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["is_submitted", "job_session"]
 
-# What is a cluster's business, where there is one.
-THEIRS = ("spark.ui.", "spark.sql.shuffle.", "spark.log.", "spark.databricks.")
-# Of which there may be several.
-EXTENSIONS = "spark.sql.extensions"
 # What comes too late.
 STARTED = "spark.driver."
 
@@ -33,11 +28,11 @@ def job_session() -> SparkSession:
 
     Raises
     ------
-    DefinitionError
+    DeltaNotFoundError
         If Spark was started without Delta.
     """
     if not is_submitted():
-        return spark_session()
+        return active_session()
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
@@ -47,7 +42,7 @@ def job_session() -> SparkSession:
     for name, value in _missing(dict(SparkConf().getAll())).items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    _require_delta(spark)
+    require_delta(spark, f"spark-submit --packages {DELTA_PACKAGE} ...")
     return spark
 
 
@@ -60,24 +55,5 @@ def _missing(given: Mapping[str, str]) -> dict[str, str]:
     >>> added["spark.sql.extensions"], "spark.sql.session.timeZone" in added, "spark.sql.shuffle.partitions" in added
     ('a.B,io.delta.sql.DeltaSparkSessionExtension', False, False)
     """
-    left = (STARTED,) if given.get("spark.master", "").startswith("local") else (STARTED, *THEIRS)
-    added = {name: value for name, value in SETTINGS.items() if name not in given and not name.startswith(left)}
-    if (theirs := given.get(EXTENSIONS)) and SETTINGS[EXTENSIONS] not in theirs.split(","):
-        added[EXTENSIONS] = f"{theirs},{SETTINGS[EXTENSIONS]}"
-    return added
-
-
-def _require_delta(spark: SparkSession) -> None:
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    from palette.session import DELTA_PACKAGE
-
-    try:
-        # Refused either way, by Delta for want of a path; Spark's own refusal has no class in common with it.
-        _ = spark.read.format("delta").load().schema
-    except (PySparkException, Py4JError) as error:
-        if "DATA_SOURCE_NOT_FOUND" in str(error):
-            raise DefinitionError(
-                f"Spark was started without Delta: spark-submit --packages {DELTA_PACKAGE} ..."
-            ) from error
+    ours = {**SETTINGS, **LAPTOP} if given.get("spark.master", "").startswith("local") else SETTINGS
+    return merged(given, {name: value for name, value in ours.items() if not name.startswith(STARTED)})

@@ -121,7 +121,8 @@ def _check_keys(schema: T.StructType, lookup: Lookup) -> None:
     for column, (key, wanted) in zip(lookup.join_keys, declared, strict=True):
         dtype = _column(schema, column, f"join key of {lookup.group.full_name}")
         integers = isinstance(dtype, T.IntegralType) and wanted in ("tinyint", "smallint", "int", "bigint")
-        if dtype.simpleString() != wanted and not integers:
+        times = isinstance(dtype, T.TimestampNTZType) and wanted == "timestamp"
+        if dtype.simpleString() != wanted and not integers and not times:
             raise SchemaError(
                 f"join key {column!r} is {dtype.simpleString()}, key {key!r} of entity {entity.name!r} is {wanted}: "
                 f"cast the column to {wanted}"

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from palette.definitions import widens
 from palette.errors import DataError, SchemaError, nearest
-from palette.offline.times import is_time, micros
+from palette.offline.times import is_time, micros, spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -159,4 +159,4 @@ def converted(field: T.StructField, wanted: str) -> Column:
     column = quoted(field.name)
     if wanted == "timestamp" and is_time(field.dataType):
         column = F.timestamp_micros(micros(column, field.dataType))
-    return column.cast(wanted).alias(field.name)
+    return column.cast(spark_type(wanted)).alias(field.name)

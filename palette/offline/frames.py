@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from palette.errors import DataError, DefinitionError
 from palette.paths import has_scheme
+from palette.session import require_delta
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["read_frame", "write_frame"]
+__all__ = ["check_mode", "parsed", "read_frame", "write_frame"]
 
 FORMATS = ("delta", "parquet", "orc", "json", "csv")
 SUFFIXES = {".parquet": "parquet", ".orc": "orc", ".json": "json", ".jsonl": "json", ".csv": "csv"}
@@ -65,7 +66,9 @@ def read_frame(
 
     from palette.offline.files import read_csv, read_json
 
-    form, place = _parsed(source)
+    form, place = parsed(source)
+    if form == "delta":
+        require_delta(spark)
     try:
         if form == "table":
             return spark.table(place)
@@ -104,14 +107,10 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     from palette.offline.files import CSV_OPTIONS, JSON_OPTIONS, writable_csv
     from palette.offline.observing import observed
 
-    if mode not in MODES:
-        raise DefinitionError(f"mode is one of {', '.join(MODES)}, found {mode!r}")
-    form, place = _parsed(target, fresh=True)
-    if mode == "overwrite" and form not in ("delta", "table"):
-        raise DefinitionError(
-            f"{target!r}: files of {form} are not overwritten, they would be gone if the write failed: take another "
-            f"path, or a Delta table (a path without an ending)"
-        )
+    form, place = parsed(target, fresh=True)
+    check_mode(form, target, mode)
+    if form in ("delta", "table"):
+        require_delta(df.sparkSession)
     seen = Observation()
     rows = df.observe(seen, F.count(F.lit(1)).alias("rows"))
     try:
@@ -155,7 +154,19 @@ def _write_table(rows: DataFrame, name: str, mode: str) -> None:
         raise
 
 
-def _parsed(text: str, *, fresh: bool = False) -> tuple[str, str]:
+def check_mode(form: str, target: str, mode: str) -> None:
+    """Refuse a mode that is none, or that files of a format cannot be written in."""
+    if mode not in MODES:
+        raise DefinitionError(f"mode is one of {', '.join(MODES)}, found {mode!r}")
+    if mode == "overwrite" and form not in ("delta", "table"):
+        raise DefinitionError(
+            f"{target!r}: files of {form} are not overwritten, they would be gone if the write failed: take another "
+            f"path, or a Delta table (a path without an ending)"
+        )
+
+
+def parsed(text: str, *, fresh: bool = False) -> tuple[str, str]:
+    """Return format and path, or ``table`` and its name, of what people call rows; ``fresh`` ones are to be written."""
     form, colon, place = text.partition(":")
     if colon and place and (form in FORMATS or (form == "table" and TABLE.fullmatch(place))):
         return form, place

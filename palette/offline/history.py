@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette.errors import DefinitionError
+from palette.offline.times import is_time, micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -61,7 +62,7 @@ def _plain_key(column: Column, dtype: T.DataType) -> Column:
         return column.cast("bigint")
     if isinstance(dtype, T.DateType):
         return F.unix_date(column).cast("bigint")
-    return F.unix_micros(column) if isinstance(dtype, T.TimestampType) else column
+    return micros(column, dtype) if is_time(dtype) else column
 
 
 def visible(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time: str) -> DataFrame:

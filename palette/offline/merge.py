@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from palette.offline.times import spark_type
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -90,7 +92,7 @@ def _changed(
     stored = rows.sparkSession.table(table)
     for bound in _bounds(f"`{group.timestamp}`", times):
         stored = stored.filter(bound)
-    stored = stored.withColumns({name: F.lit(None).cast(dtype) for name, dtype in added.items()})
+    stored = stored.withColumns({name: F.lit(None).cast(spark_type(dtype)) for name, dtype in added.items()})
     newest = stored.groupBy(*identity).agg(F.max(F.struct(str(group.created), *names)).alias("__palette_row"))
     found = F.struct(*[F.col(f"__palette_row.{name}") for name in names])
     known = newest.select(*identity, found.alias("__palette_known"))
@@ -107,13 +109,13 @@ def _bounds(column: str, times: Times | None) -> list[str]:
     --------
     >>> from datetime import datetime
     >>> _bounds("t.`at`", (None, datetime(2026, 1, 1)))
-    ["t.`at` <= TIMESTAMP '2026-01-01T00:00:00+00:00'"]
+    ["t.`at` <= TIMESTAMP_LTZ '2026-01-01T00:00:00+00:00'"]
     """
     if times is None:
         return []
     after, to = times
-    found = [f"{column} <= TIMESTAMP '{to.isoformat()}+00:00'"]
-    return found if after is None else [f"{column} > TIMESTAMP '{after.isoformat()}+00:00'", *found]
+    found = [f"{column} <= TIMESTAMP_LTZ '{to.isoformat()}+00:00'"]
+    return found if after is None else [f"{column} > TIMESTAMP_LTZ '{after.isoformat()}+00:00'", *found]
 
 
 def _identity(entity: Entity, group: FeatureGroup, *, with_created: bool) -> list[str]:

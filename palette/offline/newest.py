@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from palette.offline.checks import quoted
+from palette.offline.times import spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -51,7 +52,9 @@ def columns_of(rows: DataFrame, entity: Entity, group: FeatureGroup) -> list[Col
     created = F.lit(None).cast("bigint") if group.created is None else F.unix_micros(quoted(group.created))
     present = set(rows.columns)
     features = [
-        quoted(feature.name) if feature.name in present else F.lit(None).cast(feature.dtype).alias(feature.name)
+        quoted(feature.name)
+        if feature.name in present
+        else F.lit(None).cast(spark_type(feature.dtype)).alias(feature.name)
         for feature in group.features
     ]
     keys = [quoted(column) for column in entity.keys]

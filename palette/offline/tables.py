@@ -20,9 +20,10 @@ from palette.offline.conflicts import repeated
 from palette.offline.evolution import evolution, widen
 from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
-from palette.offline.times import now_micros, to_micros
+from palette.offline.times import now_micros, spark_type, to_micros
 from palette.offline.upkeep import compact, delete_unused, sql_name
 from palette.paths import has_scheme
+from palette.session import require_delta
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -83,6 +84,7 @@ class DeltaTables:
 
     def _history(self, spark: SparkSession, group: FeatureGroup, limit: int) -> list[tuple[int, int]]:
         """Return (version, commit time in microseconds) of the newest commits, newest first."""
+        require_delta(spark)
         query = f"DESCRIBE HISTORY {self.identifier(group)} LIMIT {limit}"
         try:
             rows = spark.sql(query).select("version", F.unix_micros("timestamp")).collect()
@@ -161,11 +163,14 @@ class DeltaTables:
 
     def create(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Make a group's table, empty."""
-        columns = ", ".join(f"{sql_name(name)} {dtype}" for name, dtype in stored_types(entity, group).items())
+        columns = ", ".join(
+            f"{sql_name(name)} {spark_type(dtype)}" for name, dtype in stored_types(entity, group).items()
+        )
         self._append(spark.createDataFrame([], columns), group)
 
     def _append(self, rows: DataFrame, group: FeatureGroup, *, new: bool = False, more: bool = False) -> bool:
         """Append rows; tell whether that was done: of a new table it is not, if there is one."""
+        require_delta(rows.sparkSession)
         mode = "error" if new else "append"
         writer = rows.write.format("delta").mode(mode).option("mergeSchema", more).options(**PROPERTIES)
         try:
@@ -221,6 +226,7 @@ class DeltaTables:
         try:
             return self.files(group, version).identity
         except Unreadable:
+            require_delta(spark)
             row = spark.sql(f"DESCRIBE DETAIL {self.identifier(group)}").select("id").first()
             return str(row[0])
 
@@ -241,6 +247,7 @@ class DeltaTables:
 
     def load(self, spark: SparkSession, group: FeatureGroup, version: int | None) -> DataFrame:
         """Return the table of a group as it is stored, of a version or the newest."""
+        require_delta(spark)
         reader = spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)

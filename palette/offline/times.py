@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -11,11 +12,23 @@ from pyspark.sql import types as T
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["is_time", "micros", "now_micros", "to_micros"]
+__all__ = ["is_time", "micros", "now_micros", "spark_type", "to_micros"]
 
 DAY = 86_400_000_000
 EPOCH = dt.datetime(1970, 1, 1)
+PLAIN = re.compile(r"\btimestamp\b")
 MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def spark_type(dtype: str) -> str:
+    """Return a declared type for Spark's parser, which makes of ``timestamp`` what ``spark.sql.timestampType`` says.
+
+    Examples
+    --------
+    >>> spark_type("timestamp"), spark_type("array<timestamp>"), spark_type("timestamp_ntz"), spark_type("bigint")
+    ('timestamp_ltz', 'array<timestamp_ltz>', 'timestamp_ntz', 'bigint')
+    """
+    return PLAIN.sub("timestamp_ltz", dtype)
 
 
 def is_time(dtype: T.DataType) -> bool:

@@ -25,6 +25,7 @@ from pyspark.sql.utils import is_remote
 from palette.offline import worker
 from palette.offline.prepare import prepare
 from palette.offline.question import Answer, status_of, ttl_of
+from palette.offline.times import spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -64,7 +65,7 @@ def travel(question: Question, lookups: Sequence[Lookup], keys: Sequence[Column]
         return worker.answer(batches, orders)
 
     types = [dtype for lookup in lookups for dtype in _types(lookup, status=question.status)]
-    fields = ", ".join(f"c{place}: {dtype}" for place, dtype in enumerate(types))
+    fields = ", ".join(f"c{place}: {spark_type(dtype)}" for place, dtype in enumerate(types))
     return F.arrow_udf(answer, f"struct<{fields}>")(*keys, time).alias(TRAVELLED)
 
 

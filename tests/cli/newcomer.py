@@ -61,7 +61,10 @@ class Journey:
         self.environment = environment() | {"PYTHONPATH": root, "PYSPARK_PYTHON": sys.executable}
 
     def palette(self, *words, code=0):
-        return self._run([sys.executable, "-m", "palette", *words], self.environment, code).stdout
+        done = self._run([sys.executable, "-m", "palette", *words], self.environment, code)
+        # What Java says while it starts is nobody's business.
+        assert not any(noise in done.stderr for noise in ("Ivy", "log4j", "incubator")), done.stderr
+        return done.stdout
 
     def python(self, *words, code=0):
         return self._run([sys.executable, *words], self.environment, code).stdout

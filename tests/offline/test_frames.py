@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from palette.errors import DataError, DefinitionError
-from palette.offline.frames import _parsed, read_frame, write_frame
+from palette.offline.frames import parsed, read_frame, write_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_targets(target: str, form: str) -> None:
-    assert _parsed(target, fresh=True) == (form, target.partition(":")[2] if target.startswith(form) else target)
+    assert parsed(target, fresh=True) == (form, target.partition(":")[2] if target.startswith(form) else target)
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,15 @@ def test_targets(target: str, form: str) -> None:
 )
 def test_what_is_no_target_is_refused(target: str) -> None:
     with pytest.raises(DefinitionError, match=r"expected a path, delta:PATH, .* or table:NAME"):
-        _parsed(target, fresh=True)
+        parsed(target, fresh=True)
 
 
 def test_a_file_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert _parsed("rows.tsv") == ("table", "rows.tsv")
+    assert parsed("rows.tsv") == ("table", "rows.tsv")
     (tmp_path / "rows.tsv").write_text("x\n")
     with pytest.raises(DefinitionError, match=r"does not tell its format by its ending '.tsv'"):
-        _parsed("rows.tsv")
+        parsed("rows.tsv")
 
 
 @pytest.fixture
