@@ -71,7 +71,7 @@ def read(reader: str, name: Any, position: Position | None = None) -> Read:
     try:
         return Read(parse_ref(text), READERS[reader], position=position)
     except RefError as error:
-        raise RefError(f"{reader}: {error.message}", where) from error
+        raise RefError(f"{reader}: {error.message}", where) from None
 
 
 def call(name: str, /, *values: Any, position: Position | None = None, **named: Any) -> Node:
@@ -210,7 +210,7 @@ def _fit(function: _Entry, parameter: Arg, arg: Node, bound: dict[Var, DType]) -
             try:
                 parameter.check(fitted.plain)
             except ValueError as error:
-                raise DslTypeError(f"{function.name}: argument {parameter.name!r} {error}", arg.position) from error
+                raise DslTypeError(f"{function.name}: argument {parameter.name!r} {error}", arg.position) from None
     elif not (isinstance(fitted, Call) and isinstance(fitted.function, Statistic)):
         raise DslTypeError(
             f"{function.name}: argument {parameter.name!r} must be a constant: a literal, or a statistic like mean(x)",

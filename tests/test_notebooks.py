@@ -12,7 +12,7 @@ from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
 from palette.catalog import ModelRecord
 from palette.catalog.graph import Lineage, Node
 from palette.catalog.planned import Change, Changes
-from palette.errors import DataError, DefinitionError
+from palette.errors import DataError, DefinitionError, FeatureNotFoundError
 from palette.feeds.summary import Erased, Materialized
 
 RESULTS = [
@@ -78,5 +78,23 @@ def test_frames_and_times_of_other_kinds_are_told(tmp_path):
     with pytest.raises(DataError, match=r"rows is a pandas DataFrame"):
         store.write("restaurant:menu", frame)
     for ask in (store.materialize, lambda name, at: store.snapshot(at, [name])):
-        with pytest.raises(DefinitionError, match="expected a datetime, found str '2026-03-03'"):
-            ask("restaurant:menu", "2026-03-03")
+        with pytest.raises(DefinitionError, match="'soon' is not a time: write 2026-03-01"):
+            ask("restaurant:menu", "soon")
+        with pytest.raises(DefinitionError, match="expected a datetime, found int 1700000000"):
+            ask("restaurant:menu", 1_700_000_000)
+
+
+def test_an_error_shows_who_called_and_no_frames_of_palette(tmp_path):
+    def asks():
+        FeatureStore(tmp_path).feature("restaurant:menu:dishes:r_id")
+
+    with pytest.raises(FeatureNotFoundError) as refused:
+        asks()
+    # As IPython prints it, instead of the whole trace and those of its causes.
+    shown = "\n".join(refused.value._render_traceback_())
+    assert 'FeatureStore(tmp_path).feature("restaurant:menu:dishes:r_id")' in shown
+    assert shown.splitlines()[-1].startswith(
+        "FeatureNotFoundError: 'restaurant:menu:dishes:r_id': no entity 'restaurant'"
+    )
+    assert "palette/" not in shown.replace("tests/", "")
+    assert refused.value.__cause__ is None

@@ -182,3 +182,16 @@ def test_apply_takes_yaml_and_refuses_other_things(tmp_path):
     assert store.entity("thing") == THING
     with pytest.raises(DefinitionError, match="found Feature"):
         store.apply(Feature("x", "int"))
+
+
+def test_texts_for_times_one_for_many_and_a_number_for_a_version(spark, store):
+    basis = spark.createDataFrame([("a", T0 + HOUR)], "k string, t timestamp")
+    store.write(ONE, spark.createDataFrame([("a", T0 + HOUR, 9.0, 90)], WRITTEN))
+    assert store.training_set(basis, ["thing:one:v:k"], timestamp="t", version=0).first()["v"] == 1.0
+    with pytest.raises(DefinitionError, match=r"name each: version=\{'thing:one': N, 'thing:two': N\}"):
+        store.training_set(basis, ["thing:one:v:k", "thing:two:x:k"], timestamp="t", version=0)
+    done = store.materialize(["thing:one", TWO], to="2026-01-01")
+    assert [(one.group, one.rows_dispersed) for one in done] == [("thing:one", 2), ("thing:two", 1)]
+    snapshot = store.snapshot("2026-01-01T02:00+01:00", "thing:one")
+    assert (snapshot.groups, snapshot.time) == (("thing:one",), T0 + HOUR)
+    assert [row["v"] for row in store.latest(ONE, at="2026-01-01").orderBy("id").collect()] == [1.0, 2.0]

@@ -44,7 +44,7 @@ def resolve(catalog: SqlCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
         group = catalog.group(f"{ref.entity}:{ref.group}")
         entity, feature = catalog.entity(ref.entity), group.feature(ref.feature)
     except FeatureNotFoundError as error:
-        raise FeatureNotFoundError(f"{ref.name!r}: {error}") from error
+        raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
     check_join_keys(ref, entity)
     if reason := catalog.deprecated(f"{group.full_name}:{feature.name}"):
         told = f"{ref.name!r} is deprecated: {reason}"

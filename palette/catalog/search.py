@@ -99,6 +99,10 @@ class Filters(TypedDict, total=False):
 
 def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
     """Find features; see :meth:`palette.FeatureStore.search`."""
+    if text is not None and not isinstance(text, str):
+        raise DefinitionError(f"expected words to search for, found {type(text).__name__} {text!r:.80}")
+    if not isinstance(limit, int):
+        raise DefinitionError(f"limit: expected a number, found {type(limit).__name__} {limit!r:.80}")
     if limit < 1:
         raise DefinitionError(f"limit: expected at least 1, found {limit}")
     conditions = _conditions(filters)
@@ -229,4 +233,4 @@ def _since(asked: str | dt.timedelta | dt.datetime) -> dt.datetime:
     try:
         return now() - (duration(asked) if isinstance(asked, str) else asked)
     except (ValueError, OverflowError) as error:
-        raise DefinitionError(f"fresher_than: {error}") from error
+        raise DefinitionError(f"fresher_than: {error}") from None

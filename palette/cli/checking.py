@@ -72,7 +72,7 @@ def _check_modules(groups: Sequence[FeatureGroup], config: Path) -> None:
             try:
                 modules.check(group.source.function)
             except DefinitionError as error:
-                raise DefinitionError(f"{group.full_name}: {error}") from error
+                raise DefinitionError(f"{group.full_name}: {error}") from None
 
 
 def _sql_doubts(groups: Sequence[FeatureGroup]) -> Iterator[str]:

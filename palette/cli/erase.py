@@ -100,9 +100,11 @@ def _wanted(entity: Entity, given: list[str], file: str | None) -> Callable[[], 
     if file is None:
         typed = [_key(entity, text) for text in given]
         return lambda: typed
+    from palette.offline.ends import check_source
     from palette.offline.frames import read_frame
     from palette.session import active_session
 
+    check_source(file)
     return lambda: read_frame(active_session(), file, types=entity.keys)
 
 

@@ -64,11 +64,11 @@ def told(command: Command, name: str | None = None) -> Command:
             return command(*args, **kwargs)
         except BrokenPipeError:
             raise
-        except ImportError as error:
-            print_text(f"{name}: {error}; {remedy(error)}", lines=True, err=True)
-            raise typer.Exit(EXIT_CODE) from error
         except expected() as error:
             print_text(f"{name}: {message(error)}", lines=True, err=True)
+            raise typer.Exit(EXIT_CODE) from error
+        except ImportError as error:
+            print_text(f"{name}: {error}; {remedy(error)}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
 
     return run  # type: ignore[return-value]

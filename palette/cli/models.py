@@ -57,6 +57,7 @@ def deploy(
 ) -> None:
     """Deploy a saved pipeline: its bundle to the store's directory, a new version to the catalog."""
     store = open_store(config)
+    from palette.offline.ends import check_source
     from palette.offline.frames import read_frame
     from palette.pipeline.batch import model_types
     from palette.pipeline.deployment import check_deployment
@@ -66,6 +67,8 @@ def deploy(
     saved = Saved(model, None, model)
     check_saved(saved)
     check_deployment(name, stage.value)
+    if training is not None:
+        check_source(training)
     spark = spark_session()
     fitted = saved.load(store)
     rows = None if training is None else read_frame(spark, training, **model_types(fitted))

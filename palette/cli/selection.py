@@ -81,11 +81,13 @@ def select(
     store, keys = open_store(config), _join_keys(join or [])
     # Before Spark starts.
     check_names(store.catalog, candidate or (), keys)
+    from palette.offline.ends import check_source
     from palette.offline.frames import read_frame
     from palette.offline.selection.report import check_report, write_report
     from palette.offline.selection.text import COLUMNS, heading, ranking, summary
     from palette.session import active_session
 
+    check_source(basis)
     if report is not None:
         check_report(report)
     types, likely = _key_types(store, candidate or [], keys)

@@ -63,6 +63,7 @@ def training_set(
     as_json: Json = False,
 ) -> None:
     """Write a training set: each row of a basis with the values that were known at its time."""
+    from palette.offline.ends import check_source, check_target
     from palette.offline.history import check_point_in_time
     from palette.pipeline.batch import check_pinning, features_of, versions_of, write_training_set
     from palette.session import active_session
@@ -73,6 +74,8 @@ def training_set(
         check_point_in_time(lookup.group, point_in_time.value)
     versions = versions_of(version or ())
     check_pinning(store, features, versions, pin)
+    check_source(basis)
+    check_target(target, mode.value)
     told = write_training_set(
         active_session(),
         store,

@@ -127,13 +127,19 @@ class Definition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    def __init__(self, /, **data: Any) -> None:
+    def __init__(self, /, *places: Any, **data: Any) -> None:
+        if places:
+            words = [info.alias or name for name, info in type(self).model_fields.items() if name != "kind"]
+            kind, known = type(self).__name__, ", ".join(words)
+            raise DefinitionError(
+                f"{kind}: write {kind}({words[0]}={places[0]!r:.80}, ...), with names (words: {known})"
+            )
         try:
             super().__init__(**data)
         except ValidationError as error:
             words = [info.alias or name for name, info in type(self).model_fields.items()]
             faults = "; ".join(fault_text(fault, words) for fault in error.errors())
-            raise DefinitionError(f"{_subject(type(self), data)}: {faults}") from error
+            raise DefinitionError(f"{_subject(type(self), data)}: {faults}") from None
 
     @classmethod
     def of(cls, plain: Any) -> Self:

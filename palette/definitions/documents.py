@@ -190,7 +190,7 @@ def _definitions(text: str, where: str) -> list[Entity | FeatureGroup]:
             try:
                 found.append(from_plain(plain if isinstance(plain, dict) else {"name": plain}, section))
             except DefinitionError as error:
-                raise DefinitionError(f"{where}: line {_line(text, section, place)}: {error}") from error
+                raise DefinitionError(f"{where}: line {_line(text, section, place)}: {error}") from None
     return found
 
 

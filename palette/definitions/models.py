@@ -148,7 +148,7 @@ class FeatureGroup(Definition):
             if isinstance(features, (list, tuple)):
                 features = _features(features, data.get("source"))
         except DefinitionError as error:
-            raise DefinitionError(f"FeatureGroup {name!r:.200}: {error}") from error
+            raise DefinitionError(f"FeatureGroup {name!r:.200}: {error}") from None
         super().__init__(name=name, entity=entity, features=features, **data)
 
     @field_validator("name", "entity")

@@ -206,8 +206,26 @@ def _decimal(value: Any, precision: int, scale: int) -> decimal.Decimal | None:
     return exact if abs(exact) < decimal.Decimal(10) ** (precision - scale) else None
 
 
-def utc(value: dt.date) -> dt.datetime:
-    """Return a date or datetime as naive UTC; a naive one is UTC already."""
+def utc(value: dt.date | str) -> dt.datetime:
+    """Return a date, a datetime, or one in ISO 8601, as naive UTC; a naive one is UTC already.
+
+    Raises
+    ------
+    DefinitionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> utc("2026-03-01"), utc("2026-03-01T12:00+02:00")
+    (datetime.datetime(2026, 3, 1, 0, 0), datetime.datetime(2026, 3, 1, 10, 0))
+    """
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise DefinitionError(
+                f"{value!r:.100} is not a time: write 2026-03-01 or 2026-03-01T12:00, which are UTC"
+            ) from None
     if not isinstance(value, dt.date):
         raise DefinitionError(f"expected a datetime, found {type(value).__name__} {value!r:.100}")
     if not isinstance(value, dt.datetime):

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from dsl.errors import DslError
 from palette.definitions.types import utc
-from palette.errors import DefinitionError, PaletteError
+from palette.errors import PaletteError
 from palette.exits import ALARM, DONE, USAGE, exit_code
 from palette.feeds.intervals import check_range
 from palette.feeds.intervals import span as span_of
@@ -88,12 +88,7 @@ def _materialize(options: argparse.Namespace) -> Told:
 
 
 def _time(text: str | None) -> dt.datetime | None:
-    if text is None:
-        return None
-    try:
-        return utc(dt.datetime.fromisoformat(text))
-    except ValueError as error:
-        raise DefinitionError(f"{text!r} is no time, as 2026-03-01 or 2026-03-01T12:00") from error
+    return None if text is None else utc(text)
 
 
 def _training_set(options: argparse.Namespace) -> Told:
@@ -105,6 +100,7 @@ def _training_set(options: argparse.Namespace) -> Told:
         check_point_in_time(lookup.group, options.point_in_time)
     version = versions_of(options.version)
     check_pinning(store, features, version, options.pin)
+    _check_ends(options)
     told = write_training_set(
         job_session(),
         store,
@@ -121,6 +117,15 @@ def _training_set(options: argparse.Namespace) -> Told:
     return told.to_json(), list(missing_values(told.missing, options.alarm_missing))
 
 
+def _check_ends(options: argparse.Namespace) -> None:
+    # Under spark-submit only Spark knows which file system a path is of, and it runs already.
+    if not is_submitted():
+        from palette.offline.ends import check_source, check_target
+
+        check_source(options.basis)
+        check_target(options.target, options.mode)
+
+
 def _score(options: argparse.Namespace) -> Told:
     from palette.catalog.model_names import model_name
     from palette.pipeline.batch import score_table
@@ -130,8 +135,8 @@ def _score(options: argparse.Namespace) -> Told:
     store = None if config is None else FeatureStore.open(config)
     saved = find_saved(options.model, store)
     if not is_submitted():
-        # Under spark-submit only Spark knows which file system a path is of, and it runs already.
         check_saved(saved)
+    _check_ends(options)
     spark = job_session()
     told = score_table(
         spark, options.model, options.basis, options.target, store=store, keep=options.keep, mode=options.mode

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from palette.definitions.types import utc
 from palette.errors import DataError, SnapshotError
 from palette.online.table import GroupTable, listed_keys, micros, moment
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["OnlineReader", "listed_requests", "now_micros"]
 
 
-def now_micros(now: dt.datetime | None) -> int:
-    """Return ``now`` in microseconds since 1970 UTC; ``None`` is this moment."""
+def now_micros(now: dt.datetime | str | None) -> int:
+    """Return ``now``, which may be a text in ISO 8601, in microseconds since 1970 UTC; ``None`` is this moment."""
     if now is None:
         return time.time_ns() // 1000
     try:
-        return micros(now)
+        return micros(utc(now) if isinstance(now, str) else now)
     except AttributeError:
         raise DataError(f"now is a datetime, found {type(now).__name__} {now!r:.80}") from None
     except OverflowError:
@@ -63,7 +64,7 @@ class OnlineReader(ABC):
         """Take up definitions that changed; what is frozen has none."""
 
     def read(
-        self, keys: Mapping[str, Iterable[Any]], now: dt.datetime | None = None, *, status: bool = False
+        self, keys: Mapping[str, Iterable[Any]], now: dt.datetime | str | None = None, *, status: bool = False
     ) -> dict[str, list[dict[str, Any]]]:
         """Read many groups and keys.
 
@@ -71,8 +72,8 @@ class OnlineReader(ABC):
         ----------
         keys : mapping of str to iterable
             ``entity:group`` to keys: values, or tuples or mappings for composite keys.
-        now : datetime, optional
-            The moment at which ttl counts; naive is UTC; default is this moment.
+        now : datetime or str, optional
+            The moment at which ttl counts, a text in ISO 8601; naive is UTC; default is this moment.
         status : bool
             Adds ``<feature>__status``: ``present``, ``null``, ``expired`` or ``missing``.
 

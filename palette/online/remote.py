@@ -179,7 +179,7 @@ class RemoteReader(OnlineReader):
     def read(
         self,
         keys: Mapping[str, Iterable[Any]],
-        now: dt.datetime | None = None,
+        now: dt.datetime | str | None = None,
         *,
         status: bool = False,
         budget: float | None = None,
@@ -199,7 +199,7 @@ class RemoteReader(OnlineReader):
     async def read_async(
         self,
         keys: Mapping[str, Iterable[Any]],
-        now: dt.datetime | None = None,
+        now: dt.datetime | str | None = None,
         *,
         status: bool = False,
         budget: float | None = None,

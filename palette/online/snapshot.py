@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.definitions import Entity, FeatureGroup, arrow_type
 from palette.definitions.documents import from_plain, to_plain
+from palette.definitions.types import utc
 from palette.directories import replaced_directory
 from palette.errors import DataError, PaletteError, SnapshotError, nearest
 from palette.online.mapped import MappedTable, write_mapped
@@ -55,7 +56,7 @@ class Snapshot(OnlineReader):
 
     def __init__(self, tables: Iterable[GroupTable], at: dt.datetime) -> None:
         self._tables = {table.group.full_name: table for table in tables}
-        self.at = micros(at)
+        self.at = micros(utc(at))
         # From where it was loaded, and whether mapped.
         self._source: tuple[str, bool] | None = None
 

@@ -108,7 +108,7 @@ def check_deployment(name: str, stage: str = "shadow", details: Mapping[str, Any
     try:
         json.dumps(dict(details or {}), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise DefinitionError(f"details: JSON cannot hold them: {error}") from error
+        raise DefinitionError(f"details: JSON cannot hold them: {error}") from None
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palette.lazy import require_spark
+
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
     from palette.offline import DeltaTables
@@ -42,6 +44,7 @@ class StoreBase:
     @property
     def tables(self) -> DeltaTables:
         """The Delta tables."""
+        require_spark()
         from palette.offline import DeltaTables
 
         return DeltaTables(self._tables_root)

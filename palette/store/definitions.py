@@ -10,6 +10,7 @@ from palette.catalog.resolve import resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.errors import DefinitionError
 from palette.listing import Listing
+from palette.store.arguments import entity_name, group_name
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
@@ -146,16 +147,16 @@ class DefinitionDoors(StoreBase):
         FeatureNotFoundError
             If there is none; near names are offered.
         """
-        return self.catalog.group(name.full_name if isinstance(name, FeatureGroup) else name)
+        return self.catalog.group(group_name(name))
 
     def definitions(self, name: str) -> tuple[Entity, FeatureGroup]:
         """Return the entity and the feature group of a full name ``entity:group``."""
         group = self.group(name)
         return self.entity(group.entity), group
 
-    def entity(self, name: str) -> Entity:
+    def entity(self, name: str | Entity) -> Entity:
         """Return an entity, or raise :class:`FeatureNotFoundError` with near names."""
-        return self.catalog.entity(name)
+        return self.catalog.entity(entity_name(name))
 
     def feature(self, name: str) -> Feature:
         """Return the feature that an expression names.

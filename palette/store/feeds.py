@@ -5,19 +5,33 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
+from palette.definitions import FeatureGroup
 from palette.definitions.types import utc
+from palette.lazy import require_spark
+from palette.session import active_session, require_delta
+from palette.store.arguments import listed
 from palette.store.definitions import DefinitionDoors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palette.definitions import FeatureGroup
     from palette.feeds.stores import Stores
     from palette.feeds.summary import Erased, Materialized, Progress
 
 __all__ = ["FeedDoors"]
+
+
+class How(TypedDict, total=False):
+    """What :meth:`FeedDoors.materialize` takes besides groups and time."""
+
+    start: dt.datetime | str | None
+    chunk: str | dt.timedelta | None
+    everything: bool
+    online: bool
+    dry_run: bool
+    progress: Callable[[Progress], Any] | None
 
 
 class FeedDoors(DefinitionDoors):
@@ -28,18 +42,28 @@ class FeedDoors(DefinitionDoors):
         """Whether what goes online is there when this process has ended: in Redis, say, but not in its memory."""
         return getattr(getattr(self.online, "behind", self.online), "place", None) is not None
 
+    @overload
+    def materialize(  # type: ignore[overload-overlap]
+        self, group: str | FeatureGroup, to: dt.datetime | str | None = None, **how: Unpack[How]
+    ) -> Materialized: ...
+
+    @overload
+    def materialize(
+        self, group: Iterable[str | FeatureGroup], to: dt.datetime | str | None = None, **how: Unpack[How]
+    ) -> list[Materialized]: ...
+
     def materialize(
         self,
-        group: str | FeatureGroup,
-        to: dt.datetime | None = None,
+        group: str | FeatureGroup | Iterable[str | FeatureGroup],
+        to: dt.datetime | str | None = None,
         *,
-        start: dt.datetime | None = None,
+        start: dt.datetime | str | None = None,
         chunk: str | dt.timedelta | None = None,
         everything: bool = False,
         online: bool = True,
         dry_run: bool = False,
         progress: Callable[[Progress], Any] | None = None,
-    ) -> Materialized:
+    ) -> Materialized | list[Materialized]:
         """Bring a group up to date: compute what is missing from its batch source, and put the newest rows online.
 
         Without a batch source the offline rows, as they were written, go online. An older row never replaces a newer
@@ -47,11 +71,12 @@ class FeedDoors(DefinitionDoors):
 
         Parameters
         ----------
-        group : str or FeatureGroup
-            ``entity:group``.
-        to : datetime, optional
-            Up to which event time; naive is UTC; default now.
-        start : datetime, optional
+        group : str or FeatureGroup, or iterable of them
+            ``entity:group``. Several are brought up to date one after the other; one that fails ends it, and what was
+            done before stays.
+        to : datetime or str, optional
+            Up to which event time, a text in ISO 8601; naive is UTC; default now.
+        start : datetime or str, optional
             After which event time to compute, even what was computed before: a backfill. By default from where the
             last run ended, less the source's lookback. A backfill that was broken off goes on when it is repeated.
         chunk : str or timedelta, optional
@@ -67,8 +92,8 @@ class FeedDoors(DefinitionDoors):
 
         Returns
         -------
-        Materialized
-            What was done.
+        Materialized, or list of Materialized
+            What was done; of several groups in their order.
 
         Raises
         ------
@@ -79,20 +104,27 @@ class FeedDoors(DefinitionDoors):
         """
         from palette.feeds.intervals import check_range, span
 
-        # Before Spark starts.
-        check_range(self.group(group), start, utc(to or dt.datetime.now(dt.UTC)), span(chunk))
+        groups = [self.group(one) for one in listed(group)]
+        end, since, step = None if to is None else utc(to), None if start is None else utc(start), span(chunk)
+        # All of them, before Spark starts.
+        for one in groups:
+            check_range(one, since, end or utc(dt.datetime.now(dt.UTC)), step)
+        require_spark()
         from palette.feeds.materialize import materialize
 
-        found = self.group(group)
+        stores = self._stores()
         how: dict[str, Any] = {"everything": everything, "online": online, "dry_run": dry_run, "progress": progress}
-        return materialize(self._stores(), self.entity(found.entity), found, start=start, to=to, chunk=chunk, **how)
+        done = [
+            materialize(stores, self.entity(one.entity), one, start=since, to=end, chunk=step, **how) for one in groups
+        ]
+        return done[0] if isinstance(group, (str, FeatureGroup)) else done
 
     def delete(
         self,
         group: str | FeatureGroup,
         keys: Iterable[Any] | DataFrame,
         *,
-        snapshots: Iterable[str | Path] = (),
+        snapshots: Iterable[str | Path] | str | Path = (),
         dry_run: bool = False,
     ) -> Erased:
         """Erase keys: from the Delta table with all its versions, the online store, and saved snapshots.
@@ -109,7 +141,7 @@ class FeedDoors(DefinitionDoors):
         keys : iterable or DataFrame
             Values, or tuples or mappings for composite keys; or a DataFrame with the entity's key columns.
         snapshots : iterable of str or Path
-            Directories that :meth:`palette.Snapshot.save` wrote; each is replaced by one without the keys.
+            Directories, or one, that :meth:`palette.Snapshot.save` wrote; each is replaced by one without the keys.
         dry_run : bool
             Only tells what is there.
 
@@ -141,14 +173,18 @@ class FeedDoors(DefinitionDoors):
         >>> store.latest(menu).collect()
         [Row(id='r1', dishes=40)]
         """
+        require_spark()
         from palette.feeds.erasure import erase
 
+        if isinstance(snapshots, (str, Path)):
+            snapshots = [snapshots]
         found = self.group(group)
         return erase(self._stores(), self.entity(found.entity), found, keys, snapshots=snapshots, dry_run=dry_run)
 
     def _stores(self) -> Stores:
         from palette.feeds.functions import Modules
         from palette.feeds.stores import Stores
-        from palette.session import active_session
 
-        return Stores(active_session(), self.catalog, self.tables, self.online, Modules(self.modules, self.home))
+        spark = active_session()
+        require_delta(spark)
+        return Stores(spark, self.catalog, self.tables, self.online, Modules(self.modules, self.home))

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from palette.definitions import FeatureGroup
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
 from palette.listing import Listing
+from palette.store.arguments import check_name, check_version
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelDoors"]
 
+MODEL = "the name of a model"
+THING = "the name of a feature, group, model or table"
 # What people see of a version in a table.
 COLUMNS: dict[str, Callable[[ModelRecord], object]] = {
     "model": lambda one: one.name,
@@ -93,6 +97,7 @@ class ModelDoors(StoreBase):
         >>> [(one.name, one.version) for one in store.models()]
         [('eta', 1)]
         """
+        name = None if name is None else check_name(name, MODEL)
         return Listing(self.catalog.models(name, feature=feature), COLUMNS)
 
     def promote(self, name: str, version: int, stage: str = "production") -> None:
@@ -105,7 +110,7 @@ class ModelDoors(StoreBase):
         FeatureNotFoundError, DefinitionError
             If there is no such model, version or stage.
         """
-        self.catalog.promote(name, version, stage)
+        self.catalog.promote(check_name(name, MODEL), check_version(version), check_name(stage, "a stage"))
 
     def rollback(self, name: str) -> int:
         """Bring that version into production again that was there before the present one; return it.
@@ -115,7 +120,7 @@ class ModelDoors(StoreBase):
         FeatureNotFoundError, DefinitionError
             If there is no such model, or no other version was in production.
         """
-        return self.catalog.rollback(name)
+        return self.catalog.rollback(check_name(name, MODEL))
 
     def model(self, name: str, stage: str = "production", *, version: int | None = None) -> ModelRecord:
         """Return a version of a model: the newest in a stage, or the one of that number.
@@ -134,7 +139,8 @@ class ModelDoors(StoreBase):
         FeatureNotFoundError
             If there is no such version, or none in this stage.
         """
-        versions = self.models(name)
+        versions = self.models(check_name(name, MODEL))
+        version = None if version is None else check_version(version)
         if not versions:
             raise FeatureNotFoundError(f"no model {name!r}{nearest(name, {one.name for one in self.models()})}")
         found = [one for one in versions if (one.stage == stage if version is None else one.version == version)]
@@ -160,12 +166,12 @@ class ModelDoors(StoreBase):
             raise DataError(f"version {found.version} of model {name!r} was recorded without a bundle")
         return Path(found.uri)
 
-    def lineage(self, name: str) -> Lineage:
+    def lineage(self, name: str | FeatureGroup) -> Lineage:
         """Tell where a feature, group, table or model comes from, and what comes from it.
 
         Parameters
         ----------
-        name : str
+        name : str or FeatureGroup
             ``entity:group:feature``, ``entity:group``, a model, or a table that a source reads; with ``model:`` or
             ``table:`` before it where two are called alike.
 
@@ -176,4 +182,6 @@ class ModelDoors(StoreBase):
         """
         from palette.catalog.lineage import lineage
 
-        return lineage(self.catalog, name, self._tables_root)
+        if isinstance(name, FeatureGroup):
+            name = name.full_name
+        return lineage(self.catalog, check_name(name, THING), self._tables_root)

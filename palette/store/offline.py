@@ -11,7 +11,10 @@ from palette.catalog import named_columns, resolve
 from palette.definitions import Entity, FeatureGroup
 from palette.definitions.types import utc
 from palette.errors import DataError, DefinitionError
+from palette.lazy import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
+from palette.session import active_session, require_delta
+from palette.store.arguments import check_name, check_version, listed, versions
 from palette.store.definitions import DefinitionDoors
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ class OfflineDoors(DefinitionDoors):
         *,
         timestamp: str | None = None,
         point_in_time: str = "event",
-        version: Mapping[str, int] | None = None,
+        version: Mapping[str, int] | int | None = None,
         hint: str | None = None,
         status: bool = False,
     ) -> DataFrame:
@@ -87,8 +90,9 @@ class OfflineDoors(DefinitionDoors):
             :class:`palette.errors.LatestValuesWarning` says so, since training data would leak the future.
         point_in_time : {"event", "created"}
             ``created`` counts only rows that were written by the time asked for, too.
-        version : mapping of str to int, optional
-            Group to table version, as :meth:`pins` returns it; other groups are read as they are now.
+        version : mapping of str to int, or int, optional
+            Group to table version, as :meth:`pins` returns it; other groups are read as they are now. A number alone
+            will do where features of one group are read.
         hint : {"travel", "shuffle"}, optional
             Forces a join plan.
         status : bool
@@ -104,9 +108,9 @@ class OfflineDoors(DefinitionDoors):
         FeatureNotFoundError, SchemaError, DataError
             If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
         """
+        check_frame(basis, "basis", DataError)
         from palette.offline.untimed import untimed_groups, warn_latest_values
 
-        check_frame(basis, "basis", DataError)
         lookups = self.lookups(features)
         rows = look_up(
             self,
@@ -129,7 +133,7 @@ class OfflineDoors(DefinitionDoors):
         *,
         timestamp: str | None = None,
         point_in_time: str = "event",
-        version: Mapping[str, int] | None = None,
+        version: Mapping[str, int] | int | None = None,
         hint: str | None = None,
     ) -> str:
         """Tell which join plan :meth:`training_set` takes for these arguments, and why.
@@ -149,16 +153,19 @@ class OfflineDoors(DefinitionDoors):
         FeatureNotFoundError, SchemaError, DataError
             As there.
         """
+        check_frame(basis, "basis", DataError)
         from palette.offline import explain
 
-        check_frame(basis, "basis", DataError)
+        lookups = self.lookups(features)
         return explain(
             self.tables,
             basis,
-            self.lookups(features),
+            lookups,
             timestamp=timestamp,
             point_in_time=point_in_time,
-            versions=self._versions(version),
+            versions=versions(
+                version, (one.group.full_name for one in lookups), lambda name: self.group(name).full_name
+            ),
             hint=hint,
         )
 
@@ -186,6 +193,7 @@ class OfflineDoors(DefinitionDoors):
         >>> lookup.group.full_name, lookup.join_keys, lookup.columns
         ('restaurant:menu', ('r_id',), {'n': 'dishes'})
         """
+        require_spark()
         from palette.offline import Lookup
 
         found: dict[tuple[str, tuple[str, ...]], tuple[Entity, FeatureGroup, dict[str, str]]] = {}
@@ -194,9 +202,6 @@ class OfflineDoors(DefinitionDoors):
             wanted = found.setdefault((group.full_name, ref.join_keys), (entity, group, {}))
             wanted[2][column] = feature.name
         return [Lookup(entity, group, keys, columns) for (_, keys), (entity, group, columns) in found.items()]
-
-    def _versions(self, version: Mapping[str, int] | None) -> dict[str, int]:
-        return {self.group(name).full_name: number for name, number in (version or {}).items()}
 
     def pins(self, training_set: DataFrame) -> dict[str, int]:
         """Return the table versions that a training set was read from, as ``version=`` takes them.
@@ -217,6 +222,7 @@ class OfflineDoors(DefinitionDoors):
             If no column carries its origin (metadata is lost in unions and in files), or columns of one group come
             from two versions.
         """
+        check_frame(training_set, "training_set", DataError)
         from palette.offline import pinned_versions
 
         return pinned_versions(training_set.schema)
@@ -236,22 +242,23 @@ class OfflineDoors(DefinitionDoors):
         FeatureNotFoundError
             If there is no such group.
         """
-        for group in versions:
-            self.group(group)
-        self.catalog.keep(name, versions)
+        if not isinstance(versions, Mapping):
+            raise DefinitionError(f"expected group to version, as pins() returns it, found {versions!r:.80}")
+        numbers = {self.group(group).full_name: check_version(number) for group, number in versions.items()}
+        self.catalog.keep(check_name(name, "a name for what is kept"), numbers)
 
     def release(self, name: str) -> None:
         """Let vacuum remove what :meth:`keep` kept under this name."""
-        self.catalog.release(name)
+        self.catalog.release(check_name(name, "the name that it was kept under"))
 
     def optimize(self, group: str | FeatureGroup) -> None:
         """Compact the small files of a group's table, and of the partial aggregates beside it."""
+        found = self.group(group)
+        entity, spark = self.entity(found.entity), _spark()
         from palette.feeds.windowed import Windowed
 
-        found = self.group(group)
-        entity = self.entity(found.entity)
-        self.tables.optimize(_spark(), entity, found)
-        if partials := Windowed.beside(_spark(), self.tables, entity, found):
+        self.tables.optimize(spark, entity, found)
+        if partials := Windowed.beside(spark, self.tables, entity, found):
             partials.optimize()
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
@@ -266,12 +273,12 @@ class OfflineDoors(DefinitionDoors):
         hours : float
             Readers and writers that are slower than this may lose their files.
         """
+        found, spark = self.group(group), _spark()
         from palette.feeds.windowed import Windowed
 
-        found = self.group(group)
         kept = [pins[found.full_name] for pins in self.catalog.pins().values() if found.full_name in pins]
-        self.tables.vacuum(_spark(), found, retain_pins=kept, hours=hours)
-        if partials := Windowed.beside(_spark(), self.tables, self.entity(found.entity), found):
+        self.tables.vacuum(spark, found, retain_pins=kept, hours=hours)
+        if partials := Windowed.beside(spark, self.tables, self.entity(found.entity), found):
             partials.vacuum(hours)
 
     def history(
@@ -279,8 +286,8 @@ class OfflineDoors(DefinitionDoors):
         group: str | FeatureGroup,
         keys: Iterable[Any] | DataFrame | None = None,
         *,
-        start: dt.datetime | None = None,
-        end: dt.datetime | None = None,
+        start: dt.datetime | str | None = None,
+        end: dt.datetime | str | None = None,
         version: int | None = None,
     ) -> DataFrame:
         """Return all rows of a group, as they were written.
@@ -292,7 +299,7 @@ class OfflineDoors(DefinitionDoors):
         keys : iterable or DataFrame, optional
             Only the rows of these: values, or tuples or mappings for composite keys; or a DataFrame with the entity's
             key columns.
-        start, end : datetime, optional
+        start, end : datetime or str, optional
             Only rows whose event time is not before ``start`` and not after ``end``; naive is UTC.
         version : int, optional
             The version of the table to read; by default the newest.
@@ -322,10 +329,12 @@ class OfflineDoors(DefinitionDoors):
         >>> store.history(visits, ["s2"], start=dt.datetime(2026, 3, 1)).select("id", "n").collect()
         [Row(id='s2', n=7)]
         """
+        require_spark()
         from palette.offline.history import in_range
         from palette.offline.times import to_micros
 
         found = self.group(group)
+        version = None if version is None else check_version(version)
         times = [None if time is None else to_micros(utc(time)) for time in (start, end)]
         if found.timestamp is None and times != [None, None]:
             raise DefinitionError(f"{found.full_name} is static, its rows have no event time: leave out start and end")
@@ -346,7 +355,7 @@ class OfflineDoors(DefinitionDoors):
         group: str | FeatureGroup,
         keys: Iterable[Any] | DataFrame | None = None,
         *,
-        at: dt.datetime | None = None,
+        at: dt.datetime | str | None = None,
         point_in_time: str = "event",
         version: int | None = None,
     ) -> DataFrame:
@@ -358,8 +367,8 @@ class OfflineDoors(DefinitionDoors):
             ``entity:group``.
         keys : iterable or DataFrame, optional
             Only these, as :meth:`history` takes them.
-        at : datetime, optional
-            The moment; naive is UTC; default now. Rows of a later event time do not count.
+        at : datetime or str, optional
+            The moment, a text in ISO 8601; naive is UTC; default now. Rows of a later event time do not count.
         point_in_time : {"event", "created"}
             ``created`` counts only rows that were written by then, too.
         version : int, optional
@@ -375,31 +384,26 @@ class OfflineDoors(DefinitionDoors):
         FeatureNotFoundError, DataError, SchemaError
             If there is no such group, it was never written, or it has no created column.
         """
-        found = self.group(group)
-        rows = self.tables.latest(
-            _spark(),
-            self.entity(found.entity),
-            found,
-            at=utc(at or dt.datetime.now(dt.UTC)),
-            point_in_time=point_in_time,
-            version=version,
-        )
+        found, at = self.group(group), utc(at or dt.datetime.now(dt.UTC))
+        version = None if version is None else check_version(version)
+        entity = self.entity(found.entity)
+        rows = self.tables.latest(_spark(), entity, found, at=at, point_in_time=point_in_time, version=version)
         return self._of_keys(rows, found, keys)
 
     def snapshot(
         self,
-        at: dt.datetime | None = None,
-        groups: Iterable[str | FeatureGroup] | None = None,
+        at: dt.datetime | str | None = None,
+        groups: Iterable[str | FeatureGroup] | str | FeatureGroup | None = None,
         point_in_time: str = "event",
     ) -> Snapshot:
         """Take the newest rows of one moment into memory, to score from without Spark.
 
         Parameters
         ----------
-        at : datetime, optional
-            The moment; naive is UTC; default now.
+        at : datetime or str, optional
+            The moment, a text in ISO 8601; naive is UTC; default now.
         groups : iterable of str or FeatureGroup, optional
-            Default: all that have a table.
+            One, or several. Default: all that have a table.
         point_in_time : {"event", "created"}
             ``created`` counts only rows that were written by then, too; a group without a created column is then
             an error.
@@ -415,7 +419,7 @@ class OfflineDoors(DefinitionDoors):
             spark = _spark()
             known = [group for group in self.catalog.groups().values() if tables.version(spark, group) is not None]
         else:
-            known = [self.group(group) for group in groups]
+            known = [self.group(group) for group in listed(groups)]
         return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
@@ -434,7 +438,7 @@ def look_up(
     *,
     timestamp: str | None,
     point_in_time: str,
-    version: Mapping[str, int] | None,
+    version: Mapping[str, int] | int | None,
     hint: str | None = None,
     status: bool = False,
 ) -> DataFrame:
@@ -447,7 +451,9 @@ def look_up(
         lookups,
         timestamp=timestamp,
         point_in_time=point_in_time,
-        versions={store.group(name).full_name: number for name, number in (version or {}).items()},
+        versions=versions(
+            version, (lookup.group.full_name for lookup in lookups), lambda name: store.group(name).full_name
+        ),
         hint=hint,
         status=status,
         order=order,
@@ -455,6 +461,7 @@ def look_up(
 
 
 def _spark() -> SparkSession:
-    from palette.session import active_session
-
-    return active_session()
+    """Return the session that reads and writes the tables."""
+    spark = active_session()
+    require_delta(spark)
+    return spark

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dsl.refs import FeatureRef
 from dsl.rows import check_frame
 from palette.errors import DataError
+from palette.store.arguments import versions
 from palette.store.offline import OfflineDoors
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class SelectionDoors(OfflineDoors):
         missing: float = 0.95,
         identifier: float = 0.95,
         leak: float = 0.95,
-        version: Mapping[str, int] | None = None,
+        version: Mapping[str, int] | int | None = None,
         hint: str | None = None,
         progress: Callable[[Step], Any] | None = None,
     ) -> Selection:
@@ -79,7 +81,7 @@ class SelectionDoors(OfflineDoors):
             From how many distinct values a row a text or integer is left out.
         leak : float
             From which share of the label's entropy a feature tells too much to be true.
-        version : mapping of str to int, optional
+        version : mapping of str to int, or int, optional
             Group to table version, as in :meth:`training_set`.
         hint : {"travel", "shuffle"}, optional
             Forces a join plan.
@@ -99,22 +101,23 @@ class SelectionDoors(OfflineDoors):
         DataError
             If the label is null or the same in all rows, or a group that was named has no rows.
         """
+        check_frame(basis, "basis", DataError)
         from palette.catalog.candidates import candidates as meant
         from palette.offline.selection import Settings, ask, select
         from palette.offline.untimed import untimed_groups, warn_latest_values
 
-        check_frame(basis, "basis", DataError)
         settings = Settings(count, method, task, bins, constant, missing, identifier, leak)
-        versions = {self.catalog.group(name).full_name: number for name, number in (version or {}).items()}
+        wanted = meant(self.catalog, dict(basis.dtypes), candidates, join)
+        read = (f"{one.ref.entity}:{one.ref.group}" for one in wanted if isinstance(one.ref, FeatureRef))
         asked = ask(
             self.tables,
             basis,
             label,
-            meant(self.catalog, dict(basis.dtypes), candidates, join),
+            wanted,
             self.lookups,
             timestamp=timestamp,
             point_in_time=point_in_time,
-            versions=versions,
+            versions=versions(version, read, lambda name: self.group(name).full_name),
             hint=hint,
         )
         warn_latest_values(untimed_groups(asked.lookups, timestamp), "timestamp= (--timestamp)", stacklevel=2)

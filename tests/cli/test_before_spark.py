@@ -20,6 +20,8 @@ done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[
 print(json.dumps([(one.exit_code, one.output) for one in done]))
 """
 SET = ["training-set", "basis.parquet", "out", "-f"]
+PREP = "restaurant:history:prep:r_id"
+TARGET = ["training-set", "-f", PREP, "basis.parquet"]
 SELECT = ["select", "basis.parquet", "-l", "minutes"]
 CASES = [
     ([*SET, "restaurant:history:prap:r_id"], "did you mean 'prep'"),
@@ -44,6 +46,18 @@ CASES = [
     ([*SELECT, "--join", "restaurant"], "--join 'restaurant': expected ENTITY=COLUMN"),
     ([*SELECT, "--report", "report.pdf"], "expected a file that ends in"),
     (["deploy", "saved", "a b!"], "'a b!' cannot name a model"),
+    (["deploy", "nowhere", "eta"], "no saved pipeline at 'nowhere'"),
+    (["deploy", "saved", "eta", "--training", "no.csv"], "'no.csv' cannot be read: there is no such file"),
+    (["training-set", "no.parquet", "out", "-f", PREP], "'no.parquet' cannot be read: there is no such file"),
+    (["training-set", "csv:no", "out", "-f", PREP], "'csv:no' cannot be read: there is no such file"),
+    ([*TARGET, "basis.parquet"], "'basis.parquet' cannot be written: it exists; say what becomes of it: append"),
+    ([*TARGET, "there"], "'there' cannot be written: it exists; say what becomes of it: append or overwrite"),
+    ([*TARGET, "new.csv", "--mode", "overwrite"], "files of csv are not overwritten"),
+    (["select", "file:/no/basis.parquet", "-l", "minutes"], "'file:/no/basis.parquet' cannot be read"),
+    (["erase", "restaurant", "--keys", "no.json"], "'no.json' cannot be read: there is no such file"),
+    # All is well but for this.
+    ([*TARGET, "there", "--mode", "append"], "Spark needs Java 17, and no java is at"),
+    ([*TARGET, "new"], "Spark needs Java 17, and no java is at"),
 ]
 
 
@@ -51,7 +65,8 @@ CASES = [
 def told(tmp_path_factory):
     home = tmp_path_factory.mktemp("project")
     (home / "palette.yaml").write_text("path: store\n")
-    (home / "saved/metadata").mkdir(parents=True)
+    for directory in ("saved/metadata", "basis.parquet", "there/_delta_log"):
+        (home / directory).mkdir(parents=True)
     source = BatchSource(sql="SELECT * FROM orders")
     FeatureStore.open(home).apply(
         Entity("restaurant", keys={"r_id": "string"}),

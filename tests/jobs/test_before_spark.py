@@ -32,7 +32,7 @@ CASES = [
     ([*HISTORY, "--chunk", "foo"], "chunk: 'foo' is no duration"),
     ([*HISTORY, "--chunk", "0d"], "a chunk must be positive"),
     ([*HISTORY, "--from", "2026-02-01", "--to", "2026-01-01"], "is not before the end"),
-    ([*HISTORY, "--to", "soon"], "'soon' is no time"),
+    ([*HISTORY, "--to", "soon"], "'soon' is not a time"),
     ([*HISTORY, "--config", "nowhere.yaml"], "nowhere.yaml"),
     (["materialize", "restaurant:history2"], "did you mean 'restaurant:history'"),
     ([*SET, "x"], "found 1 part"),
@@ -48,6 +48,9 @@ CASES = [
     (["score", "model:eta@prod", "basis.parquet", "out"], "expected a version after @"),
     (["score", "model:eta@1", "basis.parquet", "out"], "version 1 of model 'eta' was deployed unsaved"),
     (["score", "model:eta@2", "basis.parquet", "out"], "it was deployed from is no longer at '/nowhere/eta'"),
+    (["training-set", "no.parquet", "out", "--feature", PREP], "'no.parquet' cannot be read: there is no such file"),
+    ([*SET[:2], "basis.parquet", "--feature", PREP], "'basis.parquet' cannot be written: it exists"),
+    (["score", "saved", "no.parquet", "out"], "'no.parquet' cannot be read: there is no such file"),
     # All is well but for this.
     ([*SET, PREP], "Spark needs Java 17, and no java is at"),
     (["score", "saved", "basis.parquet", "out"], "Spark needs Java 17, and no java is at"),
@@ -60,6 +63,7 @@ def told(tmp_path_factory):
     home = tmp_path_factory.mktemp("project")
     (home / "palette.yaml").write_text("path: store\n")
     (home / "saved/metadata").mkdir(parents=True)
+    (home / "basis.parquet").mkdir()
     source = BatchSource(sql="SELECT * FROM orders")
     store = FeatureStore.open(home)
     store.apply(

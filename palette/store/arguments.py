@@ -1,0 +1,95 @@
+"""Arguments of the store's methods, checked before anything is read: names, versions, lists of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from palette.definitions import Entity, FeatureGroup
+from palette.errors import DefinitionError
+
+__all__ = ["check_name", "check_version", "entity_name", "group_name", "listed", "versions"]
+
+
+def check_name(value: Any, what: str) -> str:
+    """Return a name; raise :class:`DefinitionError` if it is of another type."""
+    if not isinstance(value, str):
+        raise DefinitionError(f"expected {what}, found {_shown(value)}")
+    return value
+
+
+def check_version(value: Any) -> int:
+    """Return the number of a version; raise :class:`DefinitionError` if it is none."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise DefinitionError(f"expected the number of a version, found {_shown(value)}")
+    return int(value)
+
+
+def entity_name(entity: str | Entity) -> str:
+    """Return the name of an entity."""
+    return entity.name if isinstance(entity, Entity) else check_name(entity, "the name of an entity")
+
+
+def group_name(group: str | FeatureGroup) -> str:
+    """Return the full name of a group."""
+    if isinstance(group, FeatureGroup):
+        return group.full_name
+    return check_name(group, "one feature group, or its name 'entity:group'")
+
+
+def listed(groups: Any) -> list[str | FeatureGroup]:
+    """Return groups as a list, also a single one.
+
+    Examples
+    --------
+    >>> listed(["restaurant:menu", "restaurant:hours"]), listed("restaurant:menu")
+    (['restaurant:menu', 'restaurant:hours'], ['restaurant:menu'])
+    """
+    # A definition is iterable as well: over its words.
+    single = isinstance(groups, (str, FeatureGroup)) or not isinstance(groups, Iterable)
+    return [groups] if single else list(groups)
+
+
+def versions(
+    version: Mapping[str, int] | int | None, groups: Iterable[str], full_name: Callable[[str], str]
+) -> dict[str, int]:
+    """Return group to table version.
+
+    Parameters
+    ----------
+    version : mapping of str to int, int, or None
+        A number alone is the version of the only group that is read.
+    groups : iterable of str
+        Full names of the groups that are read.
+    full_name : callable
+        Returns the full name of a group; raises for one that is not in the catalog.
+
+    Raises
+    ------
+    DefinitionError
+        If it is neither, or a number alone where several groups are read.
+
+    Examples
+    --------
+    >>> versions(3, ["restaurant:menu"], str), versions({"restaurant:menu": 3}, [], str)
+    ({'restaurant:menu': 3}, {'restaurant:menu': 3})
+    """
+    if version is None:
+        return {}
+    if isinstance(version, Mapping):
+        return {full_name(name): check_version(number) for name, number in version.items()}
+    read = sorted(set(groups))
+    shape = f"{{{', '.join(f'{name!r}: N' for name in read)}}}"
+    if not hasattr(version, "__index__") or isinstance(version, bool):
+        raise DefinitionError(f"version: expected group to number, version={shape}, found {_shown(version)}")
+    if len(read) != 1:
+        raise DefinitionError(f"version={version}: features of {len(read)} groups are read, name each: version={shape}")
+    return {read[0]: int(version)}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    # Others may take many lines.
+    return f"{kind} {value!r:.80}" if isinstance(value, (str, int, float, list, tuple, dict, set)) else kind
