@@ -98,11 +98,11 @@ class PlanCode:
         column = step.timestamp
         if column is None:
             return
-        value, source = self._columns.get(column, (f"row[{self._name(column)}]", self._plan.inputs.get(column, "")))
         derived = column in self._columns
+        local, source = self._columns[column] if derived else ("", self._plan.inputs.get(column, ""))
         if not derived:
             self.times[column] = source or TS.spark
-        check, known = self._checks.time, ("time", value)
+        check, known = self._checks.time, ("time of", column, local)
         if check is None or known in self._names:
             return
         read = reader(TS, source if reads(TS, source) else TS.spark, f"column {column!r}")
@@ -110,8 +110,14 @@ class PlanCode:
         def checked(value: Any, now: int) -> None:
             check(column, read(value), now)
 
-        there = "" if derived else f"if {self._name(column)} in row: "
-        self._lines.append(f"{there}{self._constant(checked, known)}({value}, now)")
+        value = local or self._local()
+        lines = [f"{self._constant(checked, known)}({value}, now)"]
+        if source != "date":
+            lines = [f"if not ({check.passing(value, self._constant)}): {lines[0]}"]
+        if not derived:
+            name = self._name(column)
+            lines = [f"if {name} in row:", f"    {value} = row[{name}]", *(f"    {line}" for line in lines)]
+        self._lines += lines
 
     def _key_of(self, step: LookupStep) -> str:
         keys = [
@@ -250,7 +256,8 @@ class PlanCode:
         if there:
             self._there |= dict.fromkeys(outputs, there)
             lines = [f"if {there}:", *(f"    {line}" for line in lines), "else:", f"    {' = '.join(outputs)} = None"]
-        self._lines = [*before, *lines]
+        before += lines
+        self._lines = before
         return dict(zip(stage.outputs, zip(outputs, made, strict=True), strict=True))
 
     def _stored_lines(self, stage: LocalStage, values: Sequence[str], vectors: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from palette.errors import DataError, StoreError
 from palette.online import OnlineReader
 from palette.online.remote import RemoteReader
 from palette.serving.plan import Levels, Score, compile_levels, compile_plan, known_columns
-from palette.serving.request import Checks, column_check, time_check
+from palette.serving.request import Checks, TimeCheck, column_check
 from palette.serving.steps import Plan
 
 __all__ = ["ROW_ERRORS", "STORE_ERROR", "Options", "Program", "program_of"]
@@ -58,7 +59,8 @@ class Options:
     def checks(self, plan: Plan, at: int | None) -> Checks:
         """Return what is checked of a row besides its values; ``at`` is the time of the store's snapshot."""
         columns = column_check(known_columns(plan)) if self.strict else None
-        return Checks(columns, time_check(at, self.max_request_age))
+        unchecked = at is None and self.max_request_age == math.inf
+        return Checks(columns, None if unchecked else TimeCheck(at, self.max_request_age))
 
 
 class Program(ABC):

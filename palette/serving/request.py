@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from palette.errors import RequestTimeError, UnknownColumnError, nearest
-from palette.online.table import micros, moment
+from palette.online.table import EPOCH, micros, moment
+from palette.serving.stages import Bind
 from palette.serving.steps import DslStep, LookupStep, Plan
 
-__all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check", "skippable", "time_check"]
+__all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check", "skippable"]
 
 ColumnCheck: TypeAlias = "Callable[[Mapping[str, Any]], None]"
-TimeCheck: TypeAlias = "Callable[[str, dt.datetime | None, int], None]"
 SHOWN, LONGEST = 5, 80
 
 
@@ -27,9 +27,8 @@ class Checks:
     ----------
     columns : callable, optional
         Takes the row, and raises where it has unknown columns.
-    time : callable, optional
-        Takes the name and the value of a row's own time, and now in microseconds, and raises where the store cannot
-        answer for that time.
+    time : TimeCheck, optional
+        Checks a row's own time.
     """
 
     columns: ColumnCheck | None = None
@@ -85,8 +84,9 @@ def column_check(known: Collection[str]) -> ColumnCheck:
     return check
 
 
-def time_check(at: int | None, max_age: float) -> TimeCheck | None:
-    """Return a check that raises :class:`palette.errors.RequestTimeError` for rows of another time than the store's.
+@dataclass(frozen=True)
+class TimeCheck:
+    """Raises :class:`palette.errors.RequestTimeError` for rows of another time than the store's values.
 
     Parameters
     ----------
@@ -97,36 +97,54 @@ def time_check(at: int | None, max_age: float) -> TimeCheck | None:
 
     Examples
     --------
-    >>> time_check(None, 300.0)("at", dt.datetime(1970, 1, 1), 301_000_000)
+    >>> TimeCheck(None, 300.0)("at", dt.datetime(1970, 1, 1), 301_000_000)
     Traceback (most recent call last):
     palette.errors.RequestTimeError: column 'at' is 1970-01-01T00:00:00Z, 301 s before now (1970-01-01T00:05:01Z): the \
 store has the values of now; leave the column out, score on a snapshot of that time (store.snapshot(at=...)), or use \
 transform; max_request_age is 300 s
     """
-    if at is None and max_age == math.inf:
-        return None
-    furthest = max_age if max_age == math.inf else round(max_age * 1e6)
 
-    def check(column: str, time: dt.datetime | None, now: int) -> None:
+    at: int | None
+    max_age: float
+
+    @property
+    def furthest(self) -> float:
+        """How many microseconds a time may be away from now."""
+        return self.max_age if self.max_age == math.inf else round(self.max_age * 1e6)
+
+    def passing(self, local: str, bind: Bind) -> str:
+        """Return a Python expression that is true for a variable that holds a plain UTC time which passes, at ``now``.
+
+        Whatever else it holds is for :meth:`__call__` to decide.
+        """
+        plain = f"{local}.__class__ is {bind(dt.datetime, dt.datetime)} and {local}.tzinfo is None"
+        if self.at is not None:
+            return f"{plain} and {local} >= {bind(moment(self.at), ('at', self.at))}"
+        day, second, epoch = (bind(one, ("time", one)) for one in (86_400, 1_000_000, EPOCH))
+        since = f"{local}_since"
+        age = f"now - (({since}.days * {day} + {since}.seconds) * {second} + {since}.microseconds)"
+        low, high = (bind(one, ("age", one)) for one in (-self.furthest, self.furthest))
+        return f"{plain} and (({since} := {local} - {epoch}) or True) and {low} <= {age} <= {high}"
+
+    def __call__(self, column: str, time: dt.datetime | None, now: int) -> None:
+        """Check the time of a row, which its column holds; null is now."""
         if time is None:
             return
         asked = micros(time)
-        if at is not None:
-            if asked < at:
+        if self.at is not None:
+            if asked < self.at:
                 raise RequestTimeError(
-                    f"column {column!r} is {_shown(asked)}, before the snapshot's time ({_shown(at)}): the snapshot "
-                    "has values that were not known then; leave the column out, take a snapshot at that time, or use "
-                    "transform"
+                    f"column {column!r} is {_shown(asked)}, before the snapshot's time ({_shown(self.at)}): the "
+                    "snapshot has values that were not known then; leave the column out, take a snapshot at that "
+                    "time, or use transform"
                 )
-        elif abs(now - asked) > furthest:
+        elif abs(now - asked) > self.furthest:
             away = f"{abs(now - asked) / 1e6:,.0f} s {'before' if asked < now else 'after'} now ({_shown(now)})"
             raise RequestTimeError(
                 f"column {column!r} is {_shown(asked)}, {away}: the store has the values of now; leave the column out, "
                 "score on a snapshot of that time (store.snapshot(at=...)), or use transform; max_request_age is "
-                f"{max_age:,g} s"
+                f"{self.max_age:,g} s"
             )
-
-    return check
 
 
 def _shown(microseconds: int) -> str:

@@ -361,6 +361,15 @@ def test_a_live_store_answers_for_the_present(store):
         LocalPipeline(TIMED, store, max_request_age=0).score_instance({**row, "asked_at": NOW - HOUR / 3600}, now=NOW)
 
 
+def test_the_time_of_a_row_may_be_a_date(store):
+    """A day is its midnight in UTC, as in ``transform``."""
+    local = LocalPipeline(replace(TIMED, inputs={"asked_at": "date"}), store, max_request_age=12 * 3600)
+    for day in (NOW.date(), NOW, NOW + 11 * HOUR):
+        assert local.score_instance(order(r_id="r1", asked_at=day), now=NOW)["a"] == 1.5
+    with pytest.raises(RequestTimeError, match="43,201 s before now"):
+        local.score_instance(order(asked_at=NOW.date()), now=NOW + dt.timedelta(seconds=1))
+
+
 def test_a_row_whose_time_is_none_is_refused(store):
     with pytest.raises(TypeError, match="column 'asked_at': expected timestamp"):
         LocalPipeline(TIMED, store).score_instance(order(asked_at="soon"), now=NOW)
