@@ -38,7 +38,8 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
         Output column to expression ``entity:group:feature:join_key``; in a list, which needs the store then,
         ``entity:group:*:join_key`` stands for all features that the group has now.
     timestampCol : str, optional
-        Column with each row's time; without it the latest values are taken.
+        Column with each row's time; without it the latest values are taken, as for inference: set it to train.
+        ``MLPipeline.fit`` and ``store.training_set`` warn where it is forgotten; a plain Pipeline cannot tell.
     pointInTime : {"event", "created"}
         ``created`` counts only rows that were written by then, too.
     status : bool

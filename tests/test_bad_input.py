@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
 import pytest
-from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.evaluation import RegressionEvaluator
+from pyspark.ml.feature import Binarizer, SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
+from pyspark.ml.tuning import CrossValidator
 from pyspark.sql import functions as F
 
 from dsl import DslError, DSLEstimator, DslSyntaxError, DslTypeError, RefError, bVal, iVal, nFill, nVal, sFill, sVal
@@ -158,6 +161,75 @@ def test_a_missing_basis_column_is_told_before_anything_runs(eats):
         pipeline(eats, {"x": nVal("basis:sise")}).fit(eats.orders)
     with pytest.raises(DslError, match=r"column 'sise' is missing; did you mean 'size'"):
         DSLEstimator(lambdas={"x": nVal("basis:sise")}).fit(eats.orders)
+
+
+def assembled(*columns, **options):
+    return [
+        VectorAssembler(inputCols=[*columns], outputCol="vector"),
+        LinearRegression(**{"featuresCol": "vector", "labelCol": "minutes", "maxIter": 1, **options}),
+    ]
+
+
+def tuned(label, evaluated):
+    first, second = assembled("size", labelCol=label)
+    evaluator = RegressionEvaluator(labelCol=evaluated)
+    return [first, CrossValidator(estimator=second, estimatorParamMaps=[{}], evaluator=evaluator, numFolds=2)]
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        pytest.param(lambda: assembled("size", "minuts"), r"1 \(Vec\w+\): .* 'minuts', which its inputCols names; "
+                     "did you mean 'minutes'", id="inputCols"),
+        pytest.param(lambda: assembled("size", labelCol="minuts"), "'minuts', which its labelCol", id="labelCol"),
+        pytest.param(lambda: assembled("size", featuresCol="vec"), "'vec', which its featuresCol names; did you mean "
+                     "'vector'", id="featuresCol"),
+        pytest.param(lambda: assembled("size", weightCol="wait"), "'wait', which its weightCol", id="weightCol"),
+        pytest.param(lambda: [StringIndexer(inputCol="orign", outputCol="i")], "did you mean 'origin'", id="inputCol"),
+        pytest.param(lambda: assembled("size")[::-1], r"1 .* no column 'vector', .*; stage 2 \(Vec\w+\) makes it: "
+                     "put that before", id="order"),
+        pytest.param(lambda: tuned("minuts", "minutes"), r"2 \(C\w+\): .*'minuts', which its labelCol", id="tuned"),
+        pytest.param(lambda: tuned("minutes", "minuts"), r"2 \(C\w+\): .*'minuts', which its labelCol", id="evaluator"),
+        pytest.param(lambda: [SQLTransformer(statement="SELECT *, size AS more FROM __THIS__"),
+                              *assembled("more", "sise")], r"2 \(Vec\w+\): .*'sise'.*more", id="after-sql"),
+    ],
+)  # fmt: skip
+def test_a_column_that_a_stage_names_wrongly_is_told(eats, stages, message):
+    with pytest.raises(SchemaError, match=rf"stage {message}" if message[0].isdigit() else message):
+        MLPipeline(*stages()).fit(eats.orders)
+
+
+def test_columns_that_spark_resolves_are_not_refused(eats):
+    basis = eats.orders.withColumn("point", F.struct("size"))
+    added = SQLTransformer(statement="SELECT *, size AS more FROM __THIS__")
+    read = DSLEstimator(lambdas={"twice": "nVal('basis:more') * 2"})
+    model = MLPipeline(Binarizer(inputCol="MINUTES", outputCol="long"), added, read).fit(basis)
+    assert model.transform(basis).columns[-3:] == ["long", "more", "twice"]
+    for ask in (model.transform, lambda frame: model.transformSchema(frame.schema)):
+        with pytest.raises(SchemaError, match=r"Binarizer_\w+: there is no column 'MINUTES', which its inputCol names"):
+            ask(basis.drop("minutes"))
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        pytest.param(lambda: assembled("size", "gap"), r"stage 1 \(Vec\w+\) cannot take null in column 'gap' in 5 of "
+                     r"20 rows; NaN in column 'gap' in 5 of 20 rows; .*nFill .*Imputer.*'keep' or 'skip'", id="vector"),
+        pytest.param(lambda: assembled("size", labelCol="gap"), r"stage 2 \(Lin\w+\) cannot take null in column 'gap' "
+                     "in 5 of 20 rows.*leave such rows out", id="label"),
+        pytest.param(lambda: [StringIndexer(inputCol="r_id", outputCol="i"), *assembled("i", "size")],
+                     r"stage 1 \(StringI\w+\) cannot take null in column 'r_id' in 1 of 20 rows", id="text"),
+        pytest.param(lambda: [DSLEstimator(lambdas={"prep": nVal(PREP)}), *assembled("prep", "size")],
+                     r"stage 2 \(Vec\w+\) cannot take null in column 'prep' in \d+ of 20 rows", id="looked-up"),
+    ],
+)  # fmt: skip
+def test_values_that_a_stage_cannot_take_are_told_by_column(eats, stages, message):
+    gap = F.when(F.col("id") % 4 == 1, F.lit(math.nan)).when(F.col("id") % 4 > 1, F.col("minutes"))
+    pipeline = MLPipeline(*stages(), store=eats.store, timestampCol="at")
+    with pytest.raises(DataError, match=message) as told:
+        pipeline.fit(eats.orders.withColumn("gap", gap))
+    assert len(str(told.value.__cause__).splitlines()) == 1
+    assert told.value.__suppress_context__
 
 
 def test_a_join_key_of_the_wrong_type_is_refused(eats):

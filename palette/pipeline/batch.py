@@ -13,6 +13,7 @@ from palette.errors import DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
 from palette.offline.observing import observed
+from palette.pipeline.faults import SPARKS, passed, raise_traced
 from palette.pipeline.saved import find_saved
 from palette.transformer import PaletteTransformer
 
@@ -190,7 +191,11 @@ def score_table(
     names = [name for name in scored.columns if name not in vectors | dropped]
     counted, missing = _counted(scored, {column: name for some in looked_up for column, name in some.items()})
     scored = counted.select(*(keep or names))
-    rows = write_frame(scored, target, mode)
+    try:
+        rows = write_frame(scored, target, mode)
+    except SPARKS as error:
+        raise_traced(error, passed(fitted.runnable(), rows_in))
+        raise
     return Written(target, rows, tuple(scored.columns), {}, missing(), rows_read())
 
 

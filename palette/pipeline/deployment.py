@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from palette.catalog.model_names import NAME
 from palette.errors import DataError, DefinitionError
 from palette.pipeline.importances import importances, weights_of
+from palette.pipeline.nesting import flat_stages
 from palette.pipeline.profile import Profile, profile
-from palette.pipeline.tracing import Tracer, feature_of, flat_stages
+from palette.pipeline.tracing import Tracer, feature_of
 from palette.serving.bundle import MANIFEST, read_bundle
 from palette.store import FeatureStore
 from palette.transformer import PaletteTransformer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pyspark import keyword_only
-from pyspark.ml import Estimator
+from pyspark.ml import Estimator, Pipeline
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import StructType
 
@@ -22,6 +22,7 @@ from palette.params import HasStore
 from palette.pipeline.columns import with_outputs
 from palette.pipeline.fitting import Fitting
 from palette.pipeline.model import MLPipelineModel
+from palette.pipeline.nesting import flat_stages, unnested
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.plan import PipelinePlan
 from palette.pipeline.scoring import self_test
@@ -43,7 +44,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     Parameters
     ----------
     *stages : DSLEstimator, Spark ML Estimator or Transformer
-        In order. A PaletteTransformer among them takes store and times from the pipeline where it has none.
+        In order. A PaletteTransformer among them takes store and times from the
+        pipeline where it has none; so do pipelines, whose stages are planned as if they stood here.
     store : FeatureStore or str
         The store, or what opens it.
     timestampCol : str, optional
@@ -138,7 +140,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
 
     def plan(self) -> PipelinePlan:
         """Return what is looked up before which stage; raise what is wrong with the pipeline."""
-        plan = PipelinePlan.of(self.getStages(), self.store.feature if self.has_store else None)
+        stages = unnested(self.getStages(), self)
+        plan = PipelinePlan.of(dict(stages), self.store.feature if self.has_store else None)
         if plan.names:
             self._check_names(plan.names)
         for stage in plan.explicit:
@@ -184,7 +187,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         model._store = self._store
         forms = json.dumps(fitting.forms) if fitting.forms else ""
         self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms)
-        nodes = [node for stage in model.stages if isinstance(stage, DSLModel) for node in stage.nodes().values()]
+        expressions = (stage for stage in flat_stages(model.stages) if isinstance(stage, DSLModel))
+        nodes = [node for stage in expressions for node in stage.nodes().values()]
         model._set(runtime=runtime_of(dataset.sparkSession, zones_of(nodes)))
         if fitting.pins:
             model._set(pins=fitting.pins, pinnedTables=self.store.tables.root)
@@ -200,3 +204,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     def read(cls) -> PipelineReader:
         """Return a reader of saved pipelines."""
         return PipelineReader(cls)
+
+
+# For Spark's tuning, which saves the Params of the stages of what it counts as a Pipeline; nothing is inherited.
+Pipeline.register(MLPipeline)

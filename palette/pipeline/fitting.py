@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from py4j.protocol import Py4JError
 from pyspark import StorageLevel
-from pyspark.errors import PySparkException
 from pyspark.ml import Estimator
 
 from dsl.bind import Binding, references, statistic_calls
@@ -16,7 +14,9 @@ from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
 from palette.errors import DataError, SchemaError, nearest
 from palette.offline.checks import quoted
-from palette.pipeline.columns import output_columns
+from palette.pipeline.faults import SPARKS, Passed, raise_traced
+from palette.pipeline.inputs import added_columns, check_inputs
+from palette.pipeline.nesting import flat_stages
 from palette.pipeline.plan import PipelinePlan
 from palette.pipeline.scoring import BEFORE
 from palette.serving.stages import schema_form, stage_to_json
@@ -63,6 +63,10 @@ class Fitting:
         self.planned: list[str] = []
         self.sample: tuple[StructType, list[Any]] | None = None
         self.forms: dict[str, Any] = {}
+        self._fitted: list[Any] = []
+        self._trail: list[Passed] = []
+        # Expression to the column that holds it.
+        self._columns: dict[str, str] = {}
 
     def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
         """Return the stage that looks features up, into columns called like their expressions."""
@@ -82,72 +86,87 @@ class Fitting:
 
         Raises
         ------
+        SchemaError
+            If a stage names a column that is not there.
         DataError
-            If there are no rows to fit on.
+            If there are no rows to fit on, or a stage cannot take the nulls or NaN of a column.
         """
+        try:
+            return self._fit(dataset)
+        except SPARKS as error:
+            raise_traced(error, self._trail)
+            raise
+
+    def _fit(self, dataset: DataFrame) -> list[Any]:
         self.pins = self._versions(dataset.sparkSession)
-        fitted: list[Any] = []
-        columns: dict[str, str] = {}
         looked_up = checked = False
         for name in self._replaced(dataset.columns):
             dataset = dataset.withColumn(BEFORE + name, quoted(name))
         with _persisting() as persist:
             for position, stage in enumerate(self._plan.stages):
                 if refs := self._plan.lookups.get(position):
-                    dataset = self.lookup(refs).transform_versions(dataset, self.pins)
-                    columns |= {ref.name: ref.name for ref in refs}
-                    looked_up = True
-                    needed = [ref for ref in refs if ref.name in self._plan.for_scoring]
-                    if needed:
-                        # The model says the store and the times, wherever it is moved to.
-                        fitted.append(_planned(needed))
-                        self.planned.append(fitted[-1].uid)
+                    dataset, looked_up = self._look_up(refs, dataset), True
+                self._note_columns(self._plan.parts[position])
                 if isinstance(stage, PaletteTransformer):
                     pins = self.pins if stage.shares_store(self._pipeline) else None
-                    dataset = self.bound(stage).transform_versions(dataset, pins)
-                    columns |= {name: column for column, name in stage.getFeatures().items()}
-                    looked_up = True
-                    fitted.append(self._follower(stage))
+                    dataset, looked_up = self.bound(stage).transform_versions(dataset, pins), True
+                    self._fitted.append(self._follower(stage))
                     continue
                 if looked_up and _executes(stage):
                     # What fit runs more than once, as most algorithms do, would be looked up again each time.
                     dataset, looked_up = persist(dataset), False
+                label = self._plan.needs[position].label
+                self._trail += [Passed(label, part, dataset) for part in self._plan.parts[position]]
+                check_inputs(label, stage, dataset.columns)
                 if not checked and _executes(stage):
                     checked = True
                     if dataset.isEmpty():
                         raise DataError(f"{self._pipeline.uid}: the basis has no rows, so {stage.uid} cannot be fitted")
-                fitted.append(self._fit_stage(stage, dataset, columns))
-                if (form := schema_form(fitted[-1], dataset.schema)) is not None:
-                    self.forms[fitted[-1].uid] = stage_to_json(form)
-                dataset = fitted[-1].transform(dataset)
+                dataset = self._fit_stage(stage, dataset)
             if checked:
                 self.sample = _sample(dataset)
-        return fitted
+        return self._fitted
+
+    def _look_up(self, refs: Sequence[FeatureRef], dataset: DataFrame) -> DataFrame:
+        self._columns |= {ref.name: ref.name for ref in refs}
+        needed = [ref for ref in refs if ref.name in self._plan.for_scoring]
+        if needed:
+            # The model says the store and the times, wherever it is moved to.
+            self._fitted.append(_planned(needed))
+            self.planned.append(self._fitted[-1].uid)
+        return self.lookup(refs).transform_versions(dataset, self.pins)
+
+    def _note_columns(self, parts: Iterable[Any]) -> None:
+        for part in parts:
+            if isinstance(part, PaletteTransformer):
+                self._columns |= {name: column for column, name in part.getFeatures().items()}
 
     def _replaced(self, columns: Iterable[str]) -> list[str]:
         """Return the columns of the basis that a stage puts others in the place of."""
-        made = {
-            name.lower()
-            for stage in self._plan.stages
-            for name in (stage.getLambdas() if isinstance(stage, DSLEstimator) else output_columns(stage))
-        }
+        made = {name.lower() for parts in self._plan.parts for part in parts for name in added_columns(part)}
         # Spark puts a column also in the place of one whose name differs by case.
         return [name for name in columns if name.lower() in made]
 
-    def _fit_stage(self, stage: Any, dataset: DataFrame, columns: dict[str, str]) -> Any:
+    def _fit_stage(self, stage: Any, dataset: DataFrame) -> DataFrame:
         if isinstance(stage, DSLEstimator):
-            return stage.fit_bound(dataset, self._bindings(stage, dataset.schema, columns))
-        return stage.fit(dataset) if isinstance(stage, Estimator) else stage
+            stage = stage.fit_bound(dataset, self._bindings(stage, dataset.schema))
+        self._fitted.append(stage.fit(dataset) if isinstance(stage, Estimator) else stage)
+        for part in flat_stages(self._fitted[-1:]):
+            if (form := schema_form(part, dataset.schema)) is not None:
+                self.forms[part.uid] = stage_to_json(form)
+            dataset = part.transform(dataset)
+        return dataset
 
-    def _bindings(self, stage: DSLEstimator, schema: StructType, columns: dict[str, str]) -> dict[str, Binding]:
+    def _bindings(self, stage: DSLEstimator, schema: StructType) -> dict[str, Binding]:
         """Say where a DSL stage finds its references: metadata is not asked, unions lose it."""
         bindings = {}
+        types = {field.name: field.dataType for field in schema.fields}
         for ref in references(stage.nodes().values()):
             if isinstance(ref, FeatureRef):
                 feature = self._pipeline.store.feature(ref.name)
-                bindings[ref.name] = Binding(columns[ref.name], feature.dtype, feature.constant)
-            elif ref.column in schema.names:
-                bindings[ref.name] = Binding(ref.column, schema[ref.column].dataType.simpleString())
+                bindings[ref.name] = Binding(self._columns[ref.name], feature.dtype, feature.constant)
+            elif ref.column in types:
+                bindings[ref.name] = Binding(ref.column, types[ref.column].simpleString())
             else:
                 raise SchemaError(
                     f"{stage.uid}: there is no column {ref.column!r}{nearest(ref.column, schema.names)} "
@@ -183,7 +202,7 @@ def _sample(dataset: DataFrame) -> tuple[StructType, list[Any]] | None:
     """Return a few rows; None where the stages behind the last fitted one fail on them, or Python has no such times."""
     try:
         return dataset.schema, dataset.limit(SAMPLED).collect()
-    except (PySparkException, Py4JError, ValueError, OverflowError):
+    except (*SPARKS, ValueError, OverflowError):
         return None
 
 

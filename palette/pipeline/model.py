@@ -16,6 +16,7 @@ from palette.params import ScoresRows
 from palette.paths import COPY_THERE, local_path
 from palette.pipeline.columns import with_outputs
 from palette.pipeline.deployment import deploy
+from palette.pipeline.inputs import added_columns, check_inputs, may_add_others
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.scoring import local_plan, spark_step
 from palette.serving.bundle import write_bundle
@@ -178,6 +179,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
 
         self._check_time_of_lookups(schema)
         for stage in self.runnable():
+            check_inputs(stage.uid, stage, schema.names)
             schema = with_outputs(stage, schema)
         dropped = set() if self.getKeepFeatures() else set(self.looked_up)
         return StructType([field for field in schema.fields if field.name not in dropped])
@@ -189,8 +191,12 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         check_frame(dataset, "dataset", DataError)
         self._check_time_of_lookups(dataset.schema)
+        columns = dataset.columns
         for stage in self.runnable():
+            check_inputs(stage.uid, stage, columns)
             dataset = stage.transform(dataset)
+            # Asking Spark each time would take longer the more columns there are.
+            columns = dataset.columns if may_add_others(stage) else [*columns, *added_columns(stage)]
         return dataset if self.getKeepFeatures() else dataset.drop(*self.looked_up)
 
     def row_plan(self) -> Plan:

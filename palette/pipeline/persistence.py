@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from pyspark.ml.pipeline import PipelineSharedReadWrite
@@ -103,11 +104,34 @@ def _absolute(path: str) -> str:
 
 
 def _check_classes(path: str, uids: list[str], spark: Any) -> None:
-    """Refuse stages of unknown classes, those of pipelines inside the pipeline too: Spark would import them."""
+    """Refuse stages of unknown classes, those of stages inside stages too: Spark would import them."""
     for place, uid in enumerate(uids):
-        folder = PipelineSharedReadWrite.getStagePath(uid, place, len(uids), f"{path}/{STAGES}")
-        metadata = DefaultParamsReader.loadMetadata(folder, spark)
-        if not known_class(metadata["class"]):
-            raise DataError(f"{folder!r}: {REFUSED.format(metadata['class'])}")
-        inner = metadata.get("stageUids") or metadata.get("paramMap", {}).get("stageUids", [])
-        _check_classes(folder, inner, spark)
+        _check_class(PipelineSharedReadWrite.getStagePath(uid, place, len(uids), f"{path}/{STAGES}"), spark)
+
+
+def _check_class(folder: str, spark: Any) -> None:
+    metadata = DefaultParamsReader.loadMetadata(folder, spark)
+    if not known_class(metadata["class"]):
+        raise DataError(f"{folder!r}: {REFUSED.format(metadata['class'])}")
+    params = {**metadata.get("defaultParamMap", {}), **metadata.get("paramMap", {})}
+    _check_classes(folder, metadata.get("stageUids") or params.get("stageUids", []), spark)
+    for inner in _inner_folders(metadata["class"].rpartition(".")[2], metadata, params):
+        _check_class(f"{folder}/{inner}", spark)
+
+
+def _inner_folders(name: str, metadata: dict[str, Any], params: dict[str, Any]) -> Iterator[str]:
+    """Yield the folders of what tuning and OneVsRest keep inside theirs, as Spark's readers find them."""
+    if name.startswith(("CrossValidator", "TrainValidationSplit")):
+        yield from ("estimator", "evaluator")
+        maps = params.get("estimatorParamMaps", [])
+        values = [(one.get("isJson", True), one.get("value")) for grid in maps for one in grid]
+        # Java writes each as a JSON text.
+        yield from (str(value).strip('"') for is_json, value in values if is_json in (False, "false"))
+        if name.endswith("Model"):
+            yield "bestModel"
+            if metadata.get("persistSubModels"):
+                folds = [f"fold{fold}/" for fold in range(params["numFolds"])] if name.startswith("Cross") else [""]
+                yield from (f"subModels/{fold}{place}" for fold in folds for place in range(len(maps)))
+    elif name.startswith("OneVsRest"):
+        yield "classifier"
+        yield from (f"model_{place}" for place in range(metadata.get("numClasses", 0)))

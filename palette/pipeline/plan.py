@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pyspark.ml import Estimator, Transformer
@@ -17,13 +18,13 @@ from dsl.nodes import Node, Read, walk
 from dsl.refs import BasisRef, FeatureRef, parse_ref
 from palette.definitions import Feature
 from palette.errors import PlanError, SchemaError, nearest
-from palette.pipeline.columns import input_columns, output_columns
+from palette.pipeline.columns import input_columns
+from palette.pipeline.inputs import added_columns, check_inputs, may_add_others
+from palette.pipeline.nesting import DSL, TUNERS, parts_of
 from palette.pipeline.order import StageNeeds, place_lookups
 from palette.transformer import PaletteTransformer
 
 __all__ = ["PipelinePlan"]
-
-DSL = (DSLEstimator, DSLModel)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class PipelinePlan:
     ----------
     stages : tuple
         The stages of the pipeline.
+    parts : tuple of list
+        What each stage consists of: itself, or the stages that tuning fits.
     needs : tuple of StageNeeds
         What each stage takes and gives.
     lookups : dict of int to tuple of FeatureRef
@@ -41,17 +44,18 @@ class PipelinePlan:
     """
 
     stages: tuple[Any, ...]
+    parts: tuple[list[Any], ...]
     needs: tuple[StageNeeds, ...]
     lookups: dict[int, tuple[FeatureRef, ...]]
 
     @classmethod
-    def of(cls, stages: Sequence[Any], feature: Callable[[str], Feature] | None) -> PipelinePlan:
+    def of(cls, stages: Mapping[str, Any], feature: Callable[[str], Feature] | None) -> PipelinePlan:
         """Plan a pipeline.
 
         Parameters
         ----------
-        stages : sequence
-            Spark ML stages and DSL stages.
+        stages : mapping of str to stage
+            Spark ML stages and DSL stages in order, by the numbers that messages call them.
         feature : callable or None
             Returns the feature that an expression names; None without a store.
 
@@ -62,17 +66,22 @@ class PipelinePlan:
         FeatureNotFoundError, DslTypeError
             If a feature is not in the catalog, or of a type that cannot be read as asked.
         """
-        needs = tuple(_needs(stages))
+        for number, stage in stages.items():
+            if not isinstance(stage, (Estimator, Transformer)):
+                raise PlanError(f"stage {number} is a {type(stage).__name__}, no Spark ML stage")
+        parts = tuple(parts_of(stage) for stage in stages.values())
+        labels = [f"stage {number} ({stage.uid})" for number, stage in stages.items()]
+        needs = tuple(_needs(labels, parts))
         if feature is None:
             for stage_needs in needs:
                 if stage_needs.features:
                     name = stage_needs.features[0].name
                     raise PlanError(f"{stage_needs.label} needs {name!r}: pass store= to the pipeline")
-        _check_outputs(stages, needs)
+        _check_outputs(parts, needs)
         lookups = place_lookups(needs)
         if feature is not None:
-            _check_types(stages, feature)
-        return cls(tuple(stages), needs, lookups)
+            _check_types(labels, parts, feature)
+        return cls(tuple(stages.values()), parts, needs, lookups)
 
     @property
     def names(self) -> list[FeatureRef]:
@@ -85,9 +94,14 @@ class PipelinePlan:
         return [stage for stage in self.stages if isinstance(stage, PaletteTransformer)]
 
     @property
+    def expressions(self) -> list[Any]:
+        """The stages of the DSL, those that tuning fits among them."""
+        return [part for parts in self.parts for part in parts if isinstance(part, DSL)]
+
+    @cached_property
     def for_scoring(self) -> set[str]:
         """Names of the features that are still needed after fit: not those that only a statistic reads."""
-        nodes = [node for stage in self.stages if isinstance(stage, DSL) for node in stage.nodes().values()]
+        nodes = [node for stage in self.expressions for node in stage.nodes().values()]
         return {ref.name for ref in references(nodes, for_scoring=True) if isinstance(ref, FeatureRef)}
 
     def check_columns(self, basis: Iterable[str]) -> None:
@@ -99,17 +113,21 @@ class PipelinePlan:
             If one is missing; the expression that needs it is named.
         """
         known = list(basis)
-        for position, needs in enumerate(self.needs):
-            wanted = {key: f"the join key of {ref.name!r}" for ref in needs.features for key in ref.join_keys}
-            if isinstance(self.stages[position], DSL):
-                wanted |= {column: f"'basis:{column}'" for column in needs.columns}
-            for column, what in wanted.items():
-                if column not in known:
-                    raise SchemaError(
-                        f"{needs.label}: there is no column {column!r}, {what}{nearest(column, known)} "
-                        f"(there are {', '.join(known)})"
-                    )
-            known.extend(needs.outputs)
+        for position, (stage, needs) in enumerate(zip(self.stages, self.needs, strict=True)):
+            keys = {key: f"the join key of {ref.name!r}" for ref in needs.features for key in ref.join_keys}
+            _check_reads(needs.label, keys, known)
+            for part in self.parts[position]:
+                if isinstance(part, DSL):
+                    refs = (ref for ref in _references(part) if isinstance(ref, BasisRef))
+                    _check_reads(needs.label, {ref.column: f"{ref.name!r}" for ref in refs}, known)
+                else:
+                    check_inputs(needs.label, part, known, self.needs[position + 1 :])
+                known.extend(added_columns(part))
+            if isinstance(stage, TUNERS) and stage.isDefined("evaluator"):
+                check_inputs(needs.label, stage.getEvaluator(), known)
+            if any(may_add_others(part) for part in self.parts[position]):
+                # From here on only Spark knows the columns: each stage is checked when it is its turn.
+                return
 
     def explain(self, times: Iterable[str] = ()) -> str:
         """Return the compute order as text; ``times`` are lines about the times of the look-ups."""
@@ -121,37 +139,53 @@ class PipelinePlan:
                 lines.extend(f"  dsl     {column} = {text}" for column, text in stage.getLambdas().items())
             else:
                 outputs = ", ".join(self.needs[position].outputs)
-                lines.append(f"  stage   {type(stage).__name__} -> {outputs or stage.uid}")
+                parts = [type(part).__name__ for part in self.parts[position] if part is not stage]
+                name = " of ".join([type(stage).__name__, *([", ".join(parts)] if parts else [])])
+                lines.append(f"  stage   {name} -> {outputs or stage.uid}")
         return "\n".join(lines)
 
 
-def _needs(stages: Sequence[Any]) -> Iterable[StageNeeds]:
+def _references(stage: Any) -> list[FeatureRef | BasisRef]:
+    return references(stage.nodes().values(), for_scoring=isinstance(stage, DSLModel))
+
+
+def _check_reads(label: str, wanted: Mapping[str, str], known: Sequence[str]) -> None:
+    for column, what in wanted.items():
+        if column not in known:
+            raise SchemaError(
+                f"{label}: there is no column {column!r}, {what}{nearest(column, known)} (there are {', '.join(known)})"
+            )
+
+
+def _needs(labels: Sequence[str], parts: Sequence[Sequence[Any]]) -> Iterable[StageNeeds]:
+    """Yield what each stage takes and gives; what a part of it gives, later parts do not take from outside."""
     provided: set[str] = set()
-    for position, stage in enumerate(stages):
-        label = f"stage {position + 1} ({getattr(stage, 'uid', stage)})"
-        if not isinstance(stage, (Estimator, Transformer)):
-            raise PlanError(f"stage {position + 1} is a {type(stage).__name__}, no Spark ML stage")
-        if isinstance(stage, PaletteTransformer):
-            names = [parse_ref(name) for name in stage.getFeatures().values()]
-            keys = [key for ref in names if isinstance(ref, FeatureRef) for key in ref.join_keys]
-            yield StageNeeds(label, columns=tuple(dict.fromkeys(keys)), outputs=stage.output_columns)
-            provided |= {ref.name for ref in names}
-        elif isinstance(stage, DSL):
-            refs = references(stage.nodes().values(), for_scoring=isinstance(stage, DSLModel))
-            wanted = tuple(ref for ref in refs if isinstance(ref, FeatureRef) and ref.name not in provided)
-            columns = tuple(ref.column for ref in refs if isinstance(ref, BasisRef))
-            yield StageNeeds(label, wanted, columns, tuple(stage.getLambdas()))
-        else:
-            yield StageNeeds(label, columns=input_columns(stage), outputs=output_columns(stage))
+    for label, inner in zip(labels, parts, strict=True):
+        wanted: dict[FeatureRef, None] = {}
+        columns: dict[str, None] = {}
+        outputs: dict[str, None] = {}
+        for part in inner:
+            reads = input_columns(part)
+            if isinstance(part, PaletteTransformer):
+                names = [parse_ref(name) for name in part.getFeatures().values()]
+                reads = tuple(key for ref in names if isinstance(ref, FeatureRef) for key in ref.join_keys)
+                provided |= {ref.name for ref in names}
+            elif isinstance(part, DSL):
+                refs = _references(part)
+                wanted |= {ref: None for ref in refs if isinstance(ref, FeatureRef) and ref.name not in provided}
+                reads = tuple(ref.column for ref in refs if isinstance(ref, BasisRef))
+            columns |= {column: None for column in reads if column not in outputs}
+            outputs |= dict.fromkeys(added_columns(part))
+        yield StageNeeds(label, tuple(wanted), tuple(columns), tuple(outputs))
 
 
-def _check_outputs(stages: Sequence[Any], needs: Sequence[StageNeeds]) -> None:
+def _check_outputs(parts: Sequence[Sequence[Any]], needs: Sequence[StageNeeds]) -> None:
     """Refuse two stages that make one column, unless the later makes it out of the earlier one's."""
     makers: dict[str, str] = {}
-    for stage, stage_needs in zip(stages, needs, strict=True):
+    for inner, stage_needs in zip(parts, needs, strict=True):
         for column in stage_needs.outputs:
             maker = makers.get(column.casefold())
-            if maker is not None and not _replaces(stage, column, stage_needs):
+            if maker is not None and not _replaces(inner, column, stage_needs):
                 raise PlanError(
                     f"{stage_needs.label} makes column {column!r}, which exists already: {maker} makes it; "
                     "choose another name"
@@ -159,22 +193,23 @@ def _check_outputs(stages: Sequence[Any], needs: Sequence[StageNeeds]) -> None:
             makers[column.casefold()] = stage_needs.label
 
 
-def _replaces(stage: Any, column: str, needs: StageNeeds) -> bool:
-    if not isinstance(stage, DSL):
+def _replaces(parts: Sequence[Any], column: str, needs: StageNeeds) -> bool:
+    maker = next((part for part in parts if isinstance(part, DSL) and column in part.getLambdas()), None)
+    if maker is None:
         return column in needs.columns
-    return BasisRef(column) in references([stage.nodes()[column]], for_scoring=True)
+    return BasisRef(column) in references([maker.nodes()[column]], for_scoring=True)
 
 
-def _check_types(stages: Sequence[Any], feature: Callable[[str], Feature]) -> None:
+def _check_types(labels: Sequence[str], parts: Sequence[Sequence[Any]], feature: Callable[[str], Feature]) -> None:
     """Check every expression against the types of its features and of the columns that earlier ones derive."""
     derived: dict[str, str] = {}
-    for position, stage in enumerate(stages):
-        if isinstance(stage, DSLEstimator):
-            try:
-                settle(stage.nodes(), _bindings(stage.nodes().values(), derived, feature))
-            except DslError as error:
-                raise type(error)(f"stage {position + 1} ({stage.uid}): {error.message}", error.position) from error
-        if isinstance(stage, DSL):
+    for label, inner in zip(labels, parts, strict=True):
+        for stage in (part for part in inner if isinstance(part, DSL)):
+            if isinstance(stage, DSLEstimator):
+                try:
+                    settle(stage.nodes(), _bindings(stage.nodes().values(), derived, feature))
+                except DslError as error:
+                    raise type(error)(f"{label}: {error.message}", error.position) from error
             derived |= {column: node.dtype.spark for column, node in stage.nodes().items()}
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from dsl.estimator import DSLModel
 from palette.offline.checks import quoted
 from palette.pipeline.columns import input_columns
+from palette.pipeline.nesting import flat_stages
 from palette.pipeline.scoring import BEFORE
 from palette.pipeline.statistics import Statistic, take_statistics
-from palette.pipeline.tracing import flat_stages
 from palette.serving.plan import computed_on
 from palette.serving.stages import LocalStage
 from palette.serving.stages.metadata import attribute_of, attributes_of
@@ -61,7 +61,9 @@ def profile(model: MLPipelineModel, plan: Plan, training: DataFrame, weights: We
     weights : Weights, optional
         Of a linear model; then its vector's deviations are taken, too.
     """
-    replaced = {name for stage in model.stages if isinstance(stage, DSLModel) for name in stage.getLambdas()}
+    replaced = {
+        name for stage in flat_stages(model.stages) if isinstance(stage, DSLModel) for name in stage.getLambdas()
+    }
     wanted = []
     dataset = training
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsl.estimator import DSLModel
 from palette.errors import DataError, SchemaError
+from palette.pipeline.nesting import flat_stages
 from palette.serving.plan import request_columns
 from palette.serving.selftest import SelfTest, without_lookups
 from palette.serving.stages import LocalStage, local_form, stage_from_json
@@ -44,7 +45,7 @@ def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -
     outputs: list[str] = []
     remembered = json.loads(model.getLocalForms() or "{}")
     names = model.names()
-    for stage in model.runnable():
+    for stage in flat_stages(model.runnable()):
         if isinstance(stage, PaletteTransformer):
             looked_up = stage.row_plan()
             steps.extend(looked_up.steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,12 +11,13 @@ from dsl.bind import references
 from dsl.estimator import DSLModel
 from dsl.refs import FeatureRef, parse_ref
 from palette.pipeline.columns import input_columns, output_columns
+from palette.pipeline.nesting import flat_stages
 from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
     from palette.pipeline.model import MLPipelineModel
 
-__all__ = ["Traced", "Tracer", "feature_of", "flat_stages"]
+__all__ = ["Traced", "Tracer", "feature_of"]
 
 # Element i of what comes out is computed from element i of what goes in.
 ELEMENTWISE = (
@@ -66,17 +67,6 @@ def feature_of(name: str) -> str:
     """
     ref = parse_ref(name)
     return f"{ref.entity}:{ref.group}:{ref.feature}" if isinstance(ref, FeatureRef) else ref.name
-
-
-def flat_stages(stages: Iterable[Any]) -> Iterator[Any]:
-    """Yield stages; of pipelines inside, and of what tuning found best, theirs."""
-    for stage in stages:
-        if hasattr(stage, "bestModel"):
-            yield from flat_stages([stage.bestModel])
-        elif isinstance(getattr(stage, "stages", None), list):
-            yield from flat_stages(stage.stages)
-        else:
-            yield stage
 
 
 class Tracer:

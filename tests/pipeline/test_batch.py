@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.feature import StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
 
 from dsl import DSLEstimator
@@ -75,6 +75,17 @@ def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
         score_table(spark, "model:night@1", basis, str(tmp_path / "none"), store=eats.store)
     with pytest.raises(DefinitionError, match="name its store"):
         score_table(spark, "model:night", basis, str(tmp_path / "none"))
+
+
+def test_rows_that_a_model_cannot_take_are_told_by_column(spark, eats, basis, tmp_path):
+    few = eats.orders.filter("r_id IN ('r0', 'r1')")
+    MLPipeline(StringIndexer(inputCol="r_id", outputCol="place")).fit(few).save(str(tmp_path / "model"))
+    message = (
+        r"StringIndexer_\w+ cannot take null in column 'r_id' in 1 of 20 rows; "
+        r"labels in column 'r_id' that fit did not see in 11 of 20 rows; .*handleInvalid"
+    )
+    with pytest.raises(DataError, match=message):
+        score_table(spark, str(tmp_path / "model"), basis, f"parquet:{tmp_path / 'scores'}")
 
 
 def test_rows_that_are_there_are_not_lost(spark, tmp_path):

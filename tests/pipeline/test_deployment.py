@@ -24,7 +24,8 @@ from dsl import DSLEstimator, iVal, mean, nFill, nVal, sFill, sVal
 from palette import FeatureStore, MLPipeline
 from palette.errors import CatalogError, DataError, DefinitionError, SchemaError
 from palette.pipeline.importances import importances, weights_of
-from palette.pipeline.tracing import Tracer, flat_stages
+from palette.pipeline.nesting import flat_stages
+from palette.pipeline.tracing import Tracer
 from palette.serving import LocalPipeline
 from tests.eats import NOW, orders, write
 

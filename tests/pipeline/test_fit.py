@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from pyspark.ml import Pipeline
+from pyspark.ml.evaluation import RegressionEvaluator
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
+from pyspark.ml.tuning import CrossValidator
 from pyspark.sql import functions as F
 
 from dsl import DSLEstimator, mean, nFill, nVal, sFill, sVal
@@ -251,6 +253,21 @@ def test_a_saved_class_is_never_imported(eats, tmp_path, monkeypatch):
     (file.parent / f".{file.name}.crc").unlink()
     with pytest.raises(DataError, match=r"class 'stranger\.Mine' .*import its module first"):
         MLPipeline.load(str(path))
+
+
+def test_a_class_that_tuning_saved_is_never_imported(eats, tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    tuner = CrossValidator(
+        estimator=Pipeline(stages=[Mine(lambdas={"y": "1"})]), estimatorParamMaps=[{}], evaluator=RegressionEvaluator()
+    )
+    MLPipeline(tuner).save(str(tmp_path / "pipeline"))
+    assert isinstance(MLPipeline.load(str(tmp_path / "pipeline")).getStages()[0], CrossValidator)
+    (file,) = tmp_path.glob("pipeline/stages/*/estimator/stages/*/metadata/part-*")
+    file.write_text(file.read_text().replace(f"{Mine.__module__}.Mine", "stranger.Mine"))
+    (file.parent / f".{file.name}.crc").unlink()
+    with pytest.raises(DataError, match=r"class 'stranger\.Mine' .*import its module first"):
+        MLPipeline.load(str(tmp_path / "pipeline"))
 
 
 def test_a_column_of_the_basis_may_be_replaced_by_itself(eats):
