@@ -125,6 +125,32 @@ def test_a_pipeline_with_features_needs_a_store():
         MLPipeline("nFill(1)")
 
 
+def test_stages_are_passed_as_elsewhere(eats):
+    first, second = (DSLEstimator(lambdas={name: nVal("basis:size")}) for name in ("x", "y"))
+    for same in (
+        MLPipeline(first, second),
+        MLPipeline([first, second]),
+        MLPipeline((first, second)),
+        MLPipeline(stages=[first, second]),
+        MLPipeline().setStages((first, second)),
+        MLPipeline().setParams(stages=[first, second]),
+    ):
+        assert same.getStages() == [first, second]
+    assert MLPipeline([]).getStages() == MLPipeline(stages=[]).getStages() == []
+    with pytest.raises(PlanError, match="not both: pass the stages one after the other, or all of them in one list"):
+        MLPipeline(first, stages=[second])
+    with pytest.raises(PlanError, match="a list of stages among stages"):
+        MLPipeline(first, [second])
+    for wrong in (first, "abc", {first: second}):
+        for ask in (
+            lambda wrong=wrong: MLPipeline(stages=wrong),
+            lambda wrong=wrong: MLPipeline().setStages(wrong),
+            lambda wrong=wrong: MLPipeline().setParams(stages=wrong),
+        ):
+            with pytest.raises(PlanError, match=rf"stages is a list of stages, found {type(wrong).__name__}"):
+                ask()
+
+
 def test_point_in_time_is_checked_at_construction(eats):
     with pytest.raises(DefinitionError, match=r"pointInTime is 'event' or 'created', found 'creation'"):
         PaletteTransformer(pointInTime="creation")

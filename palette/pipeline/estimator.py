@@ -15,7 +15,7 @@ from dsl.estimator import DSLModel
 from dsl.rows import check_frame
 from dsl.saving import SavedStage
 from dsl.zones import zones_of
-from palette.errors import DataError
+from palette.errors import DataError, PlanError
 from palette.offline.basis import check_time
 from palette.offline.untimed import warn_latest_values
 from palette.params import HasStore
@@ -37,15 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["MLPipeline"]
 
+HABITS = "pass the stages one after the other, or all of them in one list"
+
 
 class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     """Stages in a row, with features looked up where their join keys first exist.
 
     Parameters
     ----------
-    *stages : DSLEstimator, Spark ML Estimator or Transformer
-        In order. A PaletteTransformer among them takes store and times from the
+    *parts : DSLEstimator, Spark ML Estimator or Transformer
+        The stages, in order, or one list of them. A PaletteTransformer among them takes store and times from the
         pipeline where it has none; so do pipelines, whose stages are planned as if they stood here.
+    stages : list
+        The same by name, as :class:`pyspark.ml.Pipeline` takes it.
     store : FeatureStore or str
         The store, or what opens it.
     timestampCol : str, optional
@@ -82,7 +86,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
 
     def __init__(
         self,
-        *stages: Any,
+        *parts: Any,
+        stages: Sequence[Any] | None = None,
         store: FeatureStore | str | None = None,
         timestampCol: str | None = None,
         pointInTime: str | None = None,
@@ -91,7 +96,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         super().__init__()
         self._setDefault(stages=[], pointInTime="event", keepFeatures=False)
         self.setParams(
-            stages=list(stages) or None,
+            stages=_stage_list(parts, stages),
             store=store,
             timestampCol=timestampCol,
             pointInTime=pointInTime,
@@ -110,6 +115,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     ) -> Self:
         """Set several Params; None leaves one as it is."""
         given = {name: value for name, value in self._input_kwargs.items() if value is not None}
+        if "stages" in given:
+            given["stages"] = _listed(given["stages"])
         if (opened := given.pop("store", None)) is not None:
             self.setStore(opened)
         self._set(**given)
@@ -121,8 +128,8 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         return list(self.getOrDefault(self.stages))
 
     def setStages(self, value: Sequence[Any]) -> Self:
-        """Set the stages."""
-        return self._set(stages=list(value))
+        """Set the stages, a list of them."""
+        return self._set(stages=_listed(value))
 
     def getKeepFeatures(self) -> bool:
         """Return whether looked-up values stay as columns."""
@@ -204,6 +211,25 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
     def read(cls) -> PipelineReader:
         """Return a reader of saved pipelines."""
         return PipelineReader(cls)
+
+
+def _stage_list(parts: Sequence[Any], stages: Sequence[Any] | None) -> list[Any] | None:
+    """Return stages that were given one after the other, as one list, or by name."""
+    if stages is not None:
+        if parts:
+            raise PlanError(f"MLPipeline(a, b), MLPipeline([a, b]) or MLPipeline(stages=[a, b]), not both: {HABITS}")
+        return _listed(stages)
+    if len(parts) == 1 and isinstance(parts[0], (list, tuple)):
+        parts = parts[0]
+    if any(isinstance(part, (list, tuple)) for part in parts):
+        raise PlanError(f"a list of stages among stages: {HABITS}")
+    return list(parts) or None
+
+
+def _listed(stages: Any) -> list[Any]:
+    if not isinstance(stages, (list, tuple)):
+        raise PlanError(f"stages is a list of stages, found {type(stages).__name__}: {HABITS}")
+    return list(stages)
 
 
 # For Spark's tuning, which saves the Params of the stages of what it counts as a Pipeline; nothing is inherited.

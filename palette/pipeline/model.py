@@ -16,6 +16,7 @@ from palette.params import ScoresRows
 from palette.paths import COPY_THERE, local_path
 from palette.pipeline.columns import with_outputs
 from palette.pipeline.deployment import deploy
+from palette.pipeline.explaining import explain_model
 from palette.pipeline.inputs import added_columns, check_inputs, may_add_others
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.scoring import local_plan, spark_step
@@ -198,6 +199,25 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
             # Asking Spark each time would take longer the more columns there are.
             columns = dataset.columns if may_add_others(stage) else [*columns, *added_columns(stage)]
         return dataset if self.getKeepFeatures() else dataset.drop(*self.looked_up)
+
+    def explain(self) -> str:
+        """Return what the model does as text, in compute order.
+
+        What it reads of a row, with the types that fit saw; as of when features are looked up; the groups, with the
+        table versions that fit read and their ttl; expressions and stages; and the columns that come out.
+
+        Examples
+        --------
+        >>> from dsl import DSLModel
+        >>> binding = {"column": "x", "type": "double"}
+        >>> twice = DSLModel(lambdas={"y": "nVal('basis:x') * 2"}, bindings={"basis:x": binding})
+        >>> print(MLPipelineModel([twice])._set(inputTypes={"x": "double"}).explain())
+        basis
+          input   x: double
+          dsl     y = nVal('basis:x') * 2.0
+          output  y
+        """
+        return explain_model(self)
 
     def row_plan(self) -> Plan:
         """Return what is done to one row; Spark models answer through their own ``predict``."""

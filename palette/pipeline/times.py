@@ -26,17 +26,18 @@ def explain_times(lookups: Sequence[PaletteTransformer]) -> list[str]:
     lookups : sequence of PaletteTransformer
         With their stores and times.
     """
-    shared: dict[str, list[str]] = {}
+    shared: dict[str | None, list[PaletteTransformer]] = {}
     for stage in lookups:
-        shared.setdefault(_time(stage), []).extend(stage.getFeatures())
-    if len(shared) == 1:
-        return [f"  time    {time}" for time in shared]
-    return [f"  time    {time} ({', '.join(columns)})" for time, columns in shared.items()]
+        column = stage.getTimestampCol()
+        time = None if column is None else f"{column!r}: {KNOWN[stage.getPointInTime()]}"
+        shared.setdefault(time, []).append(stage)
+    lines = []
+    for time, stages in shared.items():
+        columns = ", ".join(column for stage in stages for column in stage.getFeatures())
+        lines.append(f"  time    {time or _without_time(stages)}{f' ({columns})' if len(shared) > 1 else ''}")
+    return lines
 
 
-def _time(stage: PaletteTransformer) -> str:
-    column = stage.getTimestampCol()
-    if column is not None:
-        return f"{column!r}: {KNOWN[stage.getPointInTime()]}"
-    untimed = ", ".join(stage.untimed_groups())
+def _without_time(stages: Sequence[PaletteTransformer]) -> str:
+    untimed = ", ".join(untimed_groups(stages))
     return f"none: the latest values of {untimed}; to train, set timestampCol" if untimed else "none is needed"

@@ -51,6 +51,35 @@ def test_look_ups_stand_where_their_keys_first_exist(eats):
     assert not differences(expected, rows_of(pipeline.fit(eats.orders).transform(eats.orders)))
 
 
+def test_a_model_explains_itself(eats):
+    assembler = VectorAssembler(inputCols=["busy", "size"], outputCol="vector")
+    model = MLPipeline(AREA, BUSY, assembler, store=eats.store, timestampCol="at").fit(eats.orders)
+    assert model.explain().splitlines() == [
+        "basis",
+        "  input   r_id: string",
+        "  input   at: timestamp",
+        "  input   size: bigint",
+        "  time    'at': what had happened by then",
+        "  time    single rows: the latest values in the store that is passed; ttl counts at now=",
+        "  lookup  r_id -> restaurant:kitchen: zone (fitted on version 0, ttl 1d)",
+        f"  dsl     area = sFill(sVal('{ZONE}'), 'z0')",
+        "  lookup  area -> region:traffic: busy (fitted on version 0, ttl 1d)",
+        "  dsl     busy = nFill(nVal('region:traffic:busy:area'), 0.0)",
+        "  stage   VectorAssembler: busy, size -> vector",
+        "  output  area, busy, vector",
+    ]
+    model.clear(model.timestampCol)
+    assert model.explain().splitlines()[3].startswith("  time    none: the latest values of restaurant:kitchen, region")
+    explicit = MLPipeline(PaletteTransformer(features=["restaurant:menu:dishes:r_id"]), store=eats.store)
+    assert explicit.fit(eats.orders).explain().splitlines()[1:] == [
+        "  input   r_id: string",
+        "  time    none is needed",
+        "  time    single rows: the latest values in the store that is passed; ttl counts at now=",
+        "  lookup  r_id -> restaurant:menu: dishes (fitted on version 0, no ttl)",
+        "  output  dishes",
+    ]
+
+
 def test_one_feature_through_two_join_keys_and_a_composite_key(eats):
     there, back, ride = "region:traffic:busy:origin", "region:traffic:busy:dest", "route:trips:ride:origin,dest"
     stage = DSLEstimator(lambdas={"a": nVal(there), "b": nVal(back), "ride": nVal(ride)})
