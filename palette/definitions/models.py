@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from pydantic import field_validator, model_validator
@@ -203,6 +204,10 @@ class FeatureGroup(Definition):
         columns = {feature.name: feature.dtype for feature in self.features}
         return columns | {column: "timestamp" for column in (self.timestamp, self.created) if column is not None}
 
+    @cached_property
+    def _by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
     def feature(self, name: str) -> Feature:
         """Return the feature of this name; the timestamp and created columns count as features.
 
@@ -211,9 +216,8 @@ class FeatureGroup(Definition):
         FeatureNotFoundError
             If there is none; near names are offered.
         """
-        for feature in self.features:
-            if feature.name == name:
-                return feature
+        if (feature := self._by_name.get(name)) is not None:
+            return feature
         if name in self.readable:
             return Feature(name, "timestamp")
         raise FeatureNotFoundError(
