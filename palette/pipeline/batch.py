@@ -13,7 +13,7 @@ from palette.errors import DefinitionError
 from palette.offline.checks import quoted
 from palette.offline.frames import read_frame, write_frame
 from palette.offline.observing import observed
-from palette.pipeline.faults import SPARKS, passed, raise_traced
+from palette.pipeline.faults import SPARK_ERRORS, raise_cause, stage_inputs
 from palette.pipeline.saved import find_saved
 from palette.transformer import PaletteTransformer
 
@@ -193,8 +193,8 @@ def score_table(
     scored = counted.select(*(keep or names))
     try:
         rows = write_frame(scored, target, mode)
-    except SPARKS as error:
-        raise_traced(error, passed(fitted.runnable(), rows_in))
+    except SPARK_ERRORS as error:
+        raise_cause(error, stage_inputs(fitted.runnable(), rows_in))
         raise
     return Written(target, rows, tuple(scored.columns), {}, missing(), rows_read())
 

@@ -19,16 +19,16 @@ from palette.pipeline.nesting import flat_stages
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["SPARKS", "Passed", "passed", "raise_traced"]
+__all__ = ["SPARK_ERRORS", "StageInput", "raise_cause", "stage_inputs"]
 
-SPARKS = (PySparkException, Py4JError)
+SPARK_ERRORS = (PySparkException, Py4JError)
 # Stages that take no NaN either.
 NUMERIC = ("VectorAssembler", "Bucketizer", "QuantileDiscretizer")
 # Labels that a fitted indexer knows, up to which unseen ones are looked for.
 LABELS = 10_000
 
 
-class Passed(NamedTuple):
+class StageInput(NamedTuple):
     """A stage that the data has passed or is at.
 
     Parameters
@@ -46,14 +46,14 @@ class Passed(NamedTuple):
     frame: DataFrame
 
 
-def passed(stages: Iterable[Any], frame: DataFrame) -> Iterator[Passed]:
+def stage_inputs(stages: Iterable[Any], frame: DataFrame) -> Iterator[StageInput]:
     """Yield fitted stages with the data before each."""
     for stage in flat_stages(stages):
-        yield Passed(stage.uid, stage, frame)
+        yield StageInput(stage.uid, stage, frame)
         frame = stage.transform(frame)
 
 
-def raise_traced(error: Exception, trail: Iterable[Passed]) -> None:
+def raise_cause(error: Exception, trail: Iterable[StageInput]) -> None:
     """Raise :class:`DataError` if nulls, NaN or unseen labels explain an error of Spark; else return.
 
     The columns are counted, stage by stage, which runs the data again.
@@ -62,7 +62,7 @@ def raise_traced(error: Exception, trail: Iterable[Passed]) -> None:
     ----------
     error : Exception
         What Spark raised.
-    trail : iterable of Passed
+    trail : iterable of StageInput
         The stages that may have raised it, in order.
     """
     for label, stage, frame in trail:
@@ -87,19 +87,19 @@ def reason(error: Exception) -> str:
 
 
 def _causes(stage: Any, frame: DataFrame) -> list[str]:
-    counted = dict(_counted(stage, frame))
+    counted = dict(_suspects(stage, frame))
     if not counted:
         return []
     try:
         row = frame.agg(F.count(F.lit(1)), *(F.count_if(wrong) for wrong in counted.values())).head()
-    except SPARKS:
+    except SPARK_ERRORS:
         # Another stage's fault, or another kind of it.
         return []
     assert row is not None
     return [f"{what} in {number:,} of {row[0]:,} rows" for what, number in zip(counted, row[1:], strict=True) if number]
 
 
-def _counted(stage: Any, frame: DataFrame) -> Iterator[tuple[str, Column]]:
+def _suspects(stage: Any, frame: DataFrame) -> Iterator[tuple[str, Column]]:
     """Yield what a stage may fail on, as text and as a condition."""
     named = {column: param for param, column in input_params(stage) if column in frame.columns}
     picky = stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "error"

@@ -14,7 +14,7 @@ from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
 from palette.errors import DataError, SchemaError, nearest
 from palette.offline.checks import quoted
-from palette.pipeline.faults import SPARKS, Passed, raise_traced
+from palette.pipeline.faults import SPARK_ERRORS, StageInput, raise_cause
 from palette.pipeline.inputs import added_columns, check_inputs
 from palette.pipeline.nesting import flat_stages
 from palette.pipeline.plan import PipelinePlan
@@ -64,7 +64,7 @@ class Fitting:
         self.sample: tuple[StructType, list[Any]] | None = None
         self.forms: dict[str, Any] = {}
         self._fitted: list[Any] = []
-        self._trail: list[Passed] = []
+        self._trail: list[StageInput] = []
         # Expression to the column that holds it.
         self._columns: dict[str, str] = {}
 
@@ -93,8 +93,8 @@ class Fitting:
         """
         try:
             return self._fit(dataset)
-        except SPARKS as error:
-            raise_traced(error, self._trail)
+        except SPARK_ERRORS as error:
+            raise_cause(error, self._trail)
             raise
 
     def _fit(self, dataset: DataFrame) -> list[Any]:
@@ -116,7 +116,7 @@ class Fitting:
                     # What fit runs more than once, as most algorithms do, would be looked up again each time.
                     dataset, looked_up = persist(dataset), False
                 label = self._plan.needs[position].label
-                self._trail += [Passed(label, part, dataset) for part in self._plan.parts[position]]
+                self._trail += [StageInput(label, part, dataset) for part in self._plan.parts[position]]
                 check_inputs(label, stage, dataset.columns)
                 if not checked and _executes(stage):
                     checked = True
@@ -202,7 +202,7 @@ def _sample(dataset: DataFrame) -> tuple[StructType, list[Any]] | None:
     """Return a few rows; None where the stages behind the last fitted one fail on them, or Python has no such times."""
     try:
         return dataset.schema, dataset.limit(SAMPLED).collect()
-    except (*SPARKS, ValueError, OverflowError):
+    except (*SPARK_ERRORS, ValueError, OverflowError):
         return None
 
 

@@ -17,11 +17,11 @@ from palette.transformer import PaletteTransformer
 __all__ = ["added_columns", "check_inputs", "input_params", "may_add_others"]
 
 # What stages read that is no vector and no column to change.
-BESIDE = ("userCol", "itemCol", "itemsCol", "offsetCol")
+OTHER_INPUTS = ("userCol", "itemCol", "itemsCol", "offsetCol")
 # What an algorithm reads to learn, beside its features; a model does without.
-LEARNT_FROM = ("labelCol", "weightCol", "censorCol", "ratingCol", "validationIndicatorCol", "foldCol", "qid_col")
+FIT_INPUTS = ("labelCol", "weightCol", "censorCol", "ratingCol", "validationIndicatorCol", "foldCol", "qid_col")
 # Stages whose Params of these names are what they make.
-MAKERS = ("RFormula", "RFormulaModel")
+FORMULAS = ("RFormula", "RFormulaModel")
 
 
 def input_params(stage: Any) -> Iterator[tuple[str, str]]:
@@ -33,11 +33,11 @@ def input_params(stage: Any) -> Iterator[tuple[str, str]]:
     >>> list(input_params(PaletteTransformer()))
     []
     """
-    if isinstance(stage, (*DSL, PaletteTransformer)) or type(stage).__name__ in MAKERS:
+    if isinstance(stage, (*DSL, PaletteTransformer)) or type(stage).__name__ in FORMULAS:
         return
-    yield from named_columns(stage, (*INPUTS, *BESIDE))
+    yield from named_columns(stage, (*INPUTS, *OTHER_INPUTS))
     if isinstance(stage, (Estimator, Evaluator)):
-        yield from named_columns(stage, LEARNT_FROM)
+        yield from named_columns(stage, FIT_INPUTS)
 
 
 def check_inputs(label: str, stage: Any, columns: Collection[str], later: Sequence[StageNeeds] = ()) -> None:
@@ -88,5 +88,5 @@ def may_add_others(stage: Any) -> bool:
     module = type(stage).__module__
     if module.startswith(("dsl.", "palette.")):
         return False
-    known = module.startswith(("pyspark.ml.", "xgboost.")) and type(stage).__name__ not in MAKERS
+    known = module.startswith(("pyspark.ml.", "xgboost.")) and type(stage).__name__ not in FORMULAS
     return not (known and output_columns(stage))
