@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from palette.definitions.types import utc
-from palette.errors import DataError, SnapshotError
+from palette.errors import DataError, DefinitionError, SnapshotError
 from palette.online.table import GroupTable, listed_keys, micros, moment
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def now_micros(now: dt.datetime | str | None) -> int:
         return micros(utc(now) if isinstance(now, str) else now)
     except AttributeError:
         raise DataError(f"now is a datetime, found {type(now).__name__} {now!r:.80}") from None
+    except DefinitionError as error:
+        raise DataError(f"now: {error}") from None
     except OverflowError:
         raise DataError(f"now is {now}, beyond the years 1 to 9999 in UTC") from None
 

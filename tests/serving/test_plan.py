@@ -233,8 +233,10 @@ def test_a_plan_is_checked_when_it_is_loaded(tmp_path):
 def test_what_is_no_store_or_no_moment_is_named(store):
     with pytest.raises(DataError, match="store is a snapshot"):
         LocalPipeline(PLAN).score_instance({}, store="/somewhere")
-    with pytest.raises(DataError, match="now is a datetime"):
-        LocalPipeline(PLAN, store).score_instance({}, now="2026-01-01")
+    with pytest.raises(DataError, match="now is a datetime, found int 7"):
+        LocalPipeline(PLAN, store).score_instance({}, now=7)
+    with pytest.raises(DataError, match="now: 'soon' is not a time: write 2026-03-01"):
+        LocalPipeline(PLAN, store).score_instance({}, now="soon")
 
 
 def test_hostile_names_stay_data():
