@@ -111,7 +111,7 @@ def assert_same_chain(model: Any, df: DataFrame, *, ulps: Mapping[str, int] | in
     >>> from pyspark.ml import Pipeline
     >>> from pyspark.ml.feature import Normalizer, VectorAssembler
     >>> from palette import spark_session
-    >>> df = spark_session().createDataFrame([(0.0, float("nan")), (3.0, 4.0)], "x double, y double")
+    >>> df = spark_session(master="local[1]").createDataFrame([(0.0, float("nan")), (3.0, 4.0)], "x double, y double")
     >>> stages = [VectorAssembler(inputCols=["x", "y"], outputCol="v", handleInvalid="keep"),
     ...           Normalizer(inputCol="v", outputCol="w")]
     >>> assert_same_chain(Pipeline(stages=stages).fit(df), df)
