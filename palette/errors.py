@@ -21,6 +21,7 @@ __all__ = [
     "PaletteError",
     "PlanError",
     "RequestTimeError",
+    "RowsLeftOutWarning",
     "SchemaError",
     "SessionWarning",
     "SnapshotError",
@@ -76,6 +77,10 @@ class UnknownTypeWarning(UserWarning):
 
 class SessionWarning(UserWarning):
     """The Spark session that runs is used as it is, and lacks something."""
+
+
+class RowsLeftOutWarning(UserWarning):
+    """Rows were left out of a snapshot or an online store, since Python cannot hold a value of theirs."""
 
 
 class SchemaError(PaletteError, TypeError):

@@ -64,6 +64,11 @@ def canonical_type(text: str) -> str:
         element = ALIASES.get(match[1], match[1])
         if element in ELEMENTS:
             return f"array<{element}>"
+    if name.startswith(("struct", "map")):
+        raise DefinitionError(
+            f"type {text!r:.80}: a feature is one value; declare its parts as features of their own, and make "
+            "columns of them: df.selectExpr('*', 's.x AS s_x'), df.selectExpr('*', \"m['key'] AS m_key\")"
+        )
     known = (*SCALARS, "decimal(10,2)", "array<double>", *ALIASES)
     raise DefinitionError(f"unknown type {text!r:.80}{nearest(name[:80], known)} (types: {', '.join(known)})")
 
@@ -150,9 +155,10 @@ def check_value(value: Any, dtype: str, what: str) -> Any:
         return None
     item = getattr(value, "item", None)
     if item is not None and not isinstance(value, (list, tuple)) and getattr(value, "ndim", None) == 0:
-        value = item()
-    if isinstance(value, dt.date) and value != value:
-        return None  # pandas' NaT, a missing time
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        value = _plain_time(value, what) if kind in ("m", "M") else item()
+    if value is None or (isinstance(value, dt.date) and value != value):
+        return None  # numpy's and pandas' NaT, a missing time
     checked = _checked(value, dtype, what)
     if checked is None:
         raise DataError(f"{what}: expected {dtype}, found {type(value).__name__} {value!r:.80}")
@@ -173,7 +179,10 @@ def _checked(value: Any, dtype: str, what: str) -> Any:
     if dtype == "boolean":
         return value if isinstance(value, bool) else None
     if dtype == "timestamp":
-        return utc(value) if isinstance(value, dt.date) else None
+        try:
+            return utc(value) if isinstance(value, dt.date) else None
+        except OverflowError:
+            raise DataError(f"{what}: {value} is beyond the years 1 to 9999 in UTC") from None
     if dtype == "date":
         return value if isinstance(value, dt.date) and not isinstance(value, dt.datetime) else None
     if match := ARRAY.fullmatch(dtype):
@@ -183,6 +192,19 @@ def _checked(value: Any, dtype: str, what: str) -> Any:
     if match := DECIMAL.fullmatch(dtype):
         return _decimal(value, int(match[1]), int(match[2]))
     raise DefinitionError(f"{what}: unknown type {dtype!r}")
+
+
+def _plain_time(value: Any, what: str) -> Any:
+    """Return numpy's time as a date or datetime, without what is finer than a microsecond; its time span as it is."""
+    if value.dtype.kind == "m":
+        return value
+    found = value.item()
+    if isinstance(found, int):
+        # What numpy gives for nanoseconds; for years that Python lacks as well.
+        found = value.astype("datetime64[us]").item()
+    if isinstance(found, int):
+        raise DataError(f"{what}: {value} is beyond the years 1 to 9999")
+    return found
 
 
 def _float32(value: float) -> float:
@@ -196,6 +218,8 @@ def _float32(value: float) -> float:
 
 def _decimal(value: Any, precision: int, scale: int) -> decimal.Decimal | None:
     if not isinstance(value, (int, decimal.Decimal)) or isinstance(value, bool):
+        return None
+    if isinstance(value, decimal.Decimal) and not value.is_finite():
         return None
     with decimal.localcontext(prec=60) as context:
         context.traps[decimal.Inexact] = True

@@ -18,6 +18,7 @@ from pyspark.sql.utils import is_remote
 from palette.archive import can_be_archived, write_archive
 from palette.errors import StoreError
 from palette.offline.newest import arrow_batches, columns_of
+from palette.offline.unheld import split_faults, warn_left_out
 from palette.online.snapshot import packed_rows
 
 if TYPE_CHECKING:
@@ -57,14 +58,15 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
         return sum(table.put(packed_rows(entity, group, batch), settled=True) for batch in batches)
     wanted = rows.select(*columns_of(rows, entity, group))
     _ship(rows.sparkSession)
-    filled = wanted.mapInArrow(_filler(store.opener(), entity, group), "taken bigint")
+    filled = wanted.mapInArrow(_filler(store.opener(), entity, group), "taken bigint, left_out bigint, fault string")
     try:
-        taken = filled.agg(F.sum("taken")).first()[0]
+        taken, left_out, fault = filled.agg(F.sum("taken"), F.sum("left_out"), F.min("fault")).first()
     except PythonException as error:
         raised = RAISED.findall(str(error)) or ["a task failed"]
         raise StoreError(f"{group.full_name}: {store!r} was not filled: {raised[-1]}") from error
     if store is not online:
         online.clear()
+    warn_left_out(group.full_name, [(left_out or 0, fault)])
     return int(taken or 0)
 
 
@@ -74,12 +76,20 @@ def _filler(
     """Return what a task runs: it opens the store, and puts its batches as they come."""
 
     def fill(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        store = opened({group.full_name: (entity, group)}.__getitem__)
+        store, done = opened({group.full_name: (entity, group)}.__getitem__), []
         try:
-            taken = [store.put(group.full_name, packed_rows(entity, group, batch), settled=True) for batch in batches]
+            for batch in batches:
+                held, number, fault = split_faults(batch)
+                done.append((store.put(group.full_name, packed_rows(entity, group, held), settled=True), number, fault))
         finally:
             store.close()
-        yield pa.RecordBatch.from_pydict({"taken": pa.array([sum(taken)], pa.int64())})
+        taken, left_out, faults = zip(*done, strict=True) if done else ((), (), ())
+        fault = next((one for one in faults if one is not None), None)
+        types = (pa.int64(), pa.int64(), pa.string())
+        arrays = [
+            pa.array([value], form) for value, form in zip((sum(taken), sum(left_out), fault), types, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, ["taken", "left_out", "fault"])
 
     return fill
 

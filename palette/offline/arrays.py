@@ -168,6 +168,9 @@ def _ranks(column: pa.Array) -> Ints:
     if pa.types.is_floating(column.type):
         _, ranks = np.unique(present.to_numpy(zero_copy_only=False), return_inverse=True)
     elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        if pa.types.is_string(column.type.value_type) or pa.types.is_large_string(column.type.value_type):
+            # Bytes, which need not be UTF-8.
+            present = present.cast(pa.large_list(pa.large_binary()))
         texts = [tuple(map(_element, value)) for value in present.to_pylist()]
         place = {value: rank for rank, value in enumerate(sorted(set(texts)))}
         ranks = np.array([place[value] for value in texts], np.int64)
@@ -186,7 +189,7 @@ def _element(value: Any) -> tuple[int, Any]:
         return (0, 0)
     if isinstance(value, float) and math.isnan(value):
         return (2, 0)
-    return (1, value.encode() if isinstance(value, str) else value)
+    return (1, value)
 
 
 def write_steps(steps: Steps, event: Ints | None, columns: Mapping[str, pa.Array], folder: str) -> str:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from palette.offline.checks import quoted
 from palette.offline.times import spark_type
+from palette.offline.unheld import fault_column, split_faults, warn_left_out
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -25,9 +26,11 @@ STATIC = 1 << 62
 def arrow_rows(rows: DataFrame, entity: Entity, group: FeatureGroup) -> pa.Table:
     """Return the keys, ``__event`` and ``__created`` in microseconds, and the features of a group's rows.
 
-    Features that the table does not have yet are null.
+    Features that the table does not have yet are null. Rows that Python cannot hold are left out, with a warning.
     """
-    return rows.select(*columns_of(rows, entity, group)).toArrow()
+    held, *left_out = split_faults(rows.select(*columns_of(rows, entity, group)).toArrow())
+    warn_left_out(group.full_name, [(left_out[0], left_out[1])])
+    return held
 
 
 def arrow_batches(rows: DataFrame, entity: Entity, group: FeatureGroup) -> Iterator[pa.RecordBatch]:
@@ -40,14 +43,18 @@ def arrow_batches(rows: DataFrame, entity: Entity, group: FeatureGroup) -> Itera
                 writer.write_batch(batch)
             yield pa.RecordBatch.from_pydict({"batch": pa.array([sink.getvalue().to_pybytes()], pa.binary())})
 
-    wanted = rows.select(*columns_of(rows, entity, group))
+    wanted, left_out = rows.select(*columns_of(rows, entity, group)), []
     # Rows would be pickled one by one; a row that holds a batch is not.
     for row in wanted.mapInArrow(packed, "batch binary").toLocalIterator():
-        yield from pa.ipc.open_stream(row.batch)
+        for batch in pa.ipc.open_stream(row.batch):
+            held, number, fault = split_faults(batch)
+            left_out.append((number, fault))
+            yield held
+    warn_left_out(group.full_name, left_out)
 
 
 def columns_of(rows: DataFrame, entity: Entity, group: FeatureGroup) -> list[Column]:
-    """Return the columns that :func:`arrow_rows` has."""
+    """Return the columns that :func:`arrow_rows` has, and what keeps a row from being held, in ``FAULT``."""
     event = F.lit(STATIC) if group.timestamp is None else F.unix_micros(quoted(group.timestamp))
     created = F.lit(None).cast("bigint") if group.created is None else F.unix_micros(quoted(group.created))
     present = set(rows.columns)
@@ -58,4 +65,4 @@ def columns_of(rows: DataFrame, entity: Entity, group: FeatureGroup) -> list[Col
         for feature in group.features
     ]
     keys = [quoted(column) for column in entity.keys]
-    return [*keys, event.alias("__event"), created.alias("__created"), *features]
+    return [*keys, event.alias("__event"), created.alias("__created"), *features, fault_column(rows, entity, group)]

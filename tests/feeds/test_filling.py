@@ -28,7 +28,7 @@ def batch(*rows):
     schema = pa.schema([
         ("id", pa.string()), ("day", pa.date32()), ("__event", pa.int64()), ("__created", pa.int64()),
         ("x", pa.float64()), ("tags", pa.list_(pa.string())), ("at", pa.timestamp("us", "America/New_York")),
-        ("d", pa.decimal128(9, 2)),
+        ("d", pa.decimal128(9, 2)), ("__fault", pa.string()),
     ])  # fmt: skip
     columns = zip(*rows, strict=True)
     return pa.RecordBatch.from_arrays(
@@ -36,8 +36,8 @@ def batch(*rows):
     )
 
 
-def row(key, event, x):
-    return (key, DAY, event, None, x, ["a", None], MOMENT.replace(tzinfo=dt.UTC), decimal.Decimal("1.50"))
+def row(key, event, x, fault=None):
+    return (key, DAY, event, None, x, ["a", None], MOMENT.replace(tzinfo=dt.UTC), decimal.Decimal("1.50"), fault)
 
 
 @pytest.fixture
@@ -58,8 +58,9 @@ def read(store, *keys):
 
 def test_task_fills_the_store_that_the_driver_has_open(store):
     fill = sent(_filler(store.opener(), ENTITY, GROUP))
-    (answer,) = fill(iter([batch(row("a", 1, 1.0), row("b", 1, 2.0)), batch(row("c", 1, None))]))
-    assert answer.to_pydict() == {"taken": [3]}
+    batches = [batch(row("a", 1, 1.0), row("b", 1, 2.0)), batch(row("c", 1, None), row("d", 1, 4.0, "key d: no"))]
+    (answer,) = fill(iter(batches))
+    assert answer.to_pydict() == {"taken": [3], "left_out": [1], "fault": ["key d: no"]}
     found = read(store, "a", "b", "c", "d")
     assert [one["x"] for one in found] == [1.0, 2.0, None, None]
     at = dt.datetime(1970, 1, 1, microsecond=1)

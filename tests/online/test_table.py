@@ -6,11 +6,14 @@ import datetime as dt
 import itertools
 import math
 import random
+from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions.types import check_value
 from palette.errors import DataError, SnapshotError
 from palette.online import MemoryStore, Snapshot, from_arrow
 from palette.online.snapshot import CREATED, EVENT
@@ -203,3 +206,31 @@ def test_times_that_python_cannot_hold_are_told():
     rows = pa.table({"id": ["a"], EVENT: none, CREATED: none, "until": for_ever})
     with pytest.raises(DataError, match="shop:lease: 'until' has a time outside of the years 1 to 9999"):
         from_arrow(Entity("shop", keys={"id": "string"}), group, rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        (np.datetime64("2026-01-01T00:00:00.123456789"), "timestamp", dt.datetime(2026, 1, 1, microsecond=123456)),
+        (np.datetime64("2026-01-01"), "date", dt.date(2026, 1, 1)),
+        (np.datetime64("NaT", "ns"), "bigint", None),
+        (np.int32(5), "bigint", 5),
+    ],
+)
+def test_values_of_numpy_are_taken_as_python_s(value, dtype, expected):
+    assert check_value(value, dtype, "x") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (np.datetime64("2026-01-01", "ns"), "bigint"),
+        (np.timedelta64(5, "ns"), "bigint"),
+        (np.datetime64("12026-01-01"), "timestamp"),
+        (dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))), "timestamp"),
+        *((Decimal(text), "decimal(5,2)") for text in ("NaN", "sNaN", "Infinity")),
+    ],
+)
+def test_values_that_a_column_cannot_hold_are_told(value, dtype):
+    with pytest.raises(DataError, match="feature 'x'"):
+        check_value(value, dtype, "feature 'x'")
