@@ -33,11 +33,12 @@ _READERS = """\
 | function | reads a feature as |
 | --- | --- |
 | `nVal('entity:group:feature:key')` | number |
-| `iVal('entity:group:feature:key')` | integer |
+| `iVal('entity:group:feature:key')` | integer, every bigint exactly; `nVal` rounds those beyond 2^53 |
 | `sVal('entity:group:feature:key')` | string |
 | `bVal('entity:group:feature:key')` | boolean |
 | `tVal('entity:group:feature:key')` | timestamp |
-| `vVal('entity:group:feature:key')` | vector |
+| `vVal('entity:group:feature:key')` | vector, an array of numbers; one with a null element is null |
+| `aVal('entity:group:feature:key')` | strings, an array of strings; null elements are left out |
 
 Each reads a column of the rows themselves as well: `nVal('basis:column')`.
 """

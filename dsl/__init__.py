@@ -3,15 +3,20 @@
 Every function of the language is an attribute of this package (``dsl.nFill``, ``dsl.regionId``); those whose names are
 Python keywords end in an underscore (``if_``, ``and_``, ``or_``, ``not_``). Importing the package loads neither Spark
 nor pandas.
+
+``from dsl import *`` brings all of them but those that would hide a builtin of Python, ``dsl.abs``, ``dsl.pow`` and
+``dsl.round``, which are called by these names; and ``DSLEstimator`` only where pyspark is installed.
 """
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import importlib.util
 import keyword
 from typing import Any
 
-__all__ = [
+_PUBLIC = [
     "REGISTRY",
     "Arg",
     "BasisRef",
@@ -76,6 +81,8 @@ def has_function(name: str) -> bool:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return _starred()
     if name in _HOME_OF:
         try:
             value = getattr(importlib.import_module(_HOME_OF[name]), name)
@@ -95,7 +102,15 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from dsl.registry import REGISTRY
 
-    return sorted([*__all__, *(f"{name}_" if keyword.iskeyword(name) else name for name in REGISTRY.names)])
+    return sorted([*_PUBLIC, *(f"{name}_" if keyword.iskeyword(name) else name for name in REGISTRY.names)])
+
+
+def _starred() -> list[str]:
+    """Return what ``from dsl import *`` brings; it grows with the registry."""
+    hidden = {*dir(builtins)}
+    if importlib.util.find_spec("pyspark") is None:
+        hidden |= {*_HOMES["dsl.estimator"]}
+    return [name for name in __dir__() if name not in hidden]
 
 
 def _builder(attribute: str) -> Any:

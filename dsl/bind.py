@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from dsl.build import call, coerce, literal
 from dsl.constants import decode
-from dsl.dtypes import READERS, TS, DType, reads
+from dsl.dtypes import READERS, STRS, TS, DType, reads
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.refs import BasisRef, FeatureRef
@@ -103,7 +103,8 @@ def bind(
 
 def check_output(output: str, node: Node) -> None:
     """Refuse an expression that cannot fill a column: a bare null, or what only constants can be."""
-    if node.dtype is DType.NULL or node.dtype.only_constant:
+    is_constant = node.dtype is STRS and not isinstance(node, Read)
+    if node.dtype is DType.NULL or node.dtype.only_constant or is_constant:
         raise DslTypeError(f"output {output!r} is of type {node.dtype}, which no column has", node.position)
 
 
@@ -291,4 +292,8 @@ def _is_statistic(node: Node) -> TypeGuard[Call]:
 def _wrong_source(node: Read, source: str) -> str:
     fitting = [name for name, dtype in READERS.items() if reads(dtype, source)]
     remedy = f"read it with {' or '.join(fitting)}" if fitting else "cast it in an earlier stage"
+    if source.startswith(("struct<", "map<")):
+        column = str(node.ref).split(":")[-1 if isinstance(node.ref, BasisRef) else 2]
+        part = f"{column}.field" if source.startswith("struct<") else f"{column}['key']"
+        remedy = f"make columns of its parts before: df.selectExpr('*', \"{part} AS {column}_part\")"
     return f"{node.reader}: {str(node.ref)!r} is {source}, which cannot be read as {node.dtype}; {remedy}"

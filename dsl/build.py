@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import reduce
 from typing import Any, TypeAlias
 
-from dsl.dtypes import ANY, BOOL, INT, NUM, READERS, STR, TS, VEC, DType, Var, unify
+from dsl.dtypes import ANY, BOOL, INT, LISTS, NUM, READERS, STR, STRS, TS, VEC, DType, Var, unify
 from dsl.errors import DslError, DslTypeError, Position, RefError
 from dsl.incoming import naive_utc
 from dsl.nodes import Call, Literal, Node, Read, Widen
@@ -18,6 +18,14 @@ __all__ = ["call", "coerce", "literal", "read"]
 
 _Entry: TypeAlias = "Function | Statistic | Macro"
 _INT64 = range(-(2**63), 2**63)
+# What of a list does what the function does of a single value.
+_OF_LISTS = {
+    ("minimum", VEC): "vectorMin",
+    ("maximum", VEC): "vectorMax",
+    ("mean", VEC): "vectorMean",
+    **{(name, dtype): "size" for name in ("length", "count") for dtype in LISTS},
+    ("contains", STRS): "includes",
+}
 
 
 def literal(value: Any, position: Position | None = None) -> Literal:
@@ -170,7 +178,7 @@ def _node(function: _Entry, parameter: Arg, value: Any, position: Position | Non
     takes = parameter.dtype
     if takes is STR or (isinstance(takes, Var) and STR in takes.allowed):
         return node
-    wanted = NUM if isinstance(takes, Var) else takes
+    wanted = takes.fallback if isinstance(takes, Var) else takes
     try:
         return Read(parse_ref(node.value), wanted, position=node.position)
     except RefError as error:
@@ -237,6 +245,8 @@ def coerce(node: Node, wanted: DType) -> Node | None:
 
 def _mismatch(function: _Entry, parameter: Arg, arg: Node, expected: str, others: Sequence[Node] = ()) -> DslTypeError:
     hint = next((_reading_hint(node) for node in (arg, *others) if _reading_hint(node)), "")
+    if other := _OF_LISTS.get((function.name, arg.dtype)):
+        hint = f"; of the elements of {arg.dtype} tells {other}(...)"
     return DslTypeError(
         f"{function.name}: argument {parameter.name!r} must be {expected}, found {arg.dtype} {arg}{hint}", arg.position
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dsl.bind import Binding
-from dsl.dtypes import INT, TS, VEC
+from dsl.dtypes import INT, LISTS, STRS, TS, VEC
 from dsl.nodes import Call, Literal, Node, Read, Widen
 from dsl.registry import Function, Nulls
 
@@ -38,8 +38,11 @@ def compile_columns(bound: Mapping[str, Node], bindings: Mapping[str, Binding], 
     """
     compiler = _Compiler(bindings, F)
     columns = {output: compiler.column(node) for output, node in bound.items()}
-    # The cast costs nothing: it makes all vectors of one type, whether or not Spark knows that no element is null.
-    return {name: column.cast(VEC.spark) if bound[name].dtype is VEC else column for name, column in columns.items()}
+    # The cast costs nothing: it makes all lists of one type, whether or not Spark knows that no element is null.
+    return {
+        name: column.cast(bound[name].dtype.spark) if bound[name].dtype in LISTS else column
+        for name, column in columns.items()
+    }
 
 
 class _Compiler:
@@ -96,13 +99,15 @@ def source_column(read: Read, binding: Binding, F: Any) -> Column:
     """Read a source column as the type that the expression asks for, whatever the session's time zone."""
     quoted = binding.column.replace("`", "``")
     column = F.col(f"`{quoted}`")
-    if binding.type == read.dtype.spark and read.dtype is not VEC:
+    if binding.type == read.dtype.spark and read.dtype not in LISTS:
         return column
     if read.dtype is TS:
         return _utc(column, binding.type, F)
     if read.dtype is VEC:
         # A vector has no missing elements: one that has is missing itself.
         column = F.when(~F.exists(column, F.isnull), column)
+    if read.dtype is STRS:
+        column = F.array_compact(column)
     return column.cast(read.dtype.spark)
 
 
@@ -112,7 +117,7 @@ def _literal(node: Literal, F: Any) -> Column:
         return F.lit(None).cast(node.dtype.ddl)
     if node.dtype is TS:  # F.lit would read a naive time in the zone of this process
         return F.timestamp_micros(F.lit((value - _EPOCH) // timedelta(microseconds=1)).cast("bigint"))
-    if node.dtype is VEC:
+    if node.dtype in LISTS:
         return F.array(*(F.lit(item) for item in value)).cast(node.dtype.spark)
     return F.lit(value).cast("bigint") if node.dtype is INT else F.lit(value)
 

@@ -10,11 +10,14 @@ __all__ = [
     "ANY",
     "BOOL",
     "INT",
+    "LISTED",
+    "LISTS",
     "NUM",
     "NUMERIC",
     "ORDERED",
     "READERS",
     "STR",
+    "STRS",
     "TS",
     "VEC",
     "DType",
@@ -27,8 +30,7 @@ __all__ = [
 class DType(StrEnum):
     """Type of an expression.
 
-    ``NULL`` is the type of a bare ``null``; ``STRINGS`` (list of text) and ``WEIGHTS`` (text to number) are the types
-    of constants only.
+    ``NULL`` is the type of a bare ``null``; ``WEIGHTS`` (text to number) is the type of constants only.
 
     Examples
     --------
@@ -59,7 +61,7 @@ class DType(StrEnum):
     @property
     def only_constant(self) -> bool:
         """Whether only constants have this type."""
-        return self in (DType.STRINGS, DType.WEIGHTS)
+        return self is DType.WEIGHTS
 
 
 _SPARK_NAMES = {
@@ -80,6 +82,9 @@ STR = DType.STRING
 BOOL = DType.BOOLEAN
 TS = DType.TIMESTAMP
 VEC = DType.VECTOR
+STRS = DType.STRINGS
+LISTS = (VEC, STRS)
+"""Types whose values are lists, and may have missing elements where they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +102,16 @@ class Var:
 
     @property
     def fallback(self) -> DType:
-        """The type that it takes when nothing but nulls are given: a number, if that is allowed."""
-        return NUM if NUM in self.allowed else min(self.allowed)
+        """The type that it takes when nothing but nulls are given: a number or a vector, if that is allowed."""
+        return next((dtype for dtype in (NUM, VEC) if dtype in self.allowed), min(self.allowed))
 
 
 ANY = Var("T", frozenset({NUM, INT, STR, BOOL, TS, VEC}))
 NUMERIC = Var("N", frozenset({NUM, INT}))
 ORDERED = Var("O", ANY.allowed - {VEC})
+LISTED = Var("L", frozenset(LISTS))
 
-READERS = {"nVal": NUM, "iVal": INT, "sVal": STR, "bVal": BOOL, "tVal": TS, "vVal": VEC}
+READERS = {"nVal": NUM, "iVal": INT, "sVal": STR, "bVal": BOOL, "tVal": TS, "vVal": VEC, "aVal": STRS}
 """The functions that read a feature, and the type they read it as."""
 
 
@@ -137,6 +143,7 @@ _SOURCES = {
     BOOL: "boolean",
     TS: "timestamp|timestamp_ntz|date",
     VEC: rf"array<(?:{_NUMERIC})>",
+    STRS: "array<string>",
 }
 
 

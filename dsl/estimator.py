@@ -31,7 +31,7 @@ from pyspark.sql.types import (
 
 from dsl.bind import Binding, bind, check_output, references
 from dsl.column import compile_columns
-from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
+from dsl.dtypes import BOOL, INT, NUM, STR, STRS, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.fitting import fit_statistics, settle
 from dsl.nodes import Node
@@ -51,6 +51,7 @@ _SPARK_TYPES: dict[DType, DataType] = {
     BOOL: BooleanType(),
     TS: TimestampType(),
     VEC: ArrayType(DoubleType()),
+    STRS: ArrayType(StringType()),
 }
 
 

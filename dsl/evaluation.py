@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dsl.bind import Binding, bind
 from dsl.build import call, coerce, literal
 from dsl.column import compile_columns
-from dsl.dtypes import BOOL, INT, NUM, STR, TS, DType
+from dsl.dtypes import BOOL, INT, NUM, STR, STRS, TS, DType
 from dsl.nodes import Literal, Node, Read
 from dsl.refs import BasisRef
 from dsl.registry import Function
@@ -192,6 +192,7 @@ def _array(values: list[Any], dtype: DType) -> Any:
     import pyarrow as pa
 
     types = {NUM: pa.float64(), INT: pa.int64(), STR: pa.string(), BOOL: pa.bool_(), TS: pa.int64()}
+    types[STRS] = pa.list_(pa.string())
     micros = [(value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value for value in values]
     return pa.array(micros, types.get(dtype) or pa.list_(pa.float64()))
 

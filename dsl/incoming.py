@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
-from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType
+from dsl.dtypes import BOOL, INT, LISTS, NUM, STR, STRS, TS, DType
 from dsl.errors import DslTypeError
 
 __all__ = ["fitted_decimal", "naive_utc", "reader", "reading_lines"]
@@ -106,7 +106,7 @@ def reading_lines(
     bind : callable
         Returns the name of a constant, given its value and a key that tells it from others.
     trusted : bool, default False
-        Whether the value is known to be one of the source type, out of a store that checked it. A vector may still
+        Whether the value is known to be one of the source type, out of a store that checked it. A list may still
         have missing elements.
 
     Examples
@@ -114,7 +114,7 @@ def reading_lines(
     >>> reading_lines("x", DType.STRING, "string", "basis:city", lambda value, key: "c")
     ['if x.__class__ is not c and x is not None: x = c(x)']
     """
-    if trusted and dtype is not VEC and (source_type == dtype.spark or (dtype, source_type) in _SAME):
+    if trusted and dtype not in LISTS and (source_type == dtype.spark or (dtype, source_type) in _SAME):
         return []
     whole = f"{local} = {local} + {bind(0.0, ('number', 0.0))}"
     if dtype is NUM and source_type in _INTEGRAL and trusted:
@@ -155,6 +155,8 @@ def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
         return lambda value: str.__str__(value) if isinstance(value, str) else NotImplemented
     if dtype is BOOL:
         return lambda value: value if isinstance(value, bool) else NotImplemented
+    if dtype is STRS:
+        return _strings
     element = re.fullmatch(r"array<(.+)>", source_type)
     return _vector_of(_conversion(NUM, element[1] if element else "double"))
 
@@ -257,3 +259,10 @@ def _vector_of(element: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return NotImplemented if NotImplemented in converted else converted
 
     return vector
+
+
+def _strings(value: Any) -> Any:
+    """Return a list of texts without its missing elements."""
+    if not isinstance(value, (list, tuple)) or not all(item is None or isinstance(item, str) for item in value):
+        return NotImplemented
+    return [str.__str__(item) for item in value if item is not None]

@@ -13,7 +13,7 @@ from typing import Any
 from dsl.bind import Binding, bind, references
 from dsl.build import literal
 from dsl.defining import define
-from dsl.dtypes import INT, NUM, VEC, DType, Var
+from dsl.dtypes import INT, LISTS, NUM, DType, Var
 from dsl.errors import UnknownReferenceError
 from dsl.incoming import reader, reading_lines
 from dsl.lacking import required_lines
@@ -211,8 +211,8 @@ class _Code:
 
 
 def _own(atom: str, dtype: DType) -> str:
-    """Return a value that the caller may change: a vector may be a constant of the function, or the caller's own."""
-    return f"None if {atom} is None else [*{atom}]" if dtype is VEC else atom
+    """Return a value that the caller may change: a list may be a constant of the function, or the caller's own."""
+    return f"None if {atom} is None else [*{atom}]" if dtype in LISTS else atom
 
 
 def _natural_bindings(nodes: Mapping[str, Node]) -> dict[str, Binding]:

@@ -47,13 +47,14 @@ def _on_earth(lat: Column, long: Column) -> Column:
         ((0.5, 0.5, 8, OUTLINES), "south"),
         ((1.5, 0.5, 8, OUTLINES), "north"),
         ((0.2, 0.2, 8, OUTLINES), None),
+        ((0.5, -100.0, 8, OUTLINES), None),
     ],
     edges={"lat": _COORDINATES, "long": _COORDINATES, "resolution": [0, 8, 15], "polygons": [None, OUTLINES]},
 )
 class RegionId:
     """The H3 cell of a place, or with `polygons` (a GeoJSON FeatureCollection) the name of the first that holds it.
 
-    Null outside the globe or all polygons.
+    Null outside the globe or all polygons; a ring spans at most 180 degrees of longitude.
     """
 
     @staticmethod

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
 __all__ = ["OUTLINES", "Regions", "place_udf", "regions_of"]
 
+Ring: TypeAlias = "list[tuple[float, float, float, float]]"
+
+_SPLIT = "split it at the antimeridian, into a MultiPolygon of both sides"
 _SHAPE = "must be the text of a GeoJSON FeatureCollection of polygons that have a property 'name'"
 
 OUTLINES = json.dumps(
@@ -24,7 +27,7 @@ OUTLINES = json.dumps(
                 "geometry": {
                     "type": "Polygon",
                     "coordinates": [
-                        [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]],
+                        [[0, 0], [1, 0], [1, 1], [0, 1]],
                         [[0.1, 0.1], [0.3, 0.1], [0.3, 0.3], [0.1, 0.3], [0.1, 0.1]],
                     ],
                 },
@@ -37,7 +40,7 @@ OUTLINES = json.dumps(
         ],
     }
 )
-"""A square with a hole, and a triangle north of it: examples and edges of `regionId`."""
+"""A square with a hole, its ring not closed, and a triangle north of it: examples and edges of `regionId`."""
 
 
 def place_udf(F: Any, texts: Any) -> Any:
@@ -54,17 +57,17 @@ def place_udf(F: Any, texts: Any) -> Any:
 class Regions:
     """Polygons by name, ready to be searched.
 
-    A place belongs to the first polygon with an odd number of edges to the east of it; holes follow from that, and of
-    two polygons that share an edge, one holds its points. Coordinates are taken as a plane: a polygon across the
-    antimeridian is written as two, as GeoJSON asks.
+    A place belongs to the first polygon with a part whose outer ring holds it, and none of its holes. A ring holds a
+    place if it has an odd number of edges to the east of it, so of two polygons that share an edge, one holds its
+    points. Coordinates are taken as a plane: a polygon across the antimeridian is written as two, as GeoJSON asks.
 
     Parameters
     ----------
-    outlines : list of (str, list of edge)
-        Names, and edges as (longitude, latitude, longitude, latitude).
+    outlines : list of (str, list of list of ring)
+        Names and parts; of a part the outer ring and the holes, as edges (longitude, latitude, longitude, latitude).
     """
 
-    def __init__(self, outlines: list[tuple[str, list[tuple[float, float, float, float]]]]) -> None:
+    def __init__(self, outlines: list[tuple[str, list[list[Ring]]]]) -> None:
         self._outlines = outlines
 
     def find(self, lat: float, long: float) -> str | None:
@@ -75,45 +78,59 @@ class Regions:
         >>> regions_of(OUTLINES).find(0.5, 0.5)
         'south'
         """
-        for name, edges in self._outlines:
-            inside = False
-            for x1, y1, x2, y2 in edges:
-                if (y1 > lat) != (y2 > lat) and long < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
-                    inside = not inside
-            if inside:
-                return name
+        for name, parts in self._outlines:
+            for outer, *holes in parts:
+                if _holds(outer, lat, long) and not any(_holds(hole, lat, long) for hole in holes):
+                    return name
         return None
 
     def column(self, F: Any, lat: Column, long: Column) -> Column:
         """Return the name as a Column."""
         outlines = self._outlines
 
-        # Workers have numpy; the arithmetic is that of `find`.
+        # Workers have numpy; the arithmetic is that of `_holds`.
         def names(lats: Any, longs: Any) -> Any:
             import numpy as np
             import pyarrow as pa
 
             y, x = lats.to_numpy(False), longs.to_numpy(False)
-            chosen = np.full(len(y), len(outlines))
-            for index in reversed(range(len(outlines))):
+
+            def held(ring: Any) -> Any:
                 inside = np.zeros(len(y), bool)
-                for x1, y1, x2, y2 in outlines[index][1]:
+                for x1, y1, x2, y2 in ring:
                     crosses = np.flatnonzero((y1 > y) != (y2 > y))
                     inside[crosses] ^= x[crosses] < (x2 - x1) * (y[crosses] - y1) / (y2 - y1) + x1
-                chosen[inside] = index
+                return inside
+
+            chosen = np.full(len(y), len(outlines))
+            for index in reversed(range(len(outlines))):
+                for outer, *holes in outlines[index][1]:
+                    inside = held(outer)
+                    for hole in holes:
+                        inside &= ~held(hole)
+                    chosen[inside] = index
             return pa.array([*(name for name, _ in outlines), None], "string").take(pa.array(chosen))
 
         return place_udf(F, names)(lat, long)
 
 
+def _holds(ring: Ring, lat: float, long: float) -> bool:
+    inside = False
+    for x1, y1, x2, y2 in ring:
+        if (y1 > lat) != (y2 > lat) and long < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
+            inside = not inside
+    return inside
+
+
 @lru_cache(maxsize=64)
 def regions_of(text: str) -> Regions:
-    """Read a GeoJSON FeatureCollection.
+    """Read a GeoJSON FeatureCollection; a ring that lacks its last point is closed.
 
     Raises
     ------
     ValueError
-        It is none, or a feature has no name or no polygon.
+        It is invalid, or a feature has no name or no polygon; a point is not on the globe, or a ring has fewer than
+        three points or spans more than 180 degrees of longitude.
 
     Examples
     --------
@@ -122,23 +139,42 @@ def regions_of(text: str) -> Regions:
     ValueError: must be the text of a GeoJSON FeatureCollection of polygons that have a property 'name'
     """
     try:
-        features = json.loads(text)["features"]
-        return Regions([_outline(feature) for feature in features])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        outlines = [_outline(feature) for feature in json.loads(text)["features"]]
+    except RingError as error:
+        raise ValueError(str(error)) from None
+    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
         raise ValueError(_SHAPE) from error
+    return Regions(outlines)
 
 
-def _outline(feature: dict[str, Any]) -> tuple[str, list[tuple[float, float, float, float]]]:
-    geometry = feature["geometry"]
+class RingError(Exception):
+    """A ring that is not one on the globe."""
+
+
+def _outline(feature: dict[str, Any]) -> tuple[str, list[list[Ring]]]:
+    geometry, name = feature["geometry"], feature["properties"]["name"]
     parts = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}[geometry["type"]]
-    edges = [
-        (float(x1), float(y1), float(x2), float(y2))
-        for part in parts
-        for ring in part
-        for (x1, y1, *_), (x2, y2, *_) in pairwise(ring)
-        if y1 != y2  # a level edge is never crossed
-    ]
-    name = feature["properties"]["name"]
-    if not isinstance(name, str) or not edges:
+    if not isinstance(name, str) or not parts or not all(parts):
         raise ValueError
-    return name, edges
+    return name, [[_ring(name, points) for points in part] for part in parts]
+
+
+def _ring(name: str, points: list[list[Any]]) -> Ring:
+    """Return the edges of a ring."""
+    for point in points:
+        if any(isinstance(angle, bool) or not isinstance(angle, (int, float)) for angle in point[:2]):
+            raise ValueError
+    places = [(float(long), float(lat)) for long, lat, *_ in points]
+    for long, lat in places:
+        if not (abs(long) <= 180 and abs(lat) <= 90):
+            swapped = abs(long) <= 90 < abs(lat) <= 180
+            across = abs(lat) <= 90 and 180 < abs(long) <= 540
+            remedy = "; longitude comes first" if swapped else f"; {_SPLIT}" if across else ""
+            raise RingError(f"must have points on the globe, found [{long:g}, {lat:g}] in {name!r}{remedy}")
+    if len(set(places)) < 3:
+        raise RingError(f"must have rings of three points and more, found one of {len(set(places))} in {name!r}")
+    longs = [long for long, _ in places]
+    if (span := max(longs) - min(longs)) > 180:
+        raise RingError(f"must have rings of at most 180 degrees of longitude, found {span:g} in {name!r}: {_SPLIT}")
+    # A level edge is never crossed.
+    return [(*one, *other) for one, other in pairwise([*places, places[0]]) if one[1] != other[1]]

@@ -1,17 +1,18 @@
-"""Vectors of doubles. Sums run from the first element to the last, so that both bodies round alike."""
+"""Lists: vectors of doubles, and texts. Sums run from first to last element, so that both bodies round alike."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from dsl.dtypes import INT, NUM, VEC
+from dsl.dtypes import BOOL, INT, LISTED, NUM, STR, STRS, VEC
 from dsl.registry import REGISTRY, Arg
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["Cosine", "Distance", "Dot", "Element", "Norm", "Size", "Vector"]
+__all__ = ["Cosine", "Distance", "Dot", "Element", "Includes", "Norm", "Size", "Vector", "VectorMax", "VectorMean",
+    "VectorMin", "VectorSum"]  # fmt: skip
 
 
 def _check_index(index: int) -> None:
@@ -42,17 +43,116 @@ class Vector:
         return list(xs)
 
 
-@REGISTRY.register("size", Arg("vector", VEC), returns=INT, examples=[(([1.0, 2.0],), 2), (([],), 0)])
+@REGISTRY.register(
+    "size", Arg("vector", LISTED), returns=INT, examples=[(([1.0, 2.0],), 2), (([],), 0), ((["vegan", "late"],), 2)]
+)
 class Size:
-    """How many elements the vector has. Null when `vector` is null."""
+    """How many elements the vector, or the list of texts, has. Null when `vector` is null."""
 
     @staticmethod
     def column(F: Any, vector: Column) -> Column:
         return F.array_size(vector).cast("bigint")
 
     @staticmethod
-    def row(vector: list[float]) -> int:
+    def row(vector: list[Any]) -> int:
         return len(vector)
+
+
+@REGISTRY.register(
+    "includes",
+    Arg("texts", STRS),
+    Arg("text", STR),
+    returns=BOOL,
+    examples=[((["vegan", "late"], "late"), True), ((["vegan"], "veg"), False), (([], ""), False)],
+)
+class Includes:
+    """Whether one of the texts is `text`. Null when an argument is null."""
+
+    @staticmethod
+    def column(F: Any, texts: Column, text: Column) -> Column:
+        return F.array_contains(texts, text)
+
+    @staticmethod
+    def row(texts: list[str], text: str) -> bool:
+        return text in texts
+
+
+@REGISTRY.register(
+    "vectorSum",
+    Arg("vector", VEC),
+    returns=NUM,
+    examples=[(([1.0, 2.5],), 3.5), (([],), 0.0), (([math.nan],), math.nan)],
+)
+class VectorSum:
+    """Sum of the elements, 0 of none. Null when `vector` is null."""
+
+    @staticmethod
+    def column(F: Any, vector: Column) -> Column:
+        return _sum(F, vector)
+
+    @staticmethod
+    def row(vector: list[float]) -> float:
+        total = 0.0  # sum() rounds otherwise from Python 3.12 on
+        for x in vector:
+            total += x
+        return total
+
+
+@REGISTRY.register("vectorMean", Arg("vector", VEC), returns=NUM, examples=[(([1.0, 2.0],), 1.5), (([],), None)])
+class VectorMean:
+    """Mean of the elements. Null when there are none."""
+
+    @staticmethod
+    def column(F: Any, vector: Column) -> Column:
+        return F.try_divide(_sum(F, vector), F.array_size(vector).cast("double"))
+
+    @staticmethod
+    def row(vector: list[float]) -> float | None:
+        return VectorSum.row(vector) / len(vector) if vector else None
+
+
+@REGISTRY.register(
+    "vectorMax",
+    Arg("vector", VEC),
+    returns=NUM,
+    examples=[(([1.0, 2.0],), 2.0), (([math.nan, math.inf],), math.nan), (([],), None)],
+)
+class VectorMax:
+    """The largest element; NaN is larger than all numbers. Null when there are none."""
+
+    @staticmethod
+    def column(F: Any, vector: Column) -> Column:
+        return F.array_max(vector)
+
+    @staticmethod
+    def row(vector: list[float]) -> float | None:
+        largest: float | None = None
+        for x in vector:
+            if largest is None or x > largest or (x != x and largest == largest):
+                largest = x
+        return largest
+
+
+@REGISTRY.register(
+    "vectorMin",
+    Arg("vector", VEC),
+    returns=NUM,
+    examples=[(([2.0, 1.0],), 1.0), (([math.nan, math.inf],), math.inf), (([],), None)],
+)
+class VectorMin:
+    """The smallest element; NaN is larger than all numbers. Null when there are none."""
+
+    @staticmethod
+    def column(F: Any, vector: Column) -> Column:
+        return F.array_min(vector)
+
+    @staticmethod
+    def row(vector: list[float]) -> float | None:
+        smallest: float | None = None
+        for x in vector:
+            if smallest is None or x < smallest or (smallest != smallest and x == x):
+                smallest = x
+        return smallest
 
 
 @REGISTRY.register(

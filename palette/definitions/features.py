@@ -26,7 +26,8 @@ class Feature(Definition):
     dtype : str
         See :func:`palette.definitions.types.canonical_type`.
     default : optional
-        What one-argument ``nFill(x)`` fills with; it acts nowhere else.
+        What one-argument ``nFill(x)`` (``iFill``, ``sFill``, ...) fills with; it acts nowhere else: ``nVal`` of a value
+        that is missing is null.
     description, owner : str
         For people.
     tags : sequence of str

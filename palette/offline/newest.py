@@ -28,8 +28,8 @@ def arrow_rows(rows: DataFrame, entity: Entity, group: FeatureGroup) -> pa.Table
 
     Features that the table does not have yet are null. Rows that Python cannot hold are left out, with a warning.
     """
-    held, *left_out = split_faults(rows.select(*columns_of(rows, entity, group)).toArrow())
-    warn_left_out(group.full_name, [(left_out[0], left_out[1])])
+    held, number, fault = split_faults(rows.select(*columns_of(rows, entity, group)).toArrow())
+    warn_left_out(group.full_name, [(number, fault)])
     return held
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dsl.defining import define
-from dsl.dtypes import TS, VEC, reads
+from dsl.dtypes import LISTS, TS, reads
 from dsl.incoming import reader, reading_lines
 from dsl.lacking import required_lines
 from palette.definitions.types import check_value
@@ -213,13 +213,13 @@ class PlanCode:
     def _read(self, read: Read, binding: Binding) -> str:
         """Return the variable that holds a read; values of stores and of earlier steps need no check.
 
-        But for vectors: one with a missing element is missing itself, and a store keeps it as it came.
+        But for lists: a vector with a missing element is missing itself, and a store keeps it as it came.
         """
         known: tuple[object, ...] = ("read", read.dtype, binding.column, binding.type)
         trusted = binding.column in self._columns
         if trusted:
             atom, source = self._columns[binding.column]
-            if source == read.dtype.spark and read.dtype is not VEC:
+            if source == read.dtype.spark and read.dtype not in LISTS:
                 return atom
             known = (*known, atom)
         else:

@@ -63,7 +63,7 @@ def test_declared_default_of_an_integer_feature():
         param("nVal('basis:z')", UnknownReferenceError, "'basis:z' is not in the data; did you mean", id="unknown"),
         param("iVal('basis:x')", DslTypeError, "is double.*read it with nVal", id="double as integer"),
         param("sVal('basis:i')", DslTypeError, "nVal or iVal", id="integer as text"),
-        param("nVal('basis:c')", DslTypeError, "earlier stage", id="struct"),
+        param("nVal('basis:c')", DslTypeError, "make columns of its parts before", id="struct"),
         param("null", DslTypeError, "of type null", id="bare null"),
         param("['a']", DslTypeError, "of type strings", id="list of texts"),
         param("mean('basis:x')", DslError, "not known before fit", id="statistic"),

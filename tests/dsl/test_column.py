@@ -19,23 +19,24 @@ param = pytest.param
 
 SCHEMA = (
     "`a:b.c` double, tiny tinyint, small smallint, i int, l bigint, f float, x double, dec decimal(38,18), s string, "
-    "b boolean, d date, ntz timestamp_ntz, v array<double>, vf array<float>, vi array<int>, vd array<decimal(5,2)>"
+    "b boolean, d date, ntz timestamp_ntz, v array<double>, vf array<float>, vi array<int>, vd array<decimal(5,2)>, "
+    "a array<string>"
 )
 TYPES = dict(column.rsplit(" ", 1) for column in SCHEMA.replace("`", "").split(", "))
 ROWS = [
     (
         *(0.5, 1, 2, 3, 2**53 + 1, 0.1, -0.0, Decimal("0.1"), "ß", True, date(2024, 3, 10)),
-        *(datetime(2024, 3, 10, 2, 30, 0, 123456), [1.0], [0.1], [1, 2], [Decimal("0.10")]),
+        *(datetime(2024, 3, 10, 2, 30, 0, 123456), [1.0], [0.1], [1, 2], [Decimal("0.10")], ["ß", ""]),
     ),
     (
         *(math.nan, -128, -(2**15), -(2**31), -(2**63), math.inf, 5e-324, Decimal(10) ** 19, "", False, date(1, 1, 1)),
-        *(datetime(1, 1, 1), [], [], [], []),
+        *(datetime(1, 1, 1), [], [], [], [], []),
     ),
     (
         *(1e308, 127, 0, 0, 2**63 - 1, math.nan, math.nan, Decimal("-1e-18"), "\x00", True, date(9999, 12, 31)),
-        *(datetime(9999, 12, 31, 23, 59, 59, 999999), [1.0, None], [None], [1, None], [None]),
+        *(datetime(9999, 12, 31, 23, 59, 59, 999999), [1.0, None], [None], [1, None], [None], ["a", None, "a"]),
     ),
-    (None,) * 16,
+    (None,) * 17,
 ]
 READS = {
     **dict.fromkeys(("a:b.c", "tiny", "small", "i", "l", "f", "x", "dec"), "nVal"),
@@ -45,6 +46,7 @@ READS = {
     "d": "tVal",
     "ntz": "tVal",
     **dict.fromkeys(("v", "vf", "vi", "vd"), "vVal"),
+    "a": "aVal",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import dsl
 from dsl import RegistrationError, UnknownFunctionError
-from dsl.dtypes import ANY, BOOL, INT, NUM, NUMERIC, STR, TS, VEC, DType, Var, reads, unify
+from dsl.dtypes import ANY, BOOL, INT, NUM, NUMERIC, STR, STRS, TS, VEC, DType, Var, reads, unify
 from dsl.errors import DslTypeError
 from dsl.registry import DECLARED, REGISTRY, Arg, Function, Nulls, Registry
 
@@ -170,6 +170,8 @@ def test_unify(one, other, joined):
         param(TS, "bigint", False, id="bigint as time"),
         param(VEC, "array<bigint>", True, id="array of bigint"),
         param(VEC, "array<string>", False, id="array of string"),
+        param(STRS, "array<string>", True, id="texts"),
+        param(STRS, "array<int>", False, id="texts of int"),
         param(VEC, "array<array<double>>", False, id="nested array"),
     ],
 )

@@ -16,6 +16,7 @@ import dsl
 from dsl import Binding, DslTypeError, compile_row, nFill, nVal, parse
 from dsl.bind import bind
 from dsl.defining import define
+from dsl.dtypes import READERS
 from dsl.incoming import reading_lines
 from dsl.row import generate, reader, reads_of
 from dsl.testing import same
@@ -171,15 +172,15 @@ def test_deepest_expression_compiles():
         param("number", "decimal(10,2)", 1.005, 1.01, id="float for a decimal"),
         param("number", "decimal(3,2)", Decimal("9.994"), 9.99, id="decimal within its precision"),
         param("number", "decimal(38,38)", Decimal("1e-999"), 0.0, id="small decimal"),
+        param("strings", "array<string>", ["a", None, ""], ["a", ""], id="texts with a null"),
+        param("strings", "array<string>", np.array(["a"]), ["a"], id="numpy texts"),
     ],
 )
 def test_incoming_value(dtype, source, value, expected):
     convert = reader(dsl.DType(dtype), source)
     assert same(convert(value), expected)
     assert convert(None) is None
-    name = {"number": "nVal", "integer": "iVal", "string": "sVal", "boolean": "bVal", "timestamp": "tVal"}.get(
-        dtype, "vVal"
-    )
+    (name,) = (name for name, read in READERS.items() if read == dtype)
     score = compile_row(f"{name}('basis:x')", {"basis:x": Binding("x", source)})
     assert same(score({"x": value}), expected)
     assert score({"x": None}) is None
@@ -198,6 +199,7 @@ def test_incoming_value(dtype, source, value, expected):
         param("timestamp", "date", date(2024, 1, 1), datetime(2024, 1, 1), id="date"),
         param("vector", "array<double>", [1.0, None], None, id="vector with a null"),
         param("vector", "array<double>", [1.0], [1.0], id="vector"),
+        param("strings", "array<string>", ["a", None], ["a"], id="texts with a null"),
     ],
 )
 def test_value_of_a_store_is_converted_where_it_must_be(dtype, source, value, expected):
@@ -230,6 +232,8 @@ def test_value_of_a_store_is_converted_where_it_must_be(dtype, source, value, ex
         param("tVal", "timestamp", 0, id="number as time"),
         param("vVal", "array<double>", [1.0, "a"], id="text in a vector"),
         param("vVal", "array<double>", 1.0, id="number as vector"),
+        param("aVal", "array<string>", ["a", 1], id="number in texts"),
+        param("aVal", "array<string>", "a", id="text as texts"),
         param("vVal", "array<int>", [1.5], id="fraction in an integer vector"),
         param("vVal", "array<double>", [np.datetime64("2026-01-01", "ns")], id="time in a vector"),
         param("vVal", "array<double>", [10**400], id="too large in a vector"),

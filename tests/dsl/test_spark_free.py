@@ -21,11 +21,26 @@ import sys
 sys.modules |= dict.fromkeys(("pyspark", "pandas", "pyarrow", "delta"))
 import dsl
 assert dsl.compile_row("regionId('basis:a', 'basis:b')")({"a": 52.5, "b": 13.4})
+exec("from dsl import *")
+assert "DSLEstimator" not in globals()
 try:
     dsl.DSLEstimator
 except ImportError as error:
     print("no estimator:", error)
 """
+
+
+STARRED = """
+import builtins
+from dsl import *
+assert not {"abs", "pow", "round"} & set(globals())
+assert abs is builtins.abs and str(nFill(nVal("basis:x"), -1)) == "nFill(nVal('basis:x'), -1.0)"
+assert str(if_(isNull("basis:x"), 0, parse("abs(nVal('basis:x'))"))).startswith("if(") and DSLEstimator
+"""
+
+
+def test_star_brings_functions_and_hides_no_builtin():
+    subprocess.run([sys.executable, "-c", STARRED], check=True)
 
 
 @pytest.mark.parametrize("modules", ["pyspark py4j", "pandas numpy pyarrow", "h3", "hypothesis pytest"])
