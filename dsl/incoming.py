@@ -57,11 +57,10 @@ def reader(dtype: DType, source_type: str, name: str = "value") -> Callable[[Any
     convert = _conversion(dtype, source_type)
 
     def read(value: Any) -> Any:
-        if type(value).__module__ == "numpy":
-            value = value.tolist()
-        if value is None:
+        plain = _plain(value) if type(value).__module__ == "numpy" else value
+        if plain is None:
             return None
-        converted = convert(value)
+        converted = convert(plain)
         if converted is NotImplemented:
             raise DslTypeError(
                 f"{name}: expected {dtype} ({source_type}), found {value!r} of type {type(value).__name__}"
@@ -159,6 +158,14 @@ def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
         return _strings
     element = re.fullmatch(r"array<(.+)>", source_type)
     return _vector_of(_conversion(NUM, element[1] if element else "double"))
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's value as Python's. Its times are never numbers, which Python's may be for them."""
+    if value.dtype.kind not in "mM":
+        return value.tolist()
+    plain = value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value
+    return value if isinstance(plain, int) else plain
 
 
 def _float(value: Any) -> Any:

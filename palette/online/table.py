@@ -147,7 +147,10 @@ class GroupTable:
             else:
                 time = check_value(row[group.created], "timestamp", f"{name}: {group.created!r}")
                 created = None if time is None else micros(time)
-        values = (check_value(row.get(feature), dtype, f"{name}: {feature!r}") for feature, dtype in self._features)
+        try:
+            values = [check_value(row.get(feature), dtype, f"{name}: {feature!r}") for feature, dtype in self._features]
+        except DataError as error:
+            raise DataError(f"{error} (key {key!r:.80})") from error
         return key, (event, created, *values)
 
     def put(self, packed: Iterable[tuple[Any, tuple[Any, ...]]], *, settled: bool = False) -> int:

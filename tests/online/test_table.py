@@ -234,3 +234,8 @@ def test_values_of_numpy_are_taken_as_python_s(value, dtype, expected):
 def test_values_that_a_column_cannot_hold_are_told(value, dtype):
     with pytest.raises(DataError, match="feature 'x'"):
         check_value(value, dtype, "feature 'x'")
+
+
+def test_a_value_that_is_refused_is_told_with_its_key(store):
+    with pytest.raises(DataError, match=r"restaurant:fg: 'x': expected double, found str 'many' \(key 'r1'\)"):
+        store.write(NAME, [row(x="many")])
