@@ -198,10 +198,16 @@ def test_functions_that_are_no_names_are_refused(name):
         pytest.param(lambda: Aggregate("x", "sum", 5), "windows: expected a list", id="window-number"),
         pytest.param(lambda: Aggregate("x", "percentile", "1h", at=float("nan")), "at must be", id="at"),
         pytest.param(lambda: Feature("x", "decimal(5,2)", "abc"), "'abc' is no decimal", id="decimal"),
-        pytest.param(lambda: Feature("x", "decimal(5,2)", "NaN"), "'NaN' is no decimal", id="decimal-nan"),
+        pytest.param(
+            lambda: Feature("x", "decimal(5,2)", "NaN"), r"expected decimal\(5,2\), found .*NaN", id="decimal-nan"
+        ),
         pytest.param(lambda: Feature("x", "decimal(5,2)", "1e999999999"), "expected decimal", id="decimal-huge"),
         pytest.param(lambda: Feature("x", "double", 10**5000), "Feature 'x'", id="number-huge"),
-        pytest.param(lambda: Feature("x", "timestamp", "0001-01-01T00:00:00+23:00"), "no timestamp", id="before-time"),
+        pytest.param(
+            lambda: Feature("x", "timestamp", "0001-01-01T00:00:00+23:00"),
+            "beyond the years 1 to 9999",
+            id="before-time",
+        ),
         pytest.param(lambda: Feature("x", "string", "\0"), "NUL; take it out", id="default-nul"),
         pytest.param(lambda: Feature("x", "string", "\ud800"), "surrogate", id="default-surrogate"),
         pytest.param(lambda: Feature("x", "a" * 1_000_000), "unknown type", id="type"),
