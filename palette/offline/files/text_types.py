@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from palette.errors import DataError
 from palette.offline.files import kinds
+from palette.offline.times import spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -93,7 +94,7 @@ def from_string(text: Column, dtype: str) -> Column:
     # A cast would read a time without zone in that of the session.
     text = F.when(text.rlike(DAY), F.concat(text, F.lit(" 00:00"))).otherwise(text)
     seconds = F.when(F.length(text) == len("2026-01-01 00:00"), F.concat(text, F.lit(":00"))).otherwise(text)
-    return F.when(seconds.rlike(ZONE), seconds).otherwise(F.concat(seconds, F.lit("Z"))).try_cast("timestamp")
+    return F.when(seconds.rlike(ZONE), seconds).otherwise(F.concat(seconds, F.lit("Z"))).try_cast(spark_type(dtype))
 
 
 def resolve_types(rows: DataFrame, types: Mapping[str, str], likely: Mapping[str, str], where: str) -> Resolved:
