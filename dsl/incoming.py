@@ -199,6 +199,8 @@ def _decimal(precision: int, scale: int) -> Callable[[Any], Any]:
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             return NotImplemented
         exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if exact.is_nan() and isinstance(value, Decimal):
+            return None  # as Spark makes of it
         fitted = fitted_decimal(exact, precision, scale)
         return NotImplemented if fitted is None else float(fitted)
 
