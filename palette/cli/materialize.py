@@ -32,7 +32,7 @@ def materialize(
     ] = None,
     chunk: Annotated[str | None, typer.Option(help="Compute and write in steps of this length, as 1d or 6h.")] = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="Put every key online, not only what is new.")
+        bool, typer.Option("--everything", help="Make what is online equal to the table, whatever is there.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
     config: Config = Path(FILE),

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from palette.catalog.feeds import Dispersal
-from palette.feeds.filling import fill_online
+from palette.feeds.filling import fill_online, retain_online
 from palette.offline.changes import rows_since
 from palette.offline.checks import quoted
 from palette.offline.history import latest
 from palette.offline.times import to_micros
+from palette.online import moment, now_micros
+from palette.online.reader import AHEAD
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -42,11 +44,22 @@ class Planned:
         Of the table.
     since : Dispersal, optional
         What is online already; None: everything is to go.
+    replaces : bool
+        Whether the table takes the place of what is online, newer rows and deletions as well.
     """
 
     version: int
     identity: str
     since: Dispersal | None
+    replaces: bool = False
+
+
+class Dispersed(NamedTuple):
+    """Rows that took their place online, that are gone from there, and that wait for their time."""
+
+    taken: int = 0
+    removed: int = 0
+    waiting: int = 0
 
 
 def planned(
@@ -62,17 +75,24 @@ def planned(
 
     Everything, if the catalog does not know up to which version this store was filled, if it was filled from another
     table of the same name, or if the store has lost it.
+
+    Raises
+    ------
+    StoreError
+        If ``everything`` is to be made equal to the table, and the store cannot take rows back.
     """
     version = tables.resolve(spark, group)
     identity = tables.identity(spark, group, version)
     store = getattr(online, "behind", online)
+    if everything and not getattr(store, "can_replace", True):
+        store.replace(group.full_name, ())  # which says why it cannot
     target = _target(store)
     since = None if target is None else catalog.dispersal(group.full_name, target)
     if since is not None and (
         everything or since.identity != identity or since.version > version or not store.holds(group.full_name)
     ):
         since = None
-    return Planned(version, identity, since)
+    return Planned(version, identity, since, everything)
 
 
 def disperse(
@@ -84,20 +104,26 @@ def disperse(
     group: FeatureGroup,
     plan: Planned,
     at: dt.datetime,
-) -> int:
-    """Put the newest rows up to a moment online, and record it; return how many took their place."""
+) -> Dispersed:
+    """Put the newest rows up to a moment online, and record it.
+
+    Rows that are ahead of the clock by more than online stores take wait, whatever the moment.
+    """
     since = plan.since
     if since is not None and since.version == plan.version and since.left_from is None:
-        return 0
+        return Dispersed()
+    at = min(at, moment(now_micros(None)) + AHEAD)
     # Before the rows: one that is emptied meanwhile is another store.
     target = _target(getattr(online, "behind", online), make=True)
     rows = _rows(spark, tables, entity, group, plan)
-    taken = fill_online(online, latest(rows, entity, group, "event", to_micros(at)), entity, group)
+    newest = latest(rows, entity, group, "event", to_micros(at))
+    taken = fill_online(online, newest, entity, group, replace=plan.replaces)
+    removed = retain_online(online, newest, entity, group) if plan.replaces else 0
+    waiting = 0 if group.timestamp is None else rows.filter(_after(group.timestamp, at)).count()
     if target is not None:
-        left_out = group.timestamp is not None and not rows.filter(_after(group.timestamp, at)).isEmpty()
-        left = at if left_out else None
+        left = at if waiting else None
         catalog.set_dispersal(group.full_name, target, Dispersal(plan.identity, plan.version, left))
-    return taken
+    return Dispersed(taken, removed, waiting)
 
 
 def _target(store: Any, *, make: bool = False) -> str | None:
@@ -125,5 +151,5 @@ def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: Featu
     return whole.join(rows.select(*tied).distinct(), tied, "left_semi")
 
 
-def _after(timestamp: str, moment: dt.datetime) -> Column:
-    return quoted(timestamp) > F.timestamp_micros(F.lit(to_micros(moment)))
+def _after(timestamp: str, time: dt.datetime) -> Column:
+    return quoted(timestamp) > F.timestamp_micros(F.lit(to_micros(time)))

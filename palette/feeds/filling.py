@@ -19,27 +19,29 @@ from palette.archive import can_be_archived, write_archive
 from palette.errors import StoreError
 from palette.offline.newest import arrow_batches, columns_of
 from palette.offline.unheld import split_faults, warn_left_out
-from palette.online.snapshot import packed_rows
+from palette.online.snapshot import packed_keys, packed_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["fill_online"]
+__all__ = ["fill_online", "retain_online"]
 
 # What a task raised, in the traceback that Spark tells.
 RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .*", re.MULTILINE)
 _sent: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGroup) -> int:
-    """Put rows, one a key, into an online store; never an older one over a newer one.
+def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGroup, *, replace: bool = False) -> int:
+    """Put rows, one a key, into an online store; never an older one over a newer one, unless they are to replace all.
 
     Parameters
     ----------
     online : OnlineReader
         One with an ``opener`` (Redis) is opened and filled by each task; another one by this process, in batches.
+    replace : bool
+        Whether they take the place of newer rows and deletions as well; see :meth:`RemoteReader.replace`.
 
     Returns
     -------
@@ -54,11 +56,14 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
     store = getattr(online, "behind", online)
     if not hasattr(store, "opener"):
         table = online.table(group.full_name)
-        batches = arrow_batches(rows, entity, group)
-        return sum(table.put(packed_rows(entity, group, batch), settled=True) for batch in batches)
+        batches = (packed_rows(entity, group, batch) for batch in arrow_batches(rows, entity, group))
+        if replace:
+            return sum(online.replace(group.full_name, batch) for batch in batches)
+        return sum(table.put(batch, settled=True) for batch in batches)
     wanted = rows.select(*columns_of(rows, entity, group))
     _ship(rows.sparkSession)
-    filled = wanted.mapInArrow(_filler(store.opener(), entity, group), "taken bigint, left_out bigint, fault string")
+    fill = _filler(store.opener(), entity, group, replace=replace)
+    filled = wanted.mapInArrow(fill, "taken bigint, left_out bigint, fault string")
     try:
         taken, left_out, fault = filled.agg(F.sum("taken"), F.sum("left_out"), F.min("fault")).first()
     except PythonException as error:
@@ -71,7 +76,7 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
 
 
 def _filler(
-    opened: Callable[[Any], Any], entity: Entity, group: FeatureGroup
+    opened: Callable[[Any], Any], entity: Entity, group: FeatureGroup, *, replace: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return what a task runs: it opens the store, and puts its batches as they come."""
 
@@ -80,7 +85,9 @@ def _filler(
         try:
             for batch in batches:
                 held, number, fault = split_faults(batch)
-                done.append((store.put(group.full_name, packed_rows(entity, group, held), settled=True), number, fault))
+                packed, name = packed_rows(entity, group, held), group.full_name
+                count = store.replace(name, packed) if replace else store.put(name, packed, settled=True)
+                done.append((count, number, fault))
         finally:
             store.close()
         taken, left_out, faults = zip(*done, strict=True) if done else ((), (), ())
@@ -92,6 +99,16 @@ def _filler(
         yield pa.RecordBatch.from_arrays(arrays, ["taken", "left_out", "fault"])
 
     return fill
+
+
+def retain_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGroup) -> int:
+    """Remove the online rows of keys that no row has; return how many are gone."""
+
+    def keys() -> Iterator[Any]:
+        for batch in arrow_batches(rows, entity, group):
+            yield from packed_keys(entity, batch)
+
+    return int(online.retain(group.full_name, keys()))
 
 
 def _ship(spark: SparkSession) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from palette.offline.checks import converted
 from palette.online import GroupTable
 from palette.online.keys import is_absent
 from palette.online.snapshot import packed_keys
+from palette.online.table import key_list
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,13 +34,8 @@ def listed_keys(entity: Entity, group: FeatureGroup, keys: Iterable[Any] | DataF
     """
     if isinstance(keys, DataFrame):
         keys = _collected(entity, group, keys)
-    if isinstance(keys, Mapping) or hasattr(keys, "columns"):
-        what = "a mapping: put it into brackets" if isinstance(keys, Mapping) else f"a {type(keys).__module__} frame"
-        raise DataError(f"{group.full_name}: keys is a list of keys or a Spark DataFrame, found {what}")
-    if isinstance(keys, str | bytes):
-        raise DataError(f"{group.full_name}: keys is a list of keys, found the text {keys!r}: put it into brackets")
     table = GroupTable(entity, group)
-    found = list(dict.fromkeys(table.key(key) for key in keys))
+    found = list(dict.fromkeys(table.key(key) for key in key_list(keys, group.full_name)))
     if any(map(is_absent, found)):
         raise DataError(f"{group.full_name}: a key without {' or '.join(entity.keys)}: no row has such a key")
     return found

@@ -248,10 +248,12 @@ class _Run:
         self.progress(Progress(group.full_name, "disperse", self.steps - 1, self.steps))
         began = time.perf_counter()
         plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, group, everything=everything)
-        taken = disperse(stores.spark, stores.catalog, stores.tables, stores.online, self.entity, group, plan, self.to)
+        done = disperse(stores.spark, stores.catalog, stores.tables, stores.online, self.entity, group, plan, self.to)
         self.told = replace(
             self.told,
-            rows_dispersed=taken,
+            rows_dispersed=done.taken,
+            rows_removed=done.removed,
+            rows_waiting=done.waiting,
             version=plan.version,
             since=plan.since and plan.since.version,
             seconds={**self.told.seconds, "disperse": time.perf_counter() - began},

@@ -63,6 +63,11 @@ class Materialized:
         A backfill of this range was broken off here, and went on from here.
     rows_left_out : int
         Events without a key or a time, which no aggregate counts; one without a time is in every interval.
+    rows_removed : int
+        With ``everything``: rows that were online of keys that the table has no more.
+    rows_waiting : int
+        Rows of the table that did not go online, since their event time is after ``to``, or ahead of the clock by more
+        than five minutes; they are looked for again.
 
     Examples
     --------
@@ -83,6 +88,8 @@ class Materialized:
     online: bool = True
     rows_left_out: int = 0
     resumed: dt.datetime | None = None
+    rows_removed: int = 0
+    rows_waiting: int = 0
 
     def __str__(self) -> str:
         count = len(self.intervals)
@@ -99,7 +106,9 @@ class Materialized:
             computed += f"{self.rows_left_out:,} event{_s(self.rows_left_out)} without key or time left out; "
         if not self.online:
             return f"{self.group}: {computed}nothing put online ({table})"
-        return f"{self.group}: {computed}{self.rows_dispersed:,} online ({table})"
+        removed = f", {self.rows_removed:,} removed" if self.rows_removed else ""
+        waiting = f", {self.rows_waiting:,} of later times left out" if self.rows_waiting else ""
+        return f"{self.group}: {computed}{self.rows_dispersed:,} online{removed}{waiting} ({table})"
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """Show it in notebooks as for people."""

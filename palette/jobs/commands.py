@@ -153,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--to", help="up to which event time, UTC; default now")
     one.add_argument("--from", dest="start", help="compute again what is after this event time")
     one.add_argument("--chunk", help="compute and write in steps of this length, as 1d or 6h")
-    one.add_argument("--everything", action="store_true", help="put every key online, not only what is new")
+    one.add_argument(
+        "--everything", action="store_true", help="make what is online equal to the table, whatever is there"
+    )
     one.add_argument(
         "--alarm-stale", type=span, metavar="SPAN", help="end with 3 if no row is newer, as 36h before --to"
     )

@@ -21,7 +21,7 @@ from palette.online.schema import Schema
 from palette.online.table import STATIC, newer, not_older
 from palette.online.values import FIXED, PLAIN, tail_form
 
-__all__ = ["DamagedRowError", "RowCodec", "UnknownSchemaError"]
+__all__ = ["DamagedRowError", "RowCodec", "UnknownSchemaError", "is_deletion"]
 
 VERSION = 1
 HEAD = struct.Struct(">BB6sqq")
@@ -42,6 +42,11 @@ class UnknownSchemaError(StoreError):
 
 class DamagedRowError(StoreError):
     """Stored bytes are no row."""
+
+
+def is_deletion(data: bytes) -> bool:
+    """Return whether stored bytes are a deletion, not a row."""
+    return len(data) >= HEAD.size and data[1] in (DEAD, DEAD_STATIC)
 
 
 class RowCodec:

@@ -47,7 +47,7 @@ class Shelf:
 
 
 def _shelf_of(table: GroupTable) -> Shelf:
-    schema = Schema.of(table.entity, table.group)
+    schema = table.schema
     ttl = None if table.group.ttl is None else table.group.ttl // MICROSECOND
     return Shelf(table.entity, table.group, schema, RowCodec(schema), key_encoder(table.entity.keys.values()), ttl)
 
@@ -75,7 +75,7 @@ class CodedStore(RemoteReader):
 
     def holds(self, group: str) -> bool:
         """Tell whether rows of a group, as it is defined now, were put here, and not everything was lost since."""
-        return self._note(group, self._shelf(group).schema.fingerprint) is not None
+        return self._note(group, self.table(group).schema.fingerprint) is not None
 
     def __init__(self, definitions: Definitions) -> None:
         super().__init__(definitions)

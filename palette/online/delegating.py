@@ -68,6 +68,19 @@ class DelegatingReader(RemoteReader):
     def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
         return self._store._put(table, packed, settled=settled)
 
+    def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
+        """Put packed rows into the store behind, whatever it knows of their keys."""
+        return self._store.replace(group, packed)
+
+    def retain(self, group: str, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys from the store behind."""
+        return self._store.retain(group, keys)
+
+    @property
+    def can_replace(self) -> bool:
+        """Whether the store behind can."""
+        return self._store.can_replace
+
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete from the store behind."""
         return self._store.delete(group, keys, at)

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 from palette.definitions import FeatureGroup
 from palette.errors import DefinitionError, StoreError, StoreTimeoutError
+from palette.online.codec import is_deletion
 from palette.online.coded import IDENTITY, CodedStore, Shelf
-from palette.online.keys import is_absent
+from palette.online.keys import KeySet, is_absent
 from palette.online.reader import now_micros
 from palette.online.remote import Definitions, Request, Row, newest
 from palette.online.table import GroupTable
@@ -24,6 +25,7 @@ from palette.paths import local_path
 __all__ = ["LmdbStore"]
 
 NOTES = b"#schemas/"
+HASHED = b"##"
 READERS = 1022
 # LMDB itself takes no longer keys; what is longer goes by its hash.
 LONGEST = 511
@@ -158,6 +160,47 @@ class LmdbStore(CodedStore):
         rows = [(_place(shelf, key), encode(row), row) for key, row in newest(packed, settled=settled).items()]
         return sum(self._write(shelf, chunk, settled=settled) for chunk in _chunks(rows))
 
+    def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
+        """Put packed rows whatever is known of their keys; see :meth:`palette.online.RemoteReader.replace`."""
+        shelf = self._shelf(group)
+        encode = shelf.codec.encode
+        rows = [(_place(shelf, key), encode(row)) for key, row in dict(packed).items()]
+        for chunk in _chunks(rows):
+            with self._transaction(write=True) as transaction:
+                self._put_note(transaction, shelf)
+                for place, data in chunk:
+                    transaction.put(place, data)
+        return len(rows)
+
+    def retain(self, group: str, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys; see :meth:`palette.online.RemoteReader.retain`."""
+        shelf = self._shelf_for(self.table(group))
+        kept = KeySet(_place(shelf, key) for key in keys)
+        with self._transaction() as transaction:
+            others = [found for found in self._rows_of(transaction, shelf) if found[0] not in kept]
+        gone = 0
+        for chunk in _chunks(others):
+            with self._transaction(write=True) as transaction:
+                # What was written meanwhile stays.
+                gone += sum(transaction.get(place) == data and transaction.delete(place) for place, data in chunk)
+        return gone
+
+    def _rows_of(self, transaction: Any, shelf: Shelf) -> Iterator[tuple[bytes, bytes]]:
+        """Yield places and bytes of all rows of a group; those of long keys are known by their schema."""
+        group = shelf.schema.group
+        notes = NOTES + group.encode() + b"/"
+        schemas = {place[len(notes) :] for place, _ in _scanned(transaction, notes)}
+        for place, data in _scanned(transaction, group.encode() + b"/"):
+            if not is_deletion(data):
+                yield place, data
+        for place, data in _scanned(transaction, HASHED):
+            if data[2:8] in schemas and not is_deletion(data):
+                yield place, data
+
+    def _put_note(self, transaction: Any, shelf: Shelf) -> None:
+        schema = shelf.schema
+        transaction.put(_note_place(schema.group, schema.fingerprint), schema.text.encode(), overwrite=False)
+
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
@@ -173,9 +216,9 @@ class LmdbStore(CodedStore):
 
     def _write(self, shelf: Shelf, rows: Sequence[tuple[bytes, bytes, Row | int]], *, settled: bool = False) -> int:
         """Write values that win over what is there; count rows that were taken, or are gone."""
-        taken, schema = 0, shelf.schema
+        taken = 0
         with self._transaction(write=True) as transaction:
-            transaction.put(_note_place(schema.group, schema.fingerprint), schema.text.encode(), overwrite=False)
+            self._put_note(transaction, shelf)
             for place, data, new in rows:
                 old = transaction.get(place)
                 if old is None or (old != data and self._wins(shelf, new, old, settled=settled)):
@@ -236,8 +279,18 @@ def _note_place(group: str, fingerprint: bytes) -> bytes:
     return place if len(place) <= LONGEST else _hashed(place)
 
 
+def _scanned(transaction: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what is kept under places that begin so."""
+    with transaction.cursor() as cursor:
+        if cursor.set_range(prefix):
+            for place, data in cursor:
+                if not place.startswith(prefix):
+                    return
+                yield place, data
+
+
 def _hashed(place: bytes) -> bytes:
-    return b"##" + hashlib.blake2b(place, digest_size=32).digest()
+    return HASHED + hashlib.blake2b(place, digest_size=32).digest()
 
 
 def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +12,7 @@ from palette.errors import DefinitionError
 from palette.online.table import micros
 from palette.online.values import text_bytes
 
-__all__ = ["is_absent", "key_encoder"]
+__all__ = ["KeySet", "is_absent", "key_encoder", "key_hash"]
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
@@ -68,3 +70,30 @@ def _form(dtype: str) -> tuple[str, Callable[[Any], bytes]]:
 
 def _day(value: dt.date) -> bytes:
     return value.isoformat().encode()
+
+
+def key_hash(key: bytes) -> int:
+    """Return eight bytes of a hash as a number."""
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big", signed=True)
+
+
+class KeySet:
+    """Many keys as hashes, eight bytes each: a key may be taken for one of them, once in some 2^64 / count times.
+
+    Examples
+    --------
+    >>> b"a" in KeySet([b"a", b"b"]), b"c" in KeySet([b"a", b"b"]), b"c" in KeySet([])
+    (True, False, False)
+    """
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        import numpy as np  # heavy, and few processes need it here
+
+        hashes = np.fromiter((key_hash(key) for key in keys), np.int64)
+        hashes.sort()
+        self._hashes = hashes.data
+
+    def __contains__(self, key: bytes) -> bool:
+        hashed = key_hash(key)
+        place = bisect_left(self._hashes, hashed)
+        return place < len(self._hashes) and self._hashes[place] == hashed

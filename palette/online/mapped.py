@@ -6,7 +6,6 @@ The file holds three columns, sorted by the first: a hash of the key, the key, a
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DataError, SnapshotError
 from palette.online.codec import RowCodec
-from palette.online.keys import is_absent, key_encoder
+from palette.online.keys import is_absent, key_encoder, key_hash
 from palette.online.schema import Schema
 from palette.online.table import GroupTable
 
@@ -29,9 +28,9 @@ def write_mapped(table: GroupTable, path: str) -> None:
     import pyarrow as pa
 
     encode_key = key_encoder(table.entity.keys.values())
-    encode = RowCodec(Schema.of(table.entity, table.group)).encode
+    encode = RowCodec(table.schema).encode
     encoded = ((encode_key(key), encode(row)) for key, row in table)
-    rows = sorted((_hash(key), key, row) for key, row in encoded)
+    rows = sorted((key_hash(key), key, row) for key, row in encoded)
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
     types = (pa.int64(), pa.large_binary(), pa.large_binary())
     arrays = [pa.array(list(values), dtype) for values, dtype in zip(columns, types, strict=True)]
@@ -58,6 +57,16 @@ class MappedTable(GroupTable):
     def put(self, packed: Iterable[tuple[Any, tuple[Any, ...]]], *, settled: bool = False) -> NoReturn:
         """Refuse: a snapshot is frozen."""
         del packed, settled
+        raise self._frozen()
+
+    def replace(self, packed: Iterable[tuple[Any, tuple[Any, ...]]]) -> NoReturn:
+        """Refuse: a snapshot is frozen."""
+        del packed
+        raise self._frozen()
+
+    def retain(self, keys: Iterable[Any]) -> NoReturn:
+        """Refuse: a snapshot is frozen."""
+        del keys
         raise self._frozen()
 
     def delete(self, keys: Iterable[Any], at: int) -> NoReturn:
@@ -111,7 +120,7 @@ class _MappedRows(dict[Any, Any]):
         if is_absent(key) or not self._count:
             return default
         wanted = self._encode(key)
-        hashed = _hash(wanted)
+        hashed = key_hash(wanted)
         place = bisect_left(self._hashes, hashed)
         while place < self._count and self._hashes[place] == hashed:
             if self._keys[self._key_ends[place] : self._key_ends[place + 1]] == wanted:
@@ -125,7 +134,3 @@ def _views(array: pa.LargeBinaryArray) -> tuple[memoryview, memoryview]:
     _, ends, values = array.buffers()
     # Of unsigned bytes: signed ones, as pyarrow has them, are not those of a key beyond ASCII.
     return memoryview(values).cast("B"), memoryview(ends).cast("q")
-
-
-def _hash(key: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big", signed=True)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.online.reader import OnlineReader, now_micros
+from palette.online.reader import AHEAD, OnlineReader, now_micros, packed_rows
 from palette.online.table import GroupTable
 
 if TYPE_CHECKING:
@@ -73,7 +73,13 @@ class MemoryStore(OnlineReader):
                     self.generation += 1
                     self._tables.pop(group, None)
 
-    def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
+    def write(
+        self,
+        group: str | FeatureGroup,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        ahead: dt.timedelta | None = AHEAD,
+    ) -> int:
         """Write rows; an older row never replaces a newer one.
 
         Parameters
@@ -82,6 +88,8 @@ class MemoryStore(OnlineReader):
             ``entity:group``.
         rows : iterable of mappings
             Key columns, event time and features by name; absent features are null; an absent created is now.
+        ahead : timedelta, optional
+            How far the event time (in a static group the created time) may be ahead of this clock; None: any time.
 
         Returns
         -------
@@ -91,15 +99,23 @@ class MemoryStore(OnlineReader):
         Raises
         ------
         DataError
-            If a row lacks its key or event time, or a value has the wrong type; then nothing is written.
+            If a row lacks its key or event time, is too far ahead of the clock, or a value has the wrong type; then
+            nothing is written.
         """
-        name = group if isinstance(group, str) else group.full_name
-        table, stamp = self.table(name), now_micros(None)
-        return table.put([table.pack(row, stamp) for row in rows])
+        table = self.table(group if isinstance(group, str) else group.full_name)
+        return table.put(packed_rows(table, rows, ahead))
 
     def put(self, group: str, packed: Iterable[tuple[Any, tuple[Any, ...]]], *, settled: bool = False) -> int:
         """Put packed rows, as :meth:`palette.online.GroupTable.put` does."""
         return self.table(group).put(packed, settled=settled)
+
+    def replace(self, group: str, packed: Iterable[tuple[Any, tuple[Any, ...]]]) -> int:
+        """Put packed rows whatever is known of their keys; see :meth:`palette.online.RemoteReader.replace`."""
+        return self.table(group).replace(packed)
+
+    def retain(self, group: str, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys; see :meth:`palette.online.RemoteReader.retain`."""
+        return self.table(group).retain(keys)
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete what is known of keys up to a moment; a row written later with an event not after it stays dead.

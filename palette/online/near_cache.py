@@ -205,6 +205,21 @@ class NearCache(DelegatingReader):
         finally:
             self._drop((table.group.full_name, key) for key, _ in rows)
 
+    def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
+        """Put packed rows into the store, whatever it knows of their keys, and drop what is held of them."""
+        rows = list(packed)
+        try:
+            return super().replace(group, rows)
+        finally:
+            self._drop((group, key) for key, _ in rows)
+
+    def retain(self, group: str, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys from the store, and drop all that is held."""
+        try:
+            return super().retain(group, keys)
+        finally:
+            self.clear()
+
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete from the store, and drop what is held of the keys."""
         name = group if isinstance(group, str) else group.full_name

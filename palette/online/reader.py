@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from palette.definitions.types import utc
 from palette.errors import DataError, DefinitionError, SnapshotError
-from palette.online.table import GroupTable, listed_keys, micros, moment
+from palette.online.table import MICROSECOND, GroupTable, key_list, micros, moment
 
 if TYPE_CHECKING:
     from palette.definitions.expressions import Features
     from palette.online.features import FeatureRows
 
-__all__ = ["OnlineReader", "listed_requests", "now_micros"]
+__all__ = ["AHEAD", "OnlineReader", "listed_requests", "now_micros", "packed_rows"]
+
+# How far ahead of this clock rows may be that are written online: clocks differ, but one row of the year 2099 would
+# keep out all that follows.
+AHEAD = dt.timedelta(minutes=5)
 
 
 def now_micros(now: dt.datetime | str | None) -> int:
@@ -33,6 +37,31 @@ def now_micros(now: dt.datetime | str | None) -> int:
         raise DataError(f"now is {now}, beyond the years 1 to 9999 in UTC") from None
 
 
+def packed_rows(
+    table: GroupTable, rows: Iterable[Mapping[str, Any]], ahead: dt.timedelta | None
+) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Return rows packed for a write at this moment.
+
+    Raises
+    ------
+    DataError
+        If one cannot be packed, or is further ahead of the clock than a write takes.
+    """
+    now = now_micros(None)
+    packed = [(*table.pack(row, now), row) for row in rows]
+    if ahead is not None and not table.schema.as_they_come:
+        at = 0 if table.group.timestamp is not None else 1
+        column, latest = table.group.timestamp or table.group.created, now + ahead // MICROSECOND
+        for _, values, row in packed:
+            if values[at] is not None and values[at] > latest:
+                raise DataError(
+                    f"{table.group.full_name}: {column!r} is {moment(values[at])}, more than {ahead} ahead of the "
+                    f"clock, and would keep out the key's true rows: {dict(row)!r:.200}; correct it, or write it with "
+                    "ahead=timedelta(...)"
+                )
+    return [(key, values) for key, values, _ in packed]
+
+
 def listed_requests(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
     """Return what a read asks for, with the keys of each group as a list.
 
@@ -43,7 +72,7 @@ def listed_requests(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
     """
     if not isinstance(keys, Mapping):
         raise DataError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
-    return {group: listed_keys(wanted, group) for group, wanted in keys.items()}
+    return {group: key_list(wanted, group) for group, wanted in keys.items()}
 
 
 class OnlineReader(ABC):

@@ -6,17 +6,17 @@ import asyncio
 import datetime as dt
 import os
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from palette.definitions import FeatureGroup
 from palette.errors import DefinitionError, StoreTimeoutError
-from palette.online.codec import UnknownSchemaError
+from palette.online.codec import UnknownSchemaError, is_deletion
 from palette.online.coded import IDENTITY, CodedStore, Shelf
-from palette.online.keys import is_absent
+from palette.online.keys import KeySet, is_absent
 from palette.online.reader import now_micros
 from palette.online.redis_cluster import ClusterWire
-from palette.online.redis_script import ALWAYS, NEWEST, PUT, SETTLED, Writing
+from palette.online.redis_script import ALWAYS, NEWEST, PUT, REMOVE, SETTLED, Writing
 from palette.online.redis_url import Address
 from palette.online.redis_wire import Command, Wire, failure, library, refusal
 from palette.online.remote import Definitions, Request, Row, newest
@@ -47,8 +47,10 @@ class RedisStore(CodedStore):
     max_connections : int
         For each server; a request waits for a free one.
     expire_after : timedelta, optional
-        Where given, Redis drops a key this long after the ttl of all its groups; then a row that would be
-        ``expired`` is ``missing``. Groups without ttl keep their keys for ever. Without it nothing is dropped.
+        Where given, Redis drops a key this long after the ttl of all its groups, as they are defined when rows are put,
+        the same rows again included; then a row that would be ``expired`` is ``missing``. A model that was fitted with
+        a longer ttl needs as much more here. Groups without ttl keep their keys for ever. Without it nothing is
+        dropped.
 
     Raises
     ------
@@ -256,14 +258,39 @@ class RedisStore(CodedStore):
         return self._keep(self._shelf_for(table), packed, settled=settled)
 
     def _keep(self, shelf: Shelf, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
-        head, field, _ = self._way_of(shelf)
-        codec, encode_key = shelf.codec, shelf.encode_key
         mode = ALWAYS if shelf.schema.as_they_come else SETTLED if settled else NEWEST
-        rows = [
-            Writing(head + encode_key(key), codec.encode(row), row, self._expiry(row[0], shelf))
-            for key, row in newest(packed, settled=settled).items()
+        return self._write_rows(shelf, newest(packed, settled=settled), mode)
+
+    def _write_rows(self, shelf: Shelf, rows: Mapping[Any, Row], mode: str) -> int:
+        head, field, _ = self._way_of(shelf)
+        encode, encode_key = shelf.codec.encode, shelf.encode_key
+        writings = [
+            Writing(head + encode_key(key), encode(row), row, self._expiry(row[0], shelf)) for key, row in rows.items()
         ]
-        return self._write(rows, field, shelf, mode)
+        return self._write(writings, field, shelf, mode)
+
+    def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
+        """Put packed rows whatever is known of their keys; see :meth:`palette.online.RemoteReader.replace`."""
+        return self._write_rows(self._shelf(group), dict(packed), ALWAYS)
+
+    def retain(self, group: str, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys; see :meth:`palette.online.RemoteReader.retain`.
+
+        It scans all keys of the server that begin with the prefix and the entity.
+        """
+        head, field, shelf = self._way_of(self._shelf_for(self.table(group)))
+        kept = KeySet(head + shelf.encode_key(key) for key in keys)
+        gone = 0
+        for found in self._wire.scan(head + b"*", self._timeout):
+            others = [key for key in found if key not in kept]
+            rows = self._exchange([("HGET", key, field) for key in others]) if others else []
+            remove: list[Command] = [
+                ("EVAL", REMOVE, b"1", key, field, data)
+                for key, data in zip(others, rows, strict=True)
+                if data is not None and not is_deletion(data)
+            ]
+            gone += sum(self._exchange(remove)) if remove else 0
+        return gone
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,12 @@ class ClusterWire:
             if isinstance(answers[0], Exception):
                 raise StoreError(f"{self._name} refused: {answers[0]}") from answers[0]
 
+    def scan(self, pattern: bytes, seconds: float) -> Iterator[list[bytes]]:
+        """Yield the keys of all primaries that match a pattern, some at a time."""
+        self._learn(time.monotonic() + seconds)
+        for node in dict.fromkeys(self._slots.values()):
+            yield from self._wire(node).scan(pattern, seconds)
+
     def close(self) -> None:
         """Close the connections that are free."""
         for wire in self._wires.values():
@@ -154,7 +160,7 @@ class ClusterWire:
 def _slot(command: Command) -> int:
     from redis.crc import key_slot
 
-    key = command[3] if command[0] == "EVALSHA" else command[1]
+    key = command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
     return int(key_slot(key))
 
 

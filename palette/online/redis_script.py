@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-__all__ = ["ALWAYS", "NEWEST", "PUT", "SETTLED", "Writing"]
+__all__ = ["ALWAYS", "NEWEST", "PUT", "REMOVE", "SETTLED", "Writing"]
 
 NEWEST, SETTLED, ALWAYS = "newest", "settled", "always"
 
@@ -35,6 +35,17 @@ local function order(a, b)
   return p - q
 end
 
+local function expire(ttl, alone)
+  if expiry == '' then
+    if ttl >= 0 then redis.call('PERSIST', key) end
+  elseif ttl == -2 or (ttl == -1 and alone) then
+    redis.call('PEXPIREAT', key, expiry)
+  elseif ttl >= 0 then
+    local now = redis.call('TIME')
+    if tonumber(expiry) > now[1] * 1000 + now[2] / 1000 + ttl then redis.call('PEXPIREAT', key, expiry) end
+  end
+end
+
 local old = redis.call('HGET', key, field)
 local row = false
 if old then
@@ -45,23 +56,26 @@ if old then
     local found = order(new, old)
     if found < 0 then return 0 end
     if found == 0 then
-      if old == new or string.byte(new, 2) > 1 then return 0 end
+      if old == new then
+        -- Put again, perhaps under a longer ttl.
+        expire(redis.call('PTTL', key), redis.call('HLEN', key) == 1)
+        return 0
+      end
+      if string.byte(new, 2) > 1 then return 0 end
       if mode ~= 'settled' then return old end
     end
   end
 end
 local ttl = redis.call('PTTL', key)
 redis.call('HSET', key, field, new)
-if expiry == '' then
-  if ttl >= 0 then redis.call('PERSIST', key) end
-elseif ttl == -2 or (ttl == -1 and redis.call('HLEN', key) == 1) then
-  redis.call('PEXPIREAT', key, expiry)
-elseif ttl >= 0 then
-  local now = redis.call('TIME')
-  if tonumber(expiry) > now[1] * 1000 + now[2] / 1000 + ttl then redis.call('PEXPIREAT', key, expiry) end
-end
+expire(ttl, redis.call('HLEN', key) == 1)
 if string.byte(new, 2) > 1 and not row then return 2 end
 return 1
+"""
+# What was written since it was read stays.
+REMOVE = """
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('HDEL', KEYS[1], ARGV[1])
 """
 PUT_SHA = hashlib.sha1(PUT.encode(), usedforsecurity=False).hexdigest()
 

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DefinitionError, StoreError, StoreTimeoutError
@@ -149,6 +149,19 @@ class Wire:
         (reply,) = self.exchange([command], seconds)
         if isinstance(reply, Exception):
             raise refusal(self._name, reply) from reply
+
+    def scan(self, pattern: bytes, seconds: float) -> Iterator[list[bytes]]:
+        """Yield the keys that match a pattern, some at a time."""
+        cursor = b"0"
+        while True:
+            (reply,) = self.exchange([("SCAN", cursor, "MATCH", pattern, "COUNT", "1000")], seconds)
+            if isinstance(reply, Exception):
+                raise refusal(self._name, reply) from reply
+            cursor, keys = reply
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return
 
     def close(self) -> None:
         """Close the connections that are free; the wire may be used again."""

@@ -8,10 +8,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from palette.errors import DataError, SchemaError
+from palette.errors import DataError, SchemaError, StoreError
 from palette.online.features import FeatureRequest, checked_rows
-from palette.online.reader import OnlineReader, listed_requests, now_micros
-from palette.online.schema import Schema
+from palette.online.reader import AHEAD, OnlineReader, listed_requests, now_micros, packed_rows
 from palette.online.table import GroupTable, moment, newer, not_older
 
 if TYPE_CHECKING:
@@ -31,10 +30,11 @@ Row = tuple[Any, ...]
 class RemoteReader(OnlineReader):
     """The newest row of every key, kept elsewhere.
 
-    A store of your own has four methods: :meth:`fetch`, :meth:`put`, :meth:`delete`, and :meth:`fetch_async` where a
-    thread is not good enough. Rows are the packed tuples of :class:`palette.online.GroupTable`, keys what its ``key``
-    returns; both as :meth:`table` has them, and not as the definitions are by now, which may have changed since.
-    ``palette.online.testing.check_store`` proves such a store.
+    A store of your own has three methods: :meth:`fetch`, :meth:`put`, :meth:`delete`; and :meth:`fetch_async` where a
+    thread is not good enough, :meth:`replace` and :meth:`retain` for ``materialize(everything=True)``. Rows are the
+    packed tuples of :class:`palette.online.GroupTable`, keys what its ``key`` returns; both as :meth:`table` has them,
+    and not as the definitions are by now, which may have changed since. ``palette.online.testing.check_store`` proves
+    such a store.
 
     Parameters
     ----------
@@ -99,6 +99,53 @@ class RemoteReader(OnlineReader):
             Naive is UTC; default this moment.
         """
 
+    def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
+        """Put packed rows, one a key, in the place of whatever is known of their keys: newer rows, and deletions.
+
+        With :meth:`retain` it makes a group equal to a table, whatever was there.
+
+        Returns
+        -------
+        int
+            How many keys have these rows now.
+
+        Raises
+        ------
+        StoreError
+            If the store has no such method of its own: by ``put`` and ``delete`` alone nothing older comes back.
+        """
+        del packed
+        raise self._cannot_replace(group)
+
+    def retain(self, group: str, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys, without a deletion being known: what is written later is taken.
+
+        Keys without a row, which were deleted, are left as they are.
+
+        Returns
+        -------
+        int
+            How many rows are gone.
+
+        Raises
+        ------
+        StoreError
+            If the store has no such method of its own.
+        """
+        del keys
+        raise self._cannot_replace(group)
+
+    @property
+    def can_replace(self) -> bool:
+        """Whether the store has :meth:`replace` and :meth:`retain`."""
+        return type(self).replace is not RemoteReader.replace and type(self).retain is not RemoteReader.retain
+
+    def _cannot_replace(self, group: str) -> StoreError:
+        return StoreError(
+            f"{group}: a {type(self).__name__} cannot take rows back: give it the methods replace and retain, see "
+            "palette.online.RemoteReader"
+        )
+
     def close(self) -> None:
         """Let go of connections and files; the store may be used again."""
 
@@ -134,7 +181,7 @@ class RemoteReader(OnlineReader):
         """Put rows that were packed by a table, which may be one of before the definition changed."""
         name, current = table.group.full_name, self.table(table.group.full_name)
         if (current.entity, current.group) != (table.entity, table.group):
-            reading = Schema.of(current.entity, current.group).reading(Schema.of(table.entity, table.group))
+            reading = current.schema.reading(table.schema)
             if reading is None:
                 raise SchemaError(f"{name}: its keys or event time have changed since these rows were packed")
             packed = [(key, reading(row)) for key, row in packed]
@@ -151,7 +198,13 @@ class RemoteReader(OnlineReader):
                     self._forget(group)
                     self._shapes.pop(group, None)
 
-    def write(self, group: str | FeatureGroup, rows: Iterable[Mapping[str, Any]]) -> int:
+    def write(
+        self,
+        group: str | FeatureGroup,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        ahead: dt.timedelta | None = AHEAD,
+    ) -> int:
         """Write rows; an older row never replaces a newer one.
 
         Parameters
@@ -160,6 +213,8 @@ class RemoteReader(OnlineReader):
             ``entity:group``.
         rows : iterable of mappings
             Key columns, event time and features by name; absent features are null; an absent created is now.
+        ahead : timedelta, optional
+            How far the event time (in a static group the created time) may be ahead of this clock; None: any time.
 
         Returns
         -------
@@ -169,12 +224,13 @@ class RemoteReader(OnlineReader):
         Raises
         ------
         DataError
-            If a row lacks its key or event time, or a value has the wrong type; then nothing is written.
+            If a row lacks its key or event time, is too far ahead of the clock, or a value has the wrong type; then
+            nothing is written.
         StoreError
             If the store fails; then any of the rows may have been written, and writing them again does no harm.
         """
-        table, stamp = self.table(group if isinstance(group, str) else group.full_name), now_micros(None)
-        return table.put([table.pack(row, stamp) for row in rows])
+        table = self.table(group if isinstance(group, str) else group.full_name)
+        return table.put(packed_rows(table, rows, ahead))
 
     def read(
         self,
@@ -336,7 +392,7 @@ def fill(store: RemoteReader | MemoryStore, snapshot: Snapshot) -> int:
     for name in snapshot.groups:
         found, wanted = snapshot.table(name), store.table(name)
         if (found.entity, found.group) != (wanted.entity, wanted.group):
-            here, there = (Schema.of(table.entity, table.group) for table in (wanted, found))
+            here, there = (table.schema for table in (wanted, found))
             others = here.unrelated(there)
             if others or here.reading(there) is None:
                 what = f"other types of {', '.join(others)}" if others else "other keys or event times"
@@ -357,6 +413,14 @@ class RemoteTable(GroupTable):
     def put(self, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
         """Put rows that this table packed into the store."""
         return self._store._put(self, packed, settled=settled)
+
+    def replace(self, packed: Iterable[tuple[Any, Row]]) -> int:
+        """Put rows into the store whatever it knows of their keys."""
+        return self._store.replace(self.group.full_name, packed)
+
+    def retain(self, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys from the store."""
+        return self._store.retain(self.group.full_name, keys)
 
     def delete(self, keys: Iterable[Any], at: int) -> int:
         """Delete from the store."""

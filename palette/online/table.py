@@ -17,7 +17,7 @@ from palette.online.schema import Schema
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["STATIC", "GroupTable", "listed_keys", "micros", "moment", "newer", "not_older"]
+__all__ = ["STATIC", "GroupTable", "key_list", "micros", "moment", "newer", "not_older"]
 
 EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -78,6 +78,7 @@ class GroupTable:
         self._columns = _columns_of(group)
         self._blank = dict.fromkeys(group.readable)
         self._age = None if group.ttl is None else group.ttl // MICROSECOND
+        self.schema = Schema.of(entity, group)
         self._text_key = list(entity.keys.values()) == ["string"]
 
     def __len__(self) -> int:
@@ -91,7 +92,7 @@ class GroupTable:
         DataError
             If it is one key, not a list of keys, or a part of one is of another type than the entity declares.
         """
-        found = listed_keys(keys, self.group.full_name)
+        found = key_list(keys, self.group.full_name)
         if self._text_key and {key.__class__ for key in found} == {str}:
             return found
         return [self.key(key, asked=True) for key in found]
@@ -171,6 +172,24 @@ class GroupTable:
                     taken += 1
         return taken
 
+    def replace(self, packed: Iterable[tuple[Any, tuple[Any, ...]]]) -> int:
+        """Put packed rows in the place of whatever is known of their keys; return how many keys that are."""
+        rows = dict(packed)
+        with self._lock:
+            self.rows |= rows
+            for key in rows:
+                self._dead.pop(key, None)
+        return len(rows)
+
+    def retain(self, keys: Iterable[Any]) -> int:
+        """Remove the rows of all other keys, without a deletion being known; return how many."""
+        kept = set(keys)
+        with self._lock:
+            others = [key for key in self.rows if key not in kept]
+            for key in others:
+                del self.rows[key]
+        return len(others)
+
     def delete(self, keys: Iterable[Any], at: int) -> int:
         """Delete what is known of keys up to ``at`` (microseconds); return how many rows are gone.
 
@@ -234,9 +253,8 @@ class GroupTable:
         They are what :meth:`palette.online.schema.Schema.reading` says.
         """
         table = GroupTable(entity, group)
-        schema = Schema.of(entity, group)
-        if (reading := schema.reading(Schema.of(self.entity, self.group))) is not None:
-            table._dead = {} if schema.as_they_come else dict(self._dead)
+        if (reading := table.schema.reading(self.schema)) is not None:
+            table._dead = {} if table.schema.as_they_come else dict(self._dead)
             table.rows = {key: reading(row) for key, row in self}
         return table
 
@@ -244,7 +262,7 @@ class GroupTable:
         return iter(list(self.rows.items()))
 
 
-def listed_keys(keys: Iterable[Any], group: str) -> list[Any]:
+def key_list(keys: Iterable[Any], group: str) -> list[Any]:
     """Return the keys of a group as a list.
 
     Raises
@@ -254,7 +272,7 @@ def listed_keys(keys: Iterable[Any], group: str) -> list[Any]:
 
     Examples
     --------
-    >>> listed_keys("N14228", "plane:facts")
+    >>> key_list("N14228", "plane:facts")
     Traceback (most recent call last):
     palette.errors.DataError: plane:facts: keys is a list of keys, found the string 'N14228': put it into brackets
     """

@@ -6,7 +6,7 @@ import pytest
 
 from palette import Entity, Feature, FeatureGroup
 from palette.errors import RowsLeftOutWarning
-from tests.feeds.shops import GROUP, JUNE, WRITTEN, event, online, store_of
+from tests.feeds.shops import DAY, GROUP, JUNE, WRITTEN, event, online, store_of
 
 UNHELD = """
     ('good', date'2026-01-01', timestamp'2026-01-01', 'a', array('b')),
@@ -64,3 +64,28 @@ def test_texts_that_are_not_utf_8_are_joined(spark, tmp_path):
     basis = spark.sql("SELECT 'a' thing, timestamp'2026-01-02' now")
     found = store.training_set(basis, ["thing:tied:tags:thing"], timestamp="now")
     assert found.selectExpr("hex(tags[0])").first()[0] == "FE"
+
+
+@pytest.mark.parametrize("place", ["lmdb", "redis"])
+def test_what_was_rolled_back_is_rolled_back_online(spark, tmp_path, place, request):
+    """A bad later row, deleted from the table; a key that the table lost; a key that was dead online and came back."""
+    where = f"lmdb:{tmp_path}/online"
+    if place == "redis":
+        server = request.getfixturevalue("redis_server")
+        server.client().flushall()
+        where = server.url
+    store = store_of(tmp_path / "home", where)
+    store.apply(store.group(GROUP).model_copy(update={"source": None}))
+    rows = [event("a", JUNE, 1.0), event("a", JUNE + DAY, 99.0), event("lost", JUNE, 2.0), event("back", JUNE, 3.0)]
+    store.write(GROUP, spark.createDataFrame(rows, WRITTEN), mode="append")
+    store.materialize(GROUP)
+    store.online.delete(GROUP, [("back", 1), ("erased", 1)])
+    spark.sql(f"DELETE FROM {store.tables.identifier(store.group(GROUP))} WHERE x = 99 OR id = 'lost'").collect()
+    store.materialize(GROUP)
+    assert online(store, ["a", "lost", "back"])["a"] == (99.0, JUNE + DAY), "without everything= nothing is taken back"
+    told = store.materialize(GROUP, everything=True)
+    assert (told.rows_dispersed, told.rows_removed) == (2, 1)
+    wanted = {"a": (1.0, JUNE), "lost": (None, None), "back": (3.0, JUNE)}
+    assert online(store, wanted) == wanted
+    row = {"seat": 1, "ts": JUNE + DAY, "x": 5.0}
+    assert store.online.write(GROUP, [row | {"id": key} for key in ("a", "lost", "erased")]) == 2, "one is dead"

@@ -70,7 +70,13 @@ def test_the_same_answers(snapshot, saved):
 
 def test_it_is_frozen_and_says_what_it_cannot_do(saved, snapshot, tmp_path):
     table = Snapshot.load(saved, memory_map=True).table("shop:sales")
-    for forbidden in (lambda: table.put([]), lambda: table.delete(["k7"], 0), lambda: list(table)):
+    changes = [
+        lambda: table.put([]),
+        lambda: table.delete(["k7"], 0),
+        lambda: table.replace([]),
+        lambda: table.retain([]),
+    ]
+    for forbidden in (*changes, lambda: list(table)):
         with pytest.raises(DataError, match="without memory_map"):
             forbidden()
     snapshot.save(tmp_path / "plain")

@@ -188,7 +188,7 @@ def test_keys_expire_after_the_longest_ttl_of_their_groups(make, redis_server):
         return round(client.ttl(key) / 360) / 10
 
     def put(group, hours, key="k"):
-        store.write(group, [{"id": key, "x": 1.0, "ts": now + hours * HOUR}])
+        store.write(group, [{"id": key, "x": 1.0, "ts": now + hours * HOUR}], ahead=None)
 
     put(A, 0)
     assert left() == 3.0
@@ -208,10 +208,16 @@ def test_keys_expire_after_the_longest_ttl_of_their_groups(make, redis_server):
     for writer, x in ((make(prefix="expiring"), 1.0), (store, 2.0), (make(prefix="expiring"), 3.0)):
         writer.write(A, [{"id": "alone", "x": x, "ts": now}])
         assert (client.ttl("expiring:place:s:alone") > 0) == (writer is store)
+    # The same row put again under a longer ttl keeps its key longer; under a shorter one no shorter.
+    for hours, expected in ((5, 6.0), (2, 6.0), (9, 10.0)):
+        longer = FeatureGroup("a", PLACE, A.features, timestamp="ts", ttl=dt.timedelta(hours=hours))
+        put_again = make(known={A.full_name: (PLACE, longer)}, prefix="expiring", expire_after=HOUR)
+        put_again.write(longer, [{"id": "again", "x": 1.0, "ts": now}])
+        assert left("expiring:place:s:again") == expected
     # A group without ttl keeps the key.
     endless = FeatureGroup("b", PLACE, [Feature("x", "double")], timestamp="ts")
     kept = make(known={B.full_name: (PLACE, endless)}, prefix="expiring", expire_after=HOUR)
-    kept.write(endless, [{"id": "k", "x": 1.0, "ts": now + 9 * HOUR}])
+    kept.write(endless, [{"id": "k", "x": 1.0, "ts": now + 9 * HOUR}], ahead=None)
     assert client.ttl("expiring:place:s:k") == -1
     put(A, 10)
     assert client.ttl("expiring:place:s:k") == -1

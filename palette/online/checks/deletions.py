@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from palette.errors import StoreError
 from palette.online.checks.worlds import DATED, GROUPS, HOUR, OTHER, STATIC, T0, TIMED, MakeStore, expect, one, row
+from palette.online.remote import RemoteReader
 
 __all__ = ["CHECKS"]
 
@@ -57,8 +59,46 @@ def static_rows_are_deleted_by_created(make_store: MakeStore) -> None:
     expect(one(store, DATED)["seats"], 7, "seats")
 
 
+def what_was_rolled_back_is_replaced(make_store: MakeStore) -> None:
+    """Newer rows and deletions of keys that are given go, and rows of keys that are not; other deletions stay."""
+    store = make_store(GROUPS.__getitem__)
+    store.write(TIMED, [row(5, x=9.0, key=key) for key in ("bad", "gone", "same", "dead", "erased", "k" * 3000)])
+    store.write(OTHER, [{"id": "gone", "ts": T0, "x": 5.0}])
+    store.write(DATED, [{"id": "bad", "made": T0 + 5 * HOUR, "seats": 5}, {"id": "gone", "made": T0, "seats": 5}])
+    store.write(STATIC, [{"id": "bad", "seats": 5}, {"id": "gone", "seats": 5}])
+    store.delete(TIMED, ["dead", "erased"], T0 + 9 * HOUR)
+    name, table = TIMED.full_name, store.table(TIMED.full_name)
+    rows = [row(1, x=1.0, key="bad"), row(1, x=1.0, key="dead"), row(5, x=9.0, key="same"), row(1, x=1.0, key="new")]
+    packed = [table.pack(each, 0) for each in rows]
+    if isinstance(store, RemoteReader) and not store.can_replace:
+        for ask in (lambda: store.replace(name, packed), lambda: store.retain(name, [])):
+            try:
+                ask()
+            except StoreError:
+                continue
+            raise AssertionError("a store that cannot replace rows says that it did")
+        return
+    expect(store.replace(name, packed[:2]), 2, "keys replaced")
+    expect(table.replace(packed[2:]), 2, "keys replaced through the table")
+    expect(store.retain(name, [key for key, _ in packed]), 2, "rows gone of other keys")
+    found = {key: one(store, TIMED, key)["x"] for key in ("bad", "dead", "same", "new", "gone", "erased", "k" * 3000)}
+    wanted = {"bad": 1.0, "dead": 1.0, "same": 9.0, "new": 1.0, "gone": None, "erased": None, "k" * 3000: None}
+    expect(found, wanted, "x of all keys")
+    late = [row(0.5, x=2.0, key=key) for key in ("bad", "gone", "erased")]
+    expect(store.write(TIMED, late), 1, "taken of keys that were replaced, removed, and deleted")
+    expect(one(store, OTHER, "gone")["x"], 5.0, "x of another group of a key that is removed")
+    for group, seats in ((DATED, 3), (STATIC, 4)):
+        made = {"made": T0} if group is DATED else {}
+        fresh = store.table(group.full_name).pack({"id": "bad", "seats": seats, **made}, 0)
+        expect(store.replace(group.full_name, [fresh]), 1, f"keys replaced of {group.name}")
+        expect(store.retain(group.full_name, ["bad"]), 1, f"rows gone of {group.name}")
+        expect([one(store, group, key)["seats"] for key in ("bad", "gone")], [seats, None], f"seats of {group.name}")
+    expect(table.retain([]), 5, "rows gone, of all")
+
+
 CHECKS = (
     a_late_write_does_not_raise_the_dead,
     only_what_was_known_is_deleted,
     static_rows_are_deleted_by_created,
+    what_was_rolled_back_is_replaced,
 )

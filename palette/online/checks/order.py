@@ -128,6 +128,27 @@ def bad_rows_are_refused_whole(make_store: MakeStore) -> None:
             raise AssertionError(f"{bad} was taken")
 
 
+def rows_far_ahead_are_refused(make_store: MakeStore) -> None:
+    """A time further ahead of the clock than clocks differ is refused, unless the writer takes more."""
+    store = make_store(GROUPS.__getitem__)
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    for group, column in ((TIMED, "ts"), (DATED, "made")):
+        good, bad = ({"id": key, column: now + n * HOUR} for key, n in (("k", 1 / 60), ("j", 1)))
+        try:
+            store.write(group, [good, bad])
+        except DataError as error:
+            expect(
+                column in str(error) and "ahead of the clock" in str(error), True, f"whether {error} says what it is"
+            )
+        else:
+            raise AssertionError(f"a row of {group.name} that is an hour ahead was taken")
+        feature = group.features[0].name
+        expect(one(store, group, now=now + HOUR)[f"{feature}__status"], "missing", "status after a refused write")
+        expect(store.write(group, [good]), 1, "taken of a row that is a minute ahead")
+        expect(store.write(group, [bad], ahead=dt.timedelta(hours=2)), 1, "taken of a row by who takes more")
+        expect(store.write(group, [bad | {column: dt.datetime(2099, 1, 1)}], ahead=None), 1, "taken of any time")
+
+
 CHECKS = (
     newest_event_wins,
     older_rows_count_for_nothing,
@@ -137,4 +158,5 @@ CHECKS = (
     statuses_follow_ttl_at_now,
     created_is_stamped,
     bad_rows_are_refused_whole,
+    rows_far_ahead_are_refused,
 )
