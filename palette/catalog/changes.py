@@ -8,12 +8,17 @@ from palette.definitions import BatchSource, Entity, FeatureGroup
 from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["ANEW", "FOLLOWS", "check_group", "check_together", "entity_break", "group_breaks"]
+__all__ = ["ANEW", "FOLLOWS", "check_directories", "check_group", "check_together", "entity_break", "group_breaks"]
 
 
 # What becomes of tables that are written already.
 FOLLOWS = "written tables follow at their next write"
 ANEW = "a written table must be made anew"
+
+
+# Names to which Delta and Spark give a meaning of their own in the path of a table: what is beside the one seems to be
+# part of a table; what is below the other is not read as data, so that nothing would be erased of it.
+HIDDEN = ("_delta_log", "_spark_metadata")
 
 
 def check_together(entities: Iterable[str], groups: Iterable[str]) -> None:
@@ -43,6 +48,16 @@ def check_group(group: FeatureGroup, entities: Mapping[str, Entity], known: Iter
             )
         if key := keys.get(column.lower()):
             raise DefinitionError(f"feature group {group.full_name!r}: column {column!r} has the name of key {key!r}")
+
+
+def check_directories(group: FeatureGroup) -> None:
+    """Raise :class:`DefinitionError` where Spark or Delta would not take the directory of a group for a table."""
+    for kind, name in (("feature group", group.name), ("entity", group.entity)):
+        if name.lower() in HIDDEN:
+            raise DefinitionError(
+                f"feature group {group.full_name!r}: a {kind} must not be called {name!r}, under which Spark and Delta "
+                "keep files of their own: its keys could not be erased; choose another name"
+            )
 
 
 def _no_case_twins(names: Iterable[str], what: str) -> None:

@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.changes import ANEW, FOLLOWS, check_group, check_together, entity_break, group_breaks
+from palette.catalog.changes import (
+    ANEW,
+    FOLLOWS,
+    check_directories,
+    check_group,
+    check_together,
+    entity_break,
+    group_breaks,
+)
 from palette.catalog.differences import Difference, differences
 from palette.catalog.planned import Change, Changes, Unnamed, hint
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
@@ -126,6 +134,7 @@ def _check(
         found |= {one.name: one for one in map(entity_of, rows)}
     for group in groups.values():
         check_group(group, found, known)
+        check_directories(group)
     for some in chunks(entities):
         rows = connection.scalars(sa.select(tables.groups.c.definition).where(tables.groups.c.entity.in_(some)))
         for group in map(group_of, rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from palette.catalog.changes import check_group, check_together
+from palette.catalog.changes import check_directories, check_group, check_together
 from palette.catalog.origins import sql_fault
 from palette.cli.project import open_store
 from palette.definitions import BatchSource, Entity, FeatureGroup, StreamSource
@@ -37,6 +37,7 @@ def check_definitions(definitions: Sequence[Entity | FeatureGroup], config: Path
     applied, doubts = _applied(config, [group for group in groups if group.entity not in entities], list(entities))
     known = {**applied, **entities}
     for group in groups:
+        check_directories(group)
         if group.entity in known or not doubts:
             check_group(group, known, known)
     _check_modules(groups, config)

@@ -52,10 +52,12 @@ def erase(
     A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
     again, and with 2 if repeating does not mend something. Doing it again is safe.
     """
+    from palette.catalog.removed import last_entity
+
     with ending("palette erase"):
         store = open_store(config)
         groups = _groups(store, name)
-        wanted = _wanted(store.entity(name.partition(":")[0]), key or [], keys)
+        wanted = _wanted(last_entity(store.catalog, name.partition(":")[0]), key or [], keys)
         if as_json and not (yes or dry_run):
             raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
         _start_spark()
@@ -85,10 +87,14 @@ def _start_spark() -> None:
 
 
 def _groups(store: FeatureStore, name: str) -> list[str]:
+    from palette.catalog.removed import last_definitions, last_entity, removed_groups
+
     if ":" in name:
-        return [store.group(name).full_name]
-    store.entity(name)
+        return [last_definitions(store.catalog, name)[1].full_name]
+    last_entity(store.catalog, name)
     found = [group.full_name for group in store.catalog.groups().values() if group.entity == name]
+    # What they left of the keys is erased, too.
+    found += removed_groups(store.catalog, name)
     if not found:
         raise DefinitionError(f"{name} has no feature groups: there is nothing to erase")
     return found

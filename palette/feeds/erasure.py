@@ -13,8 +13,8 @@ from palette.feeds.keys import keys_frame, listed_keys
 from palette.feeds.summary import Erased
 from palette.feeds.windowed import partials_beside
 from palette.offline.erasure import Erasure
-from palette.online import moment, now_micros
-from palette.online.erasing import rows_in_snapshot
+from palette.online import now_micros
+from palette.online.erasing import defined, erase_rows, rows_in_snapshot
 from palette.paths import path_text
 
 if TYPE_CHECKING:
@@ -41,6 +41,19 @@ def erase(
 ) -> Erased:
     """Erase keys of a feature group; see :meth:`palette.FeatureStore.delete`."""
     wanted = listed_keys(entity, group, keys)
+    with defined(stores.online, entity, group):
+        return _erased(stores, entity, group, wanted, snapshots, dry_run=dry_run)
+
+
+def _erased(
+    stores: Stores,
+    entity: Entity,
+    group: FeatureGroup,
+    wanted: list[Any],
+    snapshots: Iterable[str | Path],
+    *,
+    dry_run: bool,
+) -> Erased:
     paths = [path_text(path) for path in snapshots]
     # Of each a look, before anything is erased: one that is none is an error.
     held = {path: rows_in_snapshot(path, group.full_name, wanted, erase=False) for path in paths}
@@ -82,7 +95,7 @@ def _erase(
     latest: int | None,
 ) -> Erased:
     # Before the table: how far the rows of a time to come go is read there, also when this is repeated.
-    online = stores.online.delete(group.full_name, keys, moment(max(now_micros(None), latest or 0)))
+    online = erase_rows(stores.online, group.full_name, keys, max(now_micros(None), latest or 0))
     for table in tables.values():
         table.delete()
     gone = {path: rows_in_snapshot(path, group.full_name, keys, erase=True) for path in told.snapshots}

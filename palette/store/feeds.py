@@ -67,7 +67,7 @@ class FeedDoors(DefinitionDoors):
         """Bring a group up to date: compute what is missing from its batch source, and put the newest rows online.
 
         Without a batch source the offline rows, as they were written, go online. An older row never replaces a newer
-        one there, and rows after ``to`` do not go yet.
+        one there; rows after ``to``, and those more than five minutes ahead of the clock, do not go yet.
 
         Parameters
         ----------
@@ -82,7 +82,8 @@ class FeedDoors(DefinitionDoors):
         chunk : str or timedelta, optional
             Computes and writes in steps of this length, ``"1d"``.
         everything : bool
-            Puts the newest row of every key online, not only what was written since the last time.
+            Makes what is online equal to the table, not only what was written since the last time: newer rows that are
+            online, rows of keys that the table has no more, and deletions of keys that it has give way.
         online : bool
             Whether rows go online at all; without it only the table is written.
         dry_run : bool
@@ -99,6 +100,8 @@ class FeedDoors(DefinitionDoors):
         ------
         LockedError
             If another run works on this group.
+        StoreError
+            If the online store fails, or cannot take rows back for ``everything``.
         PlanError, DefinitionError, SchemaError, DataError
             If the source cannot be computed like this, or gives rows that the group cannot hold.
         """
@@ -137,7 +140,7 @@ class FeedDoors(DefinitionDoors):
         Parameters
         ----------
         group : str or FeatureGroup
-            ``entity:group``.
+            ``entity:group``; also one that was removed from the catalog, whose table and online rows are left.
         keys : iterable or DataFrame
             Values, or tuples or mappings for composite keys; or a DataFrame with the entity's key columns.
         snapshots : iterable of str or Path
@@ -174,12 +177,13 @@ class FeedDoors(DefinitionDoors):
         [Row(id='r1', dishes=40)]
         """
         require_spark()
+        from palette.catalog.removed import last_definitions
         from palette.feeds.erasure import erase
 
         if isinstance(snapshots, (str, Path)):
             snapshots = [snapshots]
-        found = self.group(group)
-        return erase(self._stores(), self.entity(found.entity), found, keys, snapshots=snapshots, dry_run=dry_run)
+        entity, found = last_definitions(self.catalog, group if isinstance(group, str) else group.full_name)
+        return erase(self._stores(), entity, found, keys, snapshots=snapshots, dry_run=dry_run)
 
     def _stores(self) -> Stores:
         from palette.feeds.functions import Modules

@@ -166,6 +166,19 @@ def test_breaking_changes_name_the_models_that_they_hit(catalog):
     assert catalog.plan([Entity("restaurant", keys={"uuid": "int"})]).models == ("eta",)
 
 
+@pytest.mark.parametrize(
+    ("entity", "group"),
+    [("shop", "_spark_metadata"), ("shop", "_delta_log"), ("_spark_metadata", "facts"), ("_Delta_Log", "facts")],
+)
+def test_names_that_spark_and_delta_take_for_their_own_are_refused(catalog, entity, group):
+    """Of what is written below the one nothing would be erased; what is beside the other would seem part of a table."""
+    definitions = [Entity(entity, keys={"id": "string"}), FeatureGroup(group, entity, [Feature("x", "double")])]
+    with pytest.raises(DefinitionError, match="must not be called '_"):
+        catalog.plan(definitions)
+    named = FeatureGroup("_facts", "_shop", [Feature("x", "double")])
+    assert catalog.plan([Entity("_shop", keys={"id": "string"}), named]).added
+
+
 def test_a_changed_source_is_shown_in_the_plan(catalog):
     def filled(schedule):
         return MENU.model_copy(update={"source": BatchSource(sql="SELECT 1 AS x " * 20, schedule=schedule)})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 
 import pandas as pd
 import pytest
 
-from palette import Aggregate, BatchSource, Feature, FeatureGroup, FeatureStore, Snapshot
-from palette.errors import DataError, LockedError, SchemaError, SnapshotError
+from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore, Snapshot
+from palette.catalog.removed import removed_groups
+from palette.errors import DataError, FeatureNotFoundError, LockedError, SchemaError, SnapshotError
 from palette.feeds.windowed import Windowed
 from palette.offline.erasure import Erasure
 from tests.feeds.shops import (
@@ -108,7 +110,7 @@ def test_the_dead_stay_dead_and_the_living_come_again(spark, tmp_path, place):
     assert online(store, "ab") == {"a": (None, None), "b": (1.0, JUNE + 40 * HOUR)}
     assert store.online.write(GROUP, [late]) == 0
     fresh = JUNE + 999 * DAY
-    assert store.online.write(GROUP, [late | {"ts": fresh}]) == 1
+    assert store.online.write(GROUP, [late | {"ts": fresh}], ahead=None) == 1
     assert online(store, "a", now=fresh + DAY)["a"] == (1.0, fresh)
     assert store.delete(GROUP, [("b", 1)]).online == 1
 
@@ -116,10 +118,37 @@ def test_the_dead_stay_dead_and_the_living_come_again(spark, tmp_path, place):
 def test_rows_of_the_future_are_erased_too(spark, tmp_path):
     store, later = store_of(tmp_path, sql=DRY), JUNE + 9999 * DAY
     store.write(GROUP, spark.createDataFrame([event("a", later, 1.0)], WRITTEN))
-    store.materialize(GROUP, to=later + DAY)
+    told = store.materialize(GROUP, to=later + DAY)
+    assert (told.rows_dispersed, told.rows_waiting) == (0, 1), "it would keep out what is true by now"
+    store.online.write(GROUP, [{"id": "a", "seat": 1, "ts": later, "x": 1.0}], ahead=None)
     assert online(store, "a", now=later + DAY)["a"] == (1.0, later)
     assert store.delete(GROUP, [("a", 1)]).online == 1
     assert online(store, "a", now=later + DAY)["a"] == (None, None)
+
+
+def test_a_group_that_was_removed_is_erased_too(spark, tmp_path):
+    """Its table is still there, and its rows are online; a row of a clock that is ahead is no exception."""
+    store = store_of(tmp_path / "home", f"lmdb:{tmp_path}/online", sql=DRY)
+    soon = dt.datetime.now(dt.UTC).replace(tzinfo=None) + dt.timedelta(minutes=3)
+    store.write(GROUP, spark.createDataFrame(ROWS[:4], WRITTEN))
+    row = {"seat": 1, "ts": soon, "x": 9.0}
+    store.online.write(GROUP, [row | {"id": "a"}, row | {"id": "b"}])
+    definitions = store.definitions(GROUP)
+    store.apply(Entity("courier", keys={"id": "string"}), prune=True, allow_breaking=True)
+    assert removed_groups(store.catalog, "shop") == [GROUP]
+    told = store.delete(GROUP, [("a", 1)], dry_run=True)
+    assert (told.rows, told.online) == (2, 1)
+    told = store.delete(GROUP, [("a", 1)])
+    assert (told.rows, told.online) == (2, 1)
+    assert files_with(spark, tmp_path / "home" / "store", "a") == []
+    with pytest.raises(FeatureNotFoundError, match="shop"):
+        store.online.read({GROUP: [("a", 1)]})
+    with pytest.raises(FeatureNotFoundError, match="shop"):
+        store.delete("shop:hourlyy", [("a", 1)])
+    store.apply(*definitions)
+    assert online(store, "ab", now=soon) == {"a": (None, None), "b": (9.0, soon)}
+    assert [row[0] for row in offline(spark, store)] == ["b", "b"]
+    assert removed_groups(store.catalog, "shop") == []
 
 
 def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path, written):
@@ -144,7 +173,8 @@ def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path, written):
 def test_what_was_broken_off_is_completed_when_it_is_repeated(spark, tmp_path, monkeypatch, before):
     store, later = store_of(tmp_path, sql=DRY), JUNE + 9999 * DAY
     store.write(GROUP, spark.createDataFrame([event("a", later, 1.0), event("b", later, 2.0)], WRITTEN))
-    store.materialize(GROUP, to=later + DAY)
+    row = {"seat": 1, "ts": later}
+    store.online.write(GROUP, [row | {"id": "a", "x": 1.0}, row | {"id": "b", "x": 2.0}], ahead=None)
     store.keep("kept", {GROUP: 0})
     delete = Erasure.delete
 
