@@ -19,6 +19,7 @@ from palette.catalog.changes import (
     group_breaks,
 )
 from palette.catalog.differences import Difference, differences
+from palette.catalog.former import Returned, former_types, returned
 from palette.catalog.planned import Change, Changes, Unnamed, hint
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.catalog.unnamed import renames, users
@@ -77,7 +78,8 @@ def compute(
     new_groups = {name: one for name, one in groups.items() if _new(name, old_groups, one)}
     _check(connection, new_entities, new_groups, entities, all_entities, {name for _, name in dropped})
 
-    items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups)]
+    former = former_types(connection, new_groups)
+    items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups, former)]
     hints = renames(connection, [name for kind, name in unnamed if kind == "group"], fresh)
     for kind, name in dropped:
         detail = f"{kind} {name!r} is removed{hint(hints.get(name))}"
@@ -153,18 +155,25 @@ def _entity_changes(old: Mapping[str, Entity], new: Mapping[str, Entity]) -> Ite
         yield Change("changed", "entity", name, details, broken is not None, values=values)
 
 
-def _group_changes(old: Mapping[str, FeatureGroup], new: Mapping[str, FeatureGroup]) -> Iterator[Change]:
+def _group_changes(
+    old: Mapping[str, FeatureGroup], new: Mapping[str, FeatureGroup], former: Mapping[str, Mapping[str, str]]
+) -> Iterator[Change]:
     for name, group in new.items():
+        back = returned(former.get(name, {}), old.get(name), group)
         if name not in old:
             names = ", ".join(feature.name for feature in group.features)
-            yield Change("added", "group", name, (f"features {names}",))
+            details = (f"features {names}", *(told for _, told in back.values()))
+            yield Change("added", "group", name, details, not all(follows for follows, _ in back.values()))
             continue
         broken = group_breaks(old[name], group)
+        broken += [
+            f"{name}: {told}" for column, (_, told) in back.items() if column in (group.timestamp, group.created)
+        ]
         values = differences(old[name], group, {"name", "entity", "features", "timestamp", "created"})
         described = _told(values) + _reordered(old[name].features, group.features)
         if broken or described:
             yield Change("changed", "group", name, (*broken, *described), bool(broken), values=values)
-        yield from _feature_changes(name, old[name].features, group.features)
+        yield from _feature_changes(name, old[name].features, group.features, back)
 
 
 def _reordered(old: Sequence[Feature], new: Sequence[Feature]) -> tuple[str, ...]:
@@ -174,12 +183,14 @@ def _reordered(old: Sequence[Feature], new: Sequence[Feature]) -> tuple[str, ...
     return () if was == now else (f"order of features: {', '.join(was):.80} -> {', '.join(now):.80}",)
 
 
-def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature]) -> Iterator[Change]:
+def _feature_changes(group: str, old: Sequence[Feature], new: Sequence[Feature], back: Returned) -> Iterator[Change]:
     before, after = {one.name: one for one in old}, {one.name: one for one in new}
     for feature in new:
         full_name = f"{group}:{feature.name}"
         if feature.name not in before:
-            yield Change("added", "feature", full_name, (feature.dtype,))
+            follows, told = back.get(feature.name, (True, ""))
+            details = (feature.dtype, f"{group}: {told}") if told else (feature.dtype,)
+            yield Change("added", "feature", full_name, details, breaking=not follows)
             continue
         was = before[feature.name]
         values = differences(was, feature, {"name", "dtype"})

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import multiprocessing
 import os
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -139,6 +140,44 @@ def test_plan_is_carried_out_exactly_or_refused(catalog):
     with pytest.raises(DefinitionError, match=r"give prune=True to plan\(\)"):
         catalog.apply(catalog.plan([RESTAURANT]), prune=True, allow_breaking=True)
     assert catalog.groups() == {"restaurant:menu": wider}
+
+
+def menu(*features, **times):
+    return FeatureGroup("menu", entity="restaurant", features=[*MENU.features, *features], **times)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "breaking", "told"),
+    [
+        pytest.param(menu(Feature("x", "string")), menu(Feature("x", "bigint")), True, "be made anew", id="another"),
+        pytest.param(menu(Feature("x", "int")), menu(Feature("x", "bigint")), False, "tables follow", id="wider"),
+        pytest.param(menu(Feature("x", "int")), menu(Feature("x", "int")), False, None, id="the-same"),
+        pytest.param(menu(Feature("x", "double")), menu(created="x"), True, "timestamp now: .*anew", id="to-created"),
+        pytest.param(menu(created="x"), menu(Feature("x", "double")), True, "was timestamp .*anew", id="from-created"),
+        pytest.param(menu(Feature("x", "double")), menu(timestamp="x"), True, "timestamp now: .*anew", id="to-event"),
+    ],
+)
+@pytest.mark.parametrize("removed", ["column", "group"])
+def test_a_column_that_comes_back_with_another_type_breaks(catalog, before, after, breaking, told, removed):
+    """The table still has it as it was, also where the group itself was removed."""
+    catalog.apply([before], allow_breaking=True)
+    if removed == "column":
+        catalog.apply([MENU], allow_breaking=True)
+    else:
+        catalog.apply([RESTAURANT], prune=True, allow_breaking=True)
+    plan = catalog.plan([RESTAURANT, after])
+    changes = [change for change in plan.items if any("in an earlier form" in line for line in change.details)]
+    assert len(changes) == (told is not None)
+    assert all(change.breaking == breaking and re.search(told, str(change)) for change in changes)
+    if breaking:
+        with pytest.raises(DefinitionError, match="must be made anew"):
+            catalog.apply(plan)
+
+
+def test_a_feature_that_becomes_the_created_time_breaks(catalog):
+    catalog.apply([menu(Feature("x", "double"))])
+    changes = catalog.plan([menu(created="x")]).items
+    assert "'x' was double in an earlier form, and is timestamp now: a written table must be made" in str(changes[0])
 
 
 def test_features_that_change_places_are_shown(catalog):
