@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import palette
-from benchmarks import catalog, columns, feeds, join, scoring, service, serving, windows
+from benchmarks import catalog, columns, feeds, join, scoring, service, serving, windows, writing
 from benchmarks.table import print_table
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     spark = palette.spark_session(**{"spark.log.level": "ERROR"})
     results = [*scoring.run(spark, quick=quick), *columns.run(spark, quick=quick), *join.run(spark, quick=quick)]
     results += [*serving.run(spark, quick=quick), *service.run(quick=quick), *catalog.run(quick=quick)]
-    results += [*feeds.run(spark, quick=quick), *windows.run(spark, quick=quick)]
+    results += [*feeds.run(spark, quick=quick), *windows.run(spark, quick=quick), *writing.run(spark, quick=quick)]
     print_table(results)
     return 0
 

@@ -87,7 +87,7 @@ def make_case(spark: SparkSession, folder: str, rows: int, histories: list[Histo
         frame = _random(spark, history.rows, history.hot_rows, {"key": history.keys}, seed)
         named = [value.cast("double").alias(name) for value, name in zip(values, history.columns, strict=True)]
         if tables.version(spark, history.group) is None:
-            tables.write(ENTITY, history.group, frame.select("key", "ts", *named))
+            tables.write(ENTITY, history.group, frame.select("key", "ts", *named), mode="append")
     path = os.path.join(folder, f"basis-{rows}")
     keys = {history.join_key: history.keys for history in histories}
     _random(spark, rows, hot_rows, keys, 77).write.mode("overwrite").parquet(path)

@@ -352,6 +352,8 @@ def test_rows_that_cannot_be_stored_are_counted_and_nothing_is_written(spark, tm
         store.write("cook:skills", spark.createDataFrame([("r", NOW, 1)], "cook string, day timestamp, star int"))
     with pytest.raises(SchemaError, match=r"'day' \(timestamp\) is missing"):
         store.write("cook:skills", spark.createDataFrame([("r", 1)], "cook string, stars int"))
+    with pytest.raises(DataError, match="rows is a stream: write each micro-batch"):
+        store.write("cook:skills", spark.readStream.format("rate").load())
     assert store.tables.version(spark, group) is None
 
 

@@ -120,7 +120,7 @@ def store(spark, tmp_path_factory) -> FeatureStore:
     store = FeatureStore(tmp_path_factory.mktemp("parity") / "store")
     store.apply(THING, SPOT, TYPES, TIES, PLACES)
     for group, rows in ((TYPES, histories()), (TIES, ties()), (PLACES, places())):
-        store.write(group, spark.createDataFrame(arrow(columns(store, group), rows)))
+        store.write(group, spark.createDataFrame(arrow(columns(store, group), rows)), mode="append")
     return store
 
 

@@ -105,7 +105,7 @@ def write(spark: Any, flights: Stream, begin: dt.datetime, end: dt.datetime) -> 
     """Write to Delta what was written in a span of time."""
     for group in flights.rows:
         if len(rows := flights.batch(group, begin, end)):
-            flights.store.write(group, spark.createDataFrame(rows))
+            flights.store.write(group, spark.createDataFrame(rows), mode="append")
 
 
 def fit(store: FeatureStore, basis: Any) -> MLPipelineModel:

@@ -24,7 +24,6 @@ from palette.feeds.intervals import Interval, advanced, check_range, missing, sp
 from palette.feeds.sources import rows_of
 from palette.feeds.summary import Materialized, Progress
 from palette.feeds.windowed import Windowed, floor, whole
-from palette.offline.changes import Counts, counts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -165,7 +164,6 @@ class _Run:
     def compute(self, intervals: tuple[Interval, ...], lease: Lease, backfill: str | None) -> None:
         """Write interval by interval, each with its watermark."""
         stores, group, source = self.stores, self.group, self.group.source
-        before = stores.tables.version(stores.spark, group)
         if self._nothing_is_kept():
             # Also those of backfills that were broken off: what they had written is gone.
             for mark in stores.catalog.watermarks(group.full_name):
@@ -175,14 +173,14 @@ class _Run:
         for step, interval in enumerate(intervals):
             assert isinstance(source, BatchSource)
             self.progress(Progress(group.full_name, "compute", step, self.steps, interval))
-            times, windowed = interval, None
+            windowed = None
             if source.aggregates:
                 windowed, ends = self._windows(source, interval)
-                rows, times = windowed.rows(ends), Interval(ends[0].start, ends[-1].end)
+                rows = windowed.rows(ends)
             else:
                 rows = self._rows(source, interval)
             lease.check()
-            version = stores.tables.write(self.entity, group, rows, mode="merge", times=times)
+            written = stores.tables.write(self.entity, group, rows)
             lease.check()
             # Nobody knows yet what time to come brings.
             watermark = min(advanced(self._watermark(), interval), _now())
@@ -193,14 +191,11 @@ class _Run:
                 windowed.settle()
             if backfill is not None:
                 stores.catalog.set_watermark(group.full_name, backfill, interval.end)
-            # Where nothing changes there is no commit that could tell.
-            found = Counts(rows.count(), 0) if version == before else self._counts(version)
-            before = version
             self.told = replace(
                 self.told,
                 intervals=intervals[: step + 1],
-                rows_computed=self.told.rows_computed + found.given,
-                rows_written=self.told.rows_written + found.written,
+                rows_computed=self.told.rows_computed + written.received,
+                rows_written=self.told.rows_written + written.rows,
                 seconds={"compute": time.perf_counter() - began},
             )
         if backfill is not None:
@@ -275,9 +270,6 @@ class _Run:
 
     def _windowed(self) -> Windowed:
         return Windowed.of(self.stores.spark, self.stores.tables, self.entity, self.group)
-
-    def _counts(self, version: int) -> Counts:
-        return counts(self.stores.tables, self.stores.spark, self.group, version)
 
     def _watermark(self) -> dt.datetime | None:
         return self.stores.catalog.watermarks(self.group.full_name).get(OFFLINE)

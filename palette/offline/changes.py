@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
     from palette.offline.tables import DeltaTables
 
-__all__ = ["Counts", "counts", "rows_since"]
+__all__ = ["rows_since"]
 
 # Spark would take these in a path for a pattern.
 PATTERN = set("*?[]{}\\")
@@ -52,26 +52,3 @@ def _read(table: DataFrame, paths: list[str]) -> DataFrame:
 def _of_files(table: DataFrame, names: set[str]) -> DataFrame:
     # Names of files hold a random number each. The whole table is read.
     return table.filter(F.col("_metadata.file_name").isin(*sorted(names))) if names else table.limit(0)
-
-
-class Counts(NamedTuple):
-    """Rows that a commit was given, and those that it wrote."""
-
-    given: int
-    written: int
-
-
-def counts(tables: DeltaTables, spark: SparkSession, group: FeatureGroup, version: int) -> Counts:
-    """Return what a commit tells about itself; zeros where it does not."""
-    history = spark.sql(f"DESCRIBE HISTORY {tables.identifier(group)} LIMIT 10")
-    row = history.filter(F.col("version") == version).select("operationMetrics").first()
-    told = {} if row is None or row[0] is None else dict(row[0])
-
-    def number(name: str) -> int:
-        return int(told.get(name, 0))
-
-    if "numSourceRows" in told:
-        written = number("numTargetRowsInserted") + number("numTargetRowsUpdated")
-        # Where no row of the table can match, the source may not be counted; all its rows are new then.
-        return Counts(max(number("numSourceRows"), written), written)
-    return Counts(number("numOutputRows"), number("numOutputRows"))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 __all__ = ["repeated"]
+
+T = TypeVar("T")
 
 TRIES = 12
 # As Delta's errors are called in their conditions and, where only the text arrives, by their classes.
@@ -20,7 +23,7 @@ SIGNS = (
 )
 
 
-def repeated(write: Callable[[], None]) -> None:
+def repeated(write: Callable[[], T]) -> T:
     """Write; after a conflict with another writer wait a moment and write again, a dozen times at most.
 
     Parameters
@@ -28,13 +31,13 @@ def repeated(write: Callable[[], None]) -> None:
     write : callable
         Commits once or not at all, and looks at the table anew each time.
     """
-    for tried in range(1, TRIES + 1):
+    tried = 0
+    while True:
+        tried += 1
         try:
-            write()
+            return write()
         except Exception as error:
             if tried == TRIES or not any(sign in str(error) for sign in SIGNS):
                 raise
-        else:
-            return
         # Of several that wait, each for a time of its own.
         time.sleep(random.uniform(0.05, 0.2) * tried)  # noqa: S311

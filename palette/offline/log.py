@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["Files", "Unreadable", "fresh_files", "newest_version", "read_log"]
+__all__ = ["Files", "Unreadable", "commit_info", "fresh_files", "newest_version", "read_log"]
 
 COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.\d{10})?\.parquet")
@@ -101,6 +101,18 @@ def fresh_files(table: str, since: int, version: int) -> list[str]:
             if (file := action.get("add")) and (file.get("dataChange", True) or renewed):
                 fresh[_identity(file)] = file["path"]
     return sorted(_local(table, path) for path in fresh.values())
+
+
+def commit_info(table: str, version: int) -> dict[str, Any]:
+    """Return what a commit records about itself; nothing if it does not.
+
+    Raises
+    ------
+    Unreadable
+        If the commit is not in the log.
+    """
+    actions = _commit(os.path.join(table, "_delta_log"), version)
+    return next((action["commitInfo"] for action in actions if action.get("commitInfo")), {})
 
 
 def _identity(file: dict[str, Any]) -> tuple[str, ...]:

@@ -1,38 +1,65 @@
 """Writing the same rows twice: what counts as the same row, and what happens to a changed one.
 
 A row is known by its keys and event time, and by its created time where the writer gives one. A row that is there
-already is left untouched, a changed one is updated. Where created is stamped at the write, a changed row is a new
-version of what was known: it is added beside the older one, so that ``point_in_time="created"`` still tells what was
-known when.
+already is left untouched, a changed one is updated: the last write wins, whatever the values. Where created is stamped
+at the write, a changed row is a new version of what was known: it is added beside the older one, so that
+``point_in_time="created"`` still tells what was known when.
+
+Rows that are in the table already are dropped before the merge, since Delta would rewrite their files all the same.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from palette.offline.times import spark_type
+from palette.offline.times import spark_type, to_datetime
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from palette.definitions import Entity, FeatureGroup
     from palette.offline.evolution import Evolution
 
-__all__ = ["Times", "distinct", "merge"]
+__all__ = ["Extent", "cached", "distinct", "merge"]
 
-Times = tuple[dt.datetime | None, dt.datetime]
+KNOWN = "__palette_known"
+# Rows whose keys and times are sent to all tasks, so that of the table only those like them are compared.
+FEW = 100_000
+
+
+class Extent(NamedTuple):
+    """How many rows there are, and from which to which event time, in microseconds."""
+
+    rows: int
+    first: int | None
+    last: int | None
 
 
 def distinct(rows: DataFrame, entity: Entity, group: FeatureGroup) -> DataFrame:
-    """Return one row for each identity within the source, chosen by the tie rule."""
+    """Return one row for each identity within the source: the one with the greatest values, as the tie rule says."""
     identity = _identity(entity, group, with_created=True)
     rest = [feature.name for feature in group.features]
     winner = rows.groupBy(*identity).agg(F.max(F.struct(*rest)).alias("__palette_row"))
     return winner.select(*identity, "__palette_row.*").select(*rows.columns)
+
+
+@contextmanager
+def cached(rows: DataFrame, group: FeatureGroup) -> Iterator[Extent]:
+    """Compute rows once, whatever is done with them inside, and yield their extent.
+
+    What gives other rows each time it is computed (``current_timestamp``, a table that grows) gives the same here.
+    """
+    event = F.lit(None).cast("bigint") if group.timestamp is None else F.unix_micros(F.col(group.timestamp))
+    rows.persist()
+    try:
+        yield Extent(*rows.agg(F.count(F.lit(1)), F.min(event), F.max(event)).collect()[0])
+    finally:
+        rows.unpersist()
 
 
 def merge(
@@ -43,9 +70,10 @@ def merge(
     *,
     stamped: bool,
     changed: Evolution,
-    times: Times | None = None,
-) -> None:
-    """Merge rows into a Delta table in one transaction.
+    extent: Extent | None = None,
+    mark: str = "",
+) -> int:
+    """Merge rows into a Delta table in one transaction, and return how many were added or updated.
 
     Parameters
     ----------
@@ -55,67 +83,95 @@ def merge(
         Whether the created times of the rows are those of this write.
     changed : Evolution
         What the table lacks of the definition. In columns that are not used any more an updated row keeps its values.
-    times : (datetime or None, datetime), optional
-        After which, and up to which event time all rows are: files of other times are not read.
+    extent : Extent, optional
+        That of the rows: files of other event times are not read.
+    mark : str
+        By which the commit is to be recognized.
     """
+    session = rows.sparkSession
+    stored = session.table(table)
     identity = _identity(entity, group, with_created=True)
     values = [feature.name for feature in group.features]
     added = changed.added
-    if stamped:
-        rows = _changed(table, rows, entity, group, added, times)
+    bounds = _bounds(stored.schema, group, extent)
+    stored = stored.filter(" AND ".join(bounds) or "true")
+    stored = stored.withColumns({name: F.lit(None).cast(spark_type(dtype)) for name, dtype in added.items()})
+    # Where files have no such times this costs a look at the log, and the merge only adds.
+    meets = not bounds or not stored.isEmpty()
+    if meets:
+        few = extent is not None and extent.rows <= FEW
+        rows = _changed(stored, rows, entity, group, stamped=stamped, few=few)
     equal = {name: f"{'NULL' if name in added else f't.`{name}`'} <=> s.`{name}`" for name in [*identity, *values]}
-    same = " AND ".join([*(equal[name] for name in identity), *_bounds(f"t.`{group.timestamp}`", times)])
+    same = " AND ".join([*(equal[name] for name in identity), *(f"t.{bound}" for bound in bounds)])
     unchanged = " AND ".join(equal[name] for name in values)
+    # A merge takes no metadata of its commit, but the log keeps its conditions. This one is true of every row.
+    marked = f"NOT (CAST({{}}.`{identity[0]}` AS STRING) <=> '{mark}')"
+    if meets:
+        clauses = f"WHEN MATCHED AND NOT ({unchanged}) AND {marked.format('t')} THEN UPDATE SET * WHEN NOT MATCHED"
+    else:
+        clauses = f"WHEN NOT MATCHED AND {marked.format('s')}"
     # A column that the rows do not have is left as it is only where the schema may evolve.
     evolve = "WITH SCHEMA EVOLUTION " if added or changed.unused else ""
     # Spark fills in the text as a format string, and a path may have braces.
     table = table.replace("{", "{{").replace("}", "}}")
-    rows.sparkSession.sql(
-        f"MERGE {evolve}INTO {table} t USING {{source}} s ON {same} "
-        f"WHEN MATCHED AND NOT ({unchanged}) THEN UPDATE SET * "
-        f"WHEN NOT MATCHED THEN INSERT *",
-        source=rows,
+    done = session.sql(
+        f"MERGE {evolve}INTO {table} t USING {{source}} s ON {same} {clauses} THEN INSERT *", source=rows
     ).collect()
+    return int(done[0]["num_affected_rows"])
 
 
 def _changed(
-    table: str,
-    rows: DataFrame,
-    entity: Entity,
-    group: FeatureGroup,
-    added: Mapping[str, str],
-    times: Times | None,
+    stored: DataFrame, rows: DataFrame, entity: Entity, group: FeatureGroup, *, stamped: bool, few: bool
 ) -> DataFrame:
-    """Return the rows that differ from the newest version of the same keys and event time, or are new."""
-    identity = _identity(entity, group, with_created=False)
+    """Return the rows that are new, or other than what is stored.
+
+    A stamped row is compared with the newest version of its keys and event time, others with all rows of their
+    identity: these are several where duplicates were appended.
+
+    Parameters
+    ----------
+    few : bool
+        Whether the rows are so few that each task may have them all.
+    """
+    identity = _identity(entity, group, with_created=not stamped)
     names = [feature.name for feature in group.features]
-    stored = rows.sparkSession.table(table)
-    for bound in _bounds(f"`{group.timestamp}`", times):
-        stored = stored.filter(bound)
-    stored = stored.withColumns({name: F.lit(None).cast(spark_type(dtype)) for name, dtype in added.items()})
-    newest = stored.groupBy(*identity).agg(F.max(F.struct(str(group.created), *names)).alias("__palette_row"))
-    found = F.struct(*[F.col(f"__palette_row.{name}") for name in names])
-    known = newest.select(*identity, found.alias("__palette_known"))
-    same = [F.col(f"s.{name}").eqNullSafe(F.col(f"k.{name}")) for name in identity]
-    joined = rows.alias("s").join(known.alias("k"), same, "left")
-    equal = F.struct(*[F.col(f"s.{name}") for name in names]).eqNullSafe(F.col("__palette_known"))
-    return joined.filter(~equal).select("s.*")
+    if few:
+        stored = stored.alias("t").join(
+            F.broadcast(rows.select(*identity)).alias("s"), _same("t", "s", identity), "semi"
+        )
+    if stamped:
+        newest = stored.groupBy(*identity).agg(F.max(F.struct(str(group.created), *names)).alias("__palette_newest"))
+        known = newest.select(*identity, F.struct(*[f"__palette_newest.{name}" for name in names]).alias(KNOWN))
+    else:
+        known = stored.select(*identity, F.struct(*names).alias(KNOWN))
+    joined = rows.alias("s").join(known.alias("k"), _same("s", "k", identity), "left")
+    given = F.struct(*[F.col(f"s.{name}") for name in names])
+    return joined.filter(~given.eqNullSafe(F.col(KNOWN))).select("s.*").dropDuplicates(identity)
 
 
-def _bounds(column: str, times: Times | None) -> list[str]:
-    """Return conditions by which Delta skips files.
+def _same(left: str, right: str, names: list[str]) -> list[Column]:
+    return [F.col(f"{left}.{name}").eqNullSafe(F.col(f"{right}.{name}")) for name in names]
+
+
+def _bounds(stored: T.StructType, group: FeatureGroup, extent: Extent | None) -> list[str]:
+    """Return conditions on event times by which Delta skips files; none where the table holds other types of times.
 
     Examples
     --------
-    >>> from datetime import datetime
-    >>> _bounds("t.`at`", (None, datetime(2026, 1, 1)))
-    ["t.`at` <= TIMESTAMP_LTZ '2026-01-01T00:00:00+00:00'"]
+    >>> from palette.definitions import Feature, FeatureGroup
+    >>> menu = FeatureGroup("menu", entity="r", timestamp="at", features=[Feature("dishes", "bigint")])
+    >>> _bounds(T.StructType().add("at", "timestamp"), menu, Extent(2, 0, 86_400_000_000))
+    ["`at` >= TIMESTAMP_LTZ '1970-01-01T00:00:00+00:00'", "`at` <= TIMESTAMP_LTZ '1970-01-02T00:00:00+00:00'"]
     """
-    if times is None:
+    if extent is None or group.timestamp is None or stored[group.timestamp].dataType != T.TimestampType():
         return []
-    after, to = times
-    found = [f"{column} <= TIMESTAMP_LTZ '{to.isoformat()}+00:00'"]
-    return found if after is None else [f"{column} > TIMESTAMP_LTZ '{after.isoformat()}+00:00'", *found]
+    sides = (">=", extent.first), ("<=", extent.last)
+    return [f"`{group.timestamp}` {side} {_literal(micros)}" for side, micros in sides if micros is not None]
+
+
+def _literal(micros: int) -> str:
+    time = to_datetime(micros)
+    return f"timestamp_micros({micros}L)" if time is None else f"TIMESTAMP_LTZ '{time.isoformat()}+00:00'"
 
 
 def _identity(entity: Entity, group: FeatureGroup, *, with_created: bool) -> list[str]:

@@ -6,21 +6,22 @@ import contextlib
 import datetime as dt
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from palette.errors import DataError, DefinitionError
 from palette.offline import merge
 from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
+from palette.offline.commits import Written, find_commit, metadata, new_mark
 from palette.offline.conflicts import repeated
 from palette.offline.evolution import evolution, widen
 from palette.offline.history import latest
 from palette.offline.log import Files, Unreadable, newest_version, read_log
-from palette.offline.times import now_micros, spark_type, to_micros
+from palette.offline.times import now_micros, spark_type, to_datetime, to_micros
 from palette.offline.upkeep import compact, delete_unused, sql_name
 from palette.paths import has_scheme
 from palette.session import require_delta
@@ -95,16 +96,8 @@ class DeltaTables:
             raise
         return [(row[0], row[1]) for row in rows]
 
-    def write(
-        self,
-        entity: Entity,
-        group: FeatureGroup,
-        df: DataFrame,
-        mode: str = "append",
-        *,
-        times: merge.Times | None = None,
-    ) -> int:
-        """Add rows to a group's table and return the version that holds them.
+    def write(self, entity: Entity, group: FeatureGroup, df: DataFrame, mode: str = "merge") -> Written:
+        """Add rows to a group's table.
 
         Parameters
         ----------
@@ -112,13 +105,16 @@ class DeltaTables:
             What the rows are checked against.
         df : DataFrame
             Keys, event time, features; the created column may be left out and is then stamped with the present.
-        mode : "append" or "merge"
+        mode : "merge" or "append"
             ``merge`` can be repeated: rows that are there already, by keys and times, are not added again. A row
             with other values is updated; where the created column is left out it is added as what is known newly,
             beside the older one, see :mod:`palette.offline.merge`. A static group without created column has one
             row per key, so there both modes replace the rows of the keys written.
-        times : (datetime or None, datetime), optional
-            After which, and up to which event time all rows are, naive UTC: a merge then reads no files of other times.
+
+        Returns
+        -------
+        Written
+            How many rows were written, and the version that holds them.
 
         Raises
         ------
@@ -136,43 +132,58 @@ class DeltaTables:
         upsert = mode == "merge" or (group.timestamp is None and group.created is None)
         if upsert:
             rows = merge.distinct(rows, entity, group)
+        before, mark = self.version(spark, group), new_mark()
 
-        def write() -> None:
+        def write(extent: merge.Extent | None = None) -> int | None:
             # Another writer may make the table meanwhile: then its rows are there to be merged with.
-            if self.version(spark, group) is None and self._append(rows, group, new=upsert):
-                return
-            schema = self.load(spark, group, None).schema
-            changed = evolution(schema, entity, group)
+            if self.version(spark, group) is None and self._append(rows, group, mark, new=upsert):
+                return None
+            changed = evolution(self.load(spark, group, None).schema, entity, group)
             widen(spark, self.identifier(group), changed.widened)
+            if extent is not None and not extent.rows:
+                return 0
             if upsert:
-                how: Any = {"stamped": stamped, "changed": changed}
-                if group.timestamp is not None and schema[group.timestamp].dataType == T.TimestampType():
-                    how["times"] = times
-                merge.merge(self.identifier(group), rows, entity, group, **how)
-            else:
-                self._append(rows, group, more=bool(changed.added))
+                how: Any = {"stamped": stamped, "changed": changed, "extent": extent, "mark": mark}
+                return merge.merge(self.identifier(group), rows, entity, group, **how)
+            self._append(rows, group, mark, more=bool(changed.added))
+            return None
 
         try:
-            repeated(write)
+            if upsert and before is not None:
+                evolution(self.load(spark, group, None).schema, entity, group)  # refused before rows are computed
+                with merge.cached(rows, group) as extent:
+                    affected = repeated(partial(write, extent))
+            else:
+                affected, extent = repeated(write), None
         except (PySparkException, Py4JError):
             refuse_bad_rows(df, entity, group)
             raise
-        version = self.version(spark, group)
+        since = -1 if before is None else before
+        commit = None if affected == 0 else find_commit(spark, self.identifier(group), self.path(group), mark, since)
+        version = self.version(spark, group) if commit is None else commit.version
         assert version is not None
-        return version
+        added = affected if affected is not None else 0 if commit is None else commit.rows
+        latest = None if extent is None or extent.last is None else to_datetime(extent.last)
+        return Written(added, version, added if extent is None else extent.rows, latest)
 
     def create(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Make a group's table, empty."""
         columns = ", ".join(
             f"{sql_name(name)} {spark_type(dtype)}" for name, dtype in stored_types(entity, group).items()
         )
-        self._append(spark.createDataFrame([], columns), group)
+        self._append(spark.createDataFrame([], columns), group, new_mark())
 
-    def _append(self, rows: DataFrame, group: FeatureGroup, *, new: bool = False, more: bool = False) -> bool:
+    def _append(
+        self, rows: DataFrame, group: FeatureGroup, mark: str, *, new: bool = False, more: bool = False
+    ) -> bool:
         """Append rows; tell whether that was done: of a new table it is not, if there is one."""
         require_delta(rows.sparkSession)
         mode = "error" if new else "append"
-        writer = rows.write.format("delta").mode(mode).option("mergeSchema", more).options(**PROPERTIES)
+        writer = (
+            rows.write.format("delta")
+            .mode(mode)
+            .options(**PROPERTIES, mergeSchema=more, userMetadata=metadata(rows.sparkSession, mark))
+        )
         try:
             if self.root.startswith(METASTORE):
                 writer.saveAsTable(self.identifier(group))

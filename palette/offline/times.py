@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["is_time", "micros", "now_micros", "spark_type", "to_micros"]
+__all__ = ["is_time", "micros", "now_micros", "spark_type", "to_datetime", "to_micros"]
 
 DAY = 86_400_000_000
 EPOCH = dt.datetime(1970, 1, 1)
@@ -61,6 +61,20 @@ def to_micros(value: dt.datetime) -> int:
     if value.tzinfo is not None:
         value = value.astimezone(dt.UTC).replace(tzinfo=None)
     return (value - EPOCH) // MICROSECOND
+
+
+def to_datetime(value: int) -> dt.datetime | None:
+    """Return microseconds as a naive UTC datetime; None for a year that Python does not have.
+
+    Examples
+    --------
+    >>> to_datetime(1000000), to_datetime(1 << 62)
+    (datetime.datetime(1970, 1, 1, 0, 0, 1), None)
+    """
+    try:
+        return EPOCH + value * MICROSECOND
+    except OverflowError:
+        return None
 
 
 def now_micros() -> int:

@@ -20,7 +20,7 @@ from palette.store.definitions import DefinitionDoors
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from palette.offline import Lookup
+    from palette.offline import Lookup, Written
 
 __all__ = ["OfflineDoors", "look_up"]
 
@@ -28,7 +28,7 @@ __all__ = ["OfflineDoors", "look_up"]
 class OfflineDoors(DefinitionDoors):
     """History of a store."""
 
-    def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "append") -> int:
+    def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "merge") -> Written:
         """Write rows of a feature group to its Delta table.
 
         Parameters
@@ -37,13 +37,20 @@ class OfflineDoors(DefinitionDoors):
             ``entity:group``.
         rows : DataFrame
             Key columns, event time, features; an absent created column is stamped with the time of writing.
-        mode : {"append", "merge"}
-            ``merge`` is idempotent: a row with the same key and times is replaced, not written twice.
+        mode : {"merge", "append"}
+            ``merge`` can be repeated. A row with the same key and times (the event time, and the created time where
+            the rows have one) is replaced: the last write wins. Where the created column is absent and stamped, a row
+            whose values equal those of the newest row of its key and event time is not written again, and a
+            different one is added and wins. Among ``rows`` themselves, of several with the same key and times the
+            one with the greatest values is written, nulls being the least. ``append`` adds all rows as they are: of
+            several with the same key and times the latest created, then the greatest values, count. A static
+            group without created column has one row per key in either mode.
 
         Returns
         -------
-        int
-            The version of the table.
+        Written
+            ``rows``, how many were added or changed, and ``version``, the version of the table that this write made,
+            also where others write at the same time. Where nothing had to be written, 0 and the newest version.
 
         Raises
         ------
@@ -51,9 +58,26 @@ class OfflineDoors(DefinitionDoors):
             If a column is missing, unknown, or of another type than declared.
         DataError
             If rows lack a key or the event time; their number and a sample are told, and nothing is written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore, spark_session
+        >>> spark = spark_session(master="local[1]")
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> menu = FeatureGroup("menu", entity="restaurant", timestamp="at", features=[Feature("dishes", "bigint")])
+        >>> store.apply(Entity("restaurant", keys={"id": "string"}), menu)
+        >>> store.write(menu, spark.sql("SELECT 'r1' AS id, TIMESTAMP '2026-03-01' AS at, 40 AS dishes"))
+        1 row, version 0
+        >>> store.write(menu, spark.sql("SELECT 'r1' AS id, TIMESTAMP '2026-03-01' AS at, 8 AS dishes"))
+        1 row, version 1
+        >>> store.latest(menu).first().dishes
+        8
         """
         found = self.group(group)
         check_frame(rows, "rows", DataError)
+        if rows.isStreaming:
+            raise DataError("rows is a stream: write each micro-batch, rows.writeStream.foreachBatch(write)")
         return self.tables.write(self.entity(found.entity), found, rows, mode=mode)
 
     def create_tables(self) -> list[str]:
@@ -80,7 +104,8 @@ class OfflineDoors(DefinitionDoors):
         Parameters
         ----------
         basis : DataFrame
-            The rows that ask, with the join key columns; every row comes out exactly once, unchanged.
+            The rows that ask, with the join key columns; every row comes out exactly once, unchanged. Of a stream
+            each micro-batch (``foreachBatch``).
         features : mapping of str to str, or sequence of str
             Output column to expression ``entity:group:feature:join_key``; of a sequence the columns are called
             like the features, and ``entity:group:*:join_key`` stands for all features of a group.

@@ -22,20 +22,23 @@ def test_ties_are_those_of_the_table(spark, tmp_path):
     """A row that came later and is lesser does not win, and one that corrects another one does."""
     store = store_of(tmp_path, f"lmdb:{tmp_path}/online")
 
-    def write(key, x, mode):
-        store.write(GROUP, spark.createDataFrame([event(key, JUNE, x)], WRITTEN), mode=mode)
+    def write(key, x, mode="merge"):
+        return store.write(GROUP, spark.createDataFrame([event(key, JUNE, x)], WRITTEN), mode=mode)
 
     store.apply(store.group(GROUP).model_copy(update={"source": None}))
     write("tie", 9.0, "append")
     write("corrected", 9.0, "append")
     assert store.materialize(GROUP).rows_dispersed == 2
     write("tie", 1.0, "append")
-    write("corrected", 1.0, "merge")
+    write("corrected", 1.0)
     told = store.materialize(GROUP)
     assert told.since is not None
     assert online(store, ["tie", "corrected"]) == {"tie": (9.0, JUNE), "corrected": (1.0, JUNE)}
     latest = {row["id"]: row["x"] for row in store.latest(GROUP).collect()}
     assert latest == {"tie": 9.0, "corrected": 1.0}
+    # A cell that is repeated changes nothing anywhere.
+    assert write("corrected", 1.0).rows == 0
+    assert store.materialize(GROUP).rows_dispersed == 0
 
 
 def test_rows_that_python_cannot_hold_are_left_out_and_the_others_served(spark, tmp_path):

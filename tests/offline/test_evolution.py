@@ -95,7 +95,7 @@ def test_written_group_is_used_after_a_breaking_apply(spark: SparkSession, tmp_p
     store.apply(wider, allow_breaking=True)
     assert store.materialize("shop:g").rows_written == 1
     assert store.online.read({"shop:g": [("a", 1)]})["shop:g"][0]["n"] == 7
-    version = store.write("shop:g", spark.sql(str(source.sql)).withColumn("id", F.lit("c")))
+    version = store.write("shop:g", spark.sql(str(source.sql)).withColumn("id", F.lit("c"))).version
     basis = spark.createDataFrame(
         [("a", 1, NOON), ("b", 1, NOON + HOUR), ("c", 1, NOON)], "i string, f int, at timestamp"
     )
@@ -112,4 +112,4 @@ def test_written_group_is_used_after_a_breaking_apply(spark: SparkSession, tmp_p
     with pytest.raises(SchemaError, match="'n' is bigint in the table, which does not widen to string"):
         store.write("shop:g", texts)
     shutil.rmtree(store.tables.path(retyped))
-    assert store.write("shop:g", texts) == 0
+    assert store.write("shop:g", texts).version == 0

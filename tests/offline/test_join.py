@@ -200,7 +200,7 @@ def test_versions_rebuild_exactly(spark: SparkSession, tmp_path: Any) -> None:
     tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 9.0)], schema))
     rows = basis(spark, [("a", NOON)])
     for hint in ("travel", "shuffle"):
-        then = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint, versions={"shop:orders": first})
+        then = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint, versions={"shop:orders": first.version})
         now = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint)
         assert [then.first().x, now.first().x] == [1.0, 9.0]
     with pytest.raises(DataError, match=r"shop:orders: there is no version 7 \(the newest is 1\)"):

@@ -25,7 +25,7 @@ def test_case(spark: SparkSession, tmp_path: Path, name: str) -> None:
     tables = DeltaTables(str(tmp_path))
     asked = []
     for view in case.views:
-        tables.write(view.entity, view.group, frame(spark, view.rows, types(view.entity, view.group)))
+        tables.write(view.entity, view.group, frame(spark, view.rows, types(view.entity, view.group)), mode="append")
         asked.append(Lookup(view.entity, view.group, tuple(view.entity.keys), view.columns))
     columns = case.basis[0].keys()
     basis = frame(spark, case.basis, {name: "timestamp" if name == case.timestamp else "string" for name in columns})

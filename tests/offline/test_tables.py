@@ -49,8 +49,10 @@ def content(spark: SparkSession, tables: DeltaTables, group: FeatureGroup, versi
 
 def test_append_adds_versions(spark: SparkSession, tables: DeltaTables) -> None:
     assert tables.version(spark, PLAIN) is None
-    assert tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p"))) == 0
-    assert tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p"))) == 1
+    for version in (0, 1):
+        written = tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")), mode="append")
+        assert (written.rows, written.version, repr(written)) == (1, version, f"1 row, version {version}")
+    assert tables.write(SHOP, PLAIN, rows(spark), mode="append").rows == 0
     assert content(spark, tables, PLAIN) == [("a", 1.0, "p")] * 2
     assert content(spark, tables, PLAIN, version=0) == [("a", 1.0, "p")]
 
@@ -123,11 +125,40 @@ def test_created_is_stamped_or_kept(spark: SparkSession, tables: DeltaTables) ->
 
 def test_merge_can_be_repeated(spark: SparkSession, tables: DeltaTables) -> None:
     twice = rows(spark, ("a", 1, NOON, 1.0, "p"), ("a", 1, NOON, None, "z"), ("b", 1, NOON, float("nan"), None))
-    for _ in range(2):
-        tables.write(SHOP, PLAIN, twice, "merge")
+    for number in (2, 0):
+        written = tables.write(SHOP, PLAIN, twice)
+        assert (written.rows, written.version, written.received) == (number, 0, 2)
         assert [row[::2] for row in content(spark, tables, PLAIN)] == [("a", "p"), ("b", None)]
-    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 7.0, "new"), ("a", 1, LATER, 8.0, "later")), "merge")
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 7.0, "new"), ("a", 1, LATER, 8.0, "later")))
     assert [row[2] for row in content(spark, tables, PLAIN) if row[0] == "a"] == ["new", "later"]
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["plain", "created"])
+def test_last_write_wins_whatever_its_value(spark: SparkSession, tables: DeltaTables, given: bool) -> None:
+    """Of a row known by its times, and of several that were appended: a lesser value takes the place of them all."""
+    group, schema = (STAMPED, f"{SCHEMA}, written timestamp") if given else (PLAIN, SCHEMA)
+
+    def row(x: float | None) -> DataFrame:
+        return rows(spark, ("a", 1, NOON, x, "p", *([None] if given else [])), schema=schema)
+
+    for x in (9.0, 3.0):
+        tables.write(SHOP, group, row(x), mode="append")
+    for x, number in ((3.0, 1), (3.0, 0), (None, 2), (None, 0)):
+        assert tables.write(SHOP, group, row(x)).rows == number
+        assert [found.x for found in tables.latest(spark, SHOP, group).collect()] == [x]
+
+
+def test_merge_reads_no_file_of_other_times(spark: SparkSession, tables: DeltaTables) -> None:
+    tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, "p")))
+    (path,) = tables.files(PLAIN, 0).paths
+    Path(path).rename(f"{path}.away")
+    day = dt.timedelta(days=1)
+    for number in (2, 0):
+        later = rows(spark, ("a", 1, NOON + day, 1.0, "p"), ("b", 1, NOON + 2 * day, 1.0, "p"))
+        assert tables.write(SHOP, PLAIN, later).rows == number
+    assert tables.write(SHOP, PLAIN, rows(spark, ("b", 1, NOON + day, 1.0, "p"))).rows == 1
+    Path(f"{path}.away").rename(path)
+    assert len(content(spark, tables, PLAIN)) == 4
 
 
 def test_merge_takes_any_feature_name(spark: SparkSession, tables: DeltaTables) -> None:
@@ -139,8 +170,8 @@ def test_merge_takes_any_feature_name(spark: SparkSession, tables: DeltaTables) 
 
 
 def test_merge_adds_what_is_known_newly(spark: SparkSession, tables: DeltaTables) -> None:
-    for label in ("p", "p", "q", "q", "p"):
-        tables.write(SHOP, STAMPED, rows(spark, ("a", 1, NOON, None, label)), "merge")
+    written = [tables.write(SHOP, STAMPED, rows(spark, ("a", 1, NOON, None, label))) for label in "ppqqp"]
+    assert [(one.rows, one.version) for one in written] == [(1, 0), (0, 0), (1, 1), (0, 1), (1, 2)]
     assert [label for _, _, label in content(spark, tables, STAMPED)] == ["p", "p", "q"]
     (latest,) = tables.latest(spark, SHOP, STAMPED).collect()
     assert latest.label == "p"
@@ -149,7 +180,8 @@ def test_merge_adds_what_is_known_newly(spark: SparkSession, tables: DeltaTables
 def test_static_group_keeps_one_row_a_key(spark: SparkSession, tables: DeltaTables) -> None:
     schema = SCHEMA.replace("ts timestamp, ", "")
     tables.write(SHOP, FIXED, rows(spark, ("a", 1, 9.0, "old"), ("b", 1, 1.0, "kept"), schema=schema))
-    tables.write(SHOP, FIXED, rows(spark, ("a", 1, 2.0, "new"), schema=schema))
+    for number in (1, 0):
+        assert tables.write(SHOP, FIXED, rows(spark, ("a", 1, 2.0, "new"), schema=schema)).rows == number
     assert content(spark, tables, FIXED) == [("a", 2.0, "new"), ("b", 1.0, "kept")]
 
 
@@ -263,7 +295,7 @@ def test_names_in_a_metastore_do_not_collide(entity: str) -> None:
 
 def test_optimize_keeps_rows(spark: SparkSession, tables: DeltaTables) -> None:
     for label in "pqr":
-        tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, label)))
+        tables.write(SHOP, PLAIN, rows(spark, ("a", 1, NOON, 1.0, label)), mode="append")
     before = len(tables.files(PLAIN, 2).paths)
     tables.optimize(spark, SHOP, PLAIN)
     newest = tables.version(spark, PLAIN)
@@ -311,9 +343,15 @@ def test_size_of_what_is_read_through_spark(spark: SparkSession) -> None:
 def test_first_writers_at_once(spark: SparkSession, tables: DeltaTables) -> None:
     frames = [spark.createDataFrame([(f"s{place}", 1, NOON, float(place), "a")], SCHEMA) for place in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        versions = list(pool.map(lambda df: tables.write(SHOP, PLAIN, df), frames))
+        written = list(pool.map(lambda df: tables.write(SHOP, PLAIN, df), frames))
     assert {row.x for row in tables.read(spark, SHOP, PLAIN).collect()} == {0.0, 1.0, 2.0, 3.0}
-    assert max(versions) == tables.version(spark, PLAIN)
+    assert [one.rows for one in written] == [1] * 4
+    assert sorted(one.version for one in written) == [0, 1, 2, 3]
+    # Each tells the version that has its own row, and the one before has not.
+    for x, one in enumerate(written):
+        seen = [{row.x for row in tables.read(spark, SHOP, PLAIN, at).collect()} for at in (one.version, 0)]
+        assert float(x) in seen[0]
+        assert one.version == 0 or float(x) not in seen[1]
 
 
 def test_a_table_that_is_made_meanwhile_is_merged_with(
@@ -340,6 +378,11 @@ def test_mergers_at_once(spark: SparkSession, tables: DeltaTables) -> None:
         for place in range(1, 4)
     ]
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda df: tables.write(SHOP, PLAIN, df, mode="merge"), frames))
+        written = list(pool.map(lambda df: tables.write(SHOP, PLAIN, df), frames))
+    # One of them updates s0; to the others that row is in the table.
+    assert sorted(one.rows for one in written) == [1, 1, 2]
+    assert sorted(one.version for one in written) == [1, 2, 3]
+    for place, one in enumerate(written, 1):
+        assert f"s{place}" in {row.id for row in tables.read(spark, SHOP, PLAIN, one.version).collect()}
     found = sorted((row.id, row.x) for row in tables.read(spark, SHOP, PLAIN).collect())
     assert found == [("s0", 5.0), ("s1", 1.0), ("s2", 1.0), ("s3", 1.0)]

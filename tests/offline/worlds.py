@@ -104,4 +104,4 @@ def _aware(value: Any) -> Any:
 
 def write(spark: SparkSession, tables: DeltaTables, world: World) -> None:
     for entity, one in GROUPS:
-        tables.write(entity, one, frame(spark, world.histories[one.name], types(entity, one)))
+        tables.write(entity, one, frame(spark, world.histories[one.name], types(entity, one)), mode="append")
