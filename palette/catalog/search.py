@@ -209,7 +209,9 @@ def _used_by(asked: str) -> sa.ColumnElement[bool]:
 
 def _fresher_than(asked: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[bool]:
     mark = tables.watermarks.c
-    inner = sa.or_(mark.name.startswith(tables.BACKFILL), mark.name.startswith(tables.TABLE))
+    inner = sa.or_(
+        mark.name.startswith(tables.BACKFILL), mark.name.startswith(tables.TABLE), mark.name == tables.COMPUTED
+    )
     fresh = sa.select(mark.group_name).where(mark.value >= _since(asked), ~inner)
     return FEATURE.group_name.in_(fresh)
 

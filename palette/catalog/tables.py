@@ -186,6 +186,10 @@ runs = Table(
 
 # Watermarks of backfills that were broken off begin so: they do not tell how fresh a group is.
 BACKFILL = "backfill:"
+# The watermark of a group: the newest event time that its source has given, from where the next run goes on.
+OFFLINE = "offline"
+# The event time up to which it was computed, whether there were rows or not; earlier releases have it in OFFLINE.
+COMPUTED = "computed until"
 # Begins the watermark that names the table which was computed up to there.
 TABLE = "table:"
 

@@ -32,6 +32,7 @@ feature_groups:
   source:
     kind: batch
     schedule: "15 3 * * *"
+    lookback: 7d          # days that a run computes again, for meals that are reported late
     sql: |-
       SELECT restaurant_uuid, date_trunc('day', finished_at) + INTERVAL 1 DAY AS day,
              avg(minutes) AS prep_time, count(*) AS n_meal

@@ -15,8 +15,10 @@ from palette.definitions.cron import checked_schedule
 from palette.definitions.features import Feature
 from palette.errors import DefinitionError, nearest
 
-__all__ = ["BatchSource", "RPCSource", "Source", "StreamSource", "parse_source"]
+__all__ = ["DEFAULT_LOOKBACK", "BatchSource", "RPCSource", "Source", "StreamSource", "parse_source"]
 
+# Of sources that do not say it.
+DEFAULT_LOOKBACK = timedelta(days=1)
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -36,7 +38,8 @@ class BatchSource(Definition):
     schedule : str, optional
         A cron expression of five fields. Nothing runs by itself: it is for a scheduler of yours.
     lookback : timedelta or str, optional
-        How far behind the watermark a run looks again, for late rows.
+        How far behind the watermark, the newest event time that the source has given, a run looks again, for rows
+        that come late or are corrected: one day by default, ``"0s"`` for not at all.
     aggregates : sequence of Aggregate, optional
         What is computed from the events.
     every : timedelta or str, optional

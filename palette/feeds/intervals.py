@@ -1,7 +1,7 @@
 """Which intervals of event time are still to be computed.
 
-An interval is ``(start, end]``. The watermark tells up to where all was computed; a lookback goes behind it again, for
-rows that came late.
+An interval is ``(start, end]``. The watermark is the newest event time that the source has given; a lookback goes
+behind it again, for rows that came late.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def missing(
     Parameters
     ----------
     watermark : datetime, optional
-        Up to where all was computed; None if nothing was.
+        From where to go on; None if nothing was computed.
     to : datetime
         Up to where to compute. Naive is UTC.
     start : datetime, optional

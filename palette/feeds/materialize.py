@@ -14,16 +14,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from palette.catalog.tables import BACKFILL, TABLE
+from pyspark.sql import functions as F
+
+from palette.catalog.tables import BACKFILL, COMPUTED, OFFLINE, TABLE
 from palette.definitions import BatchSource
+from palette.definitions.sources import DEFAULT_LOOKBACK
 from palette.definitions.types import utc
 from palette.errors import CatalogError, PlanError
 from palette.feeds.coverage import Coverage
 from palette.feeds.dispersal import disperse, planned
-from palette.feeds.intervals import Interval, advanced, check_range, missing, span
+from palette.feeds.intervals import EARLIEST, Interval, advanced, check_range, missing, span
 from palette.feeds.sources import rows_of
 from palette.feeds.summary import Materialized, Progress
 from palette.feeds.windowed import Windowed, floor, whole
+from palette.offline.checks import quoted
+from palette.offline.times import to_datetime
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -31,11 +36,10 @@ if TYPE_CHECKING:
     from palette.catalog.feeds import Lease
     from palette.definitions import Entity, FeatureGroup
     from palette.feeds.stores import Stores
+    from palette.offline import Written
 
 __all__ = ["OFFLINE", "materialize"]
 
-# The watermark up to which a group was computed.
-OFFLINE = "offline"
 # The moment from which on all events are in the partials; without it they are from the beginning.
 EVENTS = "events since"
 KIND = "materialize"
@@ -103,7 +107,8 @@ class _Run:
         if not isinstance(source, BatchSource) or self.group.timestamp is None:
             check_range(self.group, start, self.to, chunk)
             return (Interval(None, self.to),) if isinstance(source, BatchSource) else ()
-        lookback, to = source.lookback, self.to
+        lookback: dt.timedelta | None = DEFAULT_LOOKBACK if source.lookback is None else source.lookback
+        to = self.to
         if source.aggregates:
             self._windowed()  # refused where they cannot be kept
             # Windows that end in time to come are not finished.
@@ -112,7 +117,7 @@ class _Run:
         marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
         if start is None:
             self._refuse_another_table(marks)
-        found = missing(marks.get(OFFLINE), to, start=start, lookback=lookback, chunk=chunk)
+        found = missing(self._goes_on_from(marks), to, start=start, lookback=lookback, chunk=chunk)
         done = marks.get(backfill) if backfill else None
         self.told = replace(self.told, resumed=done)
         return tuple(one for one in found if done is None or one.end > done)
@@ -125,7 +130,7 @@ class _Run:
             raise PlanError(
                 f"{self.group.full_name}: the last run wrote to another table than {where}: the catalog is shared, and "
                 "the tables are not. Name the same tables: in each palette.yaml; or, if this table is to be gone on "
-                f"with, compute what it lacks: start= (--from), up to {marks[OFFLINE]}"
+                f"with, compute what it lacks: start= (--from), up to {marks.get(COMPUTED, marks[OFFLINE])}"
             )
 
     def _table(self) -> str:
@@ -168,7 +173,7 @@ class _Run:
             # Also those of backfills that were broken off: what they had written is gone.
             for mark in stores.catalog.watermarks(group.full_name):
                 stores.catalog.forget_watermark(group.full_name, mark)
-        self.steps = len(intervals) + 1
+        self.steps, known = len(intervals) + 1, self._watermark()
         began = time.perf_counter()
         for step, interval in enumerate(intervals):
             assert isinstance(source, BatchSource)
@@ -182,11 +187,7 @@ class _Run:
             lease.check()
             written = stores.tables.write(self.entity, group, rows)
             lease.check()
-            # Nobody knows yet what time to come brings.
-            watermark = min(advanced(self._watermark(), interval), _now())
-            if step == 0:
-                self._note_table(watermark)
-            stores.catalog.set_watermark(group.full_name, OFFLINE, watermark)
+            self._advance(interval, self._newest(interval, written), first=step == 0)
             if windowed is not None and step == 0:
                 windowed.settle()
             if backfill is not None:
@@ -200,7 +201,50 @@ class _Run:
             )
         if backfill is not None:
             stores.catalog.forget_watermark(group.full_name, backfill)
-        self.told = replace(self.told, watermark=self._watermark())
+        watermark = self._watermark()
+        silent = bool(intervals) and backfill is None and self.group.timestamp is not None and watermark == known
+        self.told = replace(self.told, watermark=watermark, silent=silent)
+
+    def _goes_on_from(self, marks: Mapping[str, dt.datetime]) -> dt.datetime | None:
+        """Return the watermark; of an earlier release it was the end of the last run, whatever the source had given."""
+        watermark = marks.get(OFFLINE)
+        if watermark is None or COMPUTED in marks:
+            return watermark
+        newest = self._windowed().newest() if self._has_windows() else self._newest_written()
+        return newest and min(newest, watermark)
+
+    def _newest_written(self, version: int | None = None) -> dt.datetime | None:
+        """Return the newest event time in the table."""
+        rows = self.stores.tables.read(self.stores.spark, self.entity, self.group, version)
+        micros = rows.agg(F.unix_micros(F.max(quoted(str(self.group.timestamp))))).collect()[0][0]
+        return None if micros is None else to_datetime(micros)
+
+    def _advance(self, interval: Interval, newest: dt.datetime | None, *, first: bool) -> None:
+        """Record that an interval was computed, and the newest event time that its source gave."""
+        catalog, name = self.stores.catalog, self.group.full_name
+        marks = catalog.watermarks(name)
+        # Nobody knows yet what time to come brings.
+        computed = min(advanced(marks.get(COMPUTED, marks.get(OFFLINE)), interval), _now())
+        watermark = self._goes_on_from(marks)
+        if newest is not None:
+            watermark = max(watermark or EARLIEST, min(computed, newest))
+        elif watermark is None:
+            watermark = interval.start  # what is before the first start of all is left out on purpose
+        if first:
+            self._note_table(computed)
+        # In this order: killed between the two, the next run goes on from further back.
+        catalog.set_watermark(name, COMPUTED, computed)
+        if watermark is not None:
+            catalog.set_watermark(name, OFFLINE, watermark)
+
+    def _newest(self, interval: Interval, written: Written) -> dt.datetime | None:
+        """Return the newest event time that the source gave for an interval; of a static group the interval's end."""
+        if self.group.timestamp is None:
+            return interval.end
+        if self._has_windows():
+            return self._windowed().newest(interval.start)
+        # The first write is compared with nothing, and is all that its version holds.
+        return self._newest_written(written.version) if written.latest is None and written.rows else written.latest
 
     def _note_table(self, at: dt.datetime) -> None:
         """Keep which table this is, if that is not known."""
@@ -218,8 +262,9 @@ class _Run:
         catalog, name, windowed = self.stores.catalog, self.group.full_name, self._windowed()
         marks = catalog.watermarks(name)
         # Partials that are there nevertheless are of a table that is gone, or of a run that was killed.
-        is_first = marks.get(OFFLINE) is None
-        covered = Coverage(marks.get(EVENTS), marks.get(OFFLINE), self.taken)
+        until = marks.get(COMPUTED, marks.get(OFFLINE))
+        is_first = until is None
+        covered = Coverage(marks.get(EVENTS), until, self.taken)
         events = covered.events(interval, windowed.longest)
         if is_first and events.start is not None:
             # A run that is killed after this has kept nothing, and begins again.
@@ -262,8 +307,11 @@ class _Run:
         """Tell whether there is no table (any more), or none of the partials of these aggregates."""
         if not self._is_written():
             return True
+        return self._has_windows() and self._windowed().kept() is None
+
+    def _has_windows(self) -> bool:
         source = self.group.source
-        return isinstance(source, BatchSource) and bool(source.aggregates) and self._windowed().kept() is None
+        return isinstance(source, BatchSource) and bool(source.aggregates)
 
     def _is_written(self) -> bool:
         return self.stores.tables.version(self.stores.spark, self.group) is not None

@@ -59,6 +59,8 @@ class Materialized:
         Whether nothing was done.
     online : bool
         Whether that version is online now; else only the table was written.
+    silent : bool
+        Whether the source gave no event later than ``watermark``, as it was before the run.
     resumed : datetime, optional
         A backfill of this range was broken off here, and went on from here.
     rows_left_out : int
@@ -73,6 +75,10 @@ class Materialized:
     --------
     >>> print(Materialized("restaurant:menu", (Interval(None, dt.datetime(2026, 1, 1)),), None, 5, 4, 3, 0))
     restaurant:menu: 1 interval up to 2026-01-01 00:00:00, 5 rows computed, 4 written; 3 online (version 0, everything)
+    >>> day = Interval(dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2))
+    >>> told = Materialized("restaurant:menu", (day,), day.start, silent=True)
+    >>> str(told).split("; ")[1]
+    'the source has nothing newer than 2026-01-01 00:00:00, searched after 2026-01-01 00:00:00'
     """
 
     group: str
@@ -87,6 +93,7 @@ class Materialized:
     dry_run: bool = False
     online: bool = True
     rows_left_out: int = 0
+    silent: bool = False
     resumed: dt.datetime | None = None
     rows_removed: int = 0
     rows_waiting: int = 0
@@ -104,6 +111,10 @@ class Materialized:
         computed += f", {self.rows_computed:,} rows computed, {self.rows_written:,} written; " if count else ""
         if self.rows_left_out:
             computed += f"{self.rows_left_out:,} event{_s(self.rows_left_out)} without key or time left out; "
+        if self.silent:
+            after = self.intervals[0].start
+            searched = "" if after is None else f", searched after {after}"
+            computed += f"the source has nothing newer than {self.watermark or 'the beginning'}{searched}; "
         if not self.online:
             return f"{self.group}: {computed}nothing put online ({table})"
         removed = f", {self.rows_removed:,} removed" if self.rows_removed else ""

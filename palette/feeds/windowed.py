@@ -28,7 +28,7 @@ from palette.feeds.states import states_of
 from palette.offline.checks import quoted
 from palette.offline.observing import observed
 from palette.offline.tables import METASTORE, PROPERTIES
-from palette.offline.times import to_micros
+from palette.offline.times import to_datetime, to_micros
 from palette.offline.upkeep import compact, delete_unused, sql_name
 
 if TYPE_CHECKING:
@@ -223,6 +223,20 @@ class Windowed:
         lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
         first = end if lowest is None else moment(max(lowest - Grid.of(self.source).every, to_micros(EARLIEST)))
         return first if coverage.since is None else max(first, coverage.since + self.longest)
+
+    def newest(self, after: dt.datetime | None = None) -> dt.datetime | None:
+        """Return the end of windows before the bucket of the newest event later than a time; None without events.
+
+        That bucket may get more events.
+        """
+        stored = self.kept()
+        if stored is None:
+            return None
+        grid = Grid.of(self.source)
+        if after is not None:
+            stored = stored.filter(quoted(BUCKET_END) > F.timestamp_micros(F.lit(to_micros(after))))
+        last = stored.filter(quoted(BUCKET_SIZE) == grid.names[0]).agg(F.max(F.unix_micros(BUCKET_END))).collect()[0][0]
+        return None if last is None else to_datetime(last - grid.every)
 
     def rows(self, ends: tuple[Interval, ...]) -> DataFrame:
         """Return the rows of the windows that end in intervals."""

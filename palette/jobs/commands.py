@@ -84,6 +84,8 @@ def _materialize(options: argparse.Namespace) -> Told:
         online=store.keeps_online,
         progress=tell,
     )
+    if told.silent:
+        LOG.warning("%s", told)
     return told.to_json(), list(stale(spark, store, group, to, options.alarm_stale))
 
 

@@ -77,8 +77,9 @@ class FeedDoors(DefinitionDoors):
         to : datetime or str, optional
             Up to which event time, a text in ISO 8601; naive is UTC; default now.
         start : datetime or str, optional
-            After which event time to compute, even what was computed before: a backfill. By default from where the
-            last run ended, less the source's lookback. A backfill that was broken off goes on when it is repeated.
+            After which event time to compute, even what was computed before: a backfill. By default from the newest
+            event time that the source has given, less its lookback (a day unless it says otherwise). A backfill that
+            was broken off goes on when it is repeated.
         chunk : str or timedelta, optional
             Computes and writes in steps of this length, ``"1d"``.
         everything : bool

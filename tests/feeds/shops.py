@@ -38,7 +38,8 @@ def opened(path, redis=None, catalog=None):
 def store_of(path, redis=None, lookback=None, catalog=None, sql=SQL, **more):
     """Return a store in a directory, whose source is the files beside it."""
     store = opened(path, redis, catalog)
-    store.apply(SHOP, group(BatchSource(sql=sql.format(path=path), lookback=lookback), **more))
+    source = BatchSource(sql=sql.format(path=path), lookback="0s" if lookback is None else lookback)
+    store.apply(SHOP, group(source, **more))
     return store
 
 
@@ -46,7 +47,7 @@ def windowed_store_of(path, redis):
     """Return the same with windowed aggregates of what the files hold; they are called as the features are."""
     store = opened(path, redis)
     windows = [Aggregate("x", "max", ["2d"], name="x"), Aggregate("x", "count", ["1d"], name="x")]
-    source = BatchSource(sql=SQL.format(path=path), time="ts", every="6h", aggregates=windows)
+    source = BatchSource(sql=SQL.format(path=path), time="ts", every="6h", aggregates=windows, lookback="0s")
     store.apply(SHOP, FeatureGroup("hourly", "shop", source.features(), timestamp="ts", source=source))
     return store
 

@@ -7,13 +7,12 @@ import datetime as dt
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.catalog.tables import TABLE
+from palette.catalog.tables import COMPUTED, OFFLINE, TABLE
 from palette.definitions import BatchSource
 from palette.errors import DataError, LockedError, PlanError
 from palette.feeds.intervals import Interval
-from palette.feeds.materialize import OFFLINE
 from palette.online import NearCache
-from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, add, event, group, offline, online, store_of
+from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, SQL, add, event, group, offline, online, store_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 FIRST = [event("a", JUNE + HOUR, 1.0), event("a", JUNE + 2 * HOUR, 2.0, None), event("b", JUNE + HOUR, 3.0)]
@@ -42,10 +41,10 @@ def test_each_run_computes_what_is_missing(spark, tmp_path, place):
     add(spark, tmp_path, FIRST + NEXT)
     told = store.materialize(GROUP, to=JUNE + DAY)
     assert told.intervals == (Interval(None, JUNE + DAY),)
-    assert (told.rows_computed, told.rows_written, told.rows_dispersed, told.watermark) == (3, 3, 2, JUNE + DAY)
+    assert (told.rows_computed, told.rows_written, told.rows_dispersed, told.watermark) == (3, 3, 2, JUNE + 2 * HOUR)
     assert online(store, "abc") == {"a": (2.0, JUNE + 2 * HOUR), "b": (3.0, JUNE + HOUR), "c": (None, None)}
     told = store.materialize(GROUP, to=JUNE + 2 * DAY)
-    assert told.intervals == (Interval(JUNE + DAY, JUNE + 2 * DAY),)
+    assert told.intervals == (Interval(JUNE + 2 * HOUR, JUNE + 2 * DAY),)
     # Memory does not know what it held before.
     taken = 3 if place is None else 2
     assert (told.rows_computed, told.rows_written, told.rows_dispersed) == (2, 2, taken)
@@ -53,7 +52,8 @@ def test_each_run_computes_what_is_missing(spark, tmp_path, place):
     assert online(store, "ac") == {"a": (4.0, JUNE + DAY + HOUR), "c": (5.0, JUNE + DAY + 2 * HOUR)}
     assert store.online.read({GROUP: [("c", 1)]}, now=JUNE + 9 * DAY)[GROUP][0]["tags"] == []
     again = store.materialize(GROUP, to=JUNE + 2 * DAY)
-    assert (again.intervals, again.rows_written, again.rows_dispersed) == ((), 0, 3 if place is None else 0)
+    assert again.intervals == (Interval(JUNE + DAY + 2 * HOUR, JUNE + 2 * DAY),)
+    assert (again.rows_written, again.rows_dispersed) == (0, 3 if place is None else 0)
     assert len(offline(spark, store)) == 5
     assert [run["status"] for run in store.catalog.runs(GROUP)] == ["done"] * 3
     assert store.catalog.runs(GROUP)[1]["details"]["rows_written"] == 2
@@ -69,7 +69,7 @@ def test_a_table_alone_and_online_later(spark, tmp_path, place):
     assert str(told).endswith("; nothing put online (version 0)")
     assert online(store, "a") == {"a": (None, None)}
     planned = store.materialize(GROUP, to=JUNE + DAY, online=False, dry_run=True)
-    assert str(planned) == f"{GROUP}: would do no interval; (version 0)"
+    assert str(planned) == f"{GROUP}: would do 1 interval up to {JUNE + DAY}; (version 0)"
     assert store.materialize(GROUP, to=JUNE + DAY).rows_dispersed == 2
     assert online(store, "a") == {"a": (2.0, JUNE + 2 * HOUR)}
 
@@ -85,27 +85,58 @@ def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
     assert found.rows_computed == 5
     assert told == [
         ("compute", 0, 3, None),
-        ("compute", 1, 3, JUNE + DAY),
-        ("disperse", 2, 3, JUNE + 2 * DAY),
-        ("done", 3, 3, JUNE + 2 * DAY),
+        ("compute", 1, 3, JUNE + 2 * HOUR),
+        ("disperse", 2, 3, JUNE + DAY + 2 * HOUR),
+        ("done", 3, 3, JUNE + DAY + 2 * HOUR),
     ]
-    assert list(marks(store)) == [OFFLINE]
+    assert marks(store) == {COMPUTED: JUNE + 2 * DAY, OFFLINE: JUNE + DAY + 2 * HOUR}
 
 
 def test_rows_that_come_late_go_online_if_they_are_looked_for(spark, tmp_path, redis_url):
     """By the lookback, or by a backfill; an event-time watermark of what is online would lose them."""
     store = store_of(tmp_path, redis_url, lookback=6 * HOUR)
-    add(spark, tmp_path, FIRST)
+    add(spark, tmp_path, [*FIRST, event("newest", JUNE + 23 * HOUR, 0.0)])
     store.materialize(GROUP, to=JUNE + DAY)
     late = [event("late", JUNE + 20 * HOUR, 7.0), event("later", JUNE + 3 * HOUR, 8.0), event("a", JUNE, 0.5)]
     add(spark, tmp_path, late)
     told = store.materialize(GROUP, to=JUNE + 2 * DAY)
-    assert told.intervals == (Interval(JUNE + 18 * HOUR, JUNE + 2 * DAY),)
+    assert told.intervals == (Interval(JUNE + 17 * HOUR, JUNE + 2 * DAY),)
     assert online(store, ["late", "later"]) == {"late": (7.0, JUNE + 20 * HOUR), "later": (None, None)}
     told = store.materialize(GROUP, start=JUNE - HOUR, to=JUNE + DAY)
-    assert (told.rows_computed, told.rows_written) == (6, 2)
+    assert (told.rows_computed, told.rows_written) == (7, 2)
     assert online(store, ["later", "a"]) == {"later": (8.0, JUNE + 3 * HOUR), "a": (2.0, JUNE + 2 * HOUR)}
-    assert store.catalog.watermarks(GROUP)[OFFLINE] == JUNE + 2 * DAY
+    assert marks(store) == {COMPUTED: JUNE + 2 * DAY, OFFLINE: JUNE + 23 * HOUR}
+
+
+@pytest.mark.parametrize("lookback", [0 * HOUR, None], ids=["none", "default"])
+def test_rows_newer_than_all_that_were_seen_are_computed(spark, tmp_path, lookback):
+    """However long before the last run they happened; what is older than the default lookback of a day is not."""
+    store = store_of(tmp_path)
+    source = BatchSource(sql=SQL.format(path=tmp_path), lookback=lookback)
+    store.apply(group(source))
+    add(spark, tmp_path, [event("a", JUNE + 9 * DAY, 1.0)])
+    assert store.materialize(GROUP, online=False).watermark == JUNE + 9 * DAY
+    silent = store.materialize(GROUP, online=False)
+    assert (silent.rows_written, silent.silent, silent.watermark) == (0, True, JUNE + 9 * DAY)
+    searched = f"searched after {silent.intervals[0].start}; "
+    assert f"; the source has nothing newer than {JUNE + 9 * DAY}, {searched}" in str(silent)
+    late = [event(key, JUNE + days * DAY, 2.0) for key, days in (("newer", 10), ("same", 9), ("older", 7))]
+    add(spark, tmp_path, late)
+    told = store.materialize(GROUP, online=False)
+    assert (told.watermark, told.silent, told.to_json()["silent"]) == (JUNE + 10 * DAY, False, False)
+    found = {row[0] for row in offline(spark, store)}
+    assert found == ({"a", "newer"} if lookback is not None else {"a", "newer", "same"})
+
+
+def test_a_watermark_of_an_earlier_release_is_the_time_of_its_last_run(spark, tmp_path):
+    store = store_of(tmp_path)
+    add(spark, tmp_path, FIRST)
+    store.materialize(GROUP, online=False)
+    store.catalog.forget_watermark(GROUP, COMPUTED)
+    store.catalog.set_watermark(GROUP, OFFLINE, JUNE + 30 * DAY)
+    add(spark, tmp_path, NEXT)
+    assert store.materialize(GROUP, to=JUNE + 40 * DAY, online=False).rows_written == 2
+    assert marks(store)[OFFLINE] == JUNE + DAY + 2 * HOUR
 
 
 def test_corrected_rows_are_updated(spark, tmp_path, redis_url):
@@ -262,7 +293,7 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     assert (told.resumed, told.to_json()["resumed"]) == (JUNE + DAY, (JUNE + DAY).isoformat())
     # It is done, so the next one is a new one; and the watermark did not go back.
     assert len(store.materialize(GROUP, **asked, dry_run=True).intervals) == 4
-    assert marks(store) == {OFFLINE: JUNE + 9 * DAY}
+    assert marks(store) == {COMPUTED: JUNE + 9 * DAY, OFFLINE: JUNE + DAY + 2 * HOUR}
 
 
 def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monkeypatch):
@@ -279,7 +310,7 @@ def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monk
 
     with pytest.raises(ZeroDivisionError):
         store.materialize(GROUP, **asked, progress=stop)
-    assert len(marks(store)) == 2
+    assert len(marks(store)) == 3
     shutil.rmtree(store.tables.path(store.group(GROUP)))
 
     def dies(*_):
@@ -355,7 +386,7 @@ def test_a_table_that_lacks_what_another_machine_computed_is_refused(spark, tmp_
             store.materialize(GROUP, to=JUNE + 3 * DAY, dry_run=dry_run)
     assert store.materialize(GROUP, start=JUNE + DAY, to=JUNE + 2 * DAY, online=False).rows_written == 2
     assert store.materialize(GROUP, to=JUNE + 3 * DAY, online=False).intervals == (
-        Interval(JUNE + 2 * DAY, JUNE + 3 * DAY),
+        Interval(JUNE + DAY + 2 * HOUR, JUNE + 3 * DAY),
     )
 
 

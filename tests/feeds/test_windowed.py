@@ -34,9 +34,8 @@ def add(spark, path, orders):
 
 def opened(tmp_path, windows=tuple(WINDOWS), **more):
     store = FeatureStore(tmp_path / "store")
-    source = BatchSource(
-        sql=f"SELECT * FROM parquet.`{tmp_path}/orders`", every="1h", time="at", by=["k"], aggregates=windows, **more
-    )
+    query, more = f"SELECT * FROM parquet.`{tmp_path}/orders`", {"lookback": "0s", **more}
+    source = BatchSource(sql=query, every="1h", time="at", by=["k"], aggregates=windows, **more)
     entity = Entity("shop", keys={"id": "string"})
     store.apply(entity, FeatureGroup("orders", "shop", source.features(), timestamp="end", source=source))
     return store, source
@@ -75,7 +74,7 @@ def test_runs_late_events_and_backfills_give_what_one_run_would(spark, tmp_path)
     orders += late
     add(spark, path, late)
     told = store.materialize(NAME, to=START + 3 * DAY)
-    assert (told.intervals, told.rows_left_out) == ((Interval(START + 2 * DAY - 6 * HOUR, START + 3 * DAY),), 1)
+    assert (told.intervals, told.rows_left_out) == ((Interval(START + 37 * HOUR, START + 3 * DAY),), 1)
     check(START + 3 * DAY)
     # Before it: a backfill of its day renews windows up to the watermark, and no later ones.
     later = [order(START + 3 * HOUR, 7.0, "later")]
@@ -116,7 +115,8 @@ def test_other_aggregates_are_computed_from_the_beginning(spark, tmp_path):
     store.materialize(NAME, to=START + DAY)
     store, source = opened(tmp_path, [*WINDOWS, Aggregate("price", "min", windows=["1d"])])
     told = store.materialize(NAME, to=START + 6 * HOUR)
-    assert (told.intervals, told.watermark) == ((Interval(None, START + 6 * HOUR),), START + 6 * HOUR)
+    # The newest event is at 02:00, in the windows' last hour that may get more.
+    assert (told.intervals, told.watermark) == ((Interval(None, START + 6 * HOUR),), START + HOUR)
     found = {key: row for key, row in offline(spark, store).items() if key[1] <= START + 6 * HOUR}
     assert found == oracle.rows(orders, source, ["k"], START - DAY, START + 6 * HOUR)
 
@@ -139,13 +139,14 @@ def test_windows_near_a_start_are_whole(spark, tmp_path):
 
     store.materialize(NAME, start=day[5], to=day[7], chunk="1d")
     assert offline(spark, store) == expected((day[5], day[7]))
-    # The lookback goes behind the start.
+    # The lookback goes behind the start: from before the newest event, three hours before the seventh day ends.
+    behind = day[7] - 4 * HOUR - 3 * DAY
     store.materialize(NAME, to=day[7] + 2 * HOUR)
-    assert offline(spark, store) == expected((day[4], day[7] + 2 * HOUR))
+    assert offline(spark, store) == expected((behind, day[7] + 2 * HOUR))
     # A hole is left, whose windows are not computed from the half of their events.
     store.materialize(NAME, start=day[0], to=day[1])
     store.materialize(NAME, start=day[11], to=day[12])
-    known = [(day[0], day[1]), (day[4], day[7] + 2 * HOUR), (day[11], day[12])]
+    known = [(day[0], day[1]), (behind, day[7] + 2 * HOUR), (day[11], day[12])]
     assert offline(spark, store) == expected(*known)
     store.materialize(NAME, start=day[1], to=day[6], chunk="2d")
     told = store.materialize(NAME, to=day[12])
@@ -160,7 +161,8 @@ def test_new_window_is_computed_for_the_past_and_another_grid_anew(spark, tmp_pa
     add(spark, str(path), orders)
     store.materialize(NAME, to=START + DAY)
     _, rows = orders.copy(), path.rename(tmp_path / "gone")
-    add(spark, str(path), [])  # the events of the past are not needed, what is kept of them is
+    # The events before the last hour that had some are not needed, what is kept of them is.
+    add(spark, str(path), [one for one in orders if START + 19 * HOUR < one["at"] <= START + DAY])
     windows = [*WINDOWS[:1], Aggregate("price", "sum", windows=["1h", "2d", "3h"]), *WINDOWS[2:]]
     store, source = opened(tmp_path, windows)
     store.materialize(NAME, to=START + DAY + HOUR)
@@ -225,8 +227,8 @@ def test_time_to_come_is_not_computed(spark, tmp_path):
     today = dt.datetime.now(dt.UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
     add(spark, str(tmp_path / "orders"), [order(today - HOUR, 2.0), order(today + 30 * DAY, 3.0)])
     told = store.materialize(NAME, to=today + 365 * DAY)
-    assert today <= told.watermark <= today + HOUR
-    assert max(end for _, end in offline(spark, store)) <= told.watermark
+    assert told.watermark == today - 2 * HOUR
+    assert max(end for _, end in offline(spark, store)) <= today + HOUR
 
 
 def test_no_events_are_no_harm(spark, tmp_path):
@@ -235,11 +237,12 @@ def test_no_events_are_no_harm(spark, tmp_path):
     store.materialize(NAME, to=START + 2 * HOUR)
     for hour, (limit, left_out) in enumerate([(0, 0), (9, 1)], 3):
         # No event, and one that has no key.
-        sql = f"SELECT STRING(NULL) AS k, TIMESTAMP '2026-06-01 03:30' AS at, 1D AS price LIMIT {limit}"
+        none = f"SELECT STRING(NULL) AS k, TIMESTAMP '2026-06-01 03:30' AS at, 1D AS price LIMIT {limit}"
+        sql = f"{source.sql} UNION ALL ({none})"
         changed = source.model_copy(update={"sql": sql})
         store.apply(store.group(NAME).model_copy(update={"source": changed}))
         told = store.materialize(NAME, to=START + hour * HOUR)
-        assert (told.rows_left_out, told.watermark) == (left_out, START + hour * HOUR)
+        assert (told.rows_left_out, told.watermark, told.silent) == (left_out, START, True)
     assert len(offline(spark, store)) == 4
 
 
