@@ -27,12 +27,20 @@ class Memo(Generic[V]):
         self._values: OrderedDict[Hashable, V] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """Return the value of a key, made now if it is not there. Two threads may both make it; they make the same."""
+    def get(self, key: Hashable, make: Callable[[], V], valid: Callable[[V], bool] | None = None) -> V:
+        """Return the value of a key, made now if it is not there. Two threads may both make it; they make the same.
+
+        Parameters
+        ----------
+        valid : callable, optional
+            Whether a value that was made before is still good; it is made again if not.
+        """
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                return self._values[key]
+                value = self._values[key]
+                if valid is None or valid(value):
+                    return value
         value = make()
         with self._lock:
             self._values[key] = value

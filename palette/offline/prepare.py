@@ -38,7 +38,8 @@ def prepare(question: Question, lookups: Sequence[Lookup]) -> list[str]:
 def _file(question: Question, lookup: Lookup) -> str:
     features = sorted(set(lookup.columns.values()))
     known = (*question.content(lookup), *features)
-    return prepared_files.get(known, lambda: _prepare(question, lookup, features))
+    # What cleans the temporary directory may have removed it. Made again it has the same name.
+    return prepared_files.get(known, lambda: _prepare(question, lookup, features), os.path.exists)
 
 
 def _prepare(question: Question, lookup: Lookup, features: Sequence[str]) -> str:
@@ -75,7 +76,9 @@ def _write(question: Question, lookup: Lookup, features: Sequence[str], history:
     keys = [_plain_key(column(table, name)) for name in entity.keys]
     steps = build_steps(keys, event, created, values, by_created=by_created)
     ages = event if group.ttl is not None and by_created else None
-    return write_steps(steps, ages, {name: column(table, name) for name in features}, _folder())
+    folder = _folder()
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return write_steps(steps, ages, {name: column(table, name) for name in features}, folder)
 
 
 def _plain_key(key: pa.Array) -> pa.Array:

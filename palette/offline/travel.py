@@ -5,9 +5,10 @@ map it and answer by binary search (:mod:`palette.offline.worker`), in one Arrow
 receives nothing but keys and time.
 
 The files lie in the driver's temporary directory until its process ends, and are not deleted before: a DataFrame made
-with them may be executed at any time, and Python does not learn when Spark has forgotten it. So a process takes as
-much disk as all the histories that it let travel: one for each version, point in time and set of features, each within
-the limit that the planner sets. A process that lives long and joins ever new versions needs ``TMPDIR`` on a large disk.
+with them may be executed at any time, and Python does not learn when Spark has forgotten it. What cleans that directory
+may remove them: the next join prepares them again, under the same names. A process takes as much disk as all the
+histories that it let travel: one for each version, point in time and set of features, each within the limit that the
+planner sets. A process that lives long and joins ever new versions needs ``TMPDIR`` on a large disk.
 """
 
 from __future__ import annotations

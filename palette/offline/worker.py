@@ -41,7 +41,13 @@ def open_steps(path: str) -> dict[str, Any]:
         from pyspark import SparkFiles
 
         path = SparkFiles.get(path)
-    table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+    try:
+        table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"the prepared history {path} was removed, perhaps by what cleans temporary files: call training_set or "
+            "transform again, which prepares it anew; keep TMPDIR where nothing is cleaned as long as the process runs"
+        ) from error
     lists = {name: table.column(name).chunk(0).values for name in table.column_names}
     plain = ("pairs", "starts", "effective", "event")
     return {name: array.to_numpy() if name.startswith(plain) else array for name, array in lists.items()}

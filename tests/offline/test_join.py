@@ -7,9 +7,11 @@ import datetime as dt
 import io
 import math
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.errors import PythonException
 from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -19,10 +21,10 @@ from dsl.constants import decode
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
 from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
+from palette.offline.prepare import _folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -191,6 +193,22 @@ def test_explain_tells_plan_and_reason(spark: SparkSession, tables: DeltaTables)
     assert "who: shuffle" in told
     assert "is beyond" in told
     assert told.endswith("2 join keys, 1 shuffles; time: at (event)")
+
+
+def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession, tables: DeltaTables) -> None:
+    rows = basis(spark, [("a", NOON)])
+
+    def joined() -> DataFrame:
+        return point_in_time_join(tables, rows, [X], timestamp="at", hint="travel")
+
+    earlier = joined()
+    for remove in (lambda: [path.unlink() for path in Path(_folder()).iterdir()], lambda: shutil.rmtree(_folder())):
+        remove()
+        with pytest.raises(PythonException, match="was removed, perhaps by what cleans temporary files: call training"):
+            earlier.collect()
+        assert joined().first().x == 1.0
+        # It has the same name, so that what was made before works again.
+        assert earlier.first().x == 1.0
 
 
 def test_versions_rebuild_exactly(spark: SparkSession, tmp_path: Any) -> None:
