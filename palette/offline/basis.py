@@ -14,9 +14,11 @@ from palette.offline.history import check_point_in_time
 from palette.offline.times import is_time
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["Lookup", "check_join", "check_time"]
+__all__ = ["Lookup", "check_join", "check_stream", "check_time"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,26 @@ def check_time(schema: T.StructType, timestamp: str | None) -> None:
             f"timestamp column {timestamp!r} is {dtype.simpleString()}: cast it to timestamp "
             f"(F.timestamp_seconds for seconds since 1970)"
         )
+
+
+def check_stream(
+    basis: DataFrame, lookups: Sequence[Lookup], *, timestamp: str | None, versions: Mapping[str, int] | None
+) -> None:
+    """Refuse a stream whose answers would be those of the moment at which its query is made, for ever.
+
+    Raises
+    ------
+    DefinitionError
+        Unless each row has its own time, and the version of each group is given.
+    """
+    named = versions or {}
+    if not basis.isStreaming or (timestamp and all(lookup.group.full_name in named for lookup in lookups)):
+        return
+    raise DefinitionError(
+        "the basis is a stream: its query would read the tables as they are now for as long as it runs. Join each "
+        "micro-batch: basis.writeStream.foreachBatch(lambda batch, number: ...), with training_set or transform of "
+        "batch in it; or, where the rows have times, give version= of each group to read just these versions"
+    )
 
 
 def _check_keys(schema: T.StructType, lookup: Lookup) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from palette.offline import shuffle, travel
-from palette.offline.basis import Lookup, check_join
+from palette.offline.basis import Lookup, check_join, check_stream
 from palette.offline.history import key_column
 from palette.offline.hot import HOT_ROWS
 from palette.offline.planner import TRAVEL_LIMIT, choose, pinned
@@ -68,11 +68,13 @@ def point_in_time_join(
     SchemaError
         If a column is missing, exists already, or has the wrong type.
     DefinitionError
-        If the group cannot answer ``point_in_time="created"``, or a parameter has an unknown value.
+        If the group cannot answer ``point_in_time="created"``, a parameter has an unknown value, or the basis is a
+        stream without times or versions.
     DataError
         If nothing was written to a group, or a version does not exist.
     """
     check_join(basis.schema, lookups, timestamp=timestamp, point_in_time=point_in_time, status=status)
+    check_stream(basis, lookups, timestamp=timestamp, versions=versions)
     spark = basis.sparkSession
     pins = pinned(spark, tables, lookups, versions)
     choices = {one.join_keys: one for one in choose(spark, tables, lookups, pins, hint, travel_limit)}

@@ -211,6 +211,16 @@ def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession
         assert earlier.first().x == 1.0
 
 
+def test_stream_is_joined_by_micro_batch(spark: SparkSession, tables: DeltaTables, tmp_path: Path) -> None:
+    """Its query would read today's version, and today's time, for as long as it runs."""
+    stream = spark.readStream.schema("who string, at timestamp").json(str(tmp_path))
+    version = {"shop:orders": 0}
+    for asked in ({}, {"timestamp": "at"}, {"versions": version}):
+        with pytest.raises(DefinitionError, match=r"the basis is a stream.*foreachBatch"):
+            point_in_time_join(tables, stream, [X], **asked)
+    assert point_in_time_join(tables, stream, [X], timestamp="at", versions=version).isStreaming
+
+
 def test_versions_rebuild_exactly(spark: SparkSession, tmp_path: Any) -> None:
     tables = DeltaTables(str(tmp_path))
     schema = "id string, ts timestamp, x double"
