@@ -22,6 +22,9 @@ __all__ = ["TRAVEL_LIMIT", "Choice", "choose", "explain", "pinned"]
 
 # Bytes of all histories that travel in one join. They are mapped, so the workers of a machine share them.
 TRAVEL_LIMIT = 1 << 29
+# The shuffle plan's cost grows with the square of the groups that share a join key: where so many do, histories travel
+# up to so many times the limit, if each alone is within it.
+MANY_GROUPS, MANY_LIMITS = 32, 8
 # Of histories that are read through Spark.
 _sizes: Memo[int] = Memo(limit=512)
 
@@ -64,7 +67,7 @@ def choose(
     """Return the plan for each join key, in the order in which they are asked for.
 
     All groups of a join key take one plan: where one of them must be shuffled, the others share that shuffle.
-    The smallest histories travel first, until the limit is reached.
+    The smallest histories travel first, until the limit is reached; those of many groups also beyond it.
 
     Raises
     ------
@@ -76,24 +79,32 @@ def choose(
     join_keys = list(dict.fromkeys(lookup.join_keys for lookup in lookups))
     if hint is not None:
         return [Choice(keys, hint == "travel", f"hint={hint!r}") for keys in join_keys]
-    sizes = {
-        keys: sum(_size(spark, tables, lookup, versions) for lookup in lookups if lookup.join_keys == keys)
+    parts = {
+        keys: [_size(spark, tables, lookup, versions) for lookup in lookups if lookup.join_keys == keys]
         for keys in join_keys
     }
-    room, travels = limit, set()
+    sizes = {keys: sum(own) for keys, own in parts.items()}
+    limits = {keys: _limit(own, limit) for keys, own in parts.items()}
+    taken, travels = 0, set()
     for keys in sorted(sizes, key=sizes.__getitem__):
-        if sizes[keys] <= room:
-            room -= sizes[keys]
+        if taken + sizes[keys] <= limits[keys]:
+            taken += sizes[keys]
             travels.add(keys)
     return [
         Choice(
             keys,
             keys in travels,
             f"{_megabytes(sizes[keys])} of history {'is within' if keys in travels else 'is beyond'} "
-            f"the {_megabytes(limit)} that may travel in one join",
+            f"the {_megabytes(limits[keys])} that may travel in one join"
+            + (f", more than {_megabytes(limit)} as {len(parts[keys])} groups share it" * (limits[keys] > limit)),
         )
         for keys in join_keys
     ]
+
+
+def _limit(sizes: Sequence[int], limit: int) -> int:
+    """Return up to which size the histories of one join key may travel."""
+    return limit * MANY_LIMITS if len(sizes) >= MANY_GROUPS and max(sizes) <= limit else limit
 
 
 def explain(

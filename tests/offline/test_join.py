@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import io
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from dsl import DSLEstimator
 from dsl.constants import decode
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
-from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
+from palette.offline import DeltaTables, Lookup, explain, planner, point_in_time_join
 from palette.offline.prepare import _folder
 
 if TYPE_CHECKING:
@@ -193,6 +194,23 @@ def test_explain_tells_plan_and_reason(spark: SparkSession, tables: DeltaTables)
     assert "who: shuffle" in told
     assert "is beyond" in told
     assert told.endswith("2 join keys, 1 shuffles; time: at (event)")
+
+
+def test_many_groups_of_a_join_key_travel_beyond_the_limit(spark: SparkSession, tables: DeltaTables) -> None:
+    """The cost of their shuffle grows with the square of their number."""
+    rows = basis(spark, [("a", NOON)])
+    many = [Lookup(SHOP, ORDERS, ("who",), {f"x{number}": "x"}) for number in range(planner.MANY_GROUPS)]
+    size = planner._size(spark, tables, X, {"shop:orders": 0})
+
+    def told(number: int, limit: int) -> str:
+        return explain(tables, rows, many[:number], timestamp="at", travel_limit=limit).splitlines()[0]
+
+    limit = -(-size * len(many) // planner.MANY_LIMITS)
+    assert re.search(f"who: travel: .*, more than .* as {len(many)} groups share it", told(len(many), limit))
+    assert "who: shuffle" in told(len(many) - 1, limit)
+    assert "who: shuffle" in told(len(many), limit - planner.MANY_LIMITS)
+    # Each alone must be within the limit, as each is prepared in memory.
+    assert "who: shuffle" in told(len(many), size - 1)
 
 
 def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession, tables: DeltaTables) -> None:
