@@ -40,7 +40,14 @@ def place(row: Row, group: FeatureGroup) -> tuple[Any, ...]:
     """Return what rows of a key are compared by: event time, created, then the values in declared order."""
     event = row[group.timestamp] if group.timestamp else None
     created = row[group.created] if group.created else None
-    return ordered([event, created, *(row[feature.name] for feature in group.features)])
+    values = [row[feature.name] for feature in group.features]
+    return (*ordered([event, created, *values]), *zeros(values))
+
+
+def zeros(values: Sequence[Any]) -> tuple[list[bool], list[list[bool]]]:
+    """Return what decides where all is equal: 0.0 is greater than -0.0, in numbers first, then in lists."""
+    numbers = [canonical(value) == "0.0" for value in values if isinstance(value, float)]
+    return numbers, [[canonical(one) == "0.0" for one in value] for value in values if isinstance(value, list)]
 
 
 def ordered(value: Any) -> tuple[Any, ...]:

@@ -108,6 +108,8 @@ def ties() -> list[tuple[Any, ...]]:
     rows = []
     for key, some in enumerate(itertools.permutations(pairs, 3)):
         rows += [(key, NOW - DAY, NOW, *pair) for pair in some]
+    zeros = itertools.permutations([(0.0, "z"), (-0.0, "z"), (-0.0, "a")])
+    rows += [(key + number, NOW - DAY, NOW, *pair) for number, some in enumerate(zeros, 1) for pair in some]
     return rows
 
 

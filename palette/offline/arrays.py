@@ -122,18 +122,27 @@ def _tie_order(
             yield created
         yield from values()
 
-    columns = further()
+    def zeros() -> Iterator[pa.Array]:
+        # What is equal but for the signs of zeros, see palette.offline.zeros: again, where there are some.
+        for kind in (pa.types.is_floating, _is_list_of_floats) if any(mixed) else ():
+            yield from (column for column, signed in zip(values(), mixed, strict=True) if signed and kind(column.type))
+
     # Column by column, and only where rows are still tied: usually few, so the values are seldom read.
-    while not first.all() and (column := next(columns, None)) is not None:
-        tied = ~first
-        tied[:-1] |= tied[1:]
-        places = np.flatnonzero(tied)
-        run = np.cumsum(first)[places]
-        some = order[places]
-        ranks = _ranks(column.take(pa.array(some)))
-        within = np.lexsort((ranks, run))
-        order[places] = some[within]
-        first[places[1:]] |= np.diff(ranks[within]) != 0
+    mixed: list[bool] = []
+    for columns, rank in ((further(), _ranks), (zeros(), _zero_ranks)):
+        while not first.all() and (column := next(columns, None)) is not None:
+            tied = ~first
+            tied[:-1] |= tied[1:]
+            places = np.flatnonzero(tied)
+            run = np.cumsum(first)[places]
+            some = order[places]
+            found = column.take(pa.array(some))
+            if rank is _ranks and column is not created:
+                mixed.append(_has_both_zeros(found))
+            ranks = rank(found)
+            within = np.lexsort((ranks, run))
+            order[places] = some[within]
+            first[places[1:]] |= np.diff(ranks[within]) != 0
     return order, codes, times, new
 
 
@@ -182,6 +191,31 @@ def _ranks(column: pa.Array) -> Ints:
     out = np.zeros(len(column), np.int64)
     out[valid] = ranks + 1
     return out
+
+
+def _is_list_of_floats(dtype: pa.DataType) -> bool:
+    is_list = pa.types.is_list(dtype) or pa.types.is_large_list(dtype)
+    return is_list and pa.types.is_floating(dtype.value_type)
+
+
+def _has_both_zeros(column: pa.Array) -> bool:
+    if _is_list_of_floats(column.type):
+        column = pc.list_flatten(column)
+    if not pa.types.is_floating(column.type):
+        return False
+    numbers = column.drop_null().to_numpy(zero_copy_only=False)
+    negative = np.signbit(numbers[numbers == 0])
+    return bool(negative.any() and not negative.all())
+
+
+def _zero_ranks(column: pa.Array) -> Ints:
+    """Return numbers that order values which are equal otherwise: 0.0 is greater than -0.0."""
+    if pa.types.is_floating(column.type):
+        numbers = column.fill_null(math.nan).to_numpy(zero_copy_only=False)
+        return ((numbers == 0) & ~np.signbit(numbers)).astype(np.int64)
+    signs = [tuple(x == 0 and math.copysign(1, x) > 0 for x in value or ()) for value in column.to_pylist()]
+    place = {value: rank for rank, value in enumerate(sorted(set(signs)))}
+    return np.array([place[value] for value in signs], np.int64)
 
 
 def _element(value: Any) -> tuple[int, Any]:

@@ -3,7 +3,8 @@
 One rule serves both questions. A row is visible from its *effective* time on: the event time, or with
 ``point_in_time="created"`` the later of event and created time (without a created time never). Among the rows of a
 key that are visible at ``t`` the greatest (event time, created, values...) wins. Spark orders structs field by
-field, nulls first and NaN last, which is just the tie rule, so the winner is a running ``max``.
+field, nulls first and NaN last, which is just the tie rule, so the winner is a running ``max``; fields at the end
+decide between zeros of two signs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pyspark.sql import types as T
 
 from palette.errors import DefinitionError
 from palette.offline.times import is_time, micros
+from palette.offline.zeros import ZEROS, zero_signs
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -78,7 +80,8 @@ def visible(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time
     else:
         effective = F.greatest(event, F.unix_micros(F.col(str(group.created))))
     fields = [column for column in (group.timestamp, group.created) if column is not None]
-    fields += [feature.name for feature in group.features if feature.name in table.columns]
+    types = {feature.name: feature.dtype for feature in group.features if feature.name in table.columns}
+    fields += types
     usable = [F.col(column).isNotNull() for column in entity.keys]
     usable += [F.col(group.timestamp).isNotNull()] if group.timestamp else []
     usable += [F.col(str(group.created)).isNotNull()] if point_in_time == "created" else []
@@ -86,7 +89,8 @@ def visible(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time
     for one in usable[1:]:
         condition &= one
     keys = key_columns([F.col(name) for name in entity.keys], [table.schema[name].dataType for name in entity.keys])
-    return table.filter(condition).select(*keys, effective.alias(EFFECTIVE), F.struct(*fields).alias(ROW))
+    row = F.struct(*fields, *zero_signs(types)).alias(ROW)
+    return table.filter(condition).select(*keys, effective.alias(EFFECTIVE), row)
 
 
 def latest(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time: str, at: int) -> DataFrame:
@@ -96,7 +100,8 @@ def latest(table: DataFrame, entity: Entity, group: FeatureGroup, point_in_time:
     named = [F.col(key_column(position)).alias(name) for position, name in enumerate(entity.keys)]
     winners = known.groupBy(*named).agg(F.max(ROW).alias(ROW))
     keys = [_typed_key(name, dtype) for name, dtype in entity.keys.items()]
-    return winners.select(*keys, f"{ROW}.*")
+    names = [name for name in history.schema[ROW].dataType.names if not name.startswith(ZEROS)]
+    return winners.select(*keys, *(f"{ROW}.{name}" for name in names))
 
 
 def in_range(rows: DataFrame, group: FeatureGroup, start: int | None, end: int | None) -> DataFrame:

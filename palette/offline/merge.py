@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette.offline.times import spark_type, to_datetime
+from palette.offline.zeros import zero_signs
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -43,8 +44,8 @@ class Extent(NamedTuple):
 def distinct(rows: DataFrame, entity: Entity, group: FeatureGroup) -> DataFrame:
     """Return one row for each identity within the source: the one with the greatest values, as the tie rule says."""
     identity = _identity(entity, group, with_created=True)
-    rest = [feature.name for feature in group.features]
-    winner = rows.groupBy(*identity).agg(F.max(F.struct(*rest)).alias("__palette_row"))
+    types = {feature.name: feature.dtype for feature in group.features}
+    winner = rows.groupBy(*identity).agg(F.max(F.struct(*types, *zero_signs(types))).alias("__palette_row"))
     return winner.select(*identity, "__palette_row.*").select(*rows.columns)
 
 

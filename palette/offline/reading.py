@@ -18,6 +18,7 @@ from palette.definitions import arrow_type
 from palette.offline.checks import quoted, readable
 from palette.offline.history import ROW
 from palette.offline.log import Unreadable
+from palette.offline.zeros import zero_signs
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -169,8 +170,10 @@ class SparkHistory:
     def settled(self) -> SparkHistory:
         """Return the history without the rows that lose a tie."""
         keys = [quoted(name) for name in self._identity]
-        values = [quoted(name) for name in self.types if name not in self._identity]
-        winners = self._rows.groupBy(*keys).agg(F.max(F.struct(*values)).alias(ROW)).select(*keys, f"{ROW}.*")
+        types = {name: dtype for name, dtype in self.types.items() if name not in self._identity}
+        row = F.struct(*map(quoted, types), *zero_signs(types))
+        winners = self._rows.groupBy(*keys).agg(F.max(row).alias(ROW))
+        winners = winners.select(*keys, *(f"{ROW}.{name}" for name in types))
         return SparkHistory(winners, self.types, self._identity)
 
 

@@ -304,12 +304,13 @@ def _columns_of(group: FeatureGroup) -> Callable[..., dict[str, Any]]:
 
 
 def newer(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
-    """Tell whether ``row`` wins over ``old``: later event, then later created, then the greater values."""
+    """Tell whether ``row`` wins over ``old``: later event, later created, the greater values, 0.0 before -0.0."""
     if row[0] != old[0]:
         return bool(row[0] > old[0])
     if row[0] == STATIC and row[1] is None and old[1] is None:
         return True
-    return _order(row[1:]) > _order(old[1:])
+    mine, its = _order(row[1:]), _order(old[1:])
+    return mine > its or (mine == its and _zero_signs(row) > _zero_signs(old))
 
 
 def not_older(row: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
@@ -323,6 +324,16 @@ def _survives(row: tuple[Any, ...], stamp: tuple[int, int | None]) -> bool:
     if created is None:
         return bool(row[0] > event)
     return row[1] is not None and bool(row[1] > created)
+
+
+def _zero_signs(row: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
+    """Return what decides between rows that are equal otherwise, numbers before lists."""
+    numbers = [_is_positive_zero(value) for value in row if isinstance(value, float)]
+    return numbers, [[_is_positive_zero(one) for one in value] for value in row if isinstance(value, (list, tuple))]
+
+
+def _is_positive_zero(value: Any) -> bool:
+    return isinstance(value, float) and value == 0 and math.copysign(1, value) > 0
 
 
 def _order(value: Any) -> tuple[Any, ...]:

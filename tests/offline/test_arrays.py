@@ -107,6 +107,23 @@ def test_times_too_far_apart_for_one_number_are_sorted_as_well() -> None:
     assert steps.effective.tolist() == [-far, far, -far, far]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_zero_wins_over_a_negative_one_where_all_else_is_equal(turn: int) -> None:
+    import numpy as np
+
+    def winner(*columns: list[Any]) -> int:
+        arrays = [pa.array(column[::turn]) for column in columns]
+        count = len(columns[0])
+        steps = build_steps([pa.array(["a"] * count)], np.ones(count, np.int64), None, lambda: arrays, by_created=False)
+        return int(steps.rows[0]) if turn == 1 else count - 1 - int(steps.rows[0])
+
+    assert winner([-0.0, 0.0, -0.0], [1.0, 1.0, 1.0]) == 1
+    assert winner([-0.0, 0.0], [2, 1]) == 0  # what is greater decides before
+    assert winner([[1.0, -0.0], [1.0, 0.0]], [0.0, -0.0]) == 0  # numbers before lists
+    assert winner([[None, -0.0], [None, 0.0]], [None, None]) == 1
+    assert winner([float("nan")] * 2, [-0.0, 0.0]) == 1
+
+
 def test_values_are_read_only_for_ties() -> None:
     import numpy as np
 
