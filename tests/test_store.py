@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +149,23 @@ def test_a_static_row_written_again_reaches_the_online_store(spark, store):
     assert store.online.read({"thing:two": ["a"]})["thing:two"] == [{"x": 3.0}]
     basis = spark.createDataFrame([("a",)], "k string")
     assert canonical(store.training_set(basis, ["thing:two:x:k"]).first()["x"]) == canonical(3.0)
+
+
+def test_a_removed_group_leaves_its_table_or_not(spark, store):
+    store.apply(remove="thing:one", allow_breaking=True)
+    store.apply(ONE)
+    assert store.latest(ONE).count() == 2, "the table stayed"
+    with pytest.raises(DefinitionError, match="breaking"):
+        store.apply(remove=["thing:one"], drop_tables=True)
+    plan = store.plan(remove=["thing:one"], drop_tables=True)
+    with pytest.raises(DefinitionError, match="to plan"):
+        store.apply(plan, drop_tables=True, allow_breaking=True)
+    store.apply(plan, allow_breaking=True)
+    assert not Path(store.tables.path(ONE)).exists()
+    assert store.latest(TWO).count() == 1
+    store.apply(ONE)
+    store.write(ONE, spark.createDataFrame([("z", T0, 7.0, 1)], WRITTEN))
+    assert [row["id"] for row in store.latest(ONE).collect()] == ["z"]
 
 
 def test_upkeep_keeps_pinned_versions(spark, store):

@@ -22,6 +22,7 @@ from palette.catalog.differences import Difference, differences
 from palette.catalog.former import Returned, former_types, returned
 from palette.catalog.planned import Change, Changes, Unnamed, hint
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
+from palette.catalog.removals import removals
 from palette.catalog.unnamed import renames, users
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.definitions.types import widens_in_place
@@ -39,6 +40,8 @@ def compute(
     prune: bool,
     stamp: tuple[str, int],
     tell_unnamed: bool = False,
+    remove: Sequence[str] = (),
+    drop_tables: bool = False,
 ) -> Changes:
     """Compare definitions with what is applied.
 
@@ -54,41 +57,67 @@ def compute(
         Of the catalog's state.
     tell_unnamed : bool
         Whether to tell what is not among them where it stays.
+    remove : sequence of str
+        Entities, groups and features to remove, by their full names.
+    drop_tables : bool
+        Whether tables of removed groups go as well.
 
     Raises
     ------
     DefinitionError
         If they do not fit together.
+    FeatureNotFoundError
+        If something to remove is not applied.
     """
+    if prune and remove:
+        raise DefinitionError("prune removes all that is not among the definitions: name what to remove, or prune")
+    alone = bool(remove) and not definitions
+    thinned, removed = removals(connection, remove, definitions)
+    definitions = [*definitions, *thinned]
     entities = _by_name("entity", ((one.name, one) for one in definitions if isinstance(one, Entity)))
     groups = _by_name("feature group", ((one.full_name, one) for one in definitions if isinstance(one, FeatureGroup)))
     all_entities, all_groups = _names(connection, tables.entities), _names(connection, tables.groups)
     unnamed = [("group", name) for name in all_groups if name not in groups]
     unnamed += [("entity", name) for name in all_entities if name not in entities]
-    dropped = unnamed if prune else []
+    dropped = unnamed if prune else removed
     # A name that was given up may have become one of these.
     fresh = [group for name, group in groups.items() if name not in set(all_groups)]
     if prune:
         all_entities, all_groups = list(entities), list(groups)
+    gone = {name for _, name in dropped}
+    all_entities, all_groups = ([name for name in names if name not in gone] for names in (all_entities, all_groups))
     check_together([*all_entities, *entities], [*all_groups, *groups])
 
     old_entities = {one.name: one for one in _differing(connection, tables.entities, entities)}
     old_groups = {one.full_name: one for one in _differing(connection, tables.groups, groups)}
     new_entities = {name: one for name, one in entities.items() if _new(name, old_entities, one)}
     new_groups = {name: one for name, one in groups.items() if _new(name, old_groups, one)}
-    _check(connection, new_entities, new_groups, entities, all_entities, {name for _, name in dropped})
+    _check(connection, new_entities, new_groups, entities, all_entities, gone)
 
     former = former_types(connection, new_groups)
     items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups, former)]
     hints = renames(connection, [name for kind, name in unnamed if kind == "group"], fresh)
+    tables_too = _tables_too(connection, dropped) if drop_tables else {}
     for kind, name in dropped:
-        detail = f"{kind} {name!r} is removed{hint(hints.get(name))}"
+        detail = f"{kind} {name!r} is removed{hint(hints.get(name))}{tables_too.get(name, '')}"
         items.append(Change("removed", kind, name, (detail,), breaking=True))
-    told = unnamed if tell_unnamed and not prune else []
+    told = [one for one in unnamed if one[1] not in gone] if tell_unnamed and not prune and not alone else []
     used = users(connection, [change.name for change in items if change.breaking] + [name for _, name in told])
     items = [replace(change, models=used.get(change.name, ())) if change.breaking else change for change in items]
     others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in told)
-    return Changes(tuple(items), (*new_entities.values(), *new_groups.values()), tuple(dropped), stamp, others)
+    new = (*new_entities.values(), *new_groups.values())
+    return Changes(tuple(items), new, tuple(dropped), stamp, others, drop_tables=drop_tables, pruned=prune)
+
+
+def _tables_too(connection: sa.Connection, dropped: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return what dropping the table of each removed group means."""
+    pin = tables.pins.c
+    told = {}
+    for name in (name for kind, name in dropped if kind == "group"):
+        pins = list(connection.scalars(sa.select(pin.name).where(pin.group_name == name).order_by(pin.name)))
+        lost = f"; versions kept for {', '.join(pins)} are lost" if pins else ""
+        told[name] = f", its table with all versions is deleted{lost}"
+    return told
 
 
 def _by_name(kind: str, definitions: Iterable[tuple[str, D]]) -> dict[str, D]:

@@ -104,6 +104,8 @@ class Changes:
     dropped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     stamp: tuple[str, int] | None = None
     unnamed: tuple[Unnamed, ...] = ()
+    drop_tables: bool = False
+    pruned: bool = field(default=False, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -162,9 +164,10 @@ class Changes:
             return
         told = "; ".join("; ".join(change.details) for change in self.breaking)
         hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
-        pruned = [change.action == "removed" and change.kind != "feature" for change in self.breaking]
-        ways = ["use another name"] * (not all(pruned)) + ["do not prune"] * any(pruned)
-        raise DefinitionError(f"breaking changes: {told}{hit} ({', '.join(ways)}, or {remedy})")
+        gone = [change.action == "removed" and change.kind != "feature" for change in self.breaking]
+        ways = ["use another name"] * (not all(gone)) + ["do not prune"] * (any(gone) and self.pruned)
+        ways.append(f"or {remedy}" if ways else remedy)
+        raise DefinitionError(f"breaking changes: {told}{hit} ({', '.join(ways)})")
 
 
 def hint(name: str | None) -> str:

@@ -19,7 +19,7 @@ from palette.catalog.planned import Changes
 from palette.catalog.reading import entity_of, group_of
 from palette.catalog.records import Records
 from palette.catalog.search import Filters, Found, described, search
-from palette.catalog.writing import current_user, remove, stir, write_all
+from palette.catalog.writing import current_user, erase_definition, stir, write_all
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 
@@ -131,7 +131,14 @@ class SqlCatalog(Marks, Records, FeedRecords):
         entity, group, _ = feature.split(":")
         return marked.get(feature) or marked.get(f"{entity}:{group}") or marked.get(entity)
 
-    def plan(self, definitions: Sequence[Entity | FeatureGroup], *, prune: bool = False) -> Changes:
+    def plan(
+        self,
+        definitions: Sequence[Entity | FeatureGroup],
+        *,
+        prune: bool = False,
+        remove: Sequence[str] = (),
+        drop_tables: bool = False,
+    ) -> Changes:
         """Tell what :meth:`apply` would change, without doing it.
 
         Parameters
@@ -140,18 +147,25 @@ class SqlCatalog(Marks, Records, FeedRecords):
             What is wanted.
         prune : bool
             Whether what is applied and not among them is to be removed.
+        remove : sequence of str
+            Entities, groups and features to remove, by their full names.
+        drop_tables : bool
+            Whether the tables of removed groups are to be deleted, by who applies the plan.
 
         Raises
         ------
         DefinitionError
             If names clash or an entity is unknown.
+        FeatureNotFoundError
+            If something to remove is not applied.
         """
+        how: dict[str, Any] = {"prune": prune, "remove": remove, "drop_tables": drop_tables}
         with self.reading() as connection:
             if connection is not None:
-                return compute(connection, definitions, prune=prune, stamp=_stamp(connection), tell_unnamed=True)
+                return compute(connection, definitions, stamp=_stamp(connection), tell_unnamed=True, **how)
         with sa.create_engine("sqlite://").connect() as nothing:
             tables.metadata.create_all(nothing)
-            return compute(nothing, definitions, prune=prune, stamp=("", 0))
+            return compute(nothing, definitions, stamp=("", 0), **how)
 
     def apply(
         self,
@@ -159,6 +173,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         *,
         allow_breaking: bool = False,
         prune: bool = False,
+        remove: Sequence[str] = (),
         who: str | None = None,
     ) -> Changes:
         """Carry out what :meth:`plan` tells, all or none.
@@ -171,6 +186,8 @@ class SqlCatalog(Marks, Records, FeedRecords):
             Lets features and groups disappear, and types change.
         prune : bool
             Whether what is applied and not among the definitions is removed; of a plan that is settled.
+        remove : sequence of str
+            Entities, groups and features to remove, by their full names; of a plan that is settled.
         who : str, optional
             Stands in the history; by default ``PALETTE_USER`` or the process's user.
 
@@ -179,8 +196,9 @@ class SqlCatalog(Marks, Records, FeedRecords):
         DefinitionError
             If names clash, an entity is unknown, or a change would break existing tables.
         """
-        if prune and isinstance(definitions, Changes):
-            raise DefinitionError("a plan is carried out as it was shown: give prune=True to plan(), not to apply()")
+        if isinstance(definitions, Changes) and (prune or remove):
+            word = "prune=True" if prune else "remove="
+            raise DefinitionError(f"a plan is carried out as it was shown: give {word} to plan(), not to apply()")
 
         def work(connection: sa.Connection) -> Changes:
             stamp = _stamp(connection)
@@ -189,13 +207,15 @@ class SqlCatalog(Marks, Records, FeedRecords):
                 if changes.stamp not in (stamp, ("", 0)) or (changes.stamp == ("", 0) and stamp[1]):
                     raise DefinitionError("the catalog has changed since this plan was made; plan again")
             else:
-                changes = compute(connection, definitions, prune=prune, stamp=stamp)
+                changes = compute(connection, definitions, prune=prune, stamp=stamp, remove=remove)
             if not allow_breaking:
                 changes.refuse_breaking()
             if changes.definitions:
                 write_all(connection, changes.definitions, who=who or current_user())
             for kind, name in changes.dropped:
-                remove(connection, kind, name, who=who or current_user())
+                erase_definition(connection, kind, name, who=who or current_user())
+                if changes.drop_tables:
+                    connection.execute(tables.pins.delete().where(tables.pins.c.group_name == name))
             if changes.dropped:
                 stir(connection)
             return changes

@@ -16,7 +16,7 @@ from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError
 
-__all__ = ["MANY", "current_user", "json_of", "now", "remove", "settle", "stir", "weigh", "write_all"]
+__all__ = ["MANY", "current_user", "erase_definition", "json_of", "now", "settle", "stir", "weigh", "write_all"]
 
 # So many definitions or models at once change what is in the tables.
 MANY = 100
@@ -76,7 +76,7 @@ def write_all(connection: sa.Connection, definitions: Sequence[Entity | FeatureG
     stir(connection)
 
 
-def remove(connection: sa.Connection, kind: str, name: str, *, who: str) -> None:
+def erase_definition(connection: sa.Connection, kind: str, name: str, *, who: str) -> None:
     """Remove a group, or an entity whose groups are gone; the history stays."""
     table = tables.groups if kind == "group" else tables.entities
     if kind == "group":

@@ -1,4 +1,4 @@
-"""``palette validate``, ``palette plan`` and ``palette apply``."""
+"""``palette validate``, ``plan``, ``apply`` and ``remove``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from palette.cli import completing
 from palette.cli.output import Json, print_json, print_text
-from palette.cli.project import FILE, Config, definitions_beside, local_all, open_store
+from palette.cli.project import FILE, Config, definitions_beside, local_all, open_store, subject_of
 
 if TYPE_CHECKING:
     from palette.catalog import Changes
 
-__all__ = ["apply", "plan", "validate"]
+__all__ = ["apply", "plan", "remove", "validate"]
 
 Definitions = Annotated[
     list[Path] | None,
@@ -78,6 +79,51 @@ def apply(
         spark_session()
         for name in store.create_tables():
             typer.echo(f"table of {name} made", err=True)
+
+
+def remove(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="ENTITY:GROUP:FEATURE, ENTITY:GROUP, or an ENTITY without groups.",
+            autocompletion=completing.subjects,
+        ),
+    ],
+    drop_tables: Annotated[
+        bool, typer.Option("--drop-tables", help="Delete the tables of removed groups, with all their versions.")
+    ] = False,
+    allow_breaking: Annotated[bool, typer.Option("--allow-breaking", help="Needed: others may use it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go, and which models that hits.")] = (
+        False
+    ),
+    config: Config = Path(FILE),
+    as_json: Json = False,
+) -> None:
+    """Remove single features, feature groups or entities from the catalog; their tables stay by default."""
+    store, subjects = open_store(config), [subject_of(name) for name in names]
+    changes = store.plan(remove=subjects, drop_tables=drop_tables)
+    if not dry_run:
+        if not allow_breaking:
+            changes.refuse_breaking("--allow-breaking")
+        store.apply(changes, allow_breaking=True)
+    _show(changes, as_json)
+    for name in _still_defined(config, subjects):
+        print_text(f"warning: {name} is still in the definitions: the next palette apply adds it again", err=True)
+
+
+def _still_defined(config: Path, names: list[str]) -> list[str]:
+    """Return those of some names that the definitions beside the store have."""
+    from palette.definitions import Entity, load_definitions
+
+    (folder,) = definitions_beside(config, None)
+    if not folder.is_dir() or not any(folder.rglob("*.y*ml")):
+        return []
+    known = set()
+    for one in load_definitions(folder):
+        known |= {one.name} if isinstance(one, Entity) else {one.full_name}
+        known |= set() if isinstance(one, Entity) else {f"{one.full_name}:{feature.name}" for feature in one.features}
+    return [name for name in names if name in known]
 
 
 def _show(changes: Changes, as_json: bool) -> None:

@@ -27,8 +27,10 @@ class DefinitionDoors(StoreBase):
         *definitions: Entity | FeatureGroup | str | Path | Iterable[Any] | Changes,
         allow_breaking: bool = False,
         prune: bool = False,
+        remove: str | Sequence[str] = (),
+        drop_tables: bool = False,
     ) -> None:
-        """Add or change definitions, all or none; applying the same again changes nothing.
+        """Add, change or remove definitions, all or none; applying the same again changes nothing.
 
         Parameters
         ----------
@@ -39,22 +41,70 @@ class DefinitionDoors(StoreBase):
             event times change: then they must be made anew.
         prune : bool
             Whether what is applied and not among the definitions is removed; that is a breaking change.
+        remove : str or sequence of str
+            What is removed: ``entity:group:feature``, ``entity:group``, or an entity without groups; a breaking change.
+            Its history stays in the catalog, and so does the column of a feature in the table.
+        drop_tables : bool
+            Whether the tables of groups that are removed are deleted after that, with all their versions.
 
         Raises
         ------
         DefinitionError
             If names clash, an entity is unknown, a change breaks what is there, or the catalog has changed since
             the plan.
+        FeatureNotFoundError
+            If something to remove is not applied.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> store.apply(Entity("restaurant", keys={"id": "string"}),
+        ...             FeatureGroup("menu", "restaurant", [Feature("dishes", "bigint"), Feature("price", "double")]))
+        >>> store.apply(remove="restaurant:menu:price", allow_breaking=True)
+        >>> [feature.name for feature in store.group("restaurant:menu").features]
+        ['dishes']
         """
         from palette.catalog import Changes
 
         plan = definitions[0] if len(definitions) == 1 and isinstance(definitions[0], Changes) else None
-        self.catalog.apply(
-            list(_flat(definitions)) if plan is None else plan, allow_breaking=allow_breaking, prune=prune
-        )
+        remove = _names(remove)
+        if drop_tables:
+            if plan is not None:
+                raise DefinitionError("give drop_tables=True to plan(), not to apply(): a plan is carried out as shown")
+            plan = self.plan(*definitions, prune=prune, remove=remove, drop_tables=True)
+            prune, remove = False, []
+        tables = self._tables_to_drop(plan, allow_breaking=allow_breaking)
+        wanted = list(_flat(definitions)) if plan is None else plan
+        self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
         self.online.refresh()
+        for group in tables:
+            from palette.offline.dropping import drop_table
 
-    def plan(self, *definitions: Entity | FeatureGroup | str | Path | Iterable[Any], prune: bool = False) -> Changes:
+            drop_table(self.tables, group)
+
+    def _tables_to_drop(self, plan: Changes | None, *, allow_breaking: bool) -> list[FeatureGroup]:
+        """Return the groups whose tables a plan drops, or refuse before anything is changed."""
+        if plan is None or not plan.drop_tables:
+            return []
+        if not allow_breaking:
+            plan.refuse_breaking()
+        groups = [self.group(name) for kind, name in plan.dropped if kind == "group"]
+        if groups:
+            from palette.offline.dropping import check_droppable
+
+            for group in groups:
+                check_droppable(self.tables, group)
+        return groups
+
+    def plan(
+        self,
+        *definitions: Entity | FeatureGroup | str | Path | Iterable[Any],
+        prune: bool = False,
+        remove: str | Sequence[str] = (),
+        drop_tables: bool = False,
+    ) -> Changes:
         """Tell what :meth:`apply` would change, which of it breaks, and which models that hits.
 
         Parameters
@@ -63,6 +113,8 @@ class DefinitionDoors(StoreBase):
             As for :meth:`apply`.
         prune : bool
             Whether what is applied and not among the definitions would be removed.
+        remove, drop_tables
+            As for :meth:`apply`.
 
         Returns
         -------
@@ -73,6 +125,8 @@ class DefinitionDoors(StoreBase):
         ------
         DefinitionError
             If names clash or an entity is unknown.
+        FeatureNotFoundError
+            If something to remove is not applied.
 
         Examples
         --------
@@ -86,7 +140,8 @@ class DefinitionDoors(StoreBase):
         1 added, 0 changed, 0 removed; none breaking
         >>> store.apply(plan)
         """
-        return self.catalog.plan(list(_flat(definitions)), prune=prune)
+        found = list(_flat(definitions))
+        return self.catalog.plan(found, prune=prune, remove=_names(remove), drop_tables=drop_tables)
 
     def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> Listing[Found]:
         """Find features, best first.
@@ -179,6 +234,10 @@ class DefinitionDoors(StoreBase):
         'double'
         """
         return resolve(self.catalog, name).feature
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _flat(definitions: Sequence[Any]) -> Iterator[Entity | FeatureGroup]:

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from palette.catalog import ModelRecord, SqlCatalog, sql
+from palette.catalog.lineage import lineage
 from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError
 
@@ -280,6 +281,68 @@ def test_prune_removes_what_is_not_named(catalog):
     assert [one.action for one in catalog.history("restaurant:menu")] == ["added", "removed"]
     catalog.apply([MENU])
     assert catalog.history("restaurant:menu")[-1].version == 3
+
+
+def test_single_features_and_groups_are_removed(catalog):
+    prices = FeatureGroup("prices", entity="restaurant", features=[Feature(name, "double") for name in "abc"])
+    catalog.apply([Entity("courier", keys={"id": "int"}), prices])
+    catalog.record_models([ModelRecord("eta", {"restaurant:prices:b": 0.5, "restaurant:menu:dishes": None})])
+    plan = catalog.plan([], remove=["restaurant:prices:b", "restaurant:menu", "courier"])
+    assert str(plan).splitlines()[-1] == "0 added, 0 changed, 3 removed; 3 breaking, which hit eta"
+    assert "not in these files" not in str(plan)
+    assert {one.name: one.models for one in plan.items} == {
+        "restaurant:prices:b": ("eta",), "restaurant:menu": ("eta",), "courier": (),
+    }  # fmt: skip
+    with pytest.raises(DefinitionError, match=r"models that use them: eta \(use another name, or apply"):
+        catalog.apply(plan)
+    with pytest.raises(DefinitionError, match=r"'courier' is removed \(apply"):
+        catalog.apply([], remove=["courier"])
+    catalog.apply(plan, allow_breaking=True, who="ada")
+    assert [*catalog.entities(), *catalog.groups()] == ["restaurant", "restaurant:prices"]
+    assert [one.name for one in catalog.group("restaurant:prices").features] == ["a", "c"]
+    assert [(one.action, one.who) for one in catalog.history("restaurant:menu")][-1] == ("removed", "ada")
+    assert [one.action for one in catalog.history("restaurant:prices")] == ["added", "changed"]
+    assert catalog.search("b") == []
+    told = str(lineage(catalog, "eta"))
+    assert "restaurant:prices:b is not in the catalog any more" in told
+    assert "restaurant:menu:dishes is not in the catalog any more" in told
+    catalog.apply([MENU], remove=["restaurant:prices"], allow_breaking=True)
+    assert list(catalog.groups()) == ["restaurant:menu"]
+
+
+@pytest.mark.parametrize(
+    ("definitions", "remove", "error", "told"),
+    [
+        ([], ["restaurant:mneu"], FeatureNotFoundError, "no feature group 'restaurant:mneu'; did you mean"),
+        ([], ["restaurant:menu:dihses"], FeatureNotFoundError, "has no feature 'dihses'; did you mean 'dishes'"),
+        ([], ["resturant"], FeatureNotFoundError, "no entity 'resturant'; did you mean 'restaurant'"),
+        ([], ["restaurant:menu:dishes"], DefinitionError, "without features: remove the group"),
+        ([], ["restaurant"], DefinitionError, "still has feature groups: remove restaurant:menu"),
+        ([], ["restaurant:menu:dishes:r_id"], DefinitionError, "expected entity, entity:group or"),
+        ([MENU], ["restaurant:menu"], DefinitionError, "take it out of them"),
+        ([MENU], ["restaurant:menu:dishes"], DefinitionError, "take it out of them"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_removed_is_refused(catalog, definitions, remove, error, told):
+    with pytest.raises(error, match=told):
+        catalog.apply(definitions, remove=remove, allow_breaking=True)
+    assert list(catalog.groups()) == ["restaurant:menu"]
+
+
+def test_computed_features_are_removed_from_their_source(catalog):
+    aggregates = [Aggregate("n", "count", ["7d"]), Aggregate("m", "count", ["1d"])]
+    source = BatchSource(sql="SELECT * FROM orders", time="at", by=["uuid"], every="1d", aggregates=aggregates)
+    catalog.apply([FeatureGroup("orders", entity="restaurant", timestamp="window_end", source=source)])
+    with pytest.raises(DefinitionError, match="take the aggregate out of its definition"):
+        catalog.apply([], remove=["restaurant:orders:n_count_7d"], allow_breaking=True)
+
+
+def test_dropped_tables_lose_their_pins(catalog):
+    catalog.keep("model:eta:1", {"restaurant:menu": 3})
+    plan = catalog.plan([], remove=["restaurant:menu"], drop_tables=True)
+    assert "its table with all versions is deleted; versions kept for model:eta:1 are lost" in str(plan)
+    catalog.apply(plan, allow_breaking=True)
+    assert catalog.pins() == {}
 
 
 def test_records_are_kept(catalog):

@@ -46,6 +46,29 @@ def put(project, old, new):
     file.write_text(file.read_text().replace(old, new))
 
 
+def test_a_feature_and_a_group_are_removed(project, run):
+    run("apply")
+    catalog = FeatureStore.open(project / "palette.yaml").catalog
+    catalog.record_models([ModelRecord("eta", {"restaurant:order_history:n_meal": 0.5})])
+    n_meal = "restaurant:order_history:n_meal"
+    shown = run("remove", n_meal, "--dry-run")
+    assert shown.exit_code == 0
+    assert f"- feature {n_meal} (breaking)" in shown.output
+    assert "used by eta" in shown.output
+    assert f"warning: {n_meal} is still in the definitions" in shown.output
+    refused = run("remove", n_meal)
+    assert refused.exit_code == 2
+    assert refused.output.startswith("palette remove: breaking changes: ")
+    assert "--allow-breaking" in refused.output
+    put(project, "      - {name: n_meal, dtype: bigint}\n", "")
+    done = run("remove", n_meal, "--allow-breaking", "--json")
+    assert json.loads(done.output)["models"] == ["eta"]
+    assert run("plan").output == "0 added, 0 changed, 0 removed; none breaking\n"
+    assert run("remove", "restaurant:order_history", "--drop-tables", "--allow-breaking").exit_code == 0
+    assert list(catalog.groups()) == []
+    assert "no feature group" in run("remove", "restaurant:order_history", "--allow-breaking").output
+
+
 def test_the_way_from_a_file_to_a_feature(project, run):
     assert run("validate").output == "well formed; entities: 1, feature groups: 1\n"
     shown = run("plan")
