@@ -14,6 +14,7 @@ __all__ = ["ANEW", "FOLLOWS", "check_directories", "check_group", "check_togethe
 # What becomes of tables that are written already.
 FOLLOWS = "written tables follow at their next write"
 ANEW = "a written table must be made anew"
+MOVES = "rows are read from there, and those of the table before are not moved"
 
 
 # Names to which Delta and Spark give a meaning of their own in the path of a table: what is beside the one seems to be
@@ -86,6 +87,7 @@ def group_breaks(old: FeatureGroup, new: FeatureGroup) -> list[str]:
         for what, was, now, table in (
             ("timestamp", old.timestamp, new.timestamp, ANEW),
             ("created", old.created, new.created, FOLLOWS),
+            ("table", old.table, new.table, MOVES),
         )
         if was != now
     ]

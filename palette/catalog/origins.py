@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from palette.definitions import BatchSource, FeatureGroup, RPCSource, StreamSource
+from palette.paths import has_scheme
 
 __all__ = ["GroupTables", "Origin", "mentions", "origins", "same_table", "sql_fault", "tables_of"]
 
@@ -36,6 +37,9 @@ def origins(group: FeatureGroup) -> tuple[list[Origin], str | None]:
     (['geo.places', 'orders'], None)
     """
     source = group.source
+    if group.table is not None:
+        path = group.table.startswith("/") or has_scheme(group.table)
+        return [Origin("table", f"delta.`{group.table}`" if path else group.table.lower())], None
     if isinstance(source, BatchSource) and source.sql is not None:
         try:
             return [Origin("table", name) for name in tables_of(source.sql)], None

@@ -111,9 +111,13 @@ def compute(
 
 def _tables_too(connection: sa.Connection, dropped: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return what dropping the table of each removed group means."""
-    pin = tables.pins.c
+    pin, group = tables.pins.c, tables.groups.c
     told = {}
     for name in (name for kind, name in dropped if kind == "group"):
+        removed = group_of(str(connection.scalar(sa.select(group.definition).where(group.name == name))))
+        if removed.table is not None:
+            told[name] = f", its table {removed.table} stays, since it is not the store's"
+            continue
         pins = list(connection.scalars(sa.select(pin.name).where(pin.group_name == name).order_by(pin.name)))
         lost = f"; versions kept for {', '.join(pins)} are lost" if pins else ""
         told[name] = f", its table with all versions is deleted{lost}"
@@ -198,7 +202,7 @@ def _group_changes(
         broken += [
             f"{name}: {told}" for column, (_, told) in back.items() if column in (group.timestamp, group.created)
         ]
-        values = differences(old[name], group, {"name", "entity", "features", "timestamp", "created"})
+        values = differences(old[name], group, {"name", "entity", "features", "timestamp", "created", "table"})
         described = _told(values) + _reordered(old[name].features, group.features)
         if broken or described:
             yield Change("changed", "group", name, (*broken, *described), bool(broken), values=values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
@@ -23,10 +24,12 @@ from palette.definitions.features import Feature
 from palette.definitions.sources import BatchSource, Source, parse_source
 from palette.definitions.types import KEY_TYPES, canonical_type
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.paths import has_scheme
 
 __all__ = ["Entity", "FeatureGroup"]
 
 RESERVED = ("palette", "basis")
+TABLE_NAME = re.compile(r"\w+(\.\w+){1,2}", re.ASCII)
 
 
 class Entity(Definition):
@@ -110,6 +113,10 @@ class FeatureGroup(Definition):
         A value older than this, by event time, is null. ``"30d"`` is taken as well.
     source : BatchSource, StreamSource or RPCSource, optional
         What fills the group.
+    table : str, optional
+        A Delta table that exists and is filled by others: ``"schema.table"`` or ``"catalog.schema.table"`` of the
+        metastore, an absolute path, or a URI such as ``"s3a://bucket/path"``. Its columns are called like the keys,
+        times and features; it may have more. It is read, and never written, compacted, vacuumed or deleted.
     description, owner : str
         For people.
     tags : sequence of str
@@ -135,6 +142,7 @@ class FeatureGroup(Definition):
     created: str | None = None
     ttl: Span | None = None
     source: Source | None = None
+    table: str | None = None
     description: Description = ""
     owner: Label = ""
     tags: Tags = ()
@@ -162,6 +170,15 @@ class FeatureGroup(Definition):
     def _time(cls, name: str | None) -> str | None:
         return None if name is None else checked_column(name)
 
+    @field_validator("table")
+    @classmethod
+    def _adopted(cls, table: str | None) -> str | None:
+        if table is None or TABLE_NAME.fullmatch(table):
+            return table
+        if table.startswith("/") or has_scheme(table):
+            return table.rstrip("/") or table
+        raise ValueError(f"{table!r:.200} is neither schema.table nor an absolute path or URI")
+
     @model_validator(mode="after")
     def _consistent(self) -> FeatureGroup:
         if not self.features:
@@ -172,6 +189,8 @@ class FeatureGroup(Definition):
             raise ValueError("a group without timestamp is static and cannot have a ttl")
         if self.ttl is not None and self.ttl <= timedelta(0):
             raise ValueError(f"ttl must be positive, found {self.ttl}")
+        if self.table is not None and self.source is not None:
+            raise ValueError("a table that exists is filled by others: give a table or a source, not both")
         if isinstance(self.source, BatchSource) and self.source.aggregates:
             self._check_aggregates(self.source)
         return self

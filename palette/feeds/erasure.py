@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palette.errors import CatalogError
+from palette.errors import CatalogError, DataError
 from palette.feeds.keys import keys_frame, listed_keys
 from palette.feeds.summary import Erased
 from palette.feeds.windowed import partials_beside
@@ -117,12 +117,27 @@ def _lost_before(stores: Stores, name: str) -> set[str]:
 def _tables(stores: Stores, entity: Entity, group: FeatureGroup, keys: list[Any]) -> dict[str, Erasure]:
     """Return the table of the group and that of its partial aggregates, as far as they are there."""
     frame = keys_frame(stores.spark, entity, keys)
+    if group.table is not None:
+        _refuse_rows_of_others(stores, entity, group, frame)
+        return {}
     found = {}
     if stores.tables.version(stores.spark, group) is not None:
         found[OWN] = Erasure(stores.tables.identifier(group), frame)
     if (partials := partials_beside(stores.spark, stores.tables, group)) is not None:
         found["partials"] = Erasure(partials, frame)
     return found
+
+
+def _refuse_rows_of_others(stores: Stores, entity: Entity, group: FeatureGroup, keys: DataFrame) -> None:
+    """Refuse to erase what a table of others still has: it would be put online again."""
+    if stores.tables.version(stores.spark, group) is None:
+        return
+    rows = stores.tables.read(stores.spark, entity, group)
+    if count := rows.join(keys, list(entity.keys), "left_semi").count():
+        raise DataError(
+            f"{group.full_name}: its table {group.table} is filled by others and has {count:,} rows of these keys: "
+            "delete them there, vacuum it, and erase again; nothing was erased"
+        )
 
 
 def _found(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -120,6 +120,8 @@ def readable(schema: T.StructType, entity: Entity, group: FeatureGroup, version:
     """
     found = {field.name: field.dataType.simpleString() for field in schema}
     features = {feature.name for feature in group.features}
+    if group.table is not None:
+        _check_existing(found, entity, group)
     columns = {}
     for name, dtype in stored_types(entity, group).items():
         if name not in found and name in features:
@@ -138,6 +140,25 @@ def readable(schema: T.StructType, entity: Entity, group: FeatureGroup, version:
     return columns
 
 
+def _check_existing(found: Mapping[str, str], entity: Entity, group: FeatureGroup) -> None:
+    """Refuse columns of a table of others that cannot be those of the definition; features may be missing."""
+    for name, dtype in stored_types(entity, group).items():
+        optional = any(feature.name == name for feature in group.features)
+        twin = next((one for one in found if one.lower() == name.lower()), None)
+        if twin is None and optional:
+            continue
+        if name not in found:
+            raise SchemaError(
+                f"{group.full_name}: its table {group.table} has no column {name!r}{nearest(twin or name, found)} "
+                f"(it has {', '.join(found)}): declare the columns as the table has them"
+            )
+        if not widens(found[name], dtype):
+            raise SchemaError(
+                f"{group.full_name}: {name!r} is {found[name]} in its table {group.table}, and declared {dtype}: "
+                f"declare it {found[name]}"
+            )
+
+
 def require(features: Iterable[str], found: Iterable[str], group: FeatureGroup, version: int) -> None:
     """Refuse to read features that a version of the table does not have yet.
 
@@ -147,6 +168,11 @@ def require(features: Iterable[str], found: Iterable[str], group: FeatureGroup, 
         If one is missing.
     """
     for feature in features:
+        if feature not in found and group.table is not None:
+            raise SchemaError(
+                f"{group.full_name}: version {version} of its table {group.table} has no column {feature!r}: take the "
+                "feature out of the definition, or read a version that has it"
+            )
         if feature not in found:
             raise SchemaError(
                 f"{group.full_name}: version {version} of the table has no column {feature!r}: write rows with it "

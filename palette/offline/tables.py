@@ -14,8 +14,8 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
 from palette.errors import DataError, DefinitionError
-from palette.offline import merge
-from palette.offline.checks import conform, converted, readable, refuse_bad_rows, stored_types
+from palette.offline import adopted, merge
+from palette.offline.checks import conform, converted, readable, refuse_bad_rows, require, stored_types
 from palette.offline.commits import Written, find_commit, metadata, new_mark
 from palette.offline.conflicts import repeated
 from palette.offline.evolution import evolution, widen
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeltaTables"]
 
-METASTORE = "metastore:"
+METASTORE = adopted.METASTORE
 # A training set can be rebuilt as long as the log and the removed files are there; only vacuum deletes them.
 KEEP = "interval 3650 days"
 PROPERTIES = {"delta.logRetentionDuration": KEEP, "delta.deletedFileRetentionDuration": KEEP}
@@ -61,6 +61,8 @@ class DeltaTables:
 
     def identifier(self, group: FeatureGroup) -> str:
         """Return the name by which SQL knows the table of a group."""
+        if group.table is not None:
+            return adopted.identifier(group.table)
         if self.root.startswith(METASTORE):
             # Else a:b__c and a__b:c would be one table, and a:_b and a_:b.
             if "__" in group.entity or group.entity.endswith("_"):
@@ -73,6 +75,8 @@ class DeltaTables:
 
     def path(self, group: FeatureGroup) -> str:
         """Return where the table of a group is; in a metastore that does not tell."""
+        if group.table is not None:
+            return adopted.path(group.table)
         return f"{self.root}/{group.entity}/{group.name}"
 
     def version(self, spark: SparkSession, group: FeatureGroup) -> int | None:
@@ -124,6 +128,7 @@ class DeltaTables:
         DataError
             If rows lack a key or event time; their number and a sample are told, and nothing is written.
         """
+        adopted.refuse(group, "writes to")
         if mode not in ("append", "merge"):
             raise DefinitionError(f"mode must be 'append' or 'merge', found {mode!r}")
         spark = df.sparkSession
@@ -168,6 +173,7 @@ class DeltaTables:
 
     def create(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Make a group's table, empty."""
+        adopted.refuse(group, "creates")
         columns = ", ".join(
             f"{sql_name(name)} {spark_type(dtype)}" for name, dtype in stored_types(entity, group).items()
         )
@@ -250,6 +256,11 @@ class DeltaTables:
             If nothing was written to the group, or there is no such version.
         """
         newest = self.version(spark, group)
+        if newest is None and group.table is not None:
+            raise DataError(
+                f"{group.full_name}: there is no Delta table {group.table}: name one that exists (table=), or leave "
+                "table= out and write rows with store.write"
+            )
         if newest is None:
             raise DataError(f"{group.full_name}: nothing is written yet; write rows with store.write first")
         if version is not None and not 0 <= version <= newest:
@@ -262,7 +273,7 @@ class DeltaTables:
         reader = spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        if self.root.startswith(METASTORE):
+        if adopted.in_metastore(group, self.root):
             return reader.table(self.identifier(group))
         return reader.load(self.path(group))
 
@@ -279,8 +290,23 @@ class DeltaTables:
         instant = now_micros() if at is None else to_micros(at)
         return latest(self.read(spark, entity, group, version), entity, group, point_in_time, instant)
 
+    def check_existing(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
+        """Refuse a definition that names a table which does not suit it.
+
+        Raises
+        ------
+        DataError
+            If there is no such Delta table.
+        SchemaError
+            If a column is missing, or of a type that does not widen to the declared one.
+        """
+        version = self.resolve(spark, group)
+        columns = readable(self.load(spark, group, version).schema, entity, group, version)
+        require((feature.name for feature in group.features), columns, group, version)
+
     def optimize(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:
         """Rewrite small files into large ones, with the rows of a key close together."""
+        adopted.refuse(group, "compacts")
         self.resolve(spark, group)
         near = [name for name, dtype in entity.keys.items() if dtype != "boolean"]
         compact(spark, self.identifier(group), [*near, *([group.timestamp] if group.timestamp else [])])
@@ -298,6 +324,7 @@ class DeltaTables:
             Versions superseded more recently than this stay as well. Writers and readers that are at work rely on
             it: do not go below the length of the longest job.
         """
+        adopted.refuse(group, "vacuums")
         newest = self.resolve(spark, group)
         if retain_pins:
             # What a pinned version needs was removed, if at all, by a later commit: keep all that was removed since.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -77,12 +78,25 @@ class DefinitionDoors(StoreBase):
             prune, remove = False, []
         tables = self._tables_to_drop(plan, allow_breaking=allow_breaking)
         wanted = list(_flat(definitions)) if plan is None else plan
+        self._check_existing_tables(wanted if plan is None else plan.definitions)
         self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
         self.online.refresh()
         for group in tables:
             from palette.offline.dropping import drop_table
 
             drop_table(self.tables, group)
+
+    def _check_existing_tables(self, definitions: Iterable[Any]) -> None:
+        """Refuse tables of others that do not suit their groups, if a Spark session is there to ask."""
+        found = list(definitions)
+        groups = [one for one in found if isinstance(one, FeatureGroup) and one.table is not None]
+        if not groups or (sql := sys.modules.get("pyspark.sql")) is None:
+            return
+        if (spark := sql.SparkSession.getActiveSession()) is not None:
+            entities = self.catalog.entities() | {one.name: one for one in found if isinstance(one, Entity)}
+            for group in groups:
+                if group.entity in entities:
+                    self.tables.check_existing(spark, entities[group.entity], group)
 
     def _tables_to_drop(self, plan: Changes | None, *, allow_breaking: bool) -> list[FeatureGroup]:
         """Return the groups whose tables a plan drops, or refuse before anything is changed."""
@@ -91,6 +105,7 @@ class DefinitionDoors(StoreBase):
         if not allow_breaking:
             plan.refuse_breaking()
         groups = [self.group(name) for kind, name in plan.dropped if kind == "group"]
+        groups = [group for group in groups if group.table is None]
         if groups:
             from palette.offline.dropping import check_droppable
 

@@ -83,7 +83,8 @@ class OfflineDoors(DefinitionDoors):
     def create_tables(self) -> list[str]:
         """Make the empty tables of groups that have none yet; return the groups. Else the first write makes them."""
         spark = _spark()
-        groups = [group for group in self.catalog.groups().values() if self.tables.version(spark, group) is None]
+        own = [group for group in self.catalog.groups().values() if group.table is None]
+        groups = [group for group in own if self.tables.version(spark, group) is None]
         for group in groups:
             self.tables.create(spark, self.entity(group.entity), group)
         return [group.full_name for group in groups]

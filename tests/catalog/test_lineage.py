@@ -188,6 +188,13 @@ def test_of_other_sources(world, name, origin, note):
     assert lineage(world, origin[1]).down[0].result == ("group", f"restaurant:{name}")
 
 
+def test_of_tables_that_others_fill(world):
+    world.apply([group("theirs", None, "y", table="Geo.Shapes"), group("files", None, "z", table="/data/shapes")])
+    assert lineage(world, "restaurant:theirs").up[0].origin == ("table", "geo.shapes")
+    assert lineage(world, "geo.shapes").down[0].result == ("group", "restaurant:theirs")
+    assert lineage(world, "/data/shapes").down[0].result == ("group", "restaurant:files")
+
+
 def test_of_what_nothing_is_known(world):
     assert lineage(world, "restaurant:plain").up == ()
     world.record_models([ModelRecord("empty", {})])

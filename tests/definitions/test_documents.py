@@ -56,6 +56,7 @@ DEFINITIONS = [
         source=RPCSource(url="http://localhost/{origin}", mapping={"lat": "pos.lat"}),
         features=[Feature("lat", "decimal(9,6)", default="1.5")],
     ),
+    FeatureGroup("theirs", entity="route", table="s3a://bucket/trips", features=[Feature("v", "double")]),
     FeatureGroup("orders", entity="route", timestamp="window_end", source=ORDERS, features=ORDERS.features()),
 ]
 

@@ -44,6 +44,15 @@ def test_entity_key_order_counts():
             lambda: FeatureGroup("g", entity="e", features=[*X, Feature("X", "int")]), "differ only by case", id="case"
         ),
         pytest.param(lambda: FeatureGroup("g", entity="e", features=X, owned_by="me"), "owned_by", id="unknown-word"),
+        pytest.param(
+            lambda: FeatureGroup("g", "e", X, table="data/orders"), "an absolute path or URI", id="table-path"
+        ),
+        pytest.param(lambda: FeatureGroup("g", "e", X, table="orders"), "neither schema.table nor", id="table-name"),
+        pytest.param(
+            lambda: FeatureGroup("g", "e", X, table="db.t", source=BatchSource(sql="TABLE t")),
+            "not both",
+            id="table-source",
+        ),
     ],
 )
 def test_wrong_definition_is_refused(make, message):
