@@ -168,6 +168,35 @@ def test_a_removed_group_leaves_its_table_or_not(spark, store):
     assert [row["id"] for row in store.latest(ONE).collect()] == ["z"]
 
 
+def test_a_renamed_group_and_feature_keep_their_rows(spark, store):
+    store.write(ONE, spark.createDataFrame([("a", T0 + HOUR, 3.0, 11)], WRITTEN))
+    store.keep("mine", {"thing:one": 0})
+    store.materialize(ONE)
+    newest = store.tables.version(spark, ONE)
+    plan = store.plan(rename={"thing:one": "uno"})
+    store.apply(Entity("other", keys={"id": "string"}))
+    with pytest.raises(DefinitionError, match="plan again"):
+        store.apply(plan, allow_breaking=True)
+    assert store.tables.version(spark, ONE) == newest, "the table is back"
+    store.apply(rename={"thing:one": "uno"}, allow_breaking=True)
+    basis = spark.createDataFrame([("a", T0 + HOUR)], "k string, t timestamp")
+    assert store.training_set(basis, ["thing:uno:v:k"], timestamp="t", version={"thing:uno": 0}).first()["v"] == 1.0
+    assert store.catalog.pins() == {"mine": {"thing:uno": 0}}
+    with pytest.raises(FeatureNotFoundError, match="was renamed to 'thing:uno:v'"):
+        store.training_set(basis, ["thing:one:v:k"], timestamp="t")
+    store.apply(rename={"thing:uno:v": "value", "thing:uno:w": "n"}, allow_breaking=True)
+    row = store.training_set(basis, ["thing:uno:*:k"], timestamp="t").first()
+    assert (row["value"], row["n"]) == (3.0, 11)
+    assert store.tables.version(spark, store.group("thing:uno")) > newest
+    store.materialize("thing:uno")
+    assert store.online.features(["thing:uno:*:k"], [{"k": "a"}], now=T0 + HOUR) == [{"value": 3.0, "n": 11}]
+    with pytest.raises(DefinitionError, match="a column 'w' of type bigint, of a feature that was removed"):
+        store.apply(rename={"thing:uno:value": "w"}, allow_breaking=True)
+    store.apply(remove="thing:uno", allow_breaking=True)
+    with pytest.raises(DefinitionError, match="there is a table of thing:uno already"):
+        store.apply(rename={"thing:two": "uno"}, allow_breaking=True)
+
+
 def test_upkeep_keeps_pinned_versions(spark, store):
     basis = spark.createDataFrame([("a", T0)], "k string, t timestamp")
     store.keep("mine", {"thing:one": 0})

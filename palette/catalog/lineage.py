@@ -188,7 +188,9 @@ class _Search:
                 yield Edge(node, Node("group", other))
 
     def _note_removed(self, name: str) -> None:
-        self.notes.append(f"{name} is not in the catalog any more")
+        now_called = self._catalog.renamed_to(name)
+        told = "" if now_called is None else f": it is called {now_called} now"
+        self.notes.append(f"{name} is not in the catalog any more{told}")
 
     def _uses(self, **asked: Any) -> Iterator[Edge]:
         found: dict[tuple[str, str], list[Any]] = {}

@@ -23,7 +23,8 @@ from palette.catalog.former import Returned, former_types, returned
 from palette.catalog.planned import Change, Changes, Unnamed, hint
 from palette.catalog.reading import chunks, entity_of, group_of, text_of
 from palette.catalog.removals import removals
-from palette.catalog.unnamed import renames, users
+from palette.catalog.renames import renamed_groups
+from palette.catalog.unnamed import likely_renames, users
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError
@@ -41,6 +42,7 @@ def compute(
     stamp: tuple[str, int],
     tell_unnamed: bool = False,
     remove: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
     drop_tables: bool = False,
 ) -> Changes:
     """Compare definitions with what is applied.
@@ -59,6 +61,8 @@ def compute(
         Whether to tell what is not among them where it stays.
     remove : sequence of str
         Entities, groups and features to remove, by their full names.
+    rename : mapping of str to str
+        Groups and features by their full names to their new names.
     drop_tables : bool
         Whether tables of removed groups go as well.
 
@@ -71,32 +75,36 @@ def compute(
     """
     if prune and remove:
         raise DefinitionError("prune removes all that is not among the definitions: name what to remove, or prune")
-    alone = bool(remove) and not definitions
+    alone = bool(remove or rename) and not definitions
     thinned, removed = removals(connection, remove, definitions)
-    definitions = [*definitions, *thinned]
+    called, renames = renamed_groups(connection, rename or {}, [*definitions, *thinned])
+    given = {one.full_name for one in definitions if isinstance(one, FeatureGroup)}
+    definitions = [*definitions, *thinned, *(group for name, group in called.items() if name not in given)]
+    moved = {one.old for one in renames if one.kind == "group"}
     entities = _by_name("entity", ((one.name, one) for one in definitions if isinstance(one, Entity)))
     groups = _by_name("feature group", ((one.full_name, one) for one in definitions if isinstance(one, FeatureGroup)))
     all_entities, all_groups = _names(connection, tables.entities), _names(connection, tables.groups)
-    unnamed = [("group", name) for name in all_groups if name not in groups]
+    unnamed = [("group", name) for name in all_groups if name not in groups and name not in moved]
     unnamed += [("entity", name) for name in all_entities if name not in entities]
     dropped = unnamed if prune else removed
     # A name that was given up may have become one of these.
     fresh = [group for name, group in groups.items() if name not in set(all_groups)]
     if prune:
         all_entities, all_groups = list(entities), list(groups)
-    gone = {name for _, name in dropped}
+    gone = {name for _, name in dropped} | moved
     all_entities, all_groups = ([name for name in names if name not in gone] for names in (all_entities, all_groups))
     check_together([*all_entities, *entities], [*all_groups, *groups])
 
     old_entities = {one.name: one for one in _differing(connection, tables.entities, entities)}
     old_groups = {one.full_name: one for one in _differing(connection, tables.groups, groups)}
     new_entities = {name: one for name, one in entities.items() if _new(name, old_entities, one)}
-    new_groups = {name: one for name, one in groups.items() if _new(name, old_groups, one)}
+    new_groups = {name: one for name, one in groups.items() if name in called or _new(name, old_groups, one)}
     _check(connection, new_entities, new_groups, entities, all_entities, gone)
 
     former = former_types(connection, new_groups)
-    items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups, new_groups, former)]
-    hints = renames(connection, [name for kind, name in unnamed if kind == "group"], fresh)
+    items = [*_entity_changes(old_entities, new_entities), *_group_changes(old_groups | called, new_groups, former)]
+    items += [Change("renamed", one.kind, one.old, (one.told,), breaking=True) for one in renames]
+    hints = likely_renames(connection, [name for kind, name in unnamed if kind == "group"], fresh)
     tables_too = _tables_too(connection, dropped) if drop_tables else {}
     for kind, name in dropped:
         detail = f"{kind} {name!r} is removed{hint(hints.get(name))}{tables_too.get(name, '')}"
@@ -106,7 +114,8 @@ def compute(
     items = [replace(change, models=used.get(change.name, ())) if change.breaking else change for change in items]
     others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in told)
     new = (*new_entities.values(), *new_groups.values())
-    return Changes(tuple(items), new, tuple(dropped), stamp, others, drop_tables=drop_tables, pruned=prune)
+    how: dict[str, Any] = {"drop_tables": drop_tables, "pruned": prune, "renames": tuple(renames)}
+    return Changes(tuple(items), new, tuple(dropped), stamp, others, **how)
 
 
 def _tables_too(connection: sa.Connection, dropped: Iterable[tuple[str, str]]) -> dict[str, str]:

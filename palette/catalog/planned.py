@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from palette.catalog.differences import Difference
+from palette.catalog.renames import Rename
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError
 from palette.terminal import printable
@@ -17,7 +18,7 @@ __all__ = ["Change", "Changes", "Unnamed", "hint"]
 
 # So many of what is not named are shown to people, with so many of who use it.
 SHOWN, NAMED = 20, 5
-SIGNS = {"added": "+", "changed": "~", "removed": "-"}
+SIGNS = {"added": "+", "changed": "~", "removed": "-", "renamed": ">"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Change:
 
     Parameters
     ----------
-    action : {"added", "changed", "removed"}
+    action : {"added", "changed", "removed", "renamed"}
         What happens.
     kind : {"entity", "group", "feature"}
         To what.
@@ -106,6 +107,7 @@ class Changes:
     unnamed: tuple[Unnamed, ...] = ()
     drop_tables: bool = False
     pruned: bool = field(default=False, repr=False)
+    renames: tuple[Rename, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -140,7 +142,7 @@ class Changes:
 
     def __str__(self) -> str:
         counts = Counter(change.action for change in self.items)
-        total = ", ".join(f"{counts[action]} {action}" for action in SIGNS)
+        total = ", ".join(f"{counts[action]} {action}" for action in SIGNS if counts[action] or action != "renamed")
         broken = f"{len(self.breaking)} breaking" if self.breaking else "none breaking"
         hit = f", which hit {_listed(self.models)}" if self.models else ""
         others = [str(one) for one in self.unnamed[:SHOWN]]
@@ -164,7 +166,10 @@ class Changes:
             return
         told = "; ".join("; ".join(change.details) for change in self.breaking)
         hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
-        gone = [change.action == "removed" and change.kind != "feature" for change in self.breaking]
+        gone = [
+            change.action == "renamed" or (change.action == "removed" and change.kind != "feature")
+            for change in self.breaking
+        ]
         ways = ["use another name"] * (not all(gone)) + ["do not prune"] * (any(gone) and self.pruned)
         ways.append(f"or {remedy}" if ways else remedy)
         raise DefinitionError(f"breaking changes: {told}{hit} ({', '.join(ways)})")

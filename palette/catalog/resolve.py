@@ -44,6 +44,8 @@ def resolve(catalog: SqlCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
         group = catalog.group(f"{ref.entity}:{ref.group}")
         entity, feature = catalog.entity(ref.entity), group.feature(ref.feature)
     except FeatureNotFoundError as error:
+        if now_called := catalog.renamed_to(f"{ref.entity}:{ref.group}:{ref.feature}"):
+            raise FeatureNotFoundError(f"{ref.name!r}: the feature was renamed to {now_called!r}") from None
         raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
     check_join_keys(ref, entity)
     if reason := catalog.deprecated(f"{group.full_name}:{feature.name}"):

@@ -18,6 +18,7 @@ from palette.catalog.plan import compute
 from palette.catalog.planned import Changes
 from palette.catalog.reading import entity_of, group_of
 from palette.catalog.records import Records
+from palette.catalog.renames import forget_renames, move_records, renamed_to
 from palette.catalog.search import Filters, Found, described, search
 from palette.catalog.writing import current_user, erase_definition, stir, write_all
 from palette.definitions import Entity, FeatureGroup
@@ -119,9 +120,16 @@ class SqlCatalog(Marks, Records, FeedRecords):
             known = sorted(names)
             if meant := [repr(name) for name in known if name.endswith(f":{full_name}")]:
                 raise FeatureNotFoundError(f"no feature group {full_name!r}; did you mean {' or '.join(meant[:3])}?")
+            if now_called := self.renamed_to(full_name):
+                raise FeatureNotFoundError(f"no feature group {full_name!r}: it was renamed to {now_called!r}")
             self.entity(full_name.partition(":")[0])
             raise FeatureNotFoundError(f"no feature group {full_name!r}{_offered(full_name, known)}")
         return kept.groups.setdefault(full_name, group_of(text))
+
+    def renamed_to(self, name: str) -> str | None:
+        """Return the present name of a group or feature that was renamed, by its former full name, or None."""
+        with self.reading() as connection:
+            return None if connection is None else renamed_to(connection, name)
 
     def deprecated(self, feature: str) -> str | None:
         """Return why ``entity:group:feature`` should not be used any more, or None."""
@@ -137,6 +145,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         *,
         prune: bool = False,
         remove: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
         drop_tables: bool = False,
     ) -> Changes:
         """Tell what :meth:`apply` would change, without doing it.
@@ -149,6 +158,8 @@ class SqlCatalog(Marks, Records, FeedRecords):
             Whether what is applied and not among them is to be removed.
         remove : sequence of str
             Entities, groups and features to remove, by their full names.
+        rename : mapping of str to str, optional
+            Groups and features by their full names to their new names.
         drop_tables : bool
             Whether the tables of removed groups are to be deleted, by who applies the plan.
 
@@ -159,7 +170,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         FeatureNotFoundError
             If something to remove is not applied.
         """
-        how: dict[str, Any] = {"prune": prune, "remove": remove, "drop_tables": drop_tables}
+        how: dict[str, Any] = {"prune": prune, "remove": remove, "rename": rename, "drop_tables": drop_tables}
         with self.reading() as connection:
             if connection is not None:
                 return compute(connection, definitions, stamp=_stamp(connection), tell_unnamed=True, **how)
@@ -174,6 +185,7 @@ class SqlCatalog(Marks, Records, FeedRecords):
         allow_breaking: bool = False,
         prune: bool = False,
         remove: Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
         who: str | None = None,
     ) -> Changes:
         """Carry out what :meth:`plan` tells, all or none.
@@ -188,6 +200,8 @@ class SqlCatalog(Marks, Records, FeedRecords):
             Whether what is applied and not among the definitions is removed; of a plan that is settled.
         remove : sequence of str
             Entities, groups and features to remove, by their full names; of a plan that is settled.
+        rename : mapping of str to str, optional
+            Groups and features to their new names, likewise; tables are the caller's business.
         who : str, optional
             Stands in the history; by default ``PALETTE_USER`` or the process's user.
 
@@ -196,8 +210,8 @@ class SqlCatalog(Marks, Records, FeedRecords):
         DefinitionError
             If names clash, an entity is unknown, or a change would break existing tables.
         """
-        if isinstance(definitions, Changes) and (prune or remove):
-            word = "prune=True" if prune else "remove="
+        if isinstance(definitions, Changes) and (prune or remove or rename):
+            word = "prune=True" if prune else "remove=" if remove else "rename="
             raise DefinitionError(f"a plan is carried out as it was shown: give {word} to plan(), not to apply()")
 
         def work(connection: sa.Connection) -> Changes:
@@ -207,15 +221,20 @@ class SqlCatalog(Marks, Records, FeedRecords):
                 if changes.stamp not in (stamp, ("", 0)) or (changes.stamp == ("", 0) and stamp[1]):
                     raise DefinitionError("the catalog has changed since this plan was made; plan again")
             else:
-                changes = compute(connection, definitions, prune=prune, stamp=stamp, remove=remove)
+                changes = compute(connection, definitions, prune=prune, stamp=stamp, remove=remove, rename=rename)
             if not allow_breaking:
                 changes.refuse_breaking()
+            for one in changes.renames:
+                move_records(connection, one, who=who or current_user())
             if changes.definitions:
+                forget_renames(connection, changes.definitions)
                 write_all(connection, changes.definitions, who=who or current_user())
             for kind, name in changes.dropped:
                 erase_definition(connection, kind, name, who=who or current_user())
                 if changes.drop_tables:
                     connection.execute(tables.pins.delete().where(tables.pins.c.group_name == name))
+            for one in (one for one in changes.renames if one.kind == "group"):
+                erase_definition(connection, "group", one.old, who=who or current_user(), action="renamed")
             if changes.dropped:
                 stir(connection)
             return changes

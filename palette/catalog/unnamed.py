@@ -10,7 +10,7 @@ from palette.catalog import tables
 from palette.catalog.reading import chunks, group_of
 from palette.definitions import FeatureGroup
 
-__all__ = ["renames", "users"]
+__all__ = ["likely_renames", "users"]
 
 
 def users(connection: sa.Connection, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -39,7 +39,7 @@ def users(connection: sa.Connection, names: Iterable[str]) -> dict[str, tuple[st
     return {name: tuple(sorted(models)) for name, models in found.items()}
 
 
-def renames(connection: sa.Connection, gone: Sequence[str], fresh: Sequence[FeatureGroup]) -> dict[str, str]:
+def likely_renames(connection: sa.Connection, gone: Sequence[str], fresh: Sequence[FeatureGroup]) -> dict[str, str]:
     """Return group to the new group of the same entity that alone has the same features."""
     found: dict[str, str] = {}
     if not fresh:

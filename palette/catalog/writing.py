@@ -76,14 +76,14 @@ def write_all(connection: sa.Connection, definitions: Sequence[Entity | FeatureG
     stir(connection)
 
 
-def erase_definition(connection: sa.Connection, kind: str, name: str, *, who: str) -> None:
+def erase_definition(connection: sa.Connection, kind: str, name: str, *, who: str, action: str = "removed") -> None:
     """Remove a group, or an entity whose groups are gone; the history stays."""
     table = tables.groups if kind == "group" else tables.entities
     if kind == "group":
         _unindex(connection, [name])
     version = _next_versions(connection, kind, [name]).get(name, 1)
     connection.execute(table.delete().where(table.c.name == name))
-    row = {"kind": kind, "name": name, "version": version, "action": "removed", "definition": None}
+    row = {"kind": kind, "name": name, "version": version, "action": action, "definition": None}
     connection.execute(tables.versions.insert(), [row | {"who": who, "at": now()}])
 
 

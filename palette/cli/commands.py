@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from palette._version import __version__
-from palette.cli.definitions import apply, plan, remove, validate
+from palette.cli.definitions import apply, plan, remove, rename, validate
 from palette.cli.erase import erase
 from palette.cli.failures import told
 from palette.cli.finding import search, show
@@ -50,7 +50,7 @@ def palette(
 
 
 PANELS = {
-    "Definitions": (init, validate, plan, apply, remove),
+    "Definitions": (init, validate, plan, apply, remove, rename),
     "Catalog": (search, show, note, rate, curate, deprecate),
     "Models": (deploy, models, promote, rollback, lineage),
     "Feeds": (materialize, erase),

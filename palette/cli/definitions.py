@@ -1,4 +1,4 @@
-"""``palette validate``, ``plan``, ``apply`` and ``remove``."""
+"""``palette validate``, ``plan``, ``apply``, ``remove`` and ``rename``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from palette.cli.project import FILE, Config, definitions_beside, local_all, ope
 
 if TYPE_CHECKING:
     from palette.catalog import Changes
+    from palette.definitions import Entity, FeatureGroup
 
-__all__ = ["apply", "plan", "remove", "validate"]
+__all__ = ["apply", "plan", "remove", "rename", "validate"]
 
 Definitions = Annotated[
     list[Path] | None,
@@ -112,15 +113,58 @@ def remove(
         print_text(f"warning: {name} is still in the definitions: the next palette apply adds it again", err=True)
 
 
-def _still_defined(config: Path, names: list[str]) -> list[str]:
-    """Return those of some names that the definitions beside the store have."""
-    from palette.definitions import Entity, load_definitions
+def rename(
+    name: Annotated[
+        str, typer.Argument(help="ENTITY:GROUP or ENTITY:GROUP:FEATURE", autocompletion=completing.subjects)
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What the group or feature is to be called.")],
+    allow_breaking: Annotated[
+        bool, typer.Option("--allow-breaking", help="Needed: models look for the old name.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what changes, and which models that hits.")] = (
+        False
+    ),
+    config: Config = Path(FILE),
+    as_json: Json = False,
+) -> None:
+    """Rename a feature group, whose table is moved, or a feature, whose values are copied.
+
+    Where the definitions beside the store have the new name already, that definition is applied.
+    """
+    from palette.definitions import FeatureGroup
+
+    store, old = open_store(config), subject_of(name)
+    group = ":".join(old.split(":")[:2])
+    wanted = group if old.count(":") == 2 else f"{old.partition(':')[0]}:{new}"
+    defined = [one for one in _defined(config) if isinstance(one, FeatureGroup) and one.full_name == wanted]
+    if old.count(":") == 2:
+        defined = [one for one in defined if new in one.readable and old.rpartition(":")[2] not in one.readable]
+    changes = store.plan(*defined, rename={old: new})
+    if not dry_run:
+        if not allow_breaking:
+            changes.refuse_breaking("--allow-breaking")
+        store.apply(changes, allow_breaking=True)
+    _show(changes, as_json)
+    for one in _still_defined(config, [old]):
+        print_text(f"warning: {one} is still in the definitions: the next palette apply adds it again", err=True)
+
+
+def _defined(config: Path) -> list[Entity | FeatureGroup]:
+    """Return the definitions beside the store, if there are any."""
+    from palette.definitions import load_definitions
 
     (folder,) = definitions_beside(config, None)
     if not folder.is_dir() or not any(folder.rglob("*.y*ml")):
         return []
-    known = set()
-    for one in load_definitions(folder):
+    return load_definitions(folder)
+
+
+def _still_defined(config: Path, names: list[str]) -> list[str]:
+    """Return those of some names that the definitions beside the store have."""
+    from palette.definitions import Entity
+
+    known: set[str] = set()
+    for one in _defined(config):
         known |= {one.name} if isinstance(one, Entity) else {one.full_name}
         known |= set() if isinstance(one, Entity) else {f"{one.full_name}:{feature.name}" for feature in one.features}
     return [name for name in names if name in known]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -29,6 +30,7 @@ class DefinitionDoors(StoreBase):
         allow_breaking: bool = False,
         prune: bool = False,
         remove: str | Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
         drop_tables: bool = False,
     ) -> None:
         """Add, change or remove definitions, all or none; applying the same again changes nothing.
@@ -45,6 +47,11 @@ class DefinitionDoors(StoreBase):
         remove : str or sequence of str
             What is removed: ``entity:group:feature``, ``entity:group``, or an entity without groups; a breaking change.
             Its history stays in the catalog, and so does the column of a feature in the table.
+        rename : mapping of str to str, optional
+            ``entity:group`` or ``entity:group:feature`` to the new name of the group or feature; a breaking change, for
+            models keep the old names. The table of a group is moved; the values of a feature are copied to a column of
+            the new name, by Spark. The new definition may be among the definitions, and has to be where a source fills
+            the feature.
         drop_tables : bool
             Whether the tables of groups that are removed are deleted after that, with all their versions.
 
@@ -71,15 +78,17 @@ class DefinitionDoors(StoreBase):
 
         plan = definitions[0] if len(definitions) == 1 and isinstance(definitions[0], Changes) else None
         remove = _names(remove)
-        if drop_tables:
-            if plan is not None:
-                raise DefinitionError("give drop_tables=True to plan(), not to apply(): a plan is carried out as shown")
-            plan = self.plan(*definitions, prune=prune, remove=remove, drop_tables=True)
+        if plan is not None and (drop_tables or rename):
+            word = "drop_tables=True" if drop_tables else "rename="
+            raise DefinitionError(f"a plan is carried out as it was shown: give {word} to plan(), not to apply()")
+        if drop_tables or rename:
+            plan = self.plan(*definitions, prune=prune, remove=remove, rename=rename, drop_tables=drop_tables)
             prune, remove = False, []
         tables = self._tables_to_drop(plan, allow_breaking=allow_breaking)
         wanted = list(_flat(definitions)) if plan is None else plan
         self._check_existing_tables(wanted if plan is None else plan.definitions)
-        self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
+        with self._renamed_tables(plan, allow_breaking=allow_breaking):
+            self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
         self.online.refresh()
         for group in tables:
             from palette.offline.dropping import drop_table
@@ -97,6 +106,28 @@ class DefinitionDoors(StoreBase):
             for group in groups:
                 if group.entity in entities:
                     self.tables.check_existing(spark, entities[group.entity], group)
+
+    @contextmanager
+    def _renamed_tables(self, plan: Changes | None, *, allow_breaking: bool) -> Iterator[None]:
+        """Let tables follow the renames of a plan, while the catalog changes; no run works on them meanwhile."""
+        with ExitStack() as stack:
+            if plan is not None and plan.renames:
+                from palette.offline.renaming import copied_column, moved_table
+
+                if not allow_breaking:
+                    plan.refuse_breaking()
+                new = {one.full_name: one for one in plan.definitions if isinstance(one, FeatureGroup)}
+                columns: dict[str, list[tuple[str, str]]] = {}
+                for name in dict.fromkeys(one.before.full_name for one in plan.renames):
+                    stack.enter_context(self.catalog.lock(name))
+                for one in plan.renames:
+                    if one.kind == "group":
+                        stack.enter_context(moved_table(self.tables, one.before, new[one.new]))
+                    else:
+                        columns.setdefault(one.before.full_name, []).append(one.names)
+                for name, pairs in columns.items():
+                    copied_column(self.tables, self.group(name), pairs)
+            yield
 
     def _tables_to_drop(self, plan: Changes | None, *, allow_breaking: bool) -> list[FeatureGroup]:
         """Return the groups whose tables a plan drops, or refuse before anything is changed."""
@@ -118,6 +149,7 @@ class DefinitionDoors(StoreBase):
         *definitions: Entity | FeatureGroup | str | Path | Iterable[Any],
         prune: bool = False,
         remove: str | Sequence[str] = (),
+        rename: Mapping[str, str] | None = None,
         drop_tables: bool = False,
     ) -> Changes:
         """Tell what :meth:`apply` would change, which of it breaks, and which models that hits.
@@ -128,7 +160,7 @@ class DefinitionDoors(StoreBase):
             As for :meth:`apply`.
         prune : bool
             Whether what is applied and not among the definitions would be removed.
-        remove, drop_tables
+        remove, rename, drop_tables
             As for :meth:`apply`.
 
         Returns
@@ -156,7 +188,8 @@ class DefinitionDoors(StoreBase):
         >>> store.apply(plan)
         """
         found = list(_flat(definitions))
-        return self.catalog.plan(found, prune=prune, remove=_names(remove), drop_tables=drop_tables)
+        how: dict[str, Any] = {"prune": prune, "remove": _names(remove), "rename": rename, "drop_tables": drop_tables}
+        return self.catalog.plan(found, **how)
 
     def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> Listing[Found]:
         """Find features, best first.

@@ -69,6 +69,22 @@ def test_a_feature_and_a_group_are_removed(project, run):
     assert "no feature group" in run("remove", "restaurant:order_history", "--allow-breaking").output
 
 
+def test_a_feature_and_a_group_are_renamed(project, run):
+    run("apply")
+    shown = run("rename", "restaurant:order_history", "orders", "--dry-run")
+    assert "> group restaurant:order_history (breaking)" in shown.output
+    assert "warning: restaurant:order_history is still in the definitions" in shown.output
+    assert "--allow-breaking" in run("rename", "restaurant:order_history", "orders").output
+    put(project, "name: order_history", "name: orders")
+    done = run("rename", "restaurant:order_history", "orders", "--allow-breaking", "--json")
+    assert json.loads(done.output)["changes"][0]["action"] == "renamed"
+    put(project, "n_meal, dtype: bigint", "meals, dtype: bigint, description: so many")
+    done = run("rename", "restaurant:orders:n_meal", "meals", "--allow-breaking")
+    assert done.output.splitlines()[-1] == "0 added, 1 changed, 0 removed, 1 renamed; 1 breaking"
+    assert run("plan").output == "0 added, 0 changed, 0 removed; none breaking\n"
+    assert "it was renamed to 'restaurant:orders'" in run("show", "restaurant:order_history").output
+
+
 def test_the_way_from_a_file_to_a_feature(project, run):
     assert run("validate").output == "well formed; entities: 1, feature groups: 1\n"
     shown = run("plan")

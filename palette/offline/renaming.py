@@ -1,0 +1,99 @@
+"""Tables that follow a rename: moved for a group, a column copied for a feature."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from palette.errors import DefinitionError
+from palette.offline.conflicts import repeated
+from palette.offline.log import newest_version
+from palette.offline.tables import METASTORE
+from palette.offline.upkeep import sql_name
+from palette.paths import has_scheme
+from palette.session import active_session
+
+if TYPE_CHECKING:
+    from palette.definitions import FeatureGroup
+    from palette.offline.tables import DeltaTables
+
+__all__ = ["copied_column", "moved_table"]
+
+
+@contextmanager
+def moved_table(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup) -> Iterator[None]:
+    """Move the table of a group to its new name; back, if what is done in the block fails.
+
+    A table that was moved by a run which was broken off stays where it is.
+
+    Raises
+    ------
+    DefinitionError
+        If both names have a table, or the table is on a file system where it cannot be moved from here.
+    """
+    if old.table is not None or not _exists(tables, old):
+        yield
+        return
+    if _exists(tables, new):
+        raise DefinitionError(
+            f"{old.full_name} cannot be renamed: there is a table of {new.full_name} already, of a group that was "
+            "removed; delete or move it first"
+        )
+    if has_scheme(tables.path(old)):
+        raise DefinitionError(
+            f"{old.full_name}: its table is on another file system: move the directory {tables.path(old)} to "
+            f"{tables.path(new)} there, and repeat the rename"
+        )
+    _move(tables, old, new)
+    try:
+        yield
+    except BaseException:
+        _move(tables, new, old)
+        raise
+
+
+def _exists(tables: DeltaTables, group: FeatureGroup) -> bool:
+    if newest_version(tables.path(group)) is not None:
+        return True
+    elsewhere = tables.root.startswith(METASTORE) or has_scheme(tables.path(group))
+    return elsewhere and tables.version(active_session(), group) is not None
+
+
+def _move(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup) -> None:
+    if tables.root.startswith(METASTORE):
+        active_session().sql(f"ALTER TABLE {tables.identifier(old)} RENAME TO {tables.identifier(new)}").collect()
+        return
+    # The partial aggregates last: what is computed without them is computed anew.
+    for ending in ("", ".partials"):
+        if os.path.isdir(f"{tables.path(old)}{ending}"):
+            os.rename(f"{tables.path(old)}{ending}", f"{tables.path(new)}{ending}")
+
+
+def copied_column(tables: DeltaTables, group: FeatureGroup, pairs: Sequence[tuple[str, str]]) -> None:
+    """Copy columns of a group's table to columns of other names, by Spark; older versions stay as they are.
+
+    Raises
+    ------
+    DefinitionError
+        If the table has a column of such a name with another type, of a feature that was removed.
+    """
+    if newest_version(tables.path(group)) is None and not _exists(tables, group):
+        return
+    spark, table = active_session(), tables.identifier(group)
+    schema = tables.load(spark, group, None).schema
+    types = {field.name: field.dataType.simpleString() for field in schema}
+    pairs = [(old, new) for old, new in pairs if old in types]
+    for old, new in pairs:
+        if types.get(new, types[old]) != types[old]:
+            raise DefinitionError(
+                f"{group.full_name}: {old!r} cannot be renamed: the table has a column {new!r} of type {types[new]}, "
+                "of a feature that was removed; choose another name"
+            )
+    if added := [f"{sql_name(new)} {types[old]}" for old, new in pairs if new not in types]:
+        spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({', '.join(added)})").collect()
+    if pairs:
+        copies = ", ".join(f"{sql_name(new)} = {sql_name(old)}" for old, new in pairs)
+        update = f"UPDATE {table} SET {copies}"  # noqa: S608 - its names are quoted
+        repeated(lambda: spark.sql(update).collect())
