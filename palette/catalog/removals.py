@@ -38,15 +38,16 @@ def removals(
         If it is among the definitions, or cannot go alone.
     """
     given = {one.full_name if isinstance(one, FeatureGroup) else one.name for one in definitions}
+    still = {f"{one.full_name}:{name}" for one in definitions if isinstance(one, FeatureGroup) for name in one.readable}
     names = list(dict.fromkeys(names))
     features: dict[str, list[str]] = {}
     dropped: list[Dropped] = []
     for name in names:
         owner, _, feature = name.rpartition(":")
-        if name in given or (name.count(":") == 2 and owner in given):
+        if name in given | still:
             raise DefinitionError(f"{name!r} is to be removed, and among the definitions: take it out of them")
         if name.count(":") == 2:
-            if owner not in names:
+            if owner not in names and owner not in given:
                 features.setdefault(owner, []).append(feature)
         elif name.count(":") < 2:
             dropped.append(("group" if ":" in name else "entity", name))

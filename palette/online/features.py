@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,6 +69,43 @@ class Lookup(NamedTuple):
     table: GroupTable
     join_keys: tuple[str, ...]
 
+    @property
+    def group(self) -> str:
+        """The full name of the group."""
+        return self.table.group.full_name
+
+    def keys(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return the key of each row, as the table holds it."""
+        try:
+            if len(self.join_keys) == 1:
+                (column,) = self.join_keys
+                parts = [row[column] for row in rows]
+                if not any(isinstance(part, Mapping) for part in parts):
+                    return self.table.asked(parts)
+            return [self._key(row) for row in rows]
+        except (KeyError, PaletteError) as error:
+            raise self._fault(rows, error) from None
+
+    def _key(self, row: Mapping[str, Any]) -> Any:
+        # As a mapping, so that a value that is a list or mapping is not read as several parts.
+        parts = {key: row[column] for key, column in zip(self.table.entity.keys, self.join_keys, strict=True)}
+        return self.table.key(parts, asked=True)
+
+    def _fault(self, rows: Sequence[Mapping[str, Any]], error: Exception) -> Exception:
+        """Return what is wrong with the first row that has no key."""
+        for number, row in enumerate(rows):
+            for column in self.join_keys:
+                if column not in row:
+                    return DataError(
+                        f"row {number} lacks the join key {column!r} of {self.group}{nearest(column, map(str, row))} "
+                        f"(it has {', '.join(map(str, row)) or 'none'}); a key that is not known is None"
+                    )
+            try:
+                self._key(row)
+            except PaletteError as fault:
+                return DataError(f"row {number}: {fault}")
+        return error
+
 
 class FeatureRequest:
     """Expressions that are resolved for one store.
@@ -84,16 +122,20 @@ class FeatureRequest:
     Raises
     ------
     FeatureNotFoundError, SnapshotError, SchemaError
-        If a name is unknown, or two columns would have the same name.
+        If a name is unknown, none is given, or two columns would have the same name.
     """
 
     def __init__(self, tables: Callable[[str], GroupTable], features: Features, *, status: bool = False) -> None:
         self._status = status
+        # Each asked for once: all columns of a group are of one definition.
+        tables = functools.cache(tables)
         self._lookups: dict[tuple[str, tuple[str, ...]], Lookup] = {}
-        # Column to its look-up and feature.
-        self._columns: dict[str, tuple[tuple[str, tuple[str, ...]], str]] = {}
+        # Each column, the place of its look-up, and its feature there.
+        self._columns: list[tuple[str, int, str]] = []
         self.types: dict[str, str] = {}
         named = named_columns(features, lambda group: tables(group).group)
+        if not named:
+            raise SchemaError("features: expected at least one expression, found none")
         for column, name in named.items():
             self._add(tables, column, name)
             if status:
@@ -112,55 +154,52 @@ class FeatureRequest:
         except FeatureNotFoundError as error:
             raise FeatureNotFoundError(f"{name!r}: {error}") from error
         check_join_keys(ref, table.entity)
-        place = (group, ref.join_keys)
-        self._lookups.setdefault(place, Lookup(table, ref.join_keys))
-        self._columns[column] = (place, feature.name)
+        self._lookups.setdefault((group, ref.join_keys), Lookup(table, ref.join_keys))
+        self._columns.append((column, list(self._lookups).index((group, ref.join_keys)), feature.name))
         self.types[column] = feature.dtype
 
     def keys(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-        """Return the key of each look-up for each row, as its table holds it.
+        """Return for each look-up the keys of the rows.
 
         Raises
         ------
         DataError
             If a row lacks a join key, or a key has the wrong type.
         """
-        return [[_key(lookup, row, number) for lookup in self._lookups.values()] for number, row in enumerate(rows)]
+        return [lookup.keys(rows) for lookup in self._lookups.values()]
 
     def requests(self, keys: Sequence[Sequence[Any]]) -> dict[tuple[str, Any], GroupTable]:
         """Return the distinct (group, key) to read, each with its table; nobody is asked for a null key."""
-        lookups = [(group, lookup.table) for (group, _), lookup in self._lookups.items()]
         return {
-            (group, key): table
-            for row in keys
-            for (group, table), key in zip(lookups, row, strict=True)
+            (lookup.group, key): lookup.table
+            for lookup, some in zip(self._lookups.values(), keys, strict=True)
+            for key in some
             if not is_absent(key)
         }
 
     def answer(
         self, keys: Sequence[Sequence[Any]], found: Mapping[tuple[str, Any], tuple[Any, ...] | None], now: int
     ) -> FeatureRows:
-        """Return the features of each row, out of the packed rows of :meth:`requests`, at ``now`` (microseconds)."""
-        seen: dict[tuple[str, Any], dict[str, Any]] = {}
-        rows = []
-        for row in keys:
-            values = {}
-            for (place, lookup), key in zip(self._lookups.items(), row, strict=True):
-                request = (place[0], key)
-                if request not in seen:
-                    seen[request] = lookup.table.answer(found.get(request), now, status=self._status)
-                values[place] = seen[request]
-            rows.append(self._row(values))
+        """Return the features of the rows, out of the packed rows of :meth:`requests`, at ``now`` (microseconds)."""
+        answers = []
+        for lookup, some in zip(self._lookups.values(), keys, strict=True):
+            group = lookup.group
+            packed = [found.get((group, key)) for key in some]
+            if self._status:
+                answers.append([lookup.table.answer(row, now, status=True) for row in packed])
+            else:
+                answers.append(lookup.table.answers(packed, now))
+        columns = self._columns
+        if self._status:
+            columns = [
+                one
+                for column, place, feature in columns
+                for one in ((column, place, feature), (f"{column}__status", place, f"{feature}__status"))
+            ]
+        rows = (
+            {name: values[place][feature] for name, place, feature in columns} for values in zip(*answers, strict=True)
+        )
         return FeatureRows(rows, self.types)
-
-    def _row(self, values: Mapping[tuple[str, tuple[str, ...]], Mapping[str, Any]]) -> dict[str, Any]:
-        if not self._status:
-            return {column: values[place][feature] for column, (place, feature) in self._columns.items()}
-        row = {}
-        for column, (place, feature) in self._columns.items():
-            row[column] = values[place][feature]
-            row[f"{column}__status"] = values[place][f"{feature}__status"]
-        return row
 
 
 def checked_rows(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -175,19 +214,3 @@ def checked_rows(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if not isinstance(row, Mapping):
             raise DataError(f"row {number}: expected a mapping of column to value, found {type(row).__name__}")
     return listed
-
-
-def _key(lookup: Lookup, row: Mapping[str, Any], number: int) -> Any:
-    for column in lookup.join_keys:
-        if column not in row:
-            raise DataError(
-                f"row {number} lacks the join key {column!r} of {lookup.table.group.full_name}"
-                f"{nearest(column, map(str, row))} (it has {', '.join(map(str, row)) or 'none'}); "
-                "a key that is not known is None"
-            )
-    # As a mapping, so that a value that is a list or mapping is not read as several parts.
-    parts = {key: row[column] for key, column in zip(lookup.table.entity.keys, lookup.join_keys, strict=True)}
-    try:
-        return lookup.table.key(parts, asked=True)
-    except PaletteError as error:
-        raise DataError(f"row {number}: {error}") from error

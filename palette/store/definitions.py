@@ -101,7 +101,8 @@ class DefinitionDoors(StoreBase):
         groups = [one for one in found if isinstance(one, FeatureGroup) and one.table is not None]
         if not groups or (sql := sys.modules.get("pyspark.sql")) is None:
             return
-        if (spark := sql.SparkSession.getActiveSession()) is not None:
+        spark = sql.SparkSession.getActiveSession()
+        if spark is not None and "delta" in spark.conf.get("spark.sql.extensions", "").lower():
             entities = self.catalog.entities() | {one.name: one for one in found if isinstance(one, Entity)}
             for group in groups:
                 if group.entity in entities:

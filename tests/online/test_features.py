@@ -162,6 +162,7 @@ def test_a_table_has_the_declared_types_whatever_the_values():
         (["place:busy:load:id"], {"id": "a"}, DataError, r"one row: \[row\]"),
         (["place:busy:load:id"], ["a"], DataError, "row 0: expected a mapping"),
         (["place:busy:loda:id"], [], FeatureNotFoundError, "mean 'load'"),
+        ([], [], SchemaError, "at least one"),
         (["basis:x"], [], FeatureNotFoundError, "needs no look-up"),
         (["route:trips:minutes:from"], [], SchemaError, "takes 2 join keys"),
         (["place:busy:load:a", "place:busy:load:b"], [], SchemaError, "both fill column 'load'"),
