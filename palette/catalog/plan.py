@@ -113,7 +113,7 @@ def compute(
     used = users(connection, [change.name for change in items if change.breaking] + [name for _, name in told])
     items = [replace(change, models=used.get(change.name, ())) if change.breaking else change for change in items]
     others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in told)
-    new = (*new_entities.values(), *new_groups.values())
+    new: tuple[Entity | FeatureGroup, ...] = (*new_entities.values(), *new_groups.values())
     how: dict[str, Any] = {"drop_tables": drop_tables, "pruned": prune, "renames": tuple(renames)}
     return Changes(tuple(items), new, tuple(dropped), stamp, others, **how)
 

@@ -5,6 +5,7 @@ A new one is a function in a module of this package, with Typer's annotations, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ def palette(
     """A feature store: train on Spark, serve without it."""
 
 
-PANELS = {
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Definitions": (init, validate, plan, apply, remove, rename),
     "Catalog": (search, show, note, rate, curate, deprecate),
     "Models": (deploy, models, promote, rollback, lineage),

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from palette.errors import DefinitionError
 from palette.offline.tables import METASTORE
 from palette.paths import has_scheme
-from palette.session import active_session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
     from palette.definitions import FeatureGroup
     from palette.offline.tables import DeltaTables
 
@@ -27,10 +30,13 @@ def check_droppable(tables: DeltaTables, group: FeatureGroup) -> None:
         )
 
 
-def drop_table(tables: DeltaTables, group: FeatureGroup) -> bool:
-    """Delete the table of a group, and the partial aggregates beside it; return whether there was one."""
+def drop_table(tables: DeltaTables, group: FeatureGroup, session: Callable[[], SparkSession]) -> bool:
+    """Delete the table of a group, and the partial aggregates beside it; return whether it is gone.
+
+    ``session`` is called for tables of a metastore only.
+    """
     if tables.root.startswith(METASTORE):
-        spark = active_session()
+        spark = session()
         if tables.version(spark, group) is None:
             return False
         spark.sql(f"DROP TABLE {tables.identifier(group)}").collect()

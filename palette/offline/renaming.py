@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,10 @@ from palette.offline.log import newest_version
 from palette.offline.tables import METASTORE
 from palette.offline.upkeep import sql_name
 from palette.paths import has_scheme
-from palette.session import active_session
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from palette.definitions import FeatureGroup
     from palette.offline.tables import DeltaTables
 
@@ -23,20 +24,22 @@ __all__ = ["copied_column", "moved_table"]
 
 
 @contextmanager
-def moved_table(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup) -> Iterator[None]:
+def moved_table(
+    tables: DeltaTables, old: FeatureGroup, new: FeatureGroup, session: Callable[[], SparkSession]
+) -> Iterator[None]:
     """Move the table of a group to its new name; back, if what is done in the block fails.
 
-    A table that was moved by a run which was broken off stays where it is.
+    A table that was moved by a run which was broken off stays where it is. ``session`` is called where only Spark knows.
 
     Raises
     ------
     DefinitionError
         If both names have a table, or the table is on a file system where it cannot be moved from here.
     """
-    if old.table is not None or not _exists(tables, old):
+    if old.table is not None or not _exists(tables, old, session):
         yield
         return
-    if _exists(tables, new):
+    if _exists(tables, new, session):
         raise DefinitionError(
             f"{old.full_name} cannot be renamed: there is a table of {new.full_name} already, of a group that was "
             "removed; delete or move it first"
@@ -46,24 +49,24 @@ def moved_table(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup) -> It
             f"{old.full_name}: its table is on another file system: move the directory {tables.path(old)} to "
             f"{tables.path(new)} there, and repeat the rename"
         )
-    _move(tables, old, new)
+    _move(tables, old, new, session)
     try:
         yield
     except BaseException:
-        _move(tables, new, old)
+        _move(tables, new, old, session)
         raise
 
 
-def _exists(tables: DeltaTables, group: FeatureGroup) -> bool:
+def _exists(tables: DeltaTables, group: FeatureGroup, session: Callable[[], SparkSession]) -> bool:
     if newest_version(tables.path(group)) is not None:
         return True
     elsewhere = tables.root.startswith(METASTORE) or has_scheme(tables.path(group))
-    return elsewhere and tables.version(active_session(), group) is not None
+    return elsewhere and tables.version(session(), group) is not None
 
 
-def _move(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup) -> None:
+def _move(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup, session: Callable[[], SparkSession]) -> None:
     if tables.root.startswith(METASTORE):
-        active_session().sql(f"ALTER TABLE {tables.identifier(old)} RENAME TO {tables.identifier(new)}").collect()
+        session().sql(f"ALTER TABLE {tables.identifier(old)} RENAME TO {tables.identifier(new)}").collect()
         return
     # The partial aggregates last: what is computed without them is computed anew.
     for ending in ("", ".partials"):
@@ -71,7 +74,9 @@ def _move(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup) -> None:
             os.rename(f"{tables.path(old)}{ending}", f"{tables.path(new)}{ending}")
 
 
-def copied_column(tables: DeltaTables, group: FeatureGroup, pairs: Sequence[tuple[str, str]]) -> None:
+def copied_column(
+    tables: DeltaTables, group: FeatureGroup, pairs: Sequence[tuple[str, str]], session: Callable[[], SparkSession]
+) -> None:
     """Copy columns of a group's table to columns of other names, by Spark; older versions stay as they are.
 
     Raises
@@ -79,9 +84,9 @@ def copied_column(tables: DeltaTables, group: FeatureGroup, pairs: Sequence[tupl
     DefinitionError
         If the table has a column of such a name with another type, of a feature that was removed.
     """
-    if newest_version(tables.path(group)) is None and not _exists(tables, group):
+    if newest_version(tables.path(group)) is None and not _exists(tables, group, session):
         return
-    spark, table = active_session(), tables.identifier(group)
+    spark, table = session(), tables.identifier(group)
     schema = tables.load(spark, group, None).schema
     types = {field.name: field.dataType.simpleString() for field in schema}
     pairs = [(old, new) for old, new in pairs if old in types]

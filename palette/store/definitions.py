@@ -77,23 +77,25 @@ class DefinitionDoors(StoreBase):
         from palette.catalog import Changes
 
         plan = definitions[0] if len(definitions) == 1 and isinstance(definitions[0], Changes) else None
+        given = [] if plan is not None else list(_flat(definitions))
         remove = _names(remove)
         if plan is not None and (drop_tables or rename):
             word = "drop_tables=True" if drop_tables else "rename="
             raise DefinitionError(f"a plan is carried out as it was shown: give {word} to plan(), not to apply()")
         if drop_tables or rename:
-            plan = self.plan(*definitions, prune=prune, remove=remove, rename=rename, drop_tables=drop_tables)
+            plan = self.plan(given, prune=prune, remove=remove, rename=rename, drop_tables=drop_tables)
             prune, remove = False, []
         tables = self._tables_to_drop(plan, allow_breaking=allow_breaking)
-        wanted = list(_flat(definitions)) if plan is None else plan
-        self._check_existing_tables(wanted if plan is None else plan.definitions)
+        self._check_existing_tables(given if plan is None else plan.definitions)
         with self._renamed_tables(plan, allow_breaking=allow_breaking):
+            wanted = given if plan is None else plan
             self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
         self.online.refresh()
         for group in tables:
             from palette.offline.dropping import drop_table
+            from palette.session import active_session
 
-            drop_table(self.tables, group)
+            drop_table(self.tables, group, active_session)
 
     def _check_existing_tables(self, definitions: Iterable[Any]) -> None:
         """Refuse tables of others that do not suit their groups, if a Spark session is there to ask."""
@@ -114,6 +116,7 @@ class DefinitionDoors(StoreBase):
         with ExitStack() as stack:
             if plan is not None and plan.renames:
                 from palette.offline.renaming import copied_column, moved_table
+                from palette.session import active_session
 
                 if not allow_breaking:
                     plan.refuse_breaking()
@@ -123,11 +126,11 @@ class DefinitionDoors(StoreBase):
                     stack.enter_context(self.catalog.lock(name))
                 for one in plan.renames:
                     if one.kind == "group":
-                        stack.enter_context(moved_table(self.tables, one.before, new[one.new]))
+                        stack.enter_context(moved_table(self.tables, one.before, new[one.new], active_session))
                     else:
                         columns.setdefault(one.before.full_name, []).append(one.names)
                 for name, pairs in columns.items():
-                    copied_column(self.tables, self.group(name), pairs)
+                    copied_column(self.tables, self.group(name), pairs, active_session)
             yield
 
     def _tables_to_drop(self, plan: Changes | None, *, allow_breaking: bool) -> list[FeatureGroup]:
