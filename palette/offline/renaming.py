@@ -29,8 +29,8 @@ def moved_table(
 ) -> Iterator[None]:
     """Move the table of a group to its new name; back, if what is done in the block fails.
 
-    A table that was moved by a run which was broken off stays where it is. ``session`` is called only where Spark has to
-    be asked.
+    A table that was moved by a run which was broken off stays where it is. ``session`` is called only where Spark has
+    to be asked.
 
     Raises
     ------
