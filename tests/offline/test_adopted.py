@@ -82,7 +82,7 @@ def test_it_is_read_everywhere_and_written_nowhere(spark, tables, kind, tmp_path
         ({"features": [Feature("m", "int")]}, SchemaError, "has no column 'm'"),
         ({"features": [Feature("N", "int")]}, SchemaError, "has no column 'N'; did you mean 'n'"),
         ({"entity": Entity("shop", keys={"shop_id": "string"})}, SchemaError, "has no column 'shop_id'"),
-        ({"timestamp": "tz"}, SchemaError, r"has no column 'tz'; did you mean 'ts'"),
+        ({"timestamp": "tss"}, SchemaError, "has no column 'tss'; did you mean 'ts'"),
         ({"table": "palette_theirs.order"}, DataError, "there is no Delta table palette_theirs.order"),
         ({"table": "/nowhere/orders"}, DataError, "there is no Delta table /nowhere/orders"),
     ],
