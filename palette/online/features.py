@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsl.refs import BasisRef, parse_ref
+from dsl.rows import to_mappings
 from palette.definitions.expressions import check_join_keys, named_columns
-from palette.errors import DataError, FeatureNotFoundError, PaletteError, SchemaError, nearest
+from palette.errors import DataError, FeatureNotFoundError, MissingColumnError, PaletteError, SchemaError, nearest
 from palette.online.keys import is_absent
 from palette.online.table import GroupTable
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from palette.definitions.expressions import Features
 
-__all__ = ["FeatureRequest", "FeatureRows", "checked_rows"]
+__all__ = ["FeatureRequest", "FeatureRows"]
 
 
 class FeatureRows(list[dict[str, Any]]):
@@ -74,6 +75,11 @@ class Lookup(NamedTuple):
         """The full name of the group."""
         return self.table.group.full_name
 
+    @property
+    def types(self) -> dict[str, str]:
+        """The join keys, with the types of the entity's keys."""
+        return dict(zip(self.join_keys, self.table.entity.keys.values(), strict=True))
+
     def keys(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return the key of each row, as the table holds it."""
         try:
@@ -96,7 +102,7 @@ class Lookup(NamedTuple):
         for number, row in enumerate(rows):
             for column in self.join_keys:
                 if column not in row:
-                    return DataError(
+                    return MissingColumnError(
                         f"row {number} lacks the join key {column!r} of {self.group}{nearest(column, map(str, row))} "
                         f"(it has {', '.join(map(str, row)) or 'none'}); a key that is not known is None"
                     )
@@ -158,15 +164,18 @@ class FeatureRequest:
         self._columns.append((column, list(self._lookups).index((group, ref.join_keys)), feature.name))
         self.types[column] = feature.dtype
 
-    def keys(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    def keys(self, rows: Any) -> list[list[Any]]:
         """Return for each look-up the keys of the rows.
 
         Raises
         ------
         DataError
-            If a row lacks a join key, or a key has the wrong type.
+            If rows are not mappings, a row lacks a join key, or a key has the wrong type.
         """
-        return [lookup.keys(rows) for lookup in self._lookups.values()]
+        lookups = self._lookups.values()
+        types = {column: dtype for one in lookups for column, dtype in one.types.items()}
+        listed = _mappings(rows, types)
+        return [lookup.keys(listed) for lookup in lookups]
 
     def requests(self, keys: Sequence[Sequence[Any]]) -> dict[tuple[str, Any], GroupTable]:
         """Return the distinct (group, key) to read, each with its table; nobody is asked for a null key."""
@@ -202,15 +211,14 @@ class FeatureRequest:
         return FeatureRows(rows, self.types)
 
 
-def checked_rows(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rows as a list, or raise :class:`DataError` where they are something else than mappings."""
-    if isinstance(rows, (str, Mapping)) or hasattr(rows, "columns") or not isinstance(rows, Iterable):
+def _mappings(rows: Any, types: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Return rows as mappings, whose keys have the given types."""
+    if isinstance(rows, (str, Mapping)):
         raise DataError(
-            f"rows: expected a list of mappings with the join keys, found {type(rows).__name__} (one row: [row]; of a "
-            "DataFrame of pandas: df.to_dict('records'), of polars: df.to_dicts(), of Arrow: table.to_pylist())"
+            f"rows: expected a list of mappings with the join keys, found {type(rows).__name__}; one row: [row]"
         )
-    listed = list(rows)
-    for number, row in enumerate(listed):
-        if not isinstance(row, Mapping):
-            raise DataError(f"row {number}: expected a mapping of column to value, found {type(row).__name__}")
-    return listed
+    if hasattr(rows, "sparkSession"):
+        raise DataError(
+            "rows is a DataFrame of Spark: store.training_set looks features up for it, or pass rows.collect()"
+        )
+    return to_mappings(rows, types, DataError)

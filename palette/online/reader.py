@@ -142,7 +142,7 @@ class OnlineReader(ABC):
         features : mapping of str to str, or sequence of str
             Output column to expression ``entity:group:feature:join_key``; of a sequence the columns are called like
             the features, and ``entity:group:*:join_key`` stands for all features of a group.
-        rows : iterable of mappings
+        rows : iterable of mappings, or DataFrame of pandas, polars or Arrow
             Each with the join keys; other columns are ignored. A key that is None gives None.
         now : datetime, optional
             The time at which ttl counts; naive is UTC; default now.
@@ -173,11 +173,11 @@ class OnlineReader(ABC):
         >>> snapshot.features(["restaurant:menu:dishes:r_id"], [{"r_id": "r1"}, {"r_id": None}])
         [{'dishes': 40}, {'dishes': None}]
         """
-        from palette.online.features import FeatureRequest, checked_rows
+        from palette.online.features import FeatureRequest
 
         at = self.check_now(now_micros(now))
         request = FeatureRequest(self.table, features, status=status)
-        keys = request.keys(checked_rows(rows))
+        keys = request.keys(rows)
         found = {(group, key): table.rows.get(key) for (group, key), table in request.requests(keys).items()}
         return request.answer(keys, found, at)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from palette.errors import DataError, SchemaError, StoreError
-from palette.online.features import FeatureRequest, checked_rows
+from palette.online.features import FeatureRequest
 from palette.online.reader import AHEAD, OnlineReader, listed_requests, now_micros, packed_rows
 from palette.online.table import GroupTable, moment, newer, not_older
 
@@ -281,7 +281,7 @@ class RemoteReader(OnlineReader):
 
         See :meth:`palette.online.OnlineReader.features`.
         """
-        at, listed = now_micros(now), checked_rows(rows)
+        at, listed = now_micros(now), list(rows) if isinstance(rows, Iterator) else rows
         while True:
             generation, (request, keys, wanted) = self.generation, self._asked(features, listed, status=status)
             found = self.fetch(wanted, budget) if wanted else ()
@@ -299,7 +299,7 @@ class RemoteReader(OnlineReader):
         budget: float | None = None,
     ) -> FeatureRows:
         """Do as :meth:`features` does, without holding up the event loop."""
-        at, listed = now_micros(now), checked_rows(rows)
+        at, listed = now_micros(now), list(rows) if isinstance(rows, Iterator) else rows
         while True:
             generation, (request, keys, wanted) = self.generation, self._asked(features, listed, status=status)
             found = await self.fetch_async(wanted, budget) if wanted else ()
@@ -307,7 +307,7 @@ class RemoteReader(OnlineReader):
                 return request.answer(keys, dict(zip(wanted, found, strict=True)), at)
 
     def _asked(
-        self, features: Features, rows: Sequence[Mapping[str, Any]], *, status: bool
+        self, features: Features, rows: Iterable[Mapping[str, Any]], *, status: bool
     ) -> tuple[FeatureRequest, list[list[Any]], list[Request]]:
         request = FeatureRequest(self.table, features, status=status)
         keys = request.keys(rows)
