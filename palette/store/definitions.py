@@ -16,6 +16,8 @@ from palette.store.arguments import entity_name, group_name
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from palette.catalog import Changes, Filters, Found
 
 __all__ = ["DefinitionDoors"]
@@ -93,9 +95,8 @@ class DefinitionDoors(StoreBase):
         self.online.refresh()
         for group in tables:
             from palette.offline.dropping import drop_table
-            from palette.session import active_session
 
-            drop_table(self.tables, group, active_session)
+            drop_table(self.tables, group, _delta_session)
 
     def _check_existing_tables(self, definitions: Iterable[Any]) -> None:
         """Refuse tables of others that do not suit their groups, if a Spark session is there to ask."""
@@ -116,7 +117,6 @@ class DefinitionDoors(StoreBase):
         with ExitStack() as stack:
             if plan is not None and plan.renames:
                 from palette.offline.renaming import copied_column, moved_table
-                from palette.session import active_session
 
                 if not allow_breaking:
                     plan.refuse_breaking()
@@ -126,11 +126,11 @@ class DefinitionDoors(StoreBase):
                     stack.enter_context(self.catalog.lock(name))
                 for one in plan.renames:
                     if one.kind == "group":
-                        stack.enter_context(moved_table(self.tables, one.before, new[one.new], active_session))
+                        stack.enter_context(moved_table(self.tables, one.before, new[one.new], _delta_session))
                     else:
                         columns.setdefault(one.before.full_name, []).append(one.names)
                 for name, pairs in columns.items():
-                    copied_column(self.tables, self.group(name), pairs, active_session)
+                    copied_column(self.tables, self.group(name), pairs, _delta_session)
             yield
 
     def _tables_to_drop(self, plan: Changes | None, *, allow_breaking: bool) -> list[FeatureGroup]:
@@ -286,6 +286,14 @@ class DefinitionDoors(StoreBase):
         'double'
         """
         return resolve(self.catalog, name).feature
+
+
+def _delta_session() -> SparkSession:
+    from palette.session import active_session, require_delta
+
+    spark = active_session()
+    require_delta(spark)
+    return spark
 
 
 def _names(names: str | Sequence[str]) -> list[str]:
