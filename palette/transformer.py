@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pyspark import keyword_only
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from palette.definitions import FeatureGroup
+    from palette.offline import Lookup
 
 __all__ = ["PaletteTransformer"]
+
+MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class PaletteTransformer(Transformer, SavedStage, ScoresRows):
@@ -63,6 +68,8 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
     status: Param[bool] = Param(Params._dummy(), "status", "whether to add <column>__status", TypeConverters.toBoolean)
 
     _input_kwargs: dict[str, Any]
+    # Group to the ttl, in microseconds, of the model whose stage this is; of others the group's own counts.
+    _ttls: Mapping[str, int | None] = {}
 
     @keyword_only
     def __init__(
@@ -121,6 +128,19 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
         if time is not None and not self.isSet(self.timestampCol):
             that.setTimestampCol(time)
         return that if self.isSet(self.pointInTime) else that.setPointInTime(pipeline.getPointInTime())
+
+    def with_ttls(self, ttls: Mapping[str, int | None]) -> Self:
+        """Return the look-up with the ttl of each group as it was, in microseconds, when a model was fitted."""
+        that = self.copy()
+        that._ttls = dict(ttls)
+        return that
+
+    def ttls(self) -> dict[str, int | None]:
+        """Return the ttl of each group that is read, in microseconds."""
+        return {lookup.group.full_name: _micros(lookup.group.ttl) for lookup in self._lookups()}
+
+    def _lookups(self) -> list[Lookup]:
+        return [_kept(lookup, self._ttls) for lookup in self.store.lookups(self.getFeatures())]
 
     def getFeatures(self) -> dict[str, str]:
         """Return output column to expression."""
@@ -189,7 +209,7 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
         return look_up(
             self.store,
             dataset,
-            self.store.lookups(self.getFeatures()),
+            self._lookups(),
             list(self.getFeatures()),
             timestamp=self.getTimestampCol(),
             point_in_time=self.getPointInTime(),
@@ -216,8 +236,21 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
                 f"{self.uid}: status columns have no form for single rows; ask store.online.read(..., status=True)"
             )
         steps = []
-        for found in self.store.lookups(self.getFeatures()):
+        for found in self._lookups():
             # Rows of a static group hold at any time.
             time = None if found.group.timestamp is None else self.getTimestampCol()
             steps.append(LookupStep(found.entity, found.group, found.join_keys, dict(found.columns), time))
         return Plan(tuple(steps), tuple(self.getFeatures()))
+
+
+def _micros(ttl: dt.timedelta | None) -> int | None:
+    return None if ttl is None else ttl // MICROSECOND
+
+
+def _kept(lookup: Lookup, ttls: Mapping[str, int | None]) -> Lookup:
+    group = lookup.group
+    if group.timestamp is None or ttls.get(group.full_name, _micros(group.ttl)) == _micros(group.ttl):
+        return lookup
+    kept = ttls[group.full_name]
+    ttl = None if kept is None else kept * MICROSECOND
+    return replace(lookup, group=group.model_copy(update={"ttl": ttl}))

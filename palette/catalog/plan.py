@@ -28,6 +28,7 @@ from palette.catalog.unnamed import likely_renames, users
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError
+from palette.terminal import printable
 
 __all__ = ["compute"]
 
@@ -110,8 +111,9 @@ def compute(
         detail = f"{kind} {name!r} is removed{hint(hints.get(name))}{tables_too.get(name, '')}"
         items.append(Change("removed", kind, name, (detail,), breaking=True))
     told = [one for one in unnamed if one[1] not in gone] if tell_unnamed and not prune and not alone else []
-    used = users(connection, [change.name for change in items if change.breaking] + [name for _, name in told])
-    items = [replace(change, models=used.get(change.name, ())) if change.breaking else change for change in items]
+    hit = [change.name for change in items if change.breaking or _changes_ttl(change)]
+    used = users(connection, hit + [name for _, name in told])
+    items = [_with_models(change, used.get(change.name, ())) for change in items]
     others = tuple(Unnamed(kind, name, used.get(name, ()), hints.get(name)) for kind, name in told)
     new: tuple[Entity | FeatureGroup, ...] = (*new_entities.values(), *new_groups.values())
     how: dict[str, Any] = {"drop_tables": drop_tables, "pruned": prune, "renames": tuple(renames)}
@@ -131,6 +133,18 @@ def _tables_too(connection: sa.Connection, dropped: Iterable[tuple[str, str]]) -
         lost = f"; versions kept for {', '.join(pins)} are lost" if pins else ""
         told[name] = f", its table with all versions is deleted{lost}"
     return told
+
+
+def _changes_ttl(change: Change) -> bool:
+    return change.kind == "group" and any(value.field == "ttl" for value in change.values)
+
+
+def _with_models(change: Change, models: tuple[str, ...]) -> Change:
+    """Name the models that a change hits, and those that it does not reach."""
+    if models and _changes_ttl(change):
+        kept = f"models keep the ttl that they were fitted with: {', '.join(map(printable, models))}"
+        change = replace(change, details=(*change.details, kept))
+    return replace(change, models=models) if change.breaking else change
 
 
 def _by_name(kind: str, definitions: Iterable[tuple[str, D]]) -> dict[str, D]:

@@ -193,7 +193,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
         forms = json.dumps(fitting.forms) if fitting.forms else ""
-        self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms)
+        self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms, ttls=fitting.ttls)
         expressions = (stage for stage in flat_stages(model.stages) if isinstance(stage, DSLModel))
         nodes = [node for stage in expressions for node in stage.nodes().values()]
         model._set(runtime=runtime_of(dataset.sparkSession, zones_of(nodes)))

@@ -52,6 +52,8 @@ class Fitting:
         The uids of the fitted look-ups that the plan asked for; others stand in the pipeline as stages.
     forms : dict of str to JSON
         By uid the local forms of stages that look at the metadata of their input columns, which only fit sees.
+    ttls : dict of str to dict
+        By uid of each fitted look-up the ttl of its groups, in microseconds.
     sample : tuple of StructType and list of Row, or None
         A few rows with all columns, taken while they are at hand; None if fit had no need to run the data.
     """
@@ -67,6 +69,7 @@ class Fitting:
         self._trail: list[StageInput] = []
         # Expression to the column that holds it.
         self._columns: dict[str, str] = {}
+        self.ttls: dict[str, dict[str, int | None]] = {}
 
     def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
         """Return the stage that looks features up, into columns called like their expressions."""
@@ -111,6 +114,7 @@ class Fitting:
                     pins = self.pins if stage.shares_store(self._pipeline) else None
                     dataset, looked_up = self.bound(stage).transform_versions(dataset, pins), True
                     self._fitted.append(self._follower(stage))
+                    self.ttls[stage.uid] = self.bound(stage).ttls()
                     continue
                 if looked_up and _executes(stage):
                     # What fit runs more than once, as most algorithms do, would be looked up again each time.
@@ -134,6 +138,7 @@ class Fitting:
             # The model says the store and the times, wherever it is moved to.
             self._fitted.append(_planned(needed))
             self.planned.append(self._fitted[-1].uid)
+            self.ttls[self._fitted[-1].uid] = self.lookup(needed).ttls()
         return self.lookup(refs).transform_versions(dataset, self.pins)
 
     def _note_columns(self, parts: Iterable[Any]) -> None:

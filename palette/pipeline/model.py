@@ -79,6 +79,9 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     runtime: Param[dict[str, Any]] = Param(
         Params._dummy(), "runtime", "what fit ran on, as far as answers depend on it", dict
     )
+    ttls: Param[dict[str, dict[str, int | None]]] = Param(
+        Params._dummy(), "ttls", "uid of a look-up to the ttl of each group, in microseconds, as fit saw it", dict
+    )
     planned: Param[list[str]] = Param(
         Params._dummy(), "planned", "uids of the look-ups that the pipeline planned", TypeConverters.toListString
     )
@@ -86,7 +89,7 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
     def __init__(self, stages: Sequence[Any] = ()) -> None:
         super().__init__()
         self._setDefault(pointInTime="event", keepFeatures=False, pins={}, pinnedTables="", inputTypes={}, planned=[])
-        self._setDefault(selfTest="", localForms="", runtime={})
+        self._setDefault(selfTest="", localForms="", runtime={}, ttls={})
         self.stages = list(stages)
         self.saved_at = ""
 
@@ -128,6 +131,14 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         sensitive = bool(self.getRuntime().get("case_sensitive"))
         return Names(types, complete=bool(types), case_sensitive=sensitive)
 
+    def getTtls(self) -> dict[str, dict[str, int | None]]:
+        """Return, by the uid of a look-up, the ttl of each group as fit saw it, in microseconds; None is none.
+
+        ``transform`` and scoring go by them, whatever the groups have now. A model that an earlier release fitted has
+        none: of its look-ups the groups' own count.
+        """
+        return dict(self.getOrDefault(self.ttls))
+
     def getPlanned(self) -> list[str]:
         """Return the uids of the look-ups that the pipeline planned."""
         return list(self.getOrDefault(self.planned))
@@ -165,8 +176,13 @@ class MLPipelineModel(Model, SavedStage, ScoresRows):
         return {column: name for stage in stages for column, name in stage.getFeatures().items()}
 
     def runnable(self) -> list[Any]:
-        """Return the stages, the look-ups with this model's store and times."""
-        return [stage.following(self) if _follows(stage) else stage for stage in self.stages]
+        """Return the stages, the look-ups with this model's store and times, and the ttls that it was fitted with."""
+        return [self._runnable(stage) if isinstance(stage, PaletteTransformer) else stage for stage in self.stages]
+
+    def _runnable(self, stage: PaletteTransformer) -> PaletteTransformer:
+        following = stage.following(self) if _follows(stage) else stage
+        ttls = self.getTtls().get(stage.uid)
+        return following if ttls is None else following.with_ttls(ttls)
 
     def transformSchema(self, schema: StructType) -> StructType:
         """Return the schema that :meth:`transform` gives.

@@ -52,6 +52,12 @@ class FeatureReader:
             {} if reader is None else {name: reader.table(name) for name in plan.groups}
         )
         self._run = compile_levels(plan, self._tables.__getitem__, checks=model.checks)
+        # Of the same layout, with the ttl of the model.
+        ttls = {step.group.full_name: step.group.ttl for level in self._levels for step in level}
+        self._answering = {
+            name: GroupTable(table.entity, table.group.model_copy(update={"ttl": ttls[name]}))
+            for name, table in self._tables.items()
+        }
 
     async def __call__(self, body: bytes) -> bytes:
         """Return the body of the answer.
@@ -130,7 +136,7 @@ class FeatureReader:
         name = step.group.full_name
         if isinstance(row, UnfitRow):
             row = row.only(self._positions(step))
-        values = self._tables[name].answer(row, now, status=True)
+        values = self._answering[name].answer(row, now, status=True)
         event = None if row is None or row[0] == STATIC else row[0]
         common = {
             "key": dict(zip(step.entity.keys, key if isinstance(key, tuple) else (key,), strict=True)),

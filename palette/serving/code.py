@@ -130,7 +130,9 @@ class PlanCode:
         """Take the columns of a look-up out of a packed row of a table; of expired and missing ones they are null."""
         group = table.group
         reads = _reads(step, table)
-        expired = "" if group.ttl is None else f"{row}[0] < {self._horizon(group.ttl)}"
+        # A model keeps the ttl that it was fitted with, whatever the store's definition is now.
+        ttl = None if group.timestamp is None else step.group.ttl
+        expired = "" if ttl is None else f"{row}[0] < {self._horizon(ttl)}"
         found: dict[str, str] = {}
         for column, feature in step.columns.items():
             if feature not in found:

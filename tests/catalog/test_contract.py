@@ -220,6 +220,19 @@ def test_names_that_spark_and_delta_take_for_their_own_are_refused(catalog, enti
     assert catalog.plan([Entity("_shop", keys={"id": "string"}), named]).added
 
 
+def test_a_changed_ttl_names_the_models_that_keep_the_old_one(catalog):
+    """It breaks nothing, and does not reach them."""
+    timed = MENU.model_copy(update={"timestamp": "ts"})
+    catalog.apply([RESTAURANT, timed], allow_breaking=True)
+    feature = f"restaurant:menu:{timed.features[0].name}"
+    catalog.record_models([ModelRecord("eta", {feature: 0.5}), ModelRecord("other", {})])
+    plan = catalog.plan([timed.model_copy(update={"ttl": dt.timedelta(days=7)})])
+    assert plan.items[0].details == ("ttl: null -> '7d'", "models keep the ttl that they were fitted with: eta")
+    assert (plan.breaking, plan.models) == ((), ())
+    (described,) = catalog.plan([timed.model_copy(update={"description": "of a restaurant"})]).items
+    assert "eta" not in str(described)
+
+
 def test_a_changed_source_is_shown_in_the_plan(catalog):
     def filled(schedule):
         return MENU.model_copy(update={"source": BatchSource(sql="SELECT 1 AS x " * 20, schedule=schedule)})

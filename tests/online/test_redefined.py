@@ -19,6 +19,7 @@ from palette.store import FeatureStore
 from tests.service.asked import Asked
 
 NOW = dt.datetime(2026, 1, 1, 12)
+HOUR = dt.timedelta(hours=1)
 SHOP = Entity("shop", keys={"id": "string"})
 NAME = "shop:sales"
 ROW = {"id": "a", "ts": NOW, "z": 99.0, "x": 8, "y": 3.5}
@@ -181,6 +182,33 @@ def test_models_keep_the_types_they_were_fitted_on(make_store):
     assert [row["fy"] for row in rows] == [0.10000000149011612, 0.1, 0.5]
 
 
+def test_a_model_keeps_the_ttl_that_it_was_fitted_with(make_store):
+    """Whatever the group has by now; what is read without a model follows the group."""
+
+    def lasting(ttl):
+        return FeatureGroup("sales", "shop", BEFORE.features, timestamp="ts", ttl=ttl)
+
+    known = {NAME: (SHOP, lasting("2h"))}
+    store = make_store(known.__getitem__)
+    store.write(NAME, [{"id": "a", "ts": NOW - 3 * HOUR, "x": 8, "y": 3.5}])
+    plans = {ttl: reading(lasting(ttl)) for ttl in ("2h", "4h", None)}
+    for now in ("2h", "4h", None, "1h", "2h"):
+        known[NAME] = SHOP, lasting(now)
+        store.refresh()
+        for fitted, plan in plans.items():
+            assert (
+                every_way(LocalPipeline(plan, store, status=True))
+                == [
+                    {"fx": None, "fy": None, "fx__status": "expired", "fy__status": "expired"}
+                    if fitted == "2h"
+                    else {"fx": 8, "fy": 3.5, "fx__status": "present", "fy__status": "present"}
+                ]
+                * 4
+            )
+        (found,) = store.read({NAME: ["a"]}, NOW, status=True)[NAME]
+        assert found["x__status"] == ("present" if now in ("4h", None) else "expired")
+
+
 @pytest.mark.parametrize("memory_map", [False, True])
 def test_snapshots_of_before_and_after_a_type_was_widened(tmp_path, memory_map):
     plans = reading(FITTED), Plan((LookupStep(SHOP, FITTED, ("k",), {"fy": "y", "fs": "s"}),), ("fy", "fs"))
@@ -199,6 +227,23 @@ def test_snapshots_of_before_and_after_a_type_was_widened(tmp_path, memory_map):
         fill(MemoryStore(unrelated.__getitem__), snapshots[1])
     with pytest.raises(SnapshotError, match=r"'x' \(string\), the store has it as int"):
         LocalPipeline(reading(unrelated[NAME][1]), snapshots[1])
+
+
+def test_the_service_tells_features_by_the_ttl_of_the_model(tmp_path):
+    """Of a snapshot that was taken under another one."""
+    ttls = {"model": "2h", "snapshot": "4h"}
+    groups = {
+        name: FeatureGroup("sales", "shop", BEFORE.features, timestamp="ts", ttl=ttl) for name, ttl in ttls.items()
+    }
+    LocalPipeline(reading(groups["model"])).save(tmp_path / "model")
+    store = MemoryStore({NAME: (SHOP, groups["snapshot"])}.__getitem__)
+    store.write(NAME, [{"id": "a", "ts": NOW - 3 * HOUR, "x": 8, "y": 3.5}])
+    Snapshot([store.table(NAME)], NOW).save(tmp_path / "snapshot")
+    service = Asked(Settings((("m", str(tmp_path / "model")),), store=str(tmp_path / "snapshot")))
+    body = {"row": {"k": "a"}, "now": NOW.isoformat()}
+    assert service.post("/v1/models/m/score", body).json()["result"] == {"fx": None, "fy": None}
+    told = service.post("/v1/models/m/features", body).json()["result"]["fx"]
+    assert (told["value"], told["status"], told["age_seconds"]) == (None, "expired", 3 * 3600)
 
 
 def test_the_service_goes_on_after_a_type_was_widened(tmp_path):

@@ -26,7 +26,7 @@ from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, Rando
 
 from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
 from dsl.constants import decode
-from palette import FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
+from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
 from palette.errors import DataError, MissingColumnError, RequestTimeError, SchemaError, SnapshotError
 from palette.pipeline.scoring import SparkStage
 from palette.serving import LocalPipeline, RowRejectedError
@@ -348,3 +348,42 @@ def test_what_is_asked_wrongly_is_told(model, snapshot):
 def test_nan_stays_nan_where_nothing_fills_it(eats, snapshot):
     model = MLPipeline(DSLEstimator(lambdas={"m": nVal("basis:minutes")})).fit(eats.orders)
     assert math.isnan(model.score_instance({"minutes": math.nan})["m"])
+
+
+def test_a_model_keeps_the_ttl_and_the_types_that_it_was_fitted_with(spark, tmp_path):
+    """In transform and in scoring, over every kind of store, saved or not; what reads without a model follows."""
+    fitted = FeatureGroup("fg", "thing", [Feature("n", "int")], timestamp="ts", ttl="2h")
+    changed = FeatureGroup("fg", "thing", [Feature("m", "int"), Feature("n", "bigint")], timestamp="ts", ttl="4h")
+    store = FeatureStore(tmp_path / "store")
+    store.apply(Entity("thing", keys={"id": "string"}), fitted)
+    rows = [("old", NOW - 3 * HOUR, 1), ("new", NOW - HOUR, 2)]
+    store.write(fitted, spark.createDataFrame(rows, "id string, ts timestamp, n int"))
+    basis = spark.createDataFrame([("old", NOW), ("new", NOW)], "k string, at timestamp").coalesce(1)
+    explicit = PaletteTransformer(features={"own": "thing:fg:n:k"})
+    stages = DSLEstimator(lambdas={"n": iVal("thing:fg:n:k")}), explicit
+    model = MLPipeline(*stages, store=store, timestampCol="at").fit(basis)
+    model.save_bundle(tmp_path / "bundle")
+    model.write().save(str(tmp_path / "model"))
+    expected = {"old": (None, None), "new": (2, 2)}
+    (plan,) = [str(change) for change in store.plan(changed).changed if change.kind == "group"]
+    assert "ttl: '2h' -> '4h'" in plan
+    store.apply(changed, allow_breaking=True)
+    more = spark.createDataFrame([("wide", NOW, None, 1 << 40)], "id string, ts timestamp, m int, n bigint")
+    store.write(changed, more)
+    for fit in (model, MLPipelineModel.load(str(tmp_path / "model"))):
+        assert {row.k: (row.n, row.own) for row in fit.transform(basis).collect()} == expected
+    alone = PaletteTransformer(store=store, features=explicit.getFeatures(), timestampCol="at").transform(basis)
+    assert {row.k: row.own for row in alone.collect()} == {"old": 1, "new": 2}
+    snapshot = store.snapshot(at=NOW)
+    store.materialize(changed, to=NOW)
+    local = LocalPipeline.load(tmp_path / "bundle")
+    for score in (
+        lambda row, where: model.score_instance(row, store=where, now=NOW),
+        lambda row, where: local.score_instance(row, store=where, now=NOW),
+    ):
+        for where in (snapshot, store, store.online):
+            found = {key: score({"k": key}, where) for key in expected}
+            assert {key: (row["n"], row["own"]) for key, row in found.items()} == expected
+    with pytest.raises(DataError, match="thing:fg: 'n' is 1099511627776, a bigint that does not fit into int"):
+        local.score_instance({"k": "wide"}, store=store, now=NOW)
+    assert store.online.read({"thing:fg": ["old"]}, NOW)["thing:fg"][0]["n"] == 1
