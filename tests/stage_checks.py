@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 REFUSALS = (PaletteError, DslError)
 # Params that only fit or saving sets: there is no setter for them.
 FITTED = {"formatVersion", "bindings", "statistics", "pins", "pinnedTables", "inputTypes", "planned", "selfTest"}
-FITTED |= {"localForms", "ttls"}
+FITTED |= {"localForms", "runtime", "ttls"}
 # Constructor words that stand for another Param.
 WORDS = {"store": "storeUri"}
 

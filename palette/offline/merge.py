@@ -96,7 +96,7 @@ def merge(
     added = changed.added
     bounds = _bounds(stored.schema, group, extent)
     stored = stored.filter(" AND ".join(bounds) or "true")
-    stored = stored.withColumns({name: F.lit(None).cast(spark_type(dtype)) for name, dtype in added.items()})
+    stored = stored.select("*", *(F.lit(None).cast(spark_type(dtype)).alias(name) for name, dtype in added.items()))
     # Where files have no such times this costs a look at the log, and the merge only adds.
     meets = not bounds or not stored.isEmpty()
     if meets:

@@ -156,7 +156,7 @@ def cook(path):
 def train(journey):
     """Write a training set, train, deploy, promote; return what a process without Spark scores, the same online."""
     features = [word for name in FEATURES for word in ("--feature", f"{name}={GROUP}:{name}:r_id")]
-    orders = in_berlin(journey.project) if journey.settings else "data/orders.parquet"
+    orders = without_zone(journey.project) if journey.settings else "data/orders.parquet"
     told = journey.training_set(orders, "training_set/", *features, "--timestamp", "ordered_at")
     assert told["rows"] == 2000
     assert "eta, version 1: " in journey.python("train.py")
@@ -170,10 +170,10 @@ def train(journey):
     return found
 
 
-def in_berlin(project):
-    """Write the orders as a file of texts, whose times only a session with that zone reads as they are meant."""
+def without_zone(project):
+    """Write the orders as a file of strings, whose times have no zone: they are UTC, whatever zone the session has."""
     orders = pq.read_table(project / "data/orders.parquet").to_pandas()
-    orders["ordered_at"] = orders["ordered_at"].dt.tz_convert("Europe/Berlin").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+    orders["ordered_at"] = orders["ordered_at"].dt.strftime("%Y-%m-%d %H:%M:%S.%f")
     orders.to_csv(project / "data/orders.csv", index=False)
     return "data/orders.csv"
 

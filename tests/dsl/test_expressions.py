@@ -12,7 +12,7 @@ import pytest
 from dsl.bind import Binding, bind
 from dsl.build import call, literal
 from dsl.column import compile_columns
-from dsl.dtypes import BOOL, INT, NUM, READERS, STR, TS, VEC, DType, Var
+from dsl.dtypes import BOOL, INT, NUM, READERS, STR, STRS, TS, VEC, DType, Var
 from dsl.errors import DslError
 from dsl.functions.instants import micros
 from dsl.nodes import Node
@@ -123,7 +123,7 @@ def transformed(spark, expressions: dict[str, Node], data: list[dict[str, Any]])
     from pyspark.sql import functions as F
 
     arrow = {NUM: pa.float64(), INT: pa.int64(), STR: pa.string(), BOOL: pa.bool_(), TS: pa.int64()}
-    arrow[VEC] = pa.list_(pa.float64())
+    arrow |= {VEC: pa.list_(pa.float64()), STRS: pa.list_(pa.string())}
     plain = {name: pa.array([_plain(row[name]) for row in data], arrow[dtype]) for name, dtype in COLUMNS.items()}
     times = {name: F.timestamp_micros(name) for name, dtype in COLUMNS.items() if dtype is TS}
     frame = spark.createDataFrame(pa.table({"n": pa.array(range(len(data)), pa.int32()), **plain}))
