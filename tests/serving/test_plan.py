@@ -12,7 +12,6 @@ import types
 from dataclasses import asdict, replace
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -255,39 +254,6 @@ FRAME_PLAN = Plan(
 COLUMNS = {"n": [1, None], "s": ["a", None], "x": [0.5, math.nan], "t": [NOW, None]}
 
 
-def answers_of(rows):
-    return [{**one, "x": str(one["x"])} for one in LocalPipeline(FRAME_PLAN).score_instances(rows)]
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        pytest.param(pd.DataFrame(COLUMNS), id="pandas"),
-        pytest.param(pd.DataFrame(COLUMNS).convert_dtypes(convert_floating=False), id="pandas-nullable"),
-        pytest.param(pd.DataFrame(COLUMNS)[["x", "t", "s", "n"]].set_index(pd.Index([7, 7])), id="pandas-other-order"),
-        pytest.param(pa.table(COLUMNS), id="arrow"),
-        pytest.param([row for _, row in pd.DataFrame({"id": "p", **COLUMNS}).iterrows()], id="series"),
-        pytest.param((types.MappingProxyType(row) for row in pa.table(COLUMNS).to_pylist()), id="generator"),
-    ],
-)
-def test_rows_of_a_frame(frame):
-    assert answers_of(frame) == [
-        {"n": 1, "s": "a", "x": "0.5", "t": NOW}, {"n": None, "s": None, "x": "nan", "t": None}
-    ]  # fmt: skip
-
-
-def test_integers_that_pandas_made_floats_and_its_times():
-    frame = pd.DataFrame({"n": [3, 4], "x": [0.5, 1.5], "s": "a", "t": pd.to_datetime([NOW, NOW], utc=True)})
-    row = frame.iloc[1]
-    assert LocalPipeline(FRAME_PLAN).score_instance(row) == {"n": 4, "s": "a", "x": 1.5, "t": NOW}
-    numbers = Plan((dsl_step({"n": "iVal('basis:n')"}, n="bigint"),), ("n",))
-    assert LocalPipeline(numbers).score_instance(frame[["n", "x"]].iloc[0]) == {"n": 3}
-    with pytest.raises(TypeError, match="basis:n: expected integer"):
-        LocalPipeline(numbers).score_instance(pd.Series({"n": 3.5}))
-    with pytest.raises(TypeError, match="basis:n: expected integer"):
-        LocalPipeline(numbers).score_instance({"n": 3.0})
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -295,7 +261,7 @@ def test_integers_that_pandas_made_floats_and_its_times():
         pytest.param("rows", "rows is a list of mappings.*found str", id="text"),
         pytest.param(7, "rows is a list of mappings.*found int", id="number"),
         pytest.param([("n", 1)], "a row is a mapping of column to value, found tuple", id="tuples"),
-        pytest.param([pd.DataFrame(COLUMNS)], "found DataFrame; score_instances takes its rows", id="frames"),
+        pytest.param([pa.table(COLUMNS)], "a row is a mapping of column to value, found Table", id="frames"),
         pytest.param(np.array([[1.0]]), "a row is a mapping of column to value, found ndarray", id="matrix"),
     ],
 )
@@ -328,10 +294,10 @@ ZONE = dt.timezone(dt.timedelta(hours=2))
 def times(**age):
     """Return the same time in several forms, relative to the present of these tests."""
     time = NOW + dt.timedelta(**age)
-    return [time, time.replace(tzinfo=dt.UTC).astimezone(ZONE), np.datetime64(time, "us"), pd.Timestamp(time)]
+    return [time, time.replace(tzinfo=dt.UTC).astimezone(ZONE), np.datetime64(time, "us")]
 
 
-@pytest.mark.parametrize("time", times(seconds=-1), ids=["naive", "zone", "numpy", "pandas"])
+@pytest.mark.parametrize("time", times(seconds=-1), ids=["naive", "zone", "numpy"])
 def test_a_row_older_than_the_snapshot_is_refused(store, time):
     local = LocalPipeline(TIMED, Snapshot([store.table(name) for name in KNOWN], NOW))
     message = r"'asked_at' is 2026-01-01T11:59:59Z, before the snapshot's time \(2026-01-01T12:00:00Z\).*leave"
@@ -344,7 +310,7 @@ def test_a_row_older_than_the_snapshot_is_refused(store, time):
 def test_a_row_as_old_as_the_snapshot_or_without_a_time_is_of_now(store):
     local = LocalPipeline(TIMED, Snapshot([store.table(name) for name in KNOWN], NOW), strict=True)
     expected = local.score_instance(order(r_id="r1"), now=NOW)
-    for time in (None, pd.NaT, NOW, NOW + 100 * HOUR, dt.date(2026, 1, 2)):
+    for time in (None, np.datetime64("NaT"), NOW, NOW + 100 * HOUR, dt.date(2026, 1, 2)):
         assert local.score_instance(order(r_id="r1", asked_at=time), now=NOW) == expected
 
 
