@@ -8,14 +8,13 @@ import datetime as dt
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import DataError, FeatureNotFoundError, SchemaError, SnapshotError
+from palette.errors import DataError, SchemaError, SnapshotError
 from palette.online import LmdbStore, MemoryStore, NearCache, RedisStore, Snapshot, fill
 from palette.online.remote import RemoteReader
 from palette.service.settings import Settings
 from palette.service.stores import LEVEL, TimedReader
 from palette.serving import LocalPipeline
 from palette.serving.steps import LookupStep, Plan
-from palette.store import FeatureStore
 from tests.service.asked import Asked
 
 NOW = dt.datetime(2026, 1, 1, 12)
@@ -315,22 +314,3 @@ def test_a_definition_changes_in_the_middle_of_a_request(tmp_path, back):
     changes += [LATER["reordered"]]
     cached.clear()
     assert asyncio.run(cached.read_async({NAME: ["a"]}, NOW))[NAME][0] == {"y": 3.5, "x": 8, "ts": NOW}
-
-
-@pytest.mark.parametrize("online", ["memory", "lmdb:online"])
-def test_a_group_is_pruned_that_was_read_online(tmp_path, online):
-    (tmp_path / "palette.yaml").write_text(f"path: store\nonline: {online}\n")
-    other = FeatureGroup("other", "shop", [Feature("n", "bigint")])
-    store = FeatureStore.open(tmp_path)
-    store.apply(SHOP, [BEFORE, other])
-    store.online.write(NAME, [{"id": "a", "ts": NOW, "x": 8, "y": 3.5}])
-    pipeline = LocalPipeline(reading(BEFORE), store)
-    assert pipeline.score_instance({"k": "a"}, NOW) == {"fx": 8, "fy": 3.5}
-    store.apply(SHOP, other, prune=True, allow_breaking=True)
-    store.apply(SHOP, other)
-    for ask in (lambda: store.online.read({NAME: ["a"]}), lambda: pipeline.score_instance({"k": "a"}, NOW)):
-        with pytest.raises(FeatureNotFoundError, match="shop:sales"):
-            ask()
-    store.online.write(other, [{"id": "a", "n": 1}])
-    assert store.online.read({"shop:other": ["a"]}) == {"shop:other": [{"n": 1}]}
-    store.close()
