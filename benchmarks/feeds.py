@@ -22,8 +22,8 @@ from pyspark.sql import functions as F
 import palette
 from benchmarks.table import Result, print_table
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
-from palette.online.codec import RowCodec
-from palette.online.schema import Schema
+from palette.online.codec.codec import RowCodec
+from palette.online.codec.schema import Schema
 from tests.redis_server import RedisServer
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from pyspark.sql import functions as F
 from benchmarks.table import Result, peak_memory, print_table
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.offline import DeltaTables, Lookup, point_in_time_join
-from palette.offline.hot import known_hot_keys
-from palette.offline.prepare import prepared_files
+from palette.offline.join.hot_keys import known_hot_keys
+from palette.offline.join.prepare import prepared_files
 from palette.session import spark_session
 
 if TYPE_CHECKING:

@@ -31,10 +31,10 @@ from dsl import Binding, parse
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline
+from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.tree_nodes import Trees
 from palette.serving.stages.tree_regression import GBTRegressionModel
-from palette.serving.steps import DslStep, LookupStep, Plan
 
 AT = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
 RESTAURANT = Entity("restaurant", keys={"restaurant_uuid": "string"})
@@ -60,7 +60,7 @@ ORDER = {"r_id": "r007", "order_size": 3}
 SERVER = """
 import sys
 from palette.cli import main
-from palette.service.registry import Registry
+from palette.service.models.registry import Registry
 
 constant = bytes(int(sys.argv.pop(1)))
 constant = b'"' + b"x" * (len(constant) - 2) + b'"'

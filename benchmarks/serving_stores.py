@@ -18,10 +18,10 @@ from benchmarks.serving_eats import EatsWorld
 from benchmarks.table import Result
 from benchmarks.turns import Turn, calling, in_turns
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.online.codec import RowCodec
-from palette.online.redis import RedisStore
+from palette.online.codec.codec import RowCodec
+from palette.online.codec.schema import Schema
+from palette.online.redis.store import RedisStore
 from palette.online.remote import fill
-from palette.online.schema import Schema
 from palette.serving import LocalPipeline
 from tests.redis_server import RedisServer
 

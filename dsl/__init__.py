@@ -44,9 +44,9 @@ _PUBLIC = [
 ]
 
 _HOMES = {
-    "dsl.bind": ("Binding",),
-    "dsl.build": ("literal",),
-    "dsl.column": ("compile_columns",),
+    "dsl.compilers.bind": ("Binding",),
+    "dsl.syntax.build": ("literal",),
+    "dsl.compilers.column": ("compile_columns",),
     "dsl.dtypes": ("DType", "Var"),
     "dsl.errors": (
         "DslError",
@@ -58,11 +58,11 @@ _HOMES = {
         "UnknownReferenceError",
     ),
     "dsl.estimator": ("DSLEstimator", "DSLModel"),
-    "dsl.nodes": ("Node",),
-    "dsl.parser": ("parse",),
+    "dsl.syntax.nodes": ("Node",),
+    "dsl.syntax.parser": ("parse",),
     "dsl.refs": ("BasisRef", "FeatureRef", "parse_ref"),
     "dsl.registry": ("REGISTRY", "Arg", "Nulls"),
-    "dsl.row": ("compile_row",),
+    "dsl.compilers.row": ("compile_row",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -115,8 +115,8 @@ def _starred() -> list[str]:
 
 def _builder(attribute: str) -> Any:
     """Make the Python function that builds calls of a registered function."""
-    from dsl.build import call
     from dsl.registry import REGISTRY
+    from dsl.syntax.build import call
 
     name = attribute.removesuffix("_") if keyword.iskeyword(attribute.removesuffix("_")) else attribute
     if not REGISTRY.has_function(name):

@@ -29,18 +29,18 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from dsl.bind import Binding, bind, check_output, references
-from dsl.column import compile_columns
+from dsl.compilers.bind import Binding, bind, check_output, references
+from dsl.compilers.column import compile_columns
+from dsl.compilers.deep_expressions import in_steps
+from dsl.compilers.row import compile_row
 from dsl.dtypes import BOOL, INT, NUM, STR, STRS, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.fitting import fit_statistics, settle
-from dsl.nodes import Node
-from dsl.parser import parsed
+from dsl.persistence import SavedStage
 from dsl.refs import BasisRef, FeatureRef
-from dsl.row import compile_row
-from dsl.rows import check_frame, to_mapping, to_mappings
-from dsl.saving import SavedStage
-from dsl.steps import in_steps
+from dsl.row_mappings import check_frame, to_mapping, to_mappings
+from dsl.syntax.nodes import Node
+from dsl.syntax.parser import parsed
 
 __all__ = ["DSLEstimator", "DSLModel"]
 

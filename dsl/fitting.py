@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsl.bind import MAX_ENTRIES, Binding, bind, bound_statistic, frozen, statistic_calls, too_many_entries
-from dsl.column import constant_arguments, statistic_columns
-from dsl.constants import encode
-from dsl.nodes import Call, Node
+from dsl.compilers.bind import MAX_ENTRIES, Binding, bind, bound_statistic, frozen, statistic_calls, too_many_entries
+from dsl.compilers.column import constant_arguments, statistic_columns
+from dsl.compilers.deep_expressions import in_steps
+from dsl.json_values import encode
 from dsl.registry import Statistic
-from dsl.steps import in_steps
+from dsl.syntax.nodes import Call, Node
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

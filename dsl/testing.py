@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dsl.build import literal
 from dsl.dtypes import BOOL, INT, NUM, STR, TS, VEC, DType, Var, unify
-from dsl.evaluation import Case, as_type, on_columns, on_row, same
+from dsl.evaluate import Case, as_type, on_columns, on_row, same
 from dsl.registry import REGISTRY, Arg, Function
+from dsl.syntax.build import literal
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

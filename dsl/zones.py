@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from dsl.functions.instants import check_zone
-from dsl.nodes import Call, Literal, Node, walk
+from dsl.syntax.nodes import Call, Literal, Node, walk
 
 __all__ = ["FIRST_CHANGE", "LAST_CHANGE", "STEP", "database_release", "offset_changes", "zones_of"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palette.lazy import lazy
+from palette.lazy_imports import lazy
 
 if TYPE_CHECKING:
     from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource

@@ -13,7 +13,7 @@ from dsl.refs import FeatureRef
 from palette.errors import DataError, DefinitionError, SchemaError, SnapshotError, nearest
 from palette.online import MemoryStore
 from palette.serving.local import LocalPipeline
-from palette.serving.steps import Plan
+from palette.serving.plan import Plan
 from palette.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class HasStore(Params):
 
     def _check_names(self, names: Sequence[str | FeatureRef]) -> None:
         """Refuse names that the store does not have, and groups that cannot answer ``pointInTime``."""
-        from palette.offline.history import check_point_in_time
+        from palette.offline.point_in_time import check_point_in_time
 
         for lookup in self.store.lookups({str(name): str(name) for name in names}):
             check_point_in_time(lookup.group, self.getPointInTime())

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import PaletteError, SessionWarning
-from palette.lazy import require_spark
+from palette.lazy_imports import require_spark
 from palette.startup import quiet_start
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
-from dsl.rows import check_frame
-from dsl.saving import SavedStage
+from dsl.persistence import SavedStage
+from dsl.row_mappings import check_frame
 from palette.catalog import named_columns
 from palette.errors import DataError, SchemaError
 from palette.params import HasStore, ScoresRows
-from palette.serving.steps import LookupStep, Plan
+from palette.serving.plan import LookupStep, Plan
 from palette.store import FeatureStore
 from palette.store.offline import look_up
 
@@ -219,7 +219,7 @@ class PaletteTransformer(Transformer, SavedStage, ScoresRows):
 
     def untimed_groups(self) -> list[str]:
         """Return the groups with event times of which the latest values are taken, for want of ``timestampCol``."""
-        from palette.offline.untimed import untimed_groups
+        from palette.offline.join.latest_values import untimed_groups
 
         return untimed_groups(self.store.lookups(self.getFeatures()), self.getTimestampCol())
 

@@ -19,7 +19,7 @@ def main(where: str, home: str, url: str) -> None:
     from tests.feeds import on_cluster as feeds
     from tests.jvm import OPTIONS
     from tests.offline import on_cluster as offline
-    from tests.offline.selection import on_cluster as selection
+    from tests.selection import on_cluster as selection
 
     hidden = Path(home, "hidden")
     for package in ("palette", "dsl"):

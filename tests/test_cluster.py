@@ -16,8 +16,8 @@ import pytest
 
 from tests.dsl.on_cluster import save
 from tests.jvm import QUICK, connecting
-from tests.offline.selection.on_cluster import select
-from tests.offline.selection.shops import shops
+from tests.selection.on_cluster import select
+from tests.selection.shops import shops
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 SCRIPT = Path(__file__).with_name("on_cluster.py")

@@ -17,10 +17,10 @@ from pyspark.sql import functions as F
 
 from examples import flight_eta
 from palette import MLPipelineModel
-from palette.pipeline.scoring import local_plan, spark_step
+from palette.pipeline.deploy.scoring_plan import local_plan, spark_step
 from palette.serving import LocalPipeline
-from palette.serving.plan import compile_plan, request_columns
-from palette.serving.selftest import without_lookups
+from palette.serving.compile import compile_plan, request_columns
+from palette.serving.self_test import without_lookups
 from palette.serving.testing import ulps_between
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

@@ -10,10 +10,10 @@ import pytest
 
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
 from palette.catalog import ModelRecord
-from palette.catalog.graph import Lineage, Node
-from palette.catalog.planned import Change, Changes
+from palette.catalog.definitions.changes import Change, Changes
+from palette.catalog.features.graph import Lineage, Node
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError
-from palette.feeds.summary import Erased, Materialized
+from palette.feeds.reports import Erased, Materialized
 
 RESULTS = [
     Changes((Change("added", "entity", "plane"),)),

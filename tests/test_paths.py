@@ -9,17 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from palette import FeatureStore, MLPipelineModel, PaletteTransformer, Snapshot
-from palette.cli.commands import app
+from palette.cli.app import app
 from palette.definitions import load_definitions
 from palette.errors import DefinitionError
 from palette.offline import DeltaTables
-from palette.offline.frames import read_frame
-from palette.offline.selection.report import check_report
+from palette.offline.files.dataframes import read_frame
 from palette.online import LmdbStore, open_online
-from palette.pipeline.saved import Saved, check_saved
-from palette.service.served_log import ServedLog
+from palette.pipeline.model_ref import Saved, check_saved
+from palette.selection.report import check_report
 from palette.service.settings import Settings, read_tokens
 from palette.serving import LocalPipeline
+from palette.serving.served_log.writer import ServedLog
 from tests.serving.test_bundle import PLAN
 
 NOW = dt.datetime(2026, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -15,33 +16,36 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     ("palette.__main__",),
     ("palette.cli", "palette.jobs"),
-    ("palette.exits",),
+    ("palette.exit_codes",),
     ("palette.service",),
     ("palette.pipeline",),
     ("palette.transformer",),
     ("palette.params",),
     ("palette.store",),
+    ("palette.selection",),
     ("palette.feeds",),
     ("palette.serving",),
     ("palette.offline", "palette.online", "palette.catalog"),
+    ("palette.statistics",),
     ("palette.definitions",),
-    ("palette.archive", "palette.directories", "palette.listing", "palette.paths", "palette.session"),
-    ("palette.lazy", "palette.startup"),
-    ("palette.errors", "palette.terminal", "palette._version"),
+    ("palette.archive", "palette.atomic_directory", "palette.display_list", "palette.paths", "palette.session"),
+    ("palette.lazy_imports", "palette.startup"),
+    ("palette.columns", "palette.errors", "palette.terminal", "palette._version"),
     ("dsl",),
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
-SPARK_FREE = (
-    *("palette.serving", "palette.service", "palette.cli", "palette.online", "palette.catalog"),
-    *("palette.definitions", "palette.errors", "palette.paths", "dsl"),
-)
-WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluation", "dsl.saving", "dsl.testing", "palette.serving.runtime",
-    "palette.serving.testing")  # fmt: skip
-MODULES = sorted(
-    ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    for folder in ("palette", "dsl")
-    for file in (ROOT / folder).rglob("*.py")
-)
+SPARK_FREE = ("palette.serving", "palette.service", "palette.cli", "palette.online", "palette.catalog",
+    "palette.definitions", "palette.errors", "palette.paths", "dsl")  # fmt: skip
+WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluate", "dsl.persistence", "dsl.testing",
+    "palette.serving.runtime", "palette.serving.testing")  # fmt: skip
+
+
+def module_name(file):
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module_name(file): file for folder in ("palette", "dsl") for file in sorted((ROOT / folder).rglob("*.py"))}
+TREES = {module: ast.parse(file.read_text("utf-8")) for module, file in FILES.items()}
 
 
 def room(module):
@@ -49,36 +53,44 @@ def room(module):
     return next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in LEVEL), None)
 
 
-def imports(module):
-    """Yield (imported module, whether it happens at import time and not for types only)."""
-    tree = ast.parse((ROOT / Path(*module.split("."))).with_suffix(".py").read_text("utf-8"))
+def runtime_imports(module):
+    """Yield the names of the imported modules, inside functions too, but not those for types only."""
     typing_only = {
         inner
-        for node in ast.walk(tree)
+        for node in ast.walk(TREES[module])
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
-    top = set(tree.body)
-    for node in ast.walk(tree):
-        names = []
+    for node in ast.walk(TREES[module]):
+        if node in typing_only:
+            continue
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} has a relative import"
-            names = [node.module]
-        for name in names:
-            yield name, node in top, node in typing_only
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in FILES else node.module
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "palette.__init__"])
-def test_imports_point_downwards(module):
-    own = room(module.removesuffix(".__init__"))
-    assert own is not None, f"{module} is in no room; add it to LEVELS"
-    for name, _, typing_only in imports(module):
-        other = room(name)
-        if other is None or typing_only:
-            continue
-        assert own == other or LEVEL[own] < LEVEL[other], f"{module} imports {name}, which is not below it"
+def test_imports_point_downwards():
+    wrong = [
+        f"{module} is in no room; add it to LEVELS" for module in FILES if module != "palette" and not room(module)
+    ]
+    for module in FILES.keys() - {"palette"}:
+        for name in runtime_imports(module):
+            own, other = room(module), room(name)
+            if own != other and other is not None and LEVEL[own] >= LEVEL[other]:
+                wrong.append(f"{module} imports {name}, which is not below it")
+    assert wrong == []
+
+
+def test_no_module_imports_itself_through_others():
+    """No cycles, imports inside functions counted."""
+    graph = {module: {name for name in runtime_imports(module) if name in FILES} - {module} for module in FILES}
+    with pytest.raises(graphlib.CycleError, match="x"):
+        tuple(graphlib.TopologicalSorter({"x": {"y"}, "y": {"x"}}).static_order())
+    tuple(graphlib.TopologicalSorter(graph).static_order())
 
 
 def test_the_table_for_contributors_is_in_this_order():
@@ -90,13 +102,15 @@ def test_the_table_for_contributors_is_in_this_order():
     assert sorted(levels, key=min) == levels
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(SPARK_FREE)])
-def test_spark_free_rooms_import_no_spark(module):
-    if module in WITH_SPARK:
-        return
-    for name, _, typing_only in imports(module):
-        if not typing_only:
-            assert name.split(".")[0] not in ("pyspark", "delta", "pandas"), f"{module} imports {name}"
+def test_spark_free_rooms_import_no_spark():
+    wrong = [
+        f"{module} imports {name}"
+        for module in FILES
+        if module.startswith(SPARK_FREE) and module not in WITH_SPARK
+        for name in runtime_imports(module)
+        if name.split(".")[0] in ("pyspark", "delta", "pandas")
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("package", ["palette", "dsl"])

@@ -14,7 +14,7 @@ import pytest
 from palette.errors import DataError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline
-from palette.serving.steps import Plan
+from palette.serving.plan import Plan
 from tests.online.test_features import EXPECTED, FEATURES, GROUPS, HUGE, ROWS, T0, filled
 from tests.serving.test_plan import COLUMNS, FRAME_PLAN, HOUR, KNOWN, NOW, TIMED, dsl_step, order, store
 

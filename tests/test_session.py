@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 
 import palette
 from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, PaletteTransformer
-from palette.offline.frames import read_frame, write_frame
+from palette.offline.files.dataframes import read_frame, write_frame
 
 home, answers = Path(sys.argv[1]), {}
 

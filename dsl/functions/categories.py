@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsl.bind import MAX_ENTRIES
-from dsl.build import call
+from dsl.compilers.bind import MAX_ENTRIES
 from dsl.dtypes import INT, NUM, STR, VEC, DType
 from dsl.functions.statistics import present
-from dsl.nodes import Node
 from dsl.registry import REGISTRY, Arg, Nulls
+from dsl.syntax.build import call
+from dsl.syntax.nodes import Node
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

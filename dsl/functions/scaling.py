@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from dsl.build import call
 from dsl.dtypes import INT, NUM, VEC
 from dsl.functions.statistics import check_parts
-from dsl.nodes import Node
 from dsl.registry import REGISTRY, Arg
+from dsl.syntax.build import call
+from dsl.syntax.nodes import Node
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

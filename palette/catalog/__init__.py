@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from palette.catalog.resolve import Resolved, named_columns, resolve
+from palette.catalog.definitions.resolve import Resolved, named_columns, resolve
 from palette.errors import CatalogError
-from palette.lazy import lazy
+from palette.lazy_imports import lazy
 
 if TYPE_CHECKING:
-    from palette.catalog.planned import Change, Changes
-    from palette.catalog.records import ModelRecord
-    from palette.catalog.search import Filters, Found
-    from palette.catalog.sql import SqlCatalog
+    from palette.catalog.catalog import SqlCatalog
+    from palette.catalog.definitions.changes import Change, Changes
+    from palette.catalog.features.search import Filters, Found
+    from palette.catalog.feeds.runs import ModelRecord
 
 __all__ = ["Change", "Changes", "Filters", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
 
 _HOMES = {
-    "Change": "palette.catalog.planned",
-    "Changes": "palette.catalog.planned",
-    "Filters": "palette.catalog.search",
-    "Found": "palette.catalog.search",
-    "ModelRecord": "palette.catalog.records",
-    "SqlCatalog": "palette.catalog.sql",
+    "Change": "palette.catalog.definitions.changes",
+    "Changes": "palette.catalog.definitions.changes",
+    "Filters": "palette.catalog.features.search",
+    "Found": "palette.catalog.features.search",
+    "ModelRecord": "palette.catalog.feeds.runs",
+    "SqlCatalog": "palette.catalog.catalog",
 }
 
 _attribute, __dir__ = lazy(__name__, _HOMES)

@@ -16,8 +16,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuc
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from palette.catalog import tables
-from palette.catalog.legacy import put_aside, take_over
 from palette.catalog.migrations import HEAD
+from palette.catalog.migrations.import_json import put_aside, take_over
 from palette.errors import CatalogError, DefinitionError, PaletteError
 
 __all__ = ["PASSWORD", "VERSION_TABLE", "Database"]

@@ -1,4 +1,4 @@
-"""The command ``palette``: each command is a module of its own, added in :mod:`palette.cli.commands`."""
+"""The command ``palette``: each command is a module of its own, added in :mod:`palette.cli.app`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command; without the libraries that it needs, say how to install them."""
     try:
-        from palette.cli.commands import app
-        from palette.cli.completing import whole_words
+        from palette.cli.app import app
+        from palette.cli.completion import whole_words
     except ImportError as error:
         sys.exit(f"palette: {error}; install it: pip install 'palette-features[server]', or [spark], or [catalog]")
     with whole_words(os.environ):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palette.lazy import lazy
+from palette.lazy_imports import lazy
 
 if TYPE_CHECKING:
     from palette.definitions.aggregates import Aggregate
     from palette.definitions.base import duration
-    from palette.definitions.documents import dump_definitions, load_definitions
     from palette.definitions.features import Feature
     from palette.definitions.models import Entity, FeatureGroup
     from palette.definitions.sources import BatchSource, RPCSource, StreamSource
     from palette.definitions.types import arrow_type, canonical_type, check_value, utc, widens
+    from palette.definitions.yaml.documents import dump_definitions, load_definitions
 
 __all__ = [
     "Aggregate",
@@ -44,9 +44,9 @@ _HOMES = {
     "arrow_type": "palette.definitions.types",
     "canonical_type": "palette.definitions.types",
     "check_value": "palette.definitions.types",
-    "dump_definitions": "palette.definitions.documents",
+    "dump_definitions": "palette.definitions.yaml.documents",
     "duration": "palette.definitions.base",
-    "load_definitions": "palette.definitions.documents",
+    "load_definitions": "palette.definitions.yaml.documents",
     "utc": "palette.definitions.types",
     "widens": "palette.definitions.types",
 }

@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from palette.definitions.faults import fault_text, unknown_word
+from palette.definitions.validation_errors import fault_text, unknown_word
 from palette.errors import DefinitionError
 
 __all__ = [

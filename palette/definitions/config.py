@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from palette.definitions.documents import read_yaml
+from palette.definitions.yaml.documents import read_yaml
 from palette.errors import DefinitionError, nearest
 from palette.paths import COPY_HERE, has_scheme, local_path
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import field_serializer, field_validator, model_validator
 
-from dsl.constants import encode
+from dsl.json_values import encode
 from palette.definitions.base import Definition, Description, Label, Tags, checked_column
 from palette.definitions.types import canonical_type, check_value, utc
 

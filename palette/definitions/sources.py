@@ -26,7 +26,7 @@ class BatchSource(Definition):
     """Rows computed from history, by Spark SQL or by a DataFrame function.
 
     With ``aggregates`` the query or function gives raw events, and the rows are computed from these: one at each
-    end of a window, see :mod:`palette.feeds.aggregates`.
+    end of a window, see :mod:`palette.feeds.windows.aggregates`.
 
     Parameters
     ----------

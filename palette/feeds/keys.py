@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame
 
 from palette.definitions import arrow_type, widens
 from palette.errors import DataError, SchemaError
-from palette.offline.checks import converted
+from palette.offline.delta.validate import converted
 from palette.online import GroupTable
-from palette.online.keys import is_absent
-from palette.online.snapshot import packed_keys
+from palette.online.codec.keys import is_absent
+from palette.online.snapshot.snapshot import packed_keys
 from palette.online.table import key_list
 
 if TYPE_CHECKING:

@@ -17,25 +17,25 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from palette.catalog.tables import BACKFILL, COMPUTED, OFFLINE, TABLE
+from palette.columns import exact_column
 from palette.definitions import BatchSource
 from palette.definitions.sources import DEFAULT_LOOKBACK
 from palette.definitions.types import utc
 from palette.errors import CatalogError, PlanError
-from palette.feeds.coverage import Coverage
-from palette.feeds.dispersal import disperse, planned
 from palette.feeds.intervals import EARLIEST, Interval, advanced, check_range, missing, span
+from palette.feeds.publish import disperse, planned
+from palette.feeds.reports import Materialized, Progress
 from palette.feeds.sources import rows_of
-from palette.feeds.summary import Materialized, Progress
-from palette.feeds.windowed import Windowed, floor, whole
-from palette.offline.checks import quoted
+from palette.feeds.windows.coverage import Coverage
+from palette.feeds.windows.update import Windowed, floor, whole
 from palette.offline.times import to_datetime
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palette.catalog.feeds import Lease
+    from palette.catalog.feeds.locks import Lease
     from palette.definitions import Entity, FeatureGroup
-    from palette.feeds.stores import Stores
+    from palette.feeds.context import Stores
     from palette.offline import Written
 
 __all__ = ["OFFLINE", "materialize"]
@@ -216,7 +216,7 @@ class _Run:
     def _newest_written(self, version: int | None = None) -> dt.datetime | None:
         """Return the newest event time in the table."""
         rows = self.stores.tables.read(self.stores.spark, self.entity, self.group, version)
-        micros = rows.agg(F.unix_micros(F.max(quoted(str(self.group.timestamp))))).collect()[0][0]
+        micros = rows.agg(F.unix_micros(F.max(exact_column(str(self.group.timestamp))))).collect()[0][0]
         return None if micros is None else to_datetime(micros)
 
     def _advance(self, interval: Interval, newest: dt.datetime | None, *, first: bool) -> None:

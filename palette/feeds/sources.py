@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
+from palette.columns import exact_column
 from palette.errors import DataError, DefinitionError, SchemaError, nearest
-from palette.feeds.functions import Modules
-from palette.offline.checks import quoted
+from palette.feeds.source_functions import Modules
 from palette.offline.times import is_time, micros, to_micros
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _within(rows: DataFrame, group: FeatureGroup, wanted: str, interval: Interva
             f"{group.full_name}: the event time {wanted!r} of the source is {field.dataType.simpleString()}: "
             f"cast it to a timestamp"
         )
-    column = quoted(field.name)
+    column = exact_column(field.name)
     # As it stands where it can be: files that have no such times are skipped.
     plain = field.dataType.simpleString() == "timestamp"
     time = column if plain else micros(column, field.dataType)

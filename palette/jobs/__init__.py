@@ -10,7 +10,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job and return its exit code; the arguments are the process's own if there are none."""
-    from palette.jobs.streams import separate
+    from palette.jobs.standard_streams import separate
 
     separate()  # before anything is imported that may have something to say
     try:

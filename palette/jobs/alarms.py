@@ -77,14 +77,14 @@ def stale(
         return
     from pyspark.sql import functions as F
 
-    from palette.offline.checks import quoted
+    from palette.columns import exact_column
 
     told = f"(--alarm-stale {duration_text(limit)})"
     if store.tables.version(spark, group) is None:
         yield f"{group.full_name}: there is no row at all {told}"
         return
     rows = store.tables.load(spark, group, None)
-    ((micros,),) = rows.select(F.unix_micros(F.max(quoted(group.timestamp)))).collect()
+    ((micros,),) = rows.select(F.unix_micros(F.max(exact_column(group.timestamp)))).collect()
     newest = None if micros is None else dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)
     if newest is None:
         yield f"{group.full_name}: there is no row at all {told}"

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from dsl.errors import DslError
 from palette.definitions.types import utc
 from palette.errors import PaletteError
-from palette.exits import ALARM, DONE, USAGE, exit_code
+from palette.exit_codes import ALARM, DONE, USAGE, exit_code
 from palette.feeds.intervals import check_range
 from palette.feeds.intervals import span as span_of
 from palette.jobs.alarms import check_stale, missing_values, share, span, stale
@@ -94,8 +94,8 @@ def _time(text: str | None) -> dt.datetime | None:
 
 
 def _training_set(options: argparse.Namespace) -> Told:
-    from palette.offline.history import check_point_in_time
-    from palette.pipeline.batch import check_pinning, features_of, versions_of, write_training_set
+    from palette.offline.point_in_time import check_point_in_time
+    from palette.pipeline.batch_jobs import check_pinning, features_of, versions_of, write_training_set
 
     store, features = FeatureStore.open(options.config), features_of(options.feature)
     for lookup in store.lookups(features):
@@ -122,16 +122,16 @@ def _training_set(options: argparse.Namespace) -> Told:
 def _check_ends(options: argparse.Namespace) -> None:
     # Under spark-submit only Spark knows which file system a path is of, and it runs already.
     if not is_submitted():
-        from palette.offline.ends import check_source, check_target
+        from palette.offline.files.endpoints import check_source, check_target
 
         check_source(options.basis)
         check_target(options.target, options.mode)
 
 
 def _score(options: argparse.Namespace) -> Told:
-    from palette.catalog.model_names import model_name
-    from palette.pipeline.batch import score_table
-    from palette.pipeline.saved import check_saved, find_saved
+    from palette.catalog.models.names import model_name
+    from palette.pipeline.batch_jobs import score_table
+    from palette.pipeline.model_ref import check_saved, find_saved
 
     config = options.config or (None if model_name(options.model) is None else CONFIG)
     store = None if config is None else FeatureStore.open(config)

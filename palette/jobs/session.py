@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from palette.jobs.streams import SUBMITTED
+from palette.jobs.standard_streams import SUBMITTED
 from palette.session import DELTA_PACKAGE, LAPTOP, SETTINGS, active_session, merged, require_delta
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from palette.offline.basis import Lookup, check_join
-from palette.offline.commits import Written
-from palette.offline.join import point_in_time_join
-from palette.offline.pins import pinned_versions
-from palette.offline.planner import explain
-from palette.offline.tables import DeltaTables
+from palette.offline.delta.commits import Written
+from palette.offline.delta.tables import DeltaTables
+from palette.offline.join.join import point_in_time_join
+from palette.offline.join.lookup import Lookup, check_join
+from palette.offline.join.pins import pinned_versions
+from palette.offline.join.planner import explain
 
 __all__ = ["DeltaTables", "Lookup", "Written", "check_join", "explain", "pinned_versions", "point_in_time_join"]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palette.lazy import lazy
+from palette.lazy_imports import lazy
 
 if TYPE_CHECKING:
-    from palette.online.embedded import LmdbStore
+    from palette.online.factory import open_online
     from palette.online.features import FeatureRows
+    from palette.online.lmdb import LmdbStore
     from palette.online.memory import MemoryStore
     from palette.online.near_cache import CacheCounts, NearCache
-    from palette.online.opening import open_online
     from palette.online.reader import OnlineReader, now_micros
-    from palette.online.redis import RedisStore
+    from palette.online.redis.store import RedisStore
     from palette.online.remote import RemoteReader, fill
-    from palette.online.snapshot import Snapshot, from_arrow
+    from palette.online.snapshot.snapshot import Snapshot, from_arrow
     from palette.online.table import STATIC, GroupTable, micros, moment
 
 __all__ = [
@@ -43,19 +43,19 @@ _HOMES = {
     "CacheCounts": "palette.online.near_cache",
     "FeatureRows": "palette.online.features",
     "GroupTable": "palette.online.table",
-    "LmdbStore": "palette.online.embedded",
+    "LmdbStore": "palette.online.lmdb",
     "MemoryStore": "palette.online.memory",
     "NearCache": "palette.online.near_cache",
     "OnlineReader": "palette.online.reader",
-    "RedisStore": "palette.online.redis",
+    "RedisStore": "palette.online.redis.store",
     "RemoteReader": "palette.online.remote",
-    "Snapshot": "palette.online.snapshot",
+    "Snapshot": "palette.online.snapshot.snapshot",
     "fill": "palette.online.remote",
-    "from_arrow": "palette.online.snapshot",
+    "from_arrow": "palette.online.snapshot.snapshot",
     "micros": "palette.online.table",
     "moment": "palette.online.table",
     "now_micros": "palette.online.reader",
-    "open_online": "palette.online.opening",
+    "open_online": "palette.online.factory",
 }
 
 # Who scores from memory does not pay for what other stores import.

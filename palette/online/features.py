@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsl.refs import BasisRef, parse_ref
-from dsl.rows import to_mappings
+from dsl.row_mappings import to_mappings
 from palette.definitions.expressions import check_join_keys, named_columns
 from palette.errors import DataError, FeatureNotFoundError, MissingColumnError, PaletteError, SchemaError, nearest
-from palette.online.keys import is_absent
+from palette.online.codec.keys import is_absent
 from palette.online.table import GroupTable
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from palette.errors import DefinitionError
+from palette.online.codec.keys import is_absent
 from palette.online.delegating import DelegatingReader
-from palette.online.keys import is_absent
 from palette.online.remote import RemoteReader, Request, Row
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from palette.definitions.expressions import Features
     from palette.online.features import FeatureRows
     from palette.online.memory import MemoryStore
-    from palette.online.snapshot import Snapshot
+    from palette.online.snapshot.snapshot import Snapshot
 
 __all__ = ["Definitions", "RemoteReader", "RemoteTable", "Request", "Row", "fill", "newest"]
 

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsl.defining import define
+from dsl.compilers.generated import define
 from palette.definitions.types import check_value
 from palette.errors import DataError, nearest
-from palette.online.schema import Schema
+from palette.online.codec.schema import Schema
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -250,7 +250,7 @@ class GroupTable:
     def redefined(self, entity: Entity, group: FeatureGroup) -> GroupTable:
         """Return a table with another definition of the same group, and the values that it still has.
 
-        They are what :meth:`palette.online.schema.Schema.reading` says.
+        They are what :meth:`palette.online.codec.schema.Schema.reading` says.
         """
         table = GroupTable(entity, group)
         if (reading := table.schema.reading(self.schema)) is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from palette.online.checks import deletions, load, order, values
-from palette.online.checks.worlds import MakeStore, Store
+from palette.online.contract import deletions, load, ordering, values
+from palette.online.contract.fixtures import MakeStore, Store
 
 __all__ = ["CHECKS", "MakeStore", "Store", "check_store"]
 
-CHECKS: tuple[Callable[[MakeStore], None], ...] = (*order.CHECKS, *deletions.CHECKS, *values.CHECKS, *load.CHECKS)
+CHECKS: tuple[Callable[[MakeStore], None], ...] = (*ordering.CHECKS, *deletions.CHECKS, *values.CHECKS, *load.CHECKS)
 """What is checked, one promise each; a test suite may run them one by one."""
 
 

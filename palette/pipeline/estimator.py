@@ -12,21 +12,21 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import StructType
 
 from dsl.estimator import DSLModel
-from dsl.rows import check_frame
-from dsl.saving import SavedStage
+from dsl.persistence import SavedStage
+from dsl.row_mappings import check_frame
 from dsl.zones import zones_of
 from palette.errors import DataError, PlanError
-from palette.offline.basis import check_time
-from palette.offline.untimed import warn_latest_values
+from palette.offline.join.latest_values import warn_latest_values
+from palette.offline.join.lookup import check_time
 from palette.params import HasStore
-from palette.pipeline.columns import with_outputs
+from palette.pipeline.deploy.scoring_plan import self_test
 from palette.pipeline.fitting import Fitting
 from palette.pipeline.model import MLPipelineModel
-from palette.pipeline.nesting import flat_stages, unnested
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
-from palette.pipeline.plan import PipelinePlan
-from palette.pipeline.scoring import self_test
-from palette.pipeline.times import explain_times, untimed_groups
+from palette.pipeline.planning.lookup_times import explain_times, untimed_groups
+from palette.pipeline.planning.nested_stages import flat_stages, unnested
+from palette.pipeline.planning.plan import PipelinePlan
+from palette.pipeline.planning.stage_columns import with_outputs
 from palette.serving.runtime import runtime_of
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from pyspark import StorageLevel
 from pyspark.ml import Estimator
 
-from dsl.bind import Binding, references, statistic_calls
+from dsl.compilers.bind import Binding, references, statistic_calls
 from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
+from palette.columns import exact_column
 from palette.errors import DataError, SchemaError, nearest
-from palette.offline.checks import quoted
-from palette.pipeline.faults import SPARK_ERRORS, StageInput, raise_cause
-from palette.pipeline.inputs import added_columns, check_inputs
-from palette.pipeline.nesting import flat_stages
-from palette.pipeline.plan import PipelinePlan
-from palette.pipeline.scoring import BEFORE
+from palette.pipeline.deploy.scoring_plan import BEFORE
+from palette.pipeline.null_errors import SPARK_ERRORS, StageInput, raise_cause
+from palette.pipeline.planning.input_columns import added_columns, check_inputs
+from palette.pipeline.planning.nested_stages import flat_stages
+from palette.pipeline.planning.plan import PipelinePlan
 from palette.serving.stages import schema_form, stage_to_json
 from palette.transformer import PaletteTransformer
 
@@ -104,7 +104,7 @@ class Fitting:
         self.pins = self._versions(dataset.sparkSession)
         looked_up = checked = False
         for name in self._replaced(dataset.columns):
-            dataset = dataset.withColumn(BEFORE + name, quoted(name))
+            dataset = dataset.withColumn(BEFORE + name, exact_column(name))
         with _persisting() as persist:
             for position, stage in enumerate(self._plan.stages):
                 if refs := self._plan.lookups.get(position):

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Self
 from pyspark.ml import Model
 from pyspark.ml.param import Param, Params, TypeConverters
 
-from dsl.rows import check_frame
-from dsl.saving import SavedStage
+from dsl.persistence import SavedStage
+from dsl.row_mappings import check_frame
 from palette.errors import DataError, SchemaError
 from palette.params import ScoresRows
 from palette.paths import COPY_THERE, local_path
-from palette.pipeline.columns import with_outputs
-from palette.pipeline.deployment import deploy
-from palette.pipeline.explaining import explain_model
-from palette.pipeline.inputs import added_columns, check_inputs, may_add_others
+from palette.pipeline.deploy.deployment import deploy
+from palette.pipeline.deploy.scoring_plan import local_plan, spark_step
+from palette.pipeline.explain import explain_model
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
-from palette.pipeline.scoring import local_plan, spark_step
+from palette.pipeline.planning.input_columns import added_columns, check_inputs, may_add_others
+from palette.pipeline.planning.stage_columns import with_outputs
 from palette.serving.bundle import write_bundle
-from palette.serving.names import Names
-from palette.serving.selftest import SelfTest
+from palette.serving.column_names import Names
+from palette.serving.self_test import SelfTest
 from palette.transformer import PaletteTransformer
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-    from palette.pipeline.deployment import Deployment
-    from palette.serving.steps import Plan
+    from palette.pipeline.deploy.deployment import Deployment
+    from palette.serving.plan import Plan
     from palette.store import FeatureStore
 
 __all__ = ["MLPipelineModel"]

@@ -14,16 +14,16 @@ import orjson
 from fastapi import FastAPI, Request, Response
 
 from palette.errors import StoreError
-from palette.service.coding import dumps
-from palette.service.gate import Gate, Tokens
+from palette.service.http.errors import RefusedError, unknown_model
+from palette.service.http.gate import Gate, Tokens
+from palette.service.http.openapi import openapi_of
 from palette.service.logs import event
 from palette.service.metrics import CONTENT_TYPE, Metrics
-from palette.service.models import Model
-from palette.service.problems import RefusedError, unknown_model
-from palette.service.registry import Registry
-from palette.service.schema import openapi_of
-from palette.service.served_log import ServedLog
+from palette.service.models.registry import Registry
+from palette.service.models.served_model import Model
 from palette.service.settings import Settings, read_tokens
+from palette.serving.json_rows import dumps
+from palette.serving.served_log.writer import ServedLog
 
 __all__ = ["Service"]
 

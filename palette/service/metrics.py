@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
-from palette.serving.steps import LookupStep, Plan
+from palette.serving.plan import LookupStep, Plan
 
 __all__ = ["CONTENT_TYPE", "Metrics", "ModelMetrics"]
 

@@ -23,9 +23,9 @@ import uvicorn
 from dsl.errors import DslError
 from palette.errors import DefinitionError, PaletteError
 from palette.service.app import Service
+from palette.service.http.errors import reason_of
 from palette.service.logs import configure, event
 from palette.service.metrics import MULTIPROCESS
-from palette.service.problems import reason_of
 from palette.service.settings import Settings, read_tokens
 
 __all__ = ["serve"]

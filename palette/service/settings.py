@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from palette.catalog.model_names import NAME
+from palette.catalog.models.names import NAME
 from palette.errors import DefinitionError
 from palette.paths import COPY_HERE, local_path
 
@@ -28,7 +28,7 @@ class Settings:
     bundles : tuple of (str, str)
         Name and directory of each model.
     store : str, optional
-        Where features are read, as :func:`palette.online.opening.open_online` takes it.
+        Where features are read, as :func:`palette.online.factory.open_online` takes it.
     host, port : str, int
         Where to listen; port 0 takes a free one.
     workers : int

@@ -14,8 +14,8 @@ from typing import Any
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError
 from palette.paths import COPY_HERE, COPY_THERE, local_path
-from palette.serving.selftest import SelfTest
-from palette.serving.steps import Plan
+from palette.serving.plan import Plan
+from palette.serving.self_test import SelfTest
 from palette.serving.zones import check_zones
 
 __all__ = ["read_bundle", "write_bundle"]
@@ -54,7 +54,7 @@ def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None
     if self_test is not None:
         files[SELF_TEST] = _json(self_test.to_json())
     manifest = {"format": FORMAT, "files": {name: _checksum(content) for name, content in files.items()}}
-    from palette.directories import replaced_directory  # Who only reads bundles does without it.
+    from palette.atomic_directory import replaced_directory  # Who only reads bundles does without it.
 
     with replaced_directory(path, MANIFEST) as fresh:
         for name, content in files.items():

@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dsl.rows import to_mapping, to_mappings
+from dsl.row_mappings import to_mapping, to_mappings
 from palette.errors import DataError
 from palette.online.reader import OnlineReader, now_micros
 from palette.online.table import GroupTable
 from palette.serving.bundle import read_bundle, write_bundle
-from palette.serving.pipelines import is_saved, saved_plan
-from palette.serving.plan import Score, check_plan, request_columns
-from palette.serving.programs import Options, Program, program_of
-from palette.serving.steps import Plan
+from palette.serving.compile import Score, check_plan, request_columns
+from palette.serving.executors import Options, Program, program_of
+from palette.serving.plan import Plan
+from palette.serving.spark_pipelines import is_saved, saved_plan
 
 if TYPE_CHECKING:
     from palette.store import FeatureStore
@@ -70,7 +70,7 @@ class LocalPipeline:
 
     Examples
     --------
-    >>> from palette.serving.steps import DslStep
+    >>> from palette.serving.plan import DslStep
     >>> step = DslStep({"y": "nVal('basis:x') * 2"}, {"basis:x": {"column": "x", "type": "double"}}, {})
     >>> LocalPipeline(Plan((step,), ("y",))).score_instance({"x": 1.5})
     {'y': 3.0}
@@ -96,7 +96,7 @@ class LocalPipeline:
         self._ready: Ready | None = None
         self._recent: tuple[Ready, ...] = ()
         if isinstance(store, (str, Path)):
-            from palette.online.opening import open_online
+            from palette.online.factory import open_online
 
             store = open_online(store, plan.definitions, must_exist=self.needs_store)
         if store is not None or not self.needs_store:

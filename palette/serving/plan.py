@@ -1,170 +1,197 @@
-"""Plans made into functions: one that reads tables in this process, one that waits for rows from elsewhere."""
+"""What scoring one row consists of, as data: look-ups, expressions, stages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.online import GroupTable
-from palette.serving.code import PlanCode
-from palette.serving.request import NO_CHECKS, Checks
-from palette.serving.stages import LocalStage
-from palette.serving.steps import DslStep, LookupStep, Plan
+from palette.errors import DataError
+from palette.serving.stages import LocalStage, stage_from_json, stage_to_json
 
-__all__ = [
-    "Levels",
-    "Score",
-    "check_plan",
-    "compile_levels",
-    "compile_plan",
-    "computed_on",
-    "known_columns",
-    "levels_of",
-    "numeric_columns",
-    "output_types",
-    "request_columns",
-    "required_columns",
-]
+if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup
 
-Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
-Requests: TypeAlias = "tuple[tuple[str, Any], ...]"
-Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequence[Any], dict[str, Any]]]"
+__all__ = ["DslStep", "LookupStep", "Plan", "Step", "sparse_steps"]
 
 
-def compile_plan(
-    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
-) -> Score:
-    """Compile a plan to one function of a row and the moment in microseconds.
+@dataclass(frozen=True)
+class LookupStep:
+    """Read features of one group through one tuple of join keys.
 
     Parameters
     ----------
-    plan : Plan
-        What to compute.
-    table : callable
-        Returns the rows of a feature group; they are read at each call, so a live table may change.
-    status : bool
-        Whether ``<column>__status`` of each look-up is among the outputs: ``present``, ``null``, ``expired`` or
-        ``missing``.
-    checks : Checks
-        What is checked of a row besides its values.
-
-    Returns
-    -------
-    callable
-        ``score(row, now)`` returns the plan's outputs; for a row that lacks a column that the plan reads it raises
-        :class:`palette.errors.MissingColumnError`.
-
-    Raises
-    ------
-    SnapshotError
-        If a table lacks a feature, or holds it with another type.
+    entity, group : Entity and FeatureGroup
+        What is read, as it was defined at fit.
+    join_keys : tuple of str
+        Columns that hold the key, in the order of the entity's keys.
+    columns : dict of str to str
+        Column to feature.
+    timestamp : str, optional
+        The column with each row's own time, where ``transform`` looks up what was known then.
     """
-    code = PlanCode(plan, checks, status=status)
-    for step in plan.steps:
-        if isinstance(step, LookupStep):
-            held = table(step.group.full_name)
-            code.read_table(step, held)
-        else:
-            code.add(step)
-    return code.function()
+
+    entity: Entity
+    group: FeatureGroup
+    join_keys: tuple[str, ...]
+    columns: dict[str, str]
+    timestamp: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this step as JSON holds it."""
+        from palette.definitions.yaml.documents import to_plain
+
+        return {
+            "entity": to_plain(self.entity),
+            "group": to_plain(self.group),
+            "join_keys": list(self.join_keys),
+            "columns": self.columns,
+            **({} if self.timestamp is None else {"timestamp": self.timestamp}),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> LookupStep:
+        """Return the step that :meth:`to_json` wrote."""
+        from palette.definitions import Entity, FeatureGroup
+        from palette.definitions.yaml.documents import from_plain
+
+        entity, group = from_plain(plain["entity"], "entities"), from_plain(plain["group"], "feature_groups")
+        if not isinstance(entity, Entity) or not isinstance(group, FeatureGroup):
+            raise DataError("a look-up needs an entity and a feature group")
+        return cls(entity, group, tuple(plain["join_keys"]), dict(plain["columns"]), plain.get("timestamp"))
 
 
-def compile_levels(
-    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
-) -> Levels:
-    """Compile a plan whose rows are fetched from a store elsewhere, all that are known to be needed at once.
+@dataclass(frozen=True)
+class DslStep:
+    """Compute expressions.
 
     Parameters
     ----------
-    plan, status, checks
-        As for :func:`compile_plan`.
-    table : callable
-        Returns the table of a feature group whose layout the rows that are sent have.
-
-    Returns
-    -------
-    callable
-        ``levels(row, now)`` is a generator. It yields, level by level, a tuple of (group, key), wants the packed rows
-        of these sent in the same order, None where there is none, and returns the plan's outputs. Every row has the
-        same number of levels.
-
-    Raises
-    ------
-    SnapshotError
-        If a group lacks a feature, or has it with another type.
+    lambdas : dict of str to str
+        Column to canonical text.
+    bindings : dict of str to dict
+        Reference to column, type and default, as :class:`dsl.DSLModel` keeps them.
+    statistics : dict of str to JSON value
+        Canonical text to fitted constant, non-finite floats tagged.
     """
-    code = PlanCode(plan, checks, status=status)
-    for level in levels_of(plan):
-        if isinstance(level, tuple):
-            code.fetch(level, table)
-        else:
-            code.add(level)
-    return code.function()
+
+    lambdas: dict[str, str]
+    bindings: dict[str, Any]
+    statistics: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this step as JSON holds it."""
+        return {"lambdas": self.lambdas, "bindings": self.bindings, "statistics": self.statistics}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> DslStep:
+        """Return the step that :meth:`to_json` wrote."""
+        return cls(dict(plain["lambdas"]), dict(plain["bindings"]), dict(plain["statistics"]))
 
 
-def levels_of(plan: Plan) -> Iterator[tuple[LookupStep, ...] | DslStep | LocalStage]:
-    """Yield the steps, look-ups that need nothing of each other together."""
-    level: list[LookupStep] = []
-    for step in plan.steps:
-        if isinstance(step, LookupStep):
-            if any(column in step.join_keys for before in level for column in before.columns):
-                yield tuple(level)
-                level = []
-            level.append(step)
+Step: TypeAlias = "LookupStep | DslStep | LocalStage"
+KINDS: dict[str, type[LookupStep] | type[DslStep]] = {"lookup": LookupStep, "dsl": DslStep}
+
+
+def sparse_steps(steps: Sequence[Step]) -> set[int]:
+    """Return the ``id`` of each stage whose vectors must be sparse exactly where Spark's are.
+
+    They are those whose output reaches a stage with ``reads_sparsity``, directly or through stages that keep what is
+    sparse; all others may make lists, which are faster.
+    """
+    read: set[str] = set()
+    found = set()
+    for step in reversed(steps):
+        if not isinstance(step, LocalStage):
             continue
-        if level:
-            yield tuple(level)
-            level = []
-        yield step
-    if level:
-        yield tuple(level)
-
-
-def check_plan(plan: Plan) -> None:
-    """Raise what :func:`compile_plan` would raise about the plan itself, whatever the store."""
-    request_columns(plan)
-
-
-def request_columns(plan: Plan) -> dict[str, str]:
-    """Return the columns of a request row that a plan reads, with their Spark types; empty where unknown."""
-    code = _checked(plan)
-    return {**code.times, **code.requested}
-
-
-def computed_on(plan: Plan) -> dict[str, str]:
-    """Return those of the columns that something is computed or looked up from, not the time of a row alone."""
-    return _checked(plan).requested
-
-
-def numeric_columns(plan: Plan) -> set[str]:
-    """Return those of the columns whose types are not known, but which stages need as numbers or vectors."""
-    return _checked(plan).numeric
-
-
-def required_columns(plan: Plan) -> tuple[str, ...]:
-    """Return those of the columns that a request row must have; a value may be null."""
-    return _checked(plan).required
-
-
-def known_columns(plan: Plan) -> set[str]:
-    """Return the columns that a request row may have: those that are read, and the others that fit saw."""
-    return {*request_columns(plan), *plan.inputs}
-
-
-def output_types(plan: Plan) -> dict[str, str]:
-    """Return the columns of the answer with their Spark types; empty where unknown."""
-    return _checked(plan).types
-
-
-def _checked(plan: Plan) -> PlanCode:
-    """Return the code of a plan on empty tables of the groups that it knows."""
-    definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
-    code = PlanCode(plan)
-    for step in plan.steps:
-        if isinstance(step, LookupStep):
-            found = definitions[step.group.full_name]
-            code.read_table(step, GroupTable(found.entity, found.group))
+        if not read.isdisjoint(step.outputs):
+            found.add(id(step))
+        if step.reads_sparsity or (id(step) in found and step.sparsity == "input"):
+            read = read.difference(step.outputs).union(step.inputs)
         else:
-            code.add(step)
-    code.function()
-    return code
+            read = read.difference(step.outputs)
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order, and the columns that come out.
+
+    Parameters
+    ----------
+    steps : tuple
+        In compute order.
+    outputs : tuple of str
+        Columns of the answer.
+    inputs : dict of str to str
+        Column of the request row to its type.
+    runtime : dict of str to JSON value
+        What the pipeline was fitted on, as far as answers depend on it: the versions ``spark`` and ``java``. What is
+        absent is taken to be the newest.
+    """
+
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...]
+    inputs: dict[str, str] = field(default_factory=dict)
+    runtime: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Full names of the feature groups that are read."""
+        names = (step.group.full_name for step in self.steps if isinstance(step, LookupStep))
+        return tuple(dict.fromkeys(names))
+
+    def older_than(self, name: str, *version: int) -> bool:
+        """Tell whether the pipeline was fitted on a release of ``spark`` or ``java`` before this one.
+
+        Examples
+        --------
+        >>> Plan((), (), runtime={"spark": "4.0.1"}).older_than("spark", 4, 1), Plan((), ()).older_than("java", 19)
+        (True, False)
+        """
+        numbers = [int(number) for number in re.findall(r"\d+", self.runtime.get(name, ""))]
+        return bool(numbers) and tuple(numbers[: len(version)]) < version
+
+    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name, as they were at fit.
+
+        Raises
+        ------
+        DataError
+            If the plan does not read that group.
+        """
+        for step in self.steps:
+            if isinstance(step, LookupStep) and step.group.full_name == group:
+                return step.entity, step.group
+        raise DataError(f"the plan reads {', '.join(self.groups) or 'no feature group'}, not {group!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON holds it."""
+        steps = []
+        for step in self.steps:
+            if isinstance(step, LocalStage):
+                steps.append({"step": "stage", **stage_to_json(step)})
+            else:
+                kind = next(name for name, cls in KINDS.items() if isinstance(step, cls))
+                steps.append({"step": kind, **step.to_json()})
+        return {"steps": steps, "outputs": list(self.outputs), "inputs": self.inputs, "runtime": self.runtime}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Plan:
+        """Return the plan that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        DataError
+            If a step is unknown: a newer release wrote it.
+        """
+        steps: list[Step] = []
+        for step in plain["steps"]:
+            if step["step"] == "stage":
+                steps.append(stage_from_json(step))
+            elif step["step"] in KINDS:
+                steps.append(KINDS[step["step"]].from_json(step))
+            else:
+                raise DataError(f"unknown step {step['step']!r}: a newer release wrote this plan")
+        return cls(tuple(steps), tuple(plain["outputs"]), dict(plain["inputs"]), dict(plain.get("runtime", {})))

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from palette.errors import RequestTimeError, UnknownColumnError, nearest
 from palette.online.table import EPOCH, micros, moment
+from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.stages import Bind
-from palette.serving.steps import DslStep, LookupStep, Plan
 
 __all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check", "skippable"]
 

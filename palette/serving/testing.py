@@ -17,9 +17,10 @@ from pyspark.sql import types as T
 
 from palette.errors import DataError
 from palette.online import GroupTable
-from palette.serving.plan import compile_plan
+from palette.serving.compile import compile_plan
+from palette.serving.plan import Plan
 from palette.serving.runtime import runtime_of
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages import (
     LocalStage,
     RowRejectedError,
@@ -30,7 +31,6 @@ from palette.serving.stages import (
     stage_to_json,
 )
 from palette.serving.stages.vectors import Sparse, dense, incoming_vector
-from palette.serving.steps import Plan
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palette.lazy import require_spark
+from palette.lazy_imports import require_spark
 
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from palette.catalog.resolve import resolve
+from palette.catalog.definitions.resolve import resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
+from palette.display_list import Listing
 from palette.errors import DefinitionError
-from palette.listing import Listing
 from palette.store.arguments import entity_name, group_name
 from palette.store.base import StoreBase
 
@@ -94,7 +94,7 @@ class DefinitionDoors(StoreBase):
             self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
         self.online.refresh()
         for group in tables:
-            from palette.offline.dropping import drop_table
+            from palette.offline.delta.drop import drop_table
 
             drop_table(self.tables, group, _delta_session)
 
@@ -116,7 +116,7 @@ class DefinitionDoors(StoreBase):
         """Let tables follow the renames of a plan, while the catalog changes; no run works on them meanwhile."""
         with ExitStack() as stack:
             if plan is not None and plan.renames:
-                from palette.offline.renaming import copied_column, moved_table
+                from palette.offline.delta.rename import copied_column, moved_table
 
                 if not allow_breaking:
                     plan.refuse_breaking()
@@ -142,7 +142,7 @@ class DefinitionDoors(StoreBase):
         groups = [self.group(name) for kind, name in plan.dropped if kind == "group"]
         groups = [group for group in groups if group.table is None]
         if groups:
-            from palette.offline.dropping import check_droppable
+            from palette.offline.delta.drop import check_droppable
 
             for group in groups:
                 check_droppable(self.tables, group)
@@ -242,7 +242,7 @@ class DefinitionDoors(StoreBase):
         feature                                   type    models  stars  description
         restaurant:menu:avgPrice:restaurant_uuid  double
         """
-        from palette.catalog.search import COLUMNS
+        from palette.catalog.features.search import COLUMNS
 
         return Listing(self.catalog.search(text, limit=limit, **filters), COLUMNS)
 

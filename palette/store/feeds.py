@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from palette.definitions import FeatureGroup
 from palette.definitions.types import utc
-from palette.lazy import require_spark
+from palette.lazy_imports import require_spark
 from palette.session import active_session, require_delta
 from palette.store.arguments import listed
 from palette.store.definitions import DefinitionDoors
@@ -17,8 +17,8 @@ from palette.store.definitions import DefinitionDoors
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palette.feeds.stores import Stores
-    from palette.feeds.summary import Erased, Materialized, Progress
+    from palette.feeds.context import Stores
+    from palette.feeds.reports import Erased, Materialized, Progress
 
 __all__ = ["FeedDoors"]
 
@@ -178,8 +178,8 @@ class FeedDoors(DefinitionDoors):
         [Row(id='r1', dishes=40)]
         """
         require_spark()
-        from palette.catalog.removed import last_definitions
-        from palette.feeds.erasure import erase
+        from palette.catalog.definitions.removed import last_definitions
+        from palette.feeds.erase import erase
 
         if isinstance(snapshots, (str, Path)):
             snapshots = [snapshots]
@@ -187,8 +187,8 @@ class FeedDoors(DefinitionDoors):
         return erase(self._stores(), entity, found, keys, snapshots=snapshots, dry_run=dry_run)
 
     def _stores(self) -> Stores:
-        from palette.feeds.functions import Modules
-        from palette.feeds.stores import Stores
+        from palette.feeds.context import Stores
+        from palette.feeds.source_functions import Modules
 
         spark = active_session()
         require_delta(spark)

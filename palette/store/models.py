@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.definitions import FeatureGroup
+from palette.display_list import Listing
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
-from palette.listing import Listing
 from palette.store.arguments import check_name, check_version
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palette.catalog.lineage import Lineage
-    from palette.catalog.models import ModelRecord
-    from palette.pipeline.deployment import Deployment
+    from palette.catalog.features.lineage import Lineage
+    from palette.catalog.models.versions import ModelRecord
+    from palette.pipeline.deploy.deployment import Deployment
     from palette.pipeline.model import MLPipelineModel
 
 __all__ = ["ModelDoors"]
@@ -180,7 +180,7 @@ class ModelDoors(StoreBase):
         FeatureNotFoundError
             If there is nothing of that name; near names are offered.
         """
-        from palette.catalog.lineage import lineage
+        from palette.catalog.features.lineage import lineage
 
         if isinstance(name, FeatureGroup):
             name = name.full_name

@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsl.rows import check_frame
-from palette.catalog import named_columns, resolve
+from dsl.row_mappings import check_frame
+from palette.catalog import named_columns
+from palette.catalog.definitions.resolve import resolve
 from palette.definitions import Entity, FeatureGroup
 from palette.definitions.types import utc
 from palette.errors import DataError, DefinitionError
-from palette.lazy import require_spark
+from palette.lazy_imports import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.session import active_session, require_delta
 from palette.store.arguments import check_name, check_version, listed, versions
@@ -135,7 +136,7 @@ class OfflineDoors(DefinitionDoors):
             If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
         """
         check_frame(basis, "basis", DataError)
-        from palette.offline.untimed import untimed_groups, warn_latest_values
+        from palette.offline.join.latest_values import untimed_groups, warn_latest_values
 
         lookups = self.lookups(features)
         rows = look_up(
@@ -281,7 +282,7 @@ class OfflineDoors(DefinitionDoors):
         """Compact the small files of a group's table, and of the partial aggregates beside it."""
         found = self.group(group)
         entity, spark = self.entity(found.entity), _spark()
-        from palette.feeds.windowed import Windowed
+        from palette.feeds.windows.update import Windowed
 
         self.tables.optimize(spark, entity, found)
         if partials := Windowed.beside(spark, self.tables, entity, found):
@@ -300,7 +301,7 @@ class OfflineDoors(DefinitionDoors):
             Readers and writers that are slower than this may lose their files.
         """
         found, spark = self.group(group), _spark()
-        from palette.feeds.windowed import Windowed
+        from palette.feeds.windows.update import Windowed
 
         kept = [pins[found.full_name] for pins in self.catalog.pins().values() if found.full_name in pins]
         self.tables.vacuum(spark, found, retain_pins=kept, hours=hours)
@@ -356,7 +357,7 @@ class OfflineDoors(DefinitionDoors):
         [Row(id='s2', n=7)]
         """
         require_spark()
-        from palette.offline.history import in_range
+        from palette.offline.point_in_time import in_range
         from palette.offline.times import to_micros
 
         found = self.group(group)
@@ -449,7 +450,7 @@ class OfflineDoors(DefinitionDoors):
         return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
-        from palette.offline.newest import arrow_rows
+        from palette.offline.arrow_export import arrow_rows
 
         entity = self.entity(group.entity)
         rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dsl.refs import FeatureRef
-from dsl.rows import check_frame
+from dsl.row_mappings import check_frame
 from palette.errors import DataError
 from palette.store.arguments import versions
 from palette.store.offline import OfflineDoors
@@ -14,7 +14,7 @@ from palette.store.offline import OfflineDoors
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from palette.offline.selection import Selection, Step
+    from palette.selection import Selection, Step
 
 __all__ = ["SelectionDoors"]
 
@@ -102,9 +102,9 @@ class SelectionDoors(OfflineDoors):
             If the label is null or the same in all rows, or a group that was named has no rows.
         """
         check_frame(basis, "basis", DataError)
-        from palette.catalog.candidates import candidates as meant
-        from palette.offline.selection import Settings, ask, select
-        from palette.offline.untimed import untimed_groups, warn_latest_values
+        from palette.catalog.features.candidates import candidates as meant
+        from palette.offline.join.latest_values import untimed_groups, warn_latest_values
+        from palette.selection import Settings, ask, select
 
         settings = Settings(count, method, task, bins, constant, missing, identifier, leak)
         wanted = meant(self.catalog, dict(basis.dtypes), candidates, join)

@@ -6,7 +6,7 @@ import pytest
 
 from dsl.errors import RefError
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.catalog.candidates import candidates, check_names
+from palette.catalog.features.candidates import candidates, check_names
 from palette.definitions.expressions import named_columns
 from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError
 

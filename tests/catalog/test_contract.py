@@ -12,7 +12,8 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from palette.catalog import ModelRecord, SqlCatalog, sql
+from palette.catalog import ModelRecord, SqlCatalog
+from palette.catalog import catalog as catalog_module
 from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError
 
@@ -356,7 +357,7 @@ def _widen(url, start):
 
 
 def _die_in_the_middle(url, _):
-    sql.stir = lambda _: os._exit(9)
+    catalog_module.stir = lambda _: os._exit(9)
     SqlCatalog(url).apply([Entity("courier", keys={"id": "string"})], prune=True, allow_breaking=True)
 
 

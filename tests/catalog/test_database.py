@@ -16,7 +16,7 @@ from palette.catalog import ModelRecord, SqlCatalog, tables
 from palette.catalog.database import PASSWORD, VERSION_TABLE
 from palette.catalog.migrations import HEAD
 from palette.catalog.migrations.upgrade import scripts, upgrade
-from palette.definitions.documents import to_plain
+from palette.definitions.yaml.documents import to_plain
 from palette.errors import CatalogError, DefinitionError
 
 PLANE = Entity("plane", keys={"tailnum": "string"})

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from palette.catalog.differences import Difference, differences
+from palette.catalog.definitions.field_diff import Difference, differences
 from palette.definitions import Aggregate, BatchSource, Feature, FeatureGroup, RPCSource
 
 LONG = "SELECT id, ts, {} AS x FROM orders WHERE city = 'Amsterdam' AND NOT cancelled AND courier IS NOT NULL AND {}"

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from palette.catalog import SqlCatalog, tables
-from palette.catalog.feeds import Dispersal
+from palette.catalog.feeds.locks import Dispersal
 from palette.errors import CatalogError, LockedError
 
 NAME = "restaurant:menu"

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from palette.catalog import ModelRecord, SqlCatalog
-from palette.catalog.lineage import lineage
-from palette.catalog.origins import tables_of
+from palette.catalog.features.lineage import lineage
+from palette.catalog.features.origins import tables_of
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import CatalogError, DefinitionError
 

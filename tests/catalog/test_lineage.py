@@ -8,8 +8,8 @@ import re
 import pytest
 
 from palette.catalog import ModelRecord
-from palette.catalog.lineage import lineage
-from palette.catalog.origins import GroupTables, origins, tables_of
+from palette.catalog.features.lineage import lineage
+from palette.catalog.features.origins import GroupTables, origins, tables_of
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
 from palette.errors import DefinitionError, FeatureNotFoundError
 

@@ -7,8 +7,8 @@ import datetime as dt
 import pytest
 
 from palette.catalog import ModelRecord
-from palette.catalog.lineage import lineage
-from palette.catalog.resolve import resolve
+from palette.catalog.definitions.resolve import resolve
+from palette.catalog.features.lineage import lineage
 from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, FeatureNotFoundError
 from tests.catalog.test_contract import MENU

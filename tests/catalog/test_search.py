@@ -9,7 +9,7 @@ import pytest
 from dsl.refs import parse_ref
 from palette import BatchSource, Entity, Feature, FeatureGroup, RPCSource
 from palette.catalog import ModelRecord, SqlCatalog, resolve
-from palette.catalog.fulltext import words
+from palette.catalog.features.fulltext import words
 from palette.errors import DefinitionError, DeprecatedFeatureWarning, FeatureNotFoundError
 
 RESTAURANT = Entity("restaurant", keys={"uuid": "string"})

@@ -15,7 +15,7 @@ from palette.store import FeatureStore
 RUN = """
 import json, sys
 from typer.testing import CliRunner
-from palette.cli.commands import app
+from palette.cli.app import app
 done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
 print(json.dumps([(one.exit_code, one.output) for one in done]))
 """

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from palette.catalog import ModelRecord
-from palette.cli.bundles import find_bundle
-from palette.cli.commands import app
+from palette.cli.app import app
+from palette.cli.bundle_arguments import find_bundle
 from palette.service import server
 from palette.serving import LocalPipeline
 from palette.store import FeatureStore

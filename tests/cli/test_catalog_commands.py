@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.catalog.records import ModelRecord
-from palette.cli.commands import app
+from palette.catalog.feeds.runs import ModelRecord
+from palette.cli.app import app
 from palette.store import FeatureStore
 
 DEFINITIONS = """

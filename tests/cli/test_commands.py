@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from palette._version import __version__
 from palette.cli import main
-from palette.cli.commands import app
+from palette.cli.app import app
 from palette.service import server
+from palette.service.http.errors import KINDS
 from palette.service.metrics import Metrics
-from palette.service.problems import KINDS
 from palette.serving import LocalPipeline
 from tests.service.asked import basis_plan
 

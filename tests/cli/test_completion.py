@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from palette import Entity, Feature, FeatureGroup
 from palette.catalog import ModelRecord
-from palette.cli.commands import app
-from palette.cli.completing import whole_words
+from palette.cli.app import app
+from palette.cli.completion import whole_words
 from palette.store import FeatureStore
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from palette.cli.commands import app
-from palette.cli.sample import FILES
+from palette.cli.app import app
+from palette.cli.sample_project import FILES
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {path.name: path.read_text("utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}

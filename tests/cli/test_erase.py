@@ -8,11 +8,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.cli.commands import app
-from palette.cli.erase import _key
+from palette.cli.app import app
+from palette.cli.commands.erase import _key
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError, StoreError
-from palette.feeds.summary import Erased
+from palette.feeds.reports import Erased
 from palette.online import GroupTable
 from palette.store import FeatureStore
 
@@ -59,7 +59,7 @@ def shop(tmp_path, monkeypatch):
         return Erased(group, len(keys), 2, 1, 3, dry_run=dry_run)
 
     # Spark, and what it would do, are in tests/feeds/test_erasure.py.
-    monkeypatch.setattr("palette.cli.erase._start_spark", lambda: None)
+    monkeypatch.setattr("palette.cli.commands.erase._start_spark", lambda: None)
     monkeypatch.setattr(FeatureStore, "delete", delete)
     groups = [FeatureGroup(name, entity="shop", features=[{"name": "x", "dtype": "double"}]) for name in "abc"]
     FeatureStore(tmp_path).apply(Entity("shop", keys={"id": "string"}), *groups)

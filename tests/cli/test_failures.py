@@ -13,7 +13,7 @@ import typer
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import AnalysisException, ArithmeticException, PySparkException
 
-from palette.cli.failures import EXTRAS, told
+from palette.cli.error_output import EXTRAS, told
 from palette.errors import DataError
 
 JAVA = """An error occurred while calling o45.save.
@@ -62,7 +62,7 @@ def test_other_errors_stay_what_they_are():
 def test_spark_need_not_be_there():
     code = (
         "import sys; sys.modules['pyspark'] = sys.modules['py4j'] = None\n"
-        "from palette.cli.failures import told\n"
+        "from palette.cli.error_output import told\n"
         "try: told(lambda: 1 / 0)()\n"
         "except ZeroDivisionError: print('as it was')"
     )

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from palette import BatchSource, Entity, Feature, FeatureGroup
 from palette.catalog import ModelRecord
-from palette.cli.commands import app
+from palette.cli.app import app
 from palette.store import FeatureStore
 
 # Colours, a title for the window, markup of Rich, C1 controls, a change of direction, lines, a bell.

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.cli.commands import app
-from palette.cli.sample import FILES
+from palette.cli.app import app
+from palette.cli.sample_project import FILES
 from palette.definitions.config import read_config
 
 

@@ -10,7 +10,7 @@ import zipfile
 from typer.testing import CliRunner
 
 from palette.archive import write_archive
-from palette.cli.commands import app
+from palette.cli.app import app
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
 from palette.jobs.commands import _parser as parser
 from palette.session import DELTA_PACKAGE

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from dsl import DSLEstimator
 from palette import MLPipeline
 from palette.catalog import ModelRecord
-from palette.cli.commands import app
+from palette.cli.app import app
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
 from palette.store import FeatureStore
 

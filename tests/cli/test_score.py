@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.cli.commands import app
+from palette.cli.app import app
 from palette.serving import LocalPipeline
 from tests.service.asked import basis_plan
 from tests.serving.test_plan import PLAN

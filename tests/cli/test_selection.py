@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.cli.commands import app
+from palette.cli.app import app
 from tests.eats import Eats
 
 pytestmark = pytest.mark.spark

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.cli.commands import app
-from palette.offline.frames import read_frame, write_frame
+from palette.cli.app import app
+from palette.offline.files.dataframes import read_frame, write_frame
 from tests.eats import rows_of
 
 pytestmark = pytest.mark.spark

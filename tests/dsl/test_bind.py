@@ -10,12 +10,12 @@ import pytest
 
 import dsl
 from dsl import Binding, DslError, DslTypeError, UnknownReferenceError, nFill, nVal, parse
-from dsl.bind import MAX_ENTRIES, bind, expand, frozen, references, statistic_calls
-from dsl.build import call
-from dsl.constants import decode, encode
+from dsl.compilers.bind import MAX_ENTRIES, bind, expand, frozen, references, statistic_calls
 from dsl.dtypes import NUM, STR
-from dsl.nodes import Literal, Widen
+from dsl.json_values import decode, encode
 from dsl.registry import REGISTRY, Arg
+from dsl.syntax.build import call
+from dsl.syntax.nodes import Literal, Widen
 
 param = pytest.param
 

@@ -10,7 +10,7 @@ import pytest
 
 import dsl
 from dsl import Binding, compile_columns, compile_row, nFill, nVal, parse
-from dsl.bind import bind
+from dsl.compilers.bind import bind
 from dsl.dtypes import TS
 from dsl.testing import same
 

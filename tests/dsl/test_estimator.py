@@ -18,7 +18,7 @@ from dsl import (
     nFill,
     nVal,
 )
-from dsl.bind import MAX_ENTRIES
+from dsl.compilers.bind import MAX_ENTRIES
 from dsl.testing import same
 
 pytestmark = pytest.mark.spark

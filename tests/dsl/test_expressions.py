@@ -9,17 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dsl.bind import Binding, bind
-from dsl.build import call, literal
-from dsl.column import compile_columns
+from dsl.compilers.bind import Binding, bind
+from dsl.compilers.column import compile_columns
+from dsl.compilers.row import compile_row
 from dsl.dtypes import BOOL, INT, NUM, READERS, STR, STRS, TS, VEC, DType, Var
 from dsl.errors import DslError
 from dsl.functions.instants import micros
-from dsl.nodes import Node
-from dsl.parser import parse
-from dsl.printer import to_text
 from dsl.registry import DECLARED, REGISTRY, Arg, Function
-from dsl.row import compile_row
+from dsl.syntax.build import call, literal
+from dsl.syntax.nodes import Node
+from dsl.syntax.parser import parse
+from dsl.syntax.printer import to_text
 from dsl.testing import EDGES, same
 
 EXPRESSIONS, ROWS = 400, 60

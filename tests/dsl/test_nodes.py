@@ -10,9 +10,9 @@ import pytest
 
 import dsl
 from dsl import DslError, DslTypeError, RefError, iVal, literal, nFill, nVal, parse, sVal
-from dsl.build import call
 from dsl.dtypes import BOOL, INT, NUM, TS, DType
-from dsl.nodes import MAX_NODES, Call, Literal, Read, Widen, walk
+from dsl.syntax.build import call
+from dsl.syntax.nodes import MAX_NODES, Call, Literal, Read, Widen, walk
 
 param = pytest.param
 

@@ -23,7 +23,7 @@ from dsl import (
     parse,
 )
 from dsl.dtypes import INT, NUM, STR, TS, VEC, DType
-from dsl.nodes import MAX_DEPTH, Call, Literal, Read
+from dsl.syntax.nodes import MAX_DEPTH, Call, Literal, Read
 
 param = pytest.param
 

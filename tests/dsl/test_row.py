@@ -14,11 +14,11 @@ import pytest
 
 import dsl
 from dsl import Binding, DslTypeError, compile_row, nFill, nVal, parse
-from dsl.bind import bind
-from dsl.defining import define
+from dsl.compilers.bind import bind
+from dsl.compilers.coercion import reading_lines
+from dsl.compilers.generated import define
+from dsl.compilers.row import generate, reader, reads_of
 from dsl.dtypes import READERS
-from dsl.incoming import reading_lines
-from dsl.row import generate, reader, reads_of
 from dsl.testing import same
 
 param = pytest.param

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from dsl import REGISTRY, DSLEstimator
-from dsl.build import call, read
-from dsl.constants import decode
 from dsl.dtypes import READERS, DType, Var
 from dsl.errors import DslError, DslTypeError
 from dsl.functions.categories import LeakageWarning
-from dsl.nodes import Node
+from dsl.json_values import decode
 from dsl.registry import Macro, Statistic
+from dsl.syntax.build import call, read
+from dsl.syntax.nodes import Node
 from dsl.testing import same
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore::dsl.functions.categories.LeakageWarning")]

@@ -65,7 +65,7 @@ def test_steps_that_gain_nothing_vanish(frame):
 def test_shallow_expressions_take_one_step(frame):
     from pyspark.sql import functions as F
 
-    from dsl.steps import in_steps
+    from dsl.compilers.deep_expressions import in_steps
 
     exprs = {"a": parse("nFill('basis:x', 1) * 2 + 1"), "b": parse("abs('basis:x')")}
     steps = in_steps(frame, exprs, {"basis:x": dsl.Binding("x", "double")}, F)

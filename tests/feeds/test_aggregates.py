@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 
 from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError, SchemaError
-from palette.feeds.aggregates import partials, replaced, rolled, windows
 from palette.feeds.intervals import Interval
+from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
 from tests.feeds import events as oracle
 
 if TYPE_CHECKING:

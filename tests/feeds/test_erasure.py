@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore, Snapshot
-from palette.catalog.removed import removed_groups
+from palette.catalog.definitions.removed import removed_groups
 from palette.errors import DataError, FeatureNotFoundError, LockedError, SchemaError, SnapshotError
-from palette.feeds.windowed import Windowed
-from palette.offline.erasure import Erasure
+from palette.feeds.windows.update import Windowed
+from palette.offline.delta.erase import Erasure
 from tests.feeds.shops import (
     DAY,
     GROUP,
@@ -293,7 +293,7 @@ def test_partial_aggregates_are_erased_with_their_group(spark, tmp_path):
 def test_the_command(spark, tmp_path, written, monkeypatch):
     from typer.testing import CliRunner
 
-    from palette.cli.commands import app
+    from palette.cli.app import app
 
     store = filled(written, tmp_path)
     more = FeatureGroup("plain", entity="shop", features=[Feature("x", "double")])

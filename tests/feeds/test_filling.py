@@ -13,7 +13,7 @@ from pyspark import cloudpickle
 
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import StoreError
-from palette.feeds.filling import _filler, fill_online
+from palette.feeds.publish_workers import _filler, fill_online
 from palette.online import NearCache, RedisStore
 
 ENTITY = Entity("shop", keys={"id": "string", "day": "date"})

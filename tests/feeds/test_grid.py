@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palette.definitions import Aggregate, BatchSource
-from palette.feeds.grid import Grid, block_end, merged, ranges_using
+from palette.feeds.windows.grid import Grid, block_end, merged, ranges_using
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND

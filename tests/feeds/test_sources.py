@@ -9,8 +9,8 @@ import pytest
 
 from palette.definitions import BatchSource, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
-from palette.feeds.functions import Modules
 from palette.feeds.intervals import Interval
+from palette.feeds.source_functions import Modules
 from palette.feeds.sources import SUBSTITUTION, rows_of
 from palette.store import FeatureStore
 

@@ -17,8 +17,8 @@ from pyspark.ml import PipelineModel
 from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError
 from palette.jobs import main
-from palette.offline.frames import write_frame
-from palette.pipeline.batch import features_of
+from palette.offline.files.dataframes import write_frame
+from palette.pipeline.batch_jobs import features_of
 from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from palette.jobs.streams import ParentError
+from palette.jobs.standard_streams import ParentError
 from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ SUBMIT = Path(pyspark.__file__).parent / "bin/spark-submit"
 JOB = """
 import logging, sys, warnings
 from pyspark.java_gateway import launch_gateway
-from palette.jobs.streams import separate
+from palette.jobs.standard_streams import separate
 
 separate()
 logging.basicConfig()

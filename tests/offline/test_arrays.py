@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palette.definitions import Entity, FeatureGroup, arrow_type
-from palette.offline.arrays import Steps, build_steps, write_steps
-from palette.offline.worker import answer, open_steps
+from palette.offline.join.arrays import Steps, build_steps, write_steps
+from palette.offline.join.worker import answer, open_steps
 from tests.offline.worlds import GROUPS, INTEGERS, TEXTS, TIMES, histories
 from tests.pit_oracle import answer as expected_answer
 from tests.pit_oracle import canonical, winner

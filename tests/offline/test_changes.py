@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from palette.offline.log import Unreadable, fresh_files
+from palette.offline.delta.log_reader import Unreadable, fresh_files
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pyspark.sql import types as T
 
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
 from palette.errors import SchemaError
-from palette.offline.evolution import Evolution, evolution
-from palette.offline.reading import open_files
+from palette.offline.delta.schema_evolution import Evolution, evolution
+from palette.offline.join.histories import open_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

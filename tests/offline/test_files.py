@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from palette.errors import DataError
+from palette.offline.files.dataframes import read_frame, write_frame
 from palette.offline.files.kinds import INFERRED, suits
 from palette.offline.files.scan import count_csv, count_json, count_local
-from palette.offline.frames import read_frame, write_frame
 
 HEADER = "id,note\n"
 TEXTS = [

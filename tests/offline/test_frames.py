@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from palette.errors import DataError, DefinitionError
-from palette.offline.frames import parsed, read_frame, write_frame
+from palette.offline.files.dataframes import parsed, read_frame, write_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

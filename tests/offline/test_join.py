@@ -18,11 +18,12 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from dsl import DSLEstimator
-from dsl.constants import decode
+from dsl.json_values import decode
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
-from palette.offline import DeltaTables, Lookup, explain, planner, point_in_time_join
-from palette.offline.prepare import _folder
+from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
+from palette.offline.join import planner
+from palette.offline.join.prepare import _folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from palette.offline import reading
-from palette.offline.arrays import build_steps, write_steps
-from palette.offline.reading import FileHistory
-from palette.offline.worker import answer
+from palette.offline.join import histories
+from palette.offline.join.arrays import build_steps, write_steps
+from palette.offline.join.histories import FileHistory
+from palette.offline.join.worker import answer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_size_of_no_files_and_of_a_column_added_later() -> None:
 def test_text_beyond_the_offsets_of_an_array(
     history: FileHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "LARGEST", 1000)
+    monkeypatch.setattr(histories, "LARGEST", 1000)
     table = history.read(["id", "tags", "x"])
     assert table.schema.types == [pa.large_string(), pa.large_list(pa.large_string()), pa.float64()]
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}

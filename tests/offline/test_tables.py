@@ -16,8 +16,8 @@ from pyspark.sql import functions as F
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.offline import DeltaTables
-from palette.offline.log import Unreadable
-from palette.offline.reading import SparkHistory, open_history
+from palette.offline.delta.log_reader import Unreadable
+from palette.offline.join.histories import SparkHistory, open_history
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

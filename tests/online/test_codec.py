@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from palette.definitions.types import check_value, widens
 from palette.errors import DataError, StoreError
-from palette.online.codec import RowCodec, UnknownSchemaError
-from palette.online.keys import is_absent, key_encoder
-from palette.online.schema import Schema
+from palette.online.codec.codec import RowCodec, UnknownSchemaError
+from palette.online.codec.keys import is_absent, key_encoder
+from palette.online.codec.schema import Schema
 from palette.online.table import STATIC, newer
 
 INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}

@@ -8,8 +8,8 @@ import pytest
 
 from palette.errors import StoreError
 from palette.online import MemoryStore, now_micros
-from palette.online.checks.worlds import DATED, GROUPS, STATIC, TIMED, one, row
-from palette.online.erasing import erase_rows
+from palette.online.contract.fixtures import DATED, GROUPS, STATIC, TIMED, one, row
+from palette.online.erase import erase_rows
 from tests.online.test_contract import STORES
 
 NOW = dt.datetime(2026, 1, 1, 12)

@@ -11,10 +11,10 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, SchemaError, SnapshotError
 from palette.online import LmdbStore, MemoryStore, NearCache, RedisStore, Snapshot, fill
 from palette.online.remote import RemoteReader
+from palette.service.models.stores import LEVEL, TimedReader
 from palette.service.settings import Settings
-from palette.service.stores import LEVEL, TimedReader
 from palette.serving import LocalPipeline
-from palette.serving.steps import LookupStep, Plan
+from palette.serving.plan import LookupStep, Plan
 from tests.service.asked import Asked
 
 NOW = dt.datetime(2026, 1, 1, 12)

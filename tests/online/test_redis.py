@@ -15,7 +15,7 @@ import pytest
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, StoreError
 from palette.online import RedisStore
-from palette.online.redis_wire import Wire
+from palette.online.redis.wire import Wire
 from tests.online import writers
 from tests.redis_server import RedisServer
 

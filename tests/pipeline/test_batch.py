@@ -9,8 +9,8 @@ from pyspark.ml.regression import LinearRegression
 from dsl import DSLEstimator
 from palette import MLPipeline, MLPipelineModel
 from palette.errors import DataError, DefinitionError
-from palette.offline.frames import read_frame, write_frame
-from palette.pipeline.batch import score_table, write_training_set
+from palette.offline.files.dataframes import read_frame, write_frame
+from palette.pipeline.batch_jobs import score_table, write_training_set
 from tests.eats import rows_of
 
 pytestmark = pytest.mark.spark

@@ -23,9 +23,9 @@ from pyspark.sql import functions as F
 from dsl import DSLEstimator, iVal, mean, nFill, nVal, sFill, sVal
 from palette import FeatureStore, MLPipeline
 from palette.errors import CatalogError, DataError, DefinitionError, SchemaError
-from palette.pipeline.importances import importances, weights_of
-from palette.pipeline.nesting import flat_stages
-from palette.pipeline.tracing import Tracer
+from palette.pipeline.deploy.feature_tracing import Tracer
+from palette.pipeline.deploy.importances import importances, weights_of
+from palette.pipeline.planning.nested_stages import flat_stages
 from palette.serving import LocalPipeline
 from tests.eats import NOW, orders, write
 

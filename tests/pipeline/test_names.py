@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from palette import MLPipeline
 from palette.errors import DataError, UnknownTypeWarning
-from palette.pipeline.tracing import Tracer
+from palette.pipeline.deploy.feature_tracing import Tracer
 from palette.serving import LocalPipeline
 
 pytestmark = pytest.mark.spark

@@ -8,7 +8,7 @@ import pytest
 
 from dsl.refs import parse_ref
 from palette.errors import PlanError
-from palette.pipeline.order import StageNeeds, place_lookups
+from palette.pipeline.planning.lookup_placement import StageNeeds, place_lookups
 
 
 def ref(feature, *keys):

@@ -25,10 +25,10 @@ from pyspark.ml.feature import (
 from pyspark.ml.regression import DecisionTreeRegressor, LinearRegression, RandomForestRegressor
 
 from dsl import DSLEstimator, bVal, iVal, nFill, nVal, sFill, sVal, tVal, vVal
-from dsl.constants import decode
+from dsl.json_values import decode
 from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, MLPipelineModel, PaletteTransformer
 from palette.errors import DataError, MissingColumnError, RequestTimeError, SchemaError, SnapshotError
-from palette.pipeline.scoring import SparkStage
+from palette.pipeline.deploy.scoring_plan import SparkStage
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.testing import ulps_between
 from tests.eats import HOUR, NOW, differences, orders, rows_of, scored, write

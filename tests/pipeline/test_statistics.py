@@ -13,8 +13,8 @@ import pytest
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import functions as F
 
-from dsl.constants import decode
-from palette.pipeline.statistics import QUANTILES, Statistic, take_statistics
+from dsl.json_values import decode
+from palette.statistics.profile import QUANTILES, Statistic, take_statistics
 
 pytestmark = pytest.mark.spark
 

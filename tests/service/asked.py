@@ -12,7 +12,7 @@ from palette.online import MemoryStore, Snapshot
 from palette.service.app import Service
 from palette.service.settings import Settings
 from palette.serving import LocalPipeline
-from palette.serving.steps import DslStep, Plan
+from palette.serving.plan import DslStep, Plan
 from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN, order
 
 __all__ = ["BODY", "Asked", "basis_plan", "filled", "saved"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from palette.service import stores
+from palette.service.models import stores
 from tests.service.asked import BODY, Asked, basis_plan, saved
 from tests.service.test_scoring import Elsewhere
 from tests.serving.test_plan import order

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palette.serving.plan import Plan
 from palette.serving.stages.assembler import VectorAssembler
-from palette.serving.steps import Plan
 from tests.service.asked import Asked, basis_plan, saved
 from tests.serving.test_plan import PLAN
 

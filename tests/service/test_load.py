@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from palette.online.redis import RedisStore
+from palette.online.redis.store import RedisStore
 from palette.serving import LocalPipeline
-from palette.serving.steps import LookupStep, Plan
+from palette.serving.plan import LookupStep, Plan
 from tests.redis_server import RedisServer
 from tests.service.asked import basis_plan
 from tests.service.running import Running

@@ -8,8 +8,8 @@ import pytest
 
 from palette.errors import StoreError
 from palette.online.near_cache import NearCache
-from palette.service import stores
 from palette.service.metrics import Metrics
+from palette.service.models import stores
 from tests.service.asked import BODY, Asked, saved
 from tests.service.test_scoring import Elsewhere
 from tests.serving.test_plan import order

@@ -12,9 +12,10 @@ import pytest
 
 from palette.errors import DataError, DefinitionError, SnapshotError, StoreError
 from palette.online import Snapshot
-from palette.service import app, stores
+from palette.service import app
 from palette.service.app import Service
-from palette.service.state import read_state, write_state
+from palette.service.models import stores
+from palette.service.models.loaded_bundles import read_state, write_state
 from palette.serving import LocalPipeline
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
 from tests.service.test_scoring import Elsewhere

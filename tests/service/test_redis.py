@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from palette.online.redis import RedisStore
+from palette.online.redis.store import RedisStore
 from tests.redis_server import RedisServer
 from tests.service.asked import BODY, Asked, filled, saved
 from tests.service.running import Running

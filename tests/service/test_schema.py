@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from palette.errors import DataError
-from palette.service.coding import decoders_of, dumps
-from palette.service.schema import json_type
+from palette.service.http.openapi import json_type
+from palette.serving.json_rows import decoders_of, dumps
 from tests.service.asked import Asked, saved
 
 

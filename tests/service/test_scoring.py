@@ -9,14 +9,14 @@ import pytest
 
 from palette.errors import StoreError, StoreTimeoutError
 from palette.online.remote import RemoteReader
-from palette.service import stores
+from palette.service.models import stores
 from palette.serving import LocalPipeline
-from palette.serving.programs import STORE_ERROR
+from palette.serving.executors import STORE_ERROR
+from palette.serving.plan import Plan
 from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.imputer import ImputerModel
 from palette.serving.stages.indexers import StringIndexerModel
 from palette.serving.stages.vectors import Sparse
-from palette.serving.steps import Plan
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
 from tests.serving.test_plan import KNOWN, PLAN, order
 

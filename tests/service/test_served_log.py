@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from palette.errors import DefinitionError
-from palette.service.served_log import ServedLog
+from palette.serving.plan import Plan
+from palette.serving.served_log.writer import ServedLog
 from palette.serving.stages.assembler import VectorAssembler
-from palette.serving.steps import Plan
 from tests.service.asked import BODY, Asked, basis_plan, saved
 from tests.serving.test_plan import HOUR, NOW, order
 

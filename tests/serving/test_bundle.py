@@ -22,11 +22,11 @@ from palette.errors import DataError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline
 from palette.serving.bundle import read_bundle, write_bundle
-from palette.serving.selftest import SelfTest
+from palette.serving.plan import DslStep, Plan
+from palette.serving.self_test import SelfTest
 from palette.serving.stages import SavedStage, register
 from palette.serving.stages.registry import _LOCAL
 from palette.serving.stages.vectors import Sparse
-from palette.serving.steps import DslStep, Plan
 from tests.serving.test_plan import HOUR, KNOWN, LOOKUP, NOW, order
 from tests.serving.test_plan import PLAN as READS_TWICE
 

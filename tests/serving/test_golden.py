@@ -12,7 +12,7 @@ import pytest
 
 from palette.errors import DataError
 from palette.serving import LocalPipeline
-from palette.serving.selftest import same
+from palette.serving.self_test import same
 from palette.serving.stages import LocalStage, registered
 from palette.serving.stages.registry import MODULES
 from tests.serving.golden import BUNDLES, HOME
@@ -32,7 +32,7 @@ def test_a_bundle_gives_the_answers_that_spark_gave(path):
 @pytest.mark.parametrize("path", BUNDLE_PATHS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_bundle_with_other_answers_is_refused(path, tmp_path):
     from palette.serving.bundle import write_bundle
-    from palette.serving.selftest import SelfTest
+    from palette.serving.self_test import SelfTest
 
     tested = SelfTest.from_json(json.loads((path / "selftest.json").read_text("utf-8")))
     plan = LocalPipeline.load(path).plan

@@ -6,12 +6,12 @@ import pytest
 
 from dsl.errors import DslTypeError
 from palette.errors import DataError, MissingColumnError
-from palette.serving.names import Names
-from palette.serving.plan import compile_plan
+from palette.serving.column_names import Names
+from palette.serving.compile import compile_plan
+from palette.serving.plan import Plan
 from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.buckets import Binarizer
 from palette.serving.stages.indexers import StringIndexerModel
-from palette.serving.steps import Plan
 
 BINARIZER = Binarizer(("x",), ("high",), [0.5])
 

@@ -17,12 +17,12 @@ from pyspark.ml.regression import LinearRegression
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql import Row
 
-import dsl.saving
+import dsl.persistence
 from dsl import DSLEstimator
 from palette.errors import DataError, UnknownTypeWarning
-from palette.serving import LocalPipeline, pipelines
-from palette.serving.pipelines import saved_plan
-from palette.serving.steps import DslStep, Plan
+from palette.serving import LocalPipeline, spark_pipelines
+from palette.serving.plan import DslStep, Plan
+from palette.serving.spark_pipelines import saved_plan
 
 ROWS = [(1.5, 2, "a"), (None, 3, "b"), (-0.5, None, None)]
 
@@ -194,4 +194,4 @@ def test_damaged_stage_is_refused(spark, tmp_path):
 
 
 def test_form_of_expressions_is_the_same_as_the_languages():
-    assert pipelines.FORMAT == dsl.saving.FORMAT
+    assert spark_pipelines.FORMAT == dsl.persistence.FORMAT

@@ -20,11 +20,11 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, MissingColumnError, SnapshotError, UnknownColumnError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
-from palette.serving.plan import numeric_columns, output_types, request_columns
+from palette.serving.compile import numeric_columns, output_types, request_columns
+from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.stages.assembler import VectorAssembler
 from palette.serving.stages.imputer import ImputerModel
 from palette.serving.stages.indexers import StringIndexerModel
-from palette.serving.steps import DslStep, LookupStep, Plan
 
 NOW = dt.datetime(2026, 1, 1, 12)
 HOUR = dt.timedelta(hours=1)

@@ -14,8 +14,8 @@ from palette.errors import DataError, StoreError, StoreTimeoutError
 from palette.online import LmdbStore, MemoryStore, Snapshot
 from palette.online.remote import RemoteReader
 from palette.serving import LocalPipeline
-from palette.serving.programs import STORE_ERROR
-from palette.serving.steps import DslStep, Plan
+from palette.serving.executors import STORE_ERROR
+from palette.serving.plan import DslStep, Plan
 from tests.serving.test_plan import KNOWN, NOW, PLAN, order
 
 HOUR = dt.timedelta(hours=1)

@@ -13,7 +13,7 @@ import pytest
 from palette.errors import DataError, RequestTimeError
 from palette.online import Snapshot
 from palette.serving import LocalPipeline
-from palette.serving.steps import Plan
+from palette.serving.plan import Plan
 from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN, TIMED, dsl_step, order, store
 
 __all__ = ["store"]

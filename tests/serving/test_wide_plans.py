@@ -10,9 +10,9 @@ from palette import Entity, Feature, FeatureGroup, Snapshot
 from palette.online import GroupTable
 from palette.serving import LocalPipeline
 from palette.serving.bundle import read_bundle, write_bundle
-from palette.serving.selftest import SelfTest
+from palette.serving.plan import DslStep, LookupStep, Plan
+from palette.serving.self_test import SelfTest
 from palette.serving.stages import stage_from_json
-from palette.serving.steps import DslStep, LookupStep, Plan
 
 NOW = dt.datetime(2026, 3, 1)
 WIDE = 3000

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from palette.columns import exact_column
 from palette.errors import DataError
-from palette.offline.checks import quoted
 from palette.offline.files.scan import count_csv, count_local
 from palette.offline.files.text_types import from_string, readable_types, resolve_types, schema_of
 
@@ -72,7 +72,7 @@ def read_csv(
     expected = count_local(place, count_csv)
     names = _header(spark, place)
     reader = spark.read.format("csv").options(header=True, multiLine=_spans_lines(spark, place, expected), **READING)
-    texts = reader.schema(schema_of(dict.fromkeys(names, "string"))).load(place).select(*map(quoted, names))
+    texts = reader.schema(schema_of(dict.fromkeys(names, "string"))).load(place).select(*map(exact_column, names))
     found = resolve_types(texts, readable_types(names, types), readable_types(names, likely), place)
     if expected is not None and found.rows != expected:
         raise DataError(f"{place}: {expected:,} records, and Spark reads {found.rows:,}")
@@ -80,8 +80,8 @@ def read_csv(
     later = {name for name in found.with_empty if found.types[name] != "string"}
     schema = schema_of({**found.types, **dict.fromkeys(later, "string")})
     rows = reader.schema(schema).load(place)
-    columns = {name: from_string(quoted(name), found.types[name]) for name in later}
-    return rows.select(*(columns.get(name, quoted(name)).alias(name) for name in rows.columns)) if later else rows
+    columns = {name: from_string(exact_column(name), found.types[name]) for name in later}
+    return rows.select(*(columns.get(name, exact_column(name)).alias(name) for name in rows.columns)) if later else rows
 
 
 def _header(spark: SparkSession, place: str) -> list[str]:
@@ -123,4 +123,4 @@ def writable_csv(rows: DataFrame) -> DataFrame:
     if len(rows.columns) != 1:
         return rows
     name = rows.columns[0]
-    return rows.select(F.coalesce(quoted(name).cast("string"), F.lit("")).alias(name))
+    return rows.select(F.coalesce(exact_column(name).cast("string"), F.lit("")).alias(name))

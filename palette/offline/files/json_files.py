@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from palette.columns import exact_column
 from palette.errors import DataError
-from palette.offline.checks import quoted
 from palette.offline.files.csv_files import TIMES
 from palette.offline.files.scan import count_json, count_local
 from palette.offline.files.text_types import from_string, readable_types, resolve_types, schema_of
@@ -60,7 +60,7 @@ def read_json(
     texts = [name for name in wanted if name not in numbers]
     rows = reader.schema(schema_of({**native, **dict.fromkeys(texts, "string")})).load(place)
     if texts:
-        found = resolve_types(rows.select(*map(quoted, texts)), strict, hinted, place)
+        found = resolve_types(rows.select(*map(exact_column, texts)), strict, hinted, place)
         number = found.rows
         texts = [name for name in texts if found.types[name] == wanted[name]]
     elif expected is not None:
@@ -68,8 +68,8 @@ def read_json(
     if expected is not None and number != expected:
         raise DataError(f"{place}: {expected:,} records, and Spark reads {number:,}")
     rows = reader.schema(schema_of({**native, **numbers, **dict.fromkeys(texts, "string")})).load(place)
-    columns = {name: from_string(quoted(name), wanted[name]) for name in texts}
-    return rows.select(*(columns.get(name, quoted(name)).alias(name) for name in rows.columns)) if texts else rows
+    columns = {name: from_string(exact_column(name), wanted[name]) for name in texts}
+    return rows.select(*(columns.get(name, exact_column(name)).alias(name) for name in rows.columns)) if texts else rows
 
 
 def _is_array(spark: SparkSession, place: str) -> bool:

@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
-from dsl.constants import decode, encode
+from dsl.json_values import decode, encode
 from palette.errors import DataError
 
 if TYPE_CHECKING:
-    from palette.serving.saved import SavedFiles
+    from palette.serving.spark_files import SavedFiles
 
 __all__ = ["Bind", "LocalStage", "RowRejectedError", "SavedStage", "Sparsity"]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.models import Classifier, classifier_fields, exp, live_params, softmax
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active, dense

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, RowRejectedError, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number

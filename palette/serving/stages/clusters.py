@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles, vector
+from palette.serving.spark_files import SavedFiles, vector
 from palette.serving.stages.models import Regressor, live_params, regressor_fields
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active, dense

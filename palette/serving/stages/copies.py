@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 
 __all__ = ["saved_copy"]
 

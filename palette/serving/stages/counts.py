@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles, vector
+from palette.serving.spark_files import SavedFiles, vector
 from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.models import Regressor, exp, live_params, number
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector

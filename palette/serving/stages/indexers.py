@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.labels import INTEGERS, numbers_of, place_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Regressor, live_params, regressor_fields
 from palette.serving.stages.registry import register

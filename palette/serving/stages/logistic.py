@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind
 from palette.serving.stages.models import Classifier, classifier_fields, exp, live_params, number, softmax
 from palette.serving.stages.registry import register

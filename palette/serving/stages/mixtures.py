@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.saved import SavedFiles, matrix, vector
+from palette.serving.spark_files import SavedFiles, matrix, vector
 from palette.serving.stages.models import Classifier, argmax, classifier_fields, exp, live_params
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, active

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import SavedStage, Sparsity
 from palette.serving.stages.models import Classifier, live_params
 from palette.serving.stages.registry import local_form, register, saved_form, stage_from_json, stage_to_json

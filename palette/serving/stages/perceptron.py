@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.models import Classifier, argmax, classifier_fields, exp, live_params
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector, dense

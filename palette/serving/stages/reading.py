@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError, nearest
-from palette.serving.incoming import incoming_lines
+from palette.serving.coercion import incoming_lines
 from palette.serving.stages.base import Bind, SavedStage
 from palette.serving.stages.registry import register
 

@@ -10,7 +10,7 @@ from palette.errors import DataError
 from palette.serving.stages.base import LocalStage, SavedStage
 
 if TYPE_CHECKING:
-    from palette.serving.saved import SavedFiles
+    from palette.serving.spark_files import SavedFiles
 
 __all__ = [
     "local_form",

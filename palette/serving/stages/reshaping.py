@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles, matrix
+from palette.serving.spark_files import SavedFiles, matrix
 from palette.serving.stages.base import RowRejectedError, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params

@@ -9,8 +9,8 @@ from functools import cached_property
 from operator import add, mul, sub
 from typing import Any, Self
 
-from palette.serving.saved import SavedFiles
-from palette.serving.saved import vector as saved_vector
+from palette.serving.spark_files import SavedFiles
+from palette.serving.spark_files import vector as saved_vector
 from palette.serving.stages.base import Bind, SavedStage, Sparsity
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.models import live_params, number

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of, present
 from palette.serving.stages.metadata import attribute_of, attributes_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.models import Regressor, exp, live_params, number
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Vector

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import SavedStage
 from palette.serving.stages.columns import columns_of
 from palette.serving.stages.lowercase import lower

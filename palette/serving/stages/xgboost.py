@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from palette.errors import DataError
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import SavedStage, Sparsity
 from palette.serving.stages.boosters import Booster, dense_row, sparse_row
 from palette.serving.stages.models import live_params, number

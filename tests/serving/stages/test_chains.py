@@ -34,9 +34,9 @@ from pyspark.ml.feature import (
 )
 from pyspark.ml.linalg import Vectors
 
-from palette.serving.plan import compile_plan
+from palette.serving.compile import compile_plan
+from palette.serving.plan import Plan
 from palette.serving.stages import assembler, indexers, norms
-from palette.serving.steps import Plan
 from palette.serving.testing import assert_same_chain
 
 pytestmark = pytest.mark.spark

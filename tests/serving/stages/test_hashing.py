@@ -12,7 +12,7 @@ from pyspark.ml.feature import FeatureHasher, HashingTF
 
 from palette import MLPipeline
 from palette.errors import DataError
-from palette.pipeline.scoring import local_plan
+from palette.pipeline.deploy.scoring_plan import local_plan
 from palette.serving import LocalPipeline
 from palette.serving.runtime import runtime_of
 from palette.serving.stages import local_form

@@ -8,9 +8,9 @@ import pytest
 from pyspark.ml.feature import Imputer
 
 from palette.errors import DataError
-from palette.serving.plan import compile_plan
+from palette.serving.compile import compile_plan
+from palette.serving.plan import Plan
 from palette.serving.stages import local_form
-from palette.serving.steps import Plan
 from palette.serving.testing import assert_same_stage
 
 NAN, INF = math.nan, math.inf

@@ -124,8 +124,8 @@ def test_one_hot_encoder_of_many_places_stays_sparse(spark):
 
 
 def test_one_hot_vectors_are_the_callers(spark):
-    from palette.serving.plan import compile_plan
-    from palette.serving.steps import Plan
+    from palette.serving.compile import compile_plan
+    from palette.serving.plan import Plan
 
     stage: OneHotEncoderModel = OneHotEncoder(inputCol="x", outputCol="y").fit(
         spark.createDataFrame([(0.0,), (1.0,)], "x double")

@@ -16,9 +16,9 @@ from pyspark.ml.regression import LinearRegression, LinearRegressionModel
 from pyspark.sql import types as T
 
 from palette.errors import DataError
-from palette.serving.plan import compile_plan
+from palette.serving.compile import compile_plan
+from palette.serving.plan import Plan
 from palette.serving.stages import local_form
-from palette.serving.steps import Plan
 from palette.serving.testing import assert_same_stage
 
 NAN, INF = math.nan, math.inf

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from palette.serving import LocalPipeline
+from palette.serving.plan import Plan
 from palette.serving.stages import registry
-from palette.serving.steps import Plan
 
 pytestmark = pytest.mark.spark
 GUIDE = Path(__file__).parents[3] / "docs" / "stages.md"

@@ -106,8 +106,8 @@ def test_models_too_large_for_code_are_walked(train, asked, monkeypatch):
 def test_a_chain_of_hundreds_of_nodes_is_walked_or_generated():
     """As deep as Spark allows: every node's right child asks again."""
     from palette.serving import LocalPipeline
+    from palette.serving.plan import Plan
     from palette.serving.stages.tree_regression import DecisionTreeRegressionModel
-    from palette.serving.steps import Plan
 
     depth = 30
     inner = list(range(0, 2 * depth, 2))

@@ -19,7 +19,7 @@ from xgboost.spark import SparkXGBClassifier, SparkXGBRanker, SparkXGBRegressor
 
 from palette.errors import DataError
 from palette.serving import LocalPipeline
-from palette.serving.saved import SavedFiles
+from palette.serving.spark_files import SavedFiles
 from palette.serving.stages import local_form, saved_form, stage_from_json, stage_to_json
 from palette.serving.stages.vectors import Sparse
 from palette.serving.testing import assert_same_stage

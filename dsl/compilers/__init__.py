@@ -1,0 +1,1 @@
+"""The two compilers of expressions: Spark columns and row functions."""

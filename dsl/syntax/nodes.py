@@ -1,0 +1,274 @@
+"""The typed tree of an expression; `dsl.syntax.build` makes and checks it, `dsl.syntax.printer` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from dsl.dtypes import NUM, READERS, DType
+from dsl.errors import DslError, DslTypeError, Position
+from dsl.refs import BasisRef, FeatureRef
+from dsl.registry import REGISTRY, Function, Macro, Statistic
+
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Call", "Literal", "Node", "Operand", "Read", "Widen", "walk"]
+
+MAX_DEPTH = 100
+"""Nesting that the compilers, Spark and Spark Connect all bear."""
+MAX_NODES = 10_000
+"""Nodes of one expression, shared ones counted as often as they occur."""
+
+# The builder and the printer import this module; `dsl.syntax` enters them here.
+CONNECTED: dict[str, Callable[..., Any]] = {}
+
+_READER_OF = {dtype: name for name, dtype in READERS.items()}
+
+
+class Node:
+    """An expression.
+
+    Python's operators build larger ones; ``==`` compares the trees, ``eq(a, b)`` is the comparison to compute.
+
+    Examples
+    --------
+    >>> from dsl import nVal
+    >>> nVal("basis:x") * 2 + 1
+    <nVal('basis:x') * 2.0 + 1.0>
+    >>> (nVal("basis:x") + 1) == (nVal("basis:x") + 1)
+    True
+    """
+
+    __slots__ = ()
+    dtype: DType
+    position: Position | None
+    size: int
+    depth: int
+
+    def __add__(self, other: Operand) -> Node:
+        return _call("add", self, other)
+
+    def __radd__(self, other: Operand) -> Node:
+        return _call("add", other, self)
+
+    def __sub__(self, other: Operand) -> Node:
+        return _call("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> Node:
+        return _call("sub", other, self)
+
+    def __mul__(self, other: Operand) -> Node:
+        return _call("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> Node:
+        return _call("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Node:
+        return _call("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Node:
+        return _call("div", other, self)
+
+    def __mod__(self, other: Operand) -> Node:
+        return _call("mod", self, other)
+
+    def __rmod__(self, other: Operand) -> Node:
+        return _call("mod", other, self)
+
+    def __neg__(self) -> Node:
+        return _call("neg", self)
+
+    def __lt__(self, other: Operand) -> Node:
+        return _call("lt", self, other)
+
+    def __le__(self, other: Operand) -> Node:
+        return _call("le", self, other)
+
+    def __gt__(self, other: Operand) -> Node:
+        return _call("gt", self, other)
+
+    def __ge__(self, other: Operand) -> Node:
+        return _call("ge", self, other)
+
+    def __bool__(self) -> bool:
+        raise DslTypeError(
+            "an expression has no truth value in Python; write if_, and_, or_, not_ (and a < b < c as two comparisons)",
+            self.position,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    def __str__(self) -> str:
+        text: str = CONNECTED["to_text"](self)
+        return text
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Literal(Node):
+    """A constant. Lists are held as tuples, weights as tuples of pairs; `plain` gives the Python value.
+
+    Parameters
+    ----------
+    value : object
+        None, or what the type holds.
+    dtype : DType
+        Its type.
+    """
+
+    value: Any
+    dtype: DType
+    position: Position | None = field(default=None, kw_only=True)
+
+    def __eq__(self, other: object) -> bool:
+        # repr, and not the value: 0.0 and -0.0 are two literals, NaN is one.
+        if not isinstance(other, Literal):
+            return NotImplemented
+        return self.dtype is other.dtype and repr(self.value) == repr(other.value)
+
+    def __hash__(self) -> int:
+        return hash((self.dtype, repr(self.value)))
+
+    @property
+    def plain(self) -> Any:
+        """The value as function bodies take it: weights as a dict, lists as a list."""
+        if self.value is None:
+            return None
+        if self.dtype is DType.WEIGHTS:
+            return dict(self.value)
+        return list(self.value) if isinstance(self.value, tuple) else self.value
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of nodes."""
+        return 1
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Nesting."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Read(Node):
+    """The value of a feature or basis column, read as a type.
+
+    Parameters
+    ----------
+    ref : FeatureRef or BasisRef
+        What is read.
+    dtype : DType
+        The type that it is read as.
+    """
+
+    ref: FeatureRef | BasisRef
+    dtype: DType
+    position: Position | None = field(default=None, kw_only=True, compare=False)
+
+    @property
+    def reader(self) -> str:
+        """The function that reads this type: ``nVal`` and so on."""
+        return _READER_OF[self.dtype]
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of nodes."""
+        return 1
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Nesting."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Widen(Node):
+    """An integer expression where a number is wanted. It does not show in the text: parsing puts it back."""
+
+    arg: Node
+
+    @property
+    def dtype(self) -> DType:  # type: ignore[override]
+        """Always a number."""
+        return NUM
+
+    @property
+    def position(self) -> Position | None:  # type: ignore[override]
+        """Where the integer stands."""
+        return self.arg.position
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of nodes."""
+        return self.arg.size + 1
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Nesting; that of the integer, which has a limit already."""
+        return self.arg.depth
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Call(Node):
+    """A function applied to arguments; built by `dsl.syntax.build.call`, which checks them.
+
+    Parameters
+    ----------
+    name : str
+        The registered function.
+    args : tuple of Node
+        The arguments as written; trailing ones may be left out.
+    dtype : DType
+        The type of the value.
+    """
+
+    name: str
+    args: tuple[Node, ...]
+    dtype: DType
+    position: Position | None = field(default=None, kw_only=True, compare=False)
+    size: int = field(init=False, compare=False)
+    depth: int = field(init=False, compare=False)
+    _hash: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", 1 + sum(arg.size for arg in self.args))
+        object.__setattr__(self, "depth", 1 + max((arg.depth for arg in self.args), default=0))
+        if self.size > MAX_NODES or self.depth > MAX_DEPTH:
+            raise DslError(
+                f"{self.name}: the expression is too large (at most {MAX_NODES} nodes, nested {MAX_DEPTH} deep); "
+                "compute a part of it in an earlier stage",
+                self.position,
+            )
+        # Kept, because a hash that walks the tree would make every look-up of a subexpression cost its size.
+        object.__setattr__(self, "_hash", hash((self.name, self.args, self.dtype)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @property
+    def function(self) -> Function | Statistic | Macro:
+        """The record of the function called."""
+        return REGISTRY.get(self.name)
+
+
+Operand: TypeAlias = "Node | float | str | bool | datetime | list[Any] | None"
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield the distinct nodes of a tree, each after those that it refers to."""
+    seen: set[Node] = set()
+    stack = [(node, False)]
+    while stack:
+        current, entered = stack.pop()
+        if entered:
+            yield current
+        elif current not in seen:
+            seen.add(current)
+            stack.append((current, True))
+            inner = current.args if isinstance(current, Call) else (current.arg,) if isinstance(current, Widen) else ()
+            stack.extend((child, False) for child in reversed(inner))
+
+
+def _call(name: str, *args: Operand) -> Node:
+    node: Node = CONNECTED["call"](name, *args)
+    return node

@@ -1,0 +1,1 @@
+"""Definitions in the catalog: comparing, writing, renaming and removing them."""

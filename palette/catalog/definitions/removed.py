@@ -1,0 +1,61 @@
+"""Definitions that were removed, as the history still has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from palette.catalog import tables
+from palette.definitions import Entity, FeatureGroup
+from palette.errors import FeatureNotFoundError
+
+if TYPE_CHECKING:
+    from palette.catalog.catalog import SqlCatalog
+
+__all__ = ["last_definitions", "last_entity", "removed_groups"]
+
+
+def removed_groups(catalog: SqlCatalog, entity: str) -> list[str]:
+    """Return the full names of the groups that an entity had and has not any more."""
+    old, now = tables.versions.c, tables.groups.c
+    names = sa.select(old.name).where(old.kind == "group", old.name.startswith(f"{entity}:", autoescape=True))
+    with catalog.reading() as connection:
+        if connection is None:
+            return []
+        return list(connection.scalars(names.where(old.name.not_in(sa.select(now.name))).distinct().order_by(old.name)))
+
+
+def last_definitions(catalog: SqlCatalog, name: str) -> tuple[Entity, FeatureGroup]:
+    """Return the entity and the group of a full name, of what was removed in their last form.
+
+    Raises
+    ------
+    FeatureNotFoundError
+        If there never was such a group; near names are offered.
+    """
+    try:
+        group = catalog.group(name)
+    except FeatureNotFoundError:
+        found = [one.definition for one in catalog.history(name) if isinstance(one.definition, FeatureGroup)]
+        if not found:
+            raise
+        group = found[-1]
+    return last_entity(catalog, group.entity), group
+
+
+def last_entity(catalog: SqlCatalog, name: str) -> Entity:
+    """Return an entity, a removed one in its last form.
+
+    Raises
+    ------
+    FeatureNotFoundError
+        If there never was such an entity; near names are offered.
+    """
+    try:
+        return catalog.entity(name)
+    except FeatureNotFoundError:
+        found = [one.definition for one in catalog.history(name) if isinstance(one.definition, Entity)]
+        if not found:
+            raise
+        return found[-1]

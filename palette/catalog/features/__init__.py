@@ -1,0 +1,1 @@
+"""Finding features: search, lineage and annotations."""

@@ -1,0 +1,142 @@
+"""What people say about features: notes, stars, a curated flag, deprecation."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from palette.catalog import tables
+from palette.catalog.database import Database
+from palette.catalog.definitions.write import current_user, now, stir, weigh
+from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+
+__all__ = ["Marks", "Note"]
+
+MAX_NOTE = 10_000
+# By the colons of a subject: where its name is, and what it covers.
+LEVELS: tuple[tuple[sa.Column[str], sa.Column[str]], ...] = (
+    (tables.entities.c.name, tables.features.c.entity),
+    (tables.groups.c.name, tables.features.c.group_name),
+    (tables.features.c.name, tables.features.c.name),
+)
+
+
+class Note(NamedTuple):
+    """What somebody wrote about a subject."""
+
+    subject: str
+    text: str
+    who: str
+    at: dt.datetime
+
+
+class Marks(Database):
+    """Marks on a subject: ``entity``, ``entity:group`` or ``entity:group:feature``."""
+
+    def note(self, subject: str, text: str, *, who: str | None = None) -> None:
+        """Add a note.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such subject; near names are offered.
+        DefinitionError
+            If the note is empty, or too long.
+        """
+        _checked_text(text)
+        row = {"subject": subject, "text": text, "who": who or current_user(), "at": now()}
+
+        def add(connection: sa.Connection) -> None:
+            _known(connection, subject)
+            connection.execute(tables.notes.insert().values(row))
+
+        self.change(add)
+
+    def notes(self, subject: str) -> list[Note]:
+        """Return the notes on a subject, oldest first."""
+        note = tables.notes.c
+        asked = sa.select(note.subject, note.text, note.who, note.at).where(note.subject == subject)
+        with self.reading() as connection:
+            return [] if connection is None else [Note(*row) for row in connection.execute(asked.order_by(note.id))]
+
+    def rate(self, feature: str, stars: int, *, who: str | None = None) -> None:
+        """Give a feature one to five stars; a person's newer rating replaces the older.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such feature.
+        DefinitionError
+            If ``stars`` is no integer from 1 to 5.
+        """
+        if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
+            raise DefinitionError(f"stars: expected an integer from 1 to 5, found {stars!r}")
+        if feature.count(":") != 2:
+            raise DefinitionError(f"{feature!r}: stars are for features, entity:group:feature")
+        row = {"subject": feature, "who": who or current_user(), "stars": stars, "at": now()}
+
+        def add(connection: sa.Connection) -> None:
+            _known(connection, feature)
+            old = tables.ratings.c
+            connection.execute(tables.ratings.delete().where(old.subject == feature, old.who == row["who"]))
+            connection.execute(tables.ratings.insert().values(row))
+            weigh(connection, _covered(feature))
+
+        self.change(add)
+
+    def curate(self, subject: str, curated: bool = True, *, who: str | None = None) -> None:
+        """Vouch for a subject and all under it, or take that back."""
+        self._mark(subject, "curated", "" if curated else None, who)
+
+    def deprecate(self, subject: str, reason: str | None = "deprecated", *, who: str | None = None) -> None:
+        """Mark a subject and all under it as not to be used any more; ``reason=None`` takes that back.
+
+        Who uses such a feature gets a :class:`palette.errors.DeprecatedFeatureWarning` with the reason.
+        """
+        if reason is not None:
+            _checked_text(reason)
+        self._mark(subject, "deprecated", reason, who)
+
+    def marks(self, subject: str) -> dict[str, str]:
+        """Return the marks on a subject and on what it is under: ``curated``, ``deprecated`` with the reason."""
+        parts = subject.split(":")
+        mark = tables.marks.c
+        asked = sa.select(mark.kind, mark.text).where(
+            mark.subject.in_([":".join(parts[: count + 1]) for count in range(len(parts))])
+        )
+        with self.reading() as connection:
+            # The longest last: it says more than what it is under.
+            rows = [] if connection is None else connection.execute(asked.order_by(sa.func.length(mark.subject))).all()
+        return dict(map(tuple, rows))
+
+    def _mark(self, subject: str, kind: str, text: str | None, who: str | None) -> None:
+        def put(connection: sa.Connection) -> None:
+            _known(connection, subject)
+            old = tables.marks.c
+            connection.execute(tables.marks.delete().where(old.subject == subject, old.kind == kind))
+            if text is not None:
+                row = {"subject": subject, "kind": kind, "text": text, "who": who or current_user(), "at": now()}
+                connection.execute(tables.marks.insert().values(row))
+            weigh(connection, _covered(subject))
+            stir(connection)
+
+        self.change(put)
+
+
+def _checked_text(text: str) -> None:
+    if not text.strip() or len(text) > MAX_NOTE or "\x00" in text:
+        raise DefinitionError(f"expected a text of 1 to {MAX_NOTE:,} characters without NUL, found {text!r:.60}")
+
+
+def _covered(subject: str) -> sa.ColumnElement[bool]:
+    return LEVELS[subject.count(":")][1] == subject
+
+
+def _known(connection: sa.Connection, subject: str) -> None:
+    if subject.count(":") >= len(LEVELS):
+        raise DefinitionError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
+    name, _ = LEVELS[subject.count(":")]
+    if connection.scalar(sa.select(name).where(name == subject)) is None:
+        raise FeatureNotFoundError(f"nothing called {subject!r}{nearest(subject, connection.scalars(sa.select(name)))}")

@@ -1,0 +1,1 @@
+"""Feed runs in the catalog: locks, runs and state."""

@@ -1,0 +1,1 @@
+"""Models in the catalog: versions, names and promotion."""

@@ -1,0 +1,198 @@
+"""The stages of models: which version is in production, who moved it there, and the way back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from palette.catalog import tables
+from palette.catalog.database import Database
+from palette.catalog.definitions.serialize import plain_of
+from palette.catalog.definitions.write import current_user, now
+from palette.catalog.models.names import PRODUCTION, RETIRED, STAGES
+from palette.errors import CatalogError, DefinitionError, FeatureNotFoundError, nearest
+
+__all__ = ["DEPLOYED", "StageChange", "Stages", "checked_stage", "move"]
+
+DEPLOYED, PROMOTED, ROLLED_BACK = "deployed", "promoted", "rolled back"
+KIND = "model"
+
+
+@dataclass(frozen=True)
+class StageChange:
+    """A version that came into another stage.
+
+    Parameters
+    ----------
+    version : int
+        Which version.
+    before, stage : str
+        Where it was, and where it is since.
+    retired : int, optional
+        The version that was in production before, if this one took its place.
+    action : {"deployed", "promoted", "rolled back"}
+        What was done.
+    who : str
+        Who did it.
+    at : datetime
+        When, in UTC.
+    """
+
+    version: int
+    before: str
+    stage: str
+    retired: int | None
+    action: str
+    who: str
+    at: dt.datetime
+
+
+class Stages(Database):
+    """Which version of a model is in which stage; one at most is in production."""
+
+    def promote(self, name: str, version: int, stage: str = PRODUCTION, *, who: str | None = None) -> None:
+        """Bring a version into a stage; in production it takes the place of the one there, which is retired.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such model, or version of it.
+        DefinitionError
+            If there is no such stage.
+        """
+        checked_stage(stage)
+
+        def work(connection: sa.Connection) -> None:
+            stages = _stages(connection, name)
+            if version not in stages:
+                known = ", ".join(map(str, stages))
+                raise FeatureNotFoundError(f"model {name!r} has no version {version} (it has {known})")
+            move(connection, name, version, stage, PROMOTED, who or current_user())
+
+        self.change(work)
+
+    def rollback(self, name: str, *, who: str | None = None) -> int:
+        """Bring that version into production again that was there before the present one; return it.
+
+        Doing it again goes back further: what was rolled back is not returned to.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such model.
+        DefinitionError
+            If no other version was in production.
+        """
+
+        def work(connection: sa.Connection) -> int:
+            present = _in_production(_stages(connection, name))
+            changes = _changes(connection, name)
+            before = [number for number in _served(changes) if number != present]
+            if not before:
+                raise DefinitionError(f"model {name!r}: {_no_way_back(changes, present)}; promote one")
+            move(connection, name, before[-1], PRODUCTION, ROLLED_BACK, who or current_user())
+            return before[-1]
+
+        return self.change(work)
+
+    def stage_changes(self, name: str) -> list[StageChange]:
+        """Return which versions of a model came into which stages, oldest first."""
+        with self.reading() as connection:
+            return [] if connection is None else _changes(connection, name)
+
+
+def checked_stage(stage: str) -> str:
+    """Return a stage of models, or raise :class:`DefinitionError`.
+
+    Examples
+    --------
+    >>> checked_stage("producton")
+    Traceback (most recent call last):
+    palette.errors.DefinitionError: no stage 'producton'; did you mean 'production'? (shadow, production, retired)
+    """
+    if stage not in STAGES:
+        raise DefinitionError(f"no stage {stage!r}{nearest(stage, STAGES)} ({', '.join(STAGES)})")
+    return stage
+
+
+def _stages(connection: sa.Connection, name: str) -> dict[int, str]:
+    """Return version to stage of a model, oldest first."""
+    column = tables.models.c
+    asked = sa.select(column.version, column.stage).where(column.name == name).order_by(column.version)
+    found = {row.version: row.stage for row in connection.execute(asked)}
+    if not found:
+        known = connection.scalars(sa.select(column.name).distinct())
+        raise FeatureNotFoundError(f"no model {name!r}{nearest(name, known)}")
+    return found
+
+
+def _in_production(stages: Mapping[int, str]) -> int | None:
+    return next((number for number, stage in stages.items() if stage == PRODUCTION), None)
+
+
+def move(connection: sa.Connection, name: str, version: int, stage: str, action: str, who: str) -> None:
+    """Bring a version into a stage, and write that down; nothing is done where it is there already."""
+    stages = _stages(connection, name)
+    if stages[version] == stage:
+        return
+    present = _in_production(stages) if stage == PRODUCTION else None
+    moves = {version: stage} if present is None else {present: RETIRED, version: stage}
+    for number, to in moves.items():
+        one = tables.models.update().where(tables.models.c.name == name, tables.models.c.version == number)
+        connection.execute(one.values(stage=to))
+    old = tables.versions.c
+    count = sa.select(sa.func.coalesce(sa.func.max(old.version), 0)).where(old.kind == KIND, old.name == name)
+    told = {"version": version, "before": stages[version], "stage": stage, "retired": present}
+    row = {"kind": KIND, "name": name, "version": connection.scalars(count).one() + 1, "action": action}
+    row |= {"definition": json.dumps(told), "who": who, "at": now()}
+    connection.execute(tables.versions.insert().values(row))
+
+
+def _changes(connection: sa.Connection, name: str) -> list[StageChange]:
+    old = tables.versions.c
+    asked = sa.select(tables.versions).where(old.kind == KIND, old.name == name).order_by(old.version)
+    return [_change(row) for row in connection.execute(asked)]
+
+
+def _change(row: sa.Row[Any]) -> StageChange:
+    told = plain_of(row.definition, dict)
+    try:
+        return StageChange(**told, action=row.action, who=row.who, at=row.at)
+    except TypeError as error:
+        raise CatalogError(f"the catalog holds what no release of palette writes, {told!r:.80}: {error}") from error
+
+
+def _no_way_back(changes: Iterable[StageChange], present: int | None) -> str:
+    """Tell why there is no version to go back to."""
+    left = sorted({one.version for one in changes if one.stage == PRODUCTION} - {present})
+    if not left:
+        return "no other version was in production"
+    told = f"version{'s' * (len(left) > 1)} {', '.join(map(str, left))}"
+    return f"{told} came to production, but {'was' if len(left) == 1 else 'were'} rolled back or taken out by hand"
+
+
+def _served(changes: Iterable[StageChange]) -> list[int]:
+    """Return the versions that were in production one after the other, without what was rolled back or taken out.
+
+    Examples
+    --------
+    >>> about = {"before": "shadow", "stage": PRODUCTION, "retired": None, "who": "ada", "at": dt.datetime(2026, 1, 1)}
+    >>> done = [(1, "deployed"), (2, "promoted"), (3, "promoted"), (2, "rolled back"), (4, "promoted")]
+    >>> _served(StageChange(version=version, action=action, **about) for version, action in done)
+    [1, 2, 4]
+    """
+    served: list[int] = []
+    for change in changes:
+        if change.action == ROLLED_BACK:
+            while served and served[-1] != change.version:
+                served.pop()
+        elif change.stage == PRODUCTION:
+            served.append(change.version)
+        elif change.before == PRODUCTION:
+            served = [number for number in served if number != change.version]
+    return served

@@ -1,0 +1,140 @@
+"""``palette erase``."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palette.cli import completion
+from palette.cli.error_output import ending, in_turn
+from palette.cli.output import Json, print_text
+from palette.cli.project import FILE, Config, local_all, open_store
+from palette.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from palette.definitions import Entity
+    from palette.feeds.reports import Erased
+    from palette.store import FeatureStore
+
+__all__ = ["erase"]
+
+
+def erase(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENTITY[:GROUP]", help="A feature group, or all of an entity.", autocompletion=completion.subjects
+        ),
+    ],
+    key: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY", help="Keys; parts of composite ones joined by commas.")
+    ] = None,
+    keys: Annotated[
+        str | None, typer.Option(help="Keys from a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")
+    ] = None,
+    snapshot: Annotated[
+        list[Path] | None,
+        typer.Option(callback=local_all, help="A saved snapshot to erase them from, too; again for the next."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be erased.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = Path(FILE),
+    as_json: Json = False,
+) -> None:
+    """Erase keys for good: from tables with all their versions, the online store, and snapshots.
+
+    A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
+    again, and with 2 if repeating does not mend something. Doing it again is safe.
+    """
+    from palette.catalog.definitions.removed import last_entity
+
+    with ending("palette erase"):
+        store = open_store(config)
+        groups = _groups(store, name)
+        wanted = _wanted(last_entity(store.catalog, name.partition(":")[0]), key or [], keys)
+        if as_json and not (yes or dry_run):
+            raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
+        _start_spark()
+
+    def one(group: str, dry_run: bool) -> Erased:
+        return store.delete(group, wanted(), snapshots=snapshot or [], dry_run=dry_run)
+
+    if not (yes or dry_run):
+        with ending("palette erase"):
+            for group in groups:
+                print_text(str(one(group, dry_run=True)), lines=True)
+        typer.confirm("Erase them? This cannot be undone", abort=True)
+    in_turn("palette erase", groups, lambda group: one(group, dry_run), as_json=as_json)
+
+
+def _start_spark() -> None:
+    """Start Spark with its standard output on our standard error: VACUUM prints a line, and ours is for data."""
+    from palette.session import active_session
+
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        active_session()
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)
+
+
+def _groups(store: FeatureStore, name: str) -> list[str]:
+    from palette.catalog.definitions.removed import last_definitions, last_entity, removed_groups
+
+    if ":" in name:
+        return [last_definitions(store.catalog, name)[1].full_name]
+    last_entity(store.catalog, name)
+    found = [group.full_name for group in store.catalog.groups().values() if group.entity == name]
+    # What they left of the keys is erased, too.
+    found += removed_groups(store.catalog, name)
+    if not found:
+        raise DefinitionError(f"{name} has no feature groups: there is nothing to erase")
+    return found
+
+
+def _wanted(entity: Entity, given: list[str], file: str | None) -> Callable[[], Any]:
+    if bool(given) == (file is not None):
+        raise DefinitionError("say which keys: on the command line, or --keys FILE")
+    if file is None:
+        typed = [_key(entity, text) for text in given]
+        return lambda: typed
+    from palette.offline.files.dataframes import read_frame
+    from palette.offline.files.endpoints import check_source
+    from palette.session import active_session
+
+    check_source(file)
+    return lambda: read_frame(active_session(), file, types=entity.keys)
+
+
+def _key(entity: Entity, text: str) -> Any:
+    # Quotes protect a comma, as in a file of comma separated values.
+    try:
+        parts = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
+    except csv.Error as error:
+        raise DefinitionError(f"{entity.name}: {text!r:.80} is no key: {error}") from error
+    if len(parts) != len(entity.keys):
+        raise DefinitionError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
+    found = tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
+    return found if len(found) > 1 else found[0]
+
+
+def _part(entity: Entity, name: str, text: str) -> Any:
+    dtype = entity.keys[name]
+    forms: dict[str, Callable[[str], Any]] = {
+        "string": str,
+        "boolean": lambda said: {"true": True, "false": False}[said.lower()],
+        "timestamp": dt.datetime.fromisoformat,
+        "date": dt.date.fromisoformat,
+    }
+    try:
+        return forms.get(dtype, int)(text)
+    except (KeyError, ValueError):
+        raise DefinitionError(f"{entity.name}: key {name!r} is a {dtype}, found {text!r}") from None

@@ -1,0 +1,1 @@
+"""Definitions as YAML files."""

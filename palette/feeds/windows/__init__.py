@@ -1,0 +1,1 @@
+"""Windowed aggregates: partial aggregates of events and the windows built from them."""

@@ -1,0 +1,101 @@
+"""Partials rolled up into larger blocks, all at once or those of an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from palette.columns import exact_column
+from palette.feeds.windows.grid import Grid
+from palette.feeds.windows.partials import BUCKET_END, BUCKET_SIZE, any_of, block_end_column, in_key_order, within
+from palette.feeds.windows.states import states_of
+from palette.offline.times import to_micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from palette.definitions import BatchSource
+    from palette.feeds.intervals import Interval
+
+__all__ = ["replaced", "rolled"]
+
+LOWEST = "__palette_lowest"
+
+
+def rolled(
+    fresh: DataFrame,
+    source: BatchSource,
+    keys: Mapping[str, str],
+    stored: DataFrame | None = None,
+    interval: Interval | None = None,
+) -> DataFrame:
+    """Roll partials up into larger blocks: what is kept, and what windows are computed from.
+
+    Parameters
+    ----------
+    fresh : DataFrame
+        As :func:`palette.feeds.windows.aggregates.partials` returns them.
+    source : BatchSource
+        With aggregates.
+    keys : mapping of str to str
+        The entity's keys, name to type.
+    stored : DataFrame, optional
+        What is kept already; ``fresh`` then holds all events of the interval and no others.
+    interval : Interval, optional
+        What is computed anew of it; with a start, and its bounds are ends of buckets.
+
+    Returns
+    -------
+    DataFrame
+        The keys, ``bucket_size``, ``bucket_end`` and the states. With ``stored``: the rows that take the place of
+        those that :func:`replaced` tells.
+    """
+    grid, states = Grid.of(source), states_of(source)
+    columns = [*map(exact_column, keys), F.col(BUCKET_END), *(exact_column(state.name) for state in states)]
+    # Each row with the lowest level that it counts for.
+    rows = fresh.select(*columns, F.lit(grid.names[0]).alias(BUCKET_SIZE), F.lit(0).alias(LOWEST))
+    if stored is not None and interval is not None:
+        beside = _unchanged_beside(grid, *_bounds(interval))
+        level = F.array_position(F.array(*map(F.lit, grid.names)), F.col(BUCKET_SIZE)).cast("int")
+        rows = rows.unionByName(stored.filter(beside).select(*columns, BUCKET_SIZE, level.alias(LOWEST)))
+    end = F.unix_micros(BUCKET_END)
+    blocks = F.array(*(
+        F.struct(F.lit(level).alias("level"), F.lit(name).alias("size"), block_end_column(end, size).alias("end"))
+        for level, (name, size) in enumerate(zip(grid.names, grid.sizes, strict=True))
+    ))  # fmt: skip
+    around = F.inline(F.filter(blocks, lambda block: block["level"] >= F.col(LOWEST)))
+    values = [exact_column(name) for name in (*keys, *(state.name for state in states))]
+    rows = in_key_order(rows, keys, states).select(*values, around)
+    group = [F.col("size").alias(BUCKET_SIZE), F.timestamp_micros("end").alias(BUCKET_END)]
+    merged = [state.merged(exact_column(state.name)).alias(state.name) for state in states]
+    return rows.groupBy(*map(exact_column, keys), *group).agg(*merged)
+
+
+def replaced(source: BatchSource, interval: Interval) -> Column:
+    """Tell which rows of the stored partials go when an interval is computed anew."""
+    grid, bounds = Grid.of(source), _bounds(interval)
+    return any_of([
+        _of_size(name) & within([grid.blocks(level, *bounds)]) for level, name in enumerate(grid.names)
+    ])  # fmt: skip
+
+
+def _bounds(interval: Interval) -> tuple[int, int]:
+    assert interval.start is not None
+    return to_micros(interval.start), to_micros(interval.end)
+
+
+def _unchanged_beside(grid: Grid, first: int, last: int) -> Column:
+    """Tell which stored rows are unchanged themselves, and part of a larger block that has changed."""
+    found = []
+    for level, (name, size) in enumerate(zip(grid.names, grid.sizes, strict=True)):
+        if (parent := grid.parent(level)) is not None:
+            low, high = grid.blocks(level + 1, first, last)
+            around = [(low - parent + size, high)]
+            found.append(_of_size(name) & within(around) & ~within([grid.blocks(level, first, last)]))
+    return any_of(found)
+
+
+def _of_size(name: str) -> Column:
+    return F.col(BUCKET_SIZE) == name

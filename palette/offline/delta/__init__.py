@@ -1,0 +1,1 @@
+"""Feature groups as Delta tables."""

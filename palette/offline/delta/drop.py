@@ -1,0 +1,48 @@
+"""Tables of removed feature groups, deleted with all their versions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from palette.errors import DefinitionError
+from palette.offline.delta.tables import METASTORE
+from palette.paths import has_scheme
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
+    from palette.definitions import FeatureGroup
+    from palette.offline.delta.tables import DeltaTables
+
+__all__ = ["check_droppable", "drop_table"]
+
+
+def check_droppable(tables: DeltaTables, group: FeatureGroup) -> None:
+    """Raise :class:`DefinitionError` where a group's table cannot be deleted from here."""
+    if has_scheme(tables.path(group)):
+        raise DefinitionError(
+            f"{group.full_name}: its table {tables.path(group)} is on another file system: remove the group without "
+            "dropping its table, and delete the directory there"
+        )
+
+
+def drop_table(tables: DeltaTables, group: FeatureGroup, session: Callable[[], SparkSession]) -> bool:
+    """Delete the table of a group, and the partial aggregates beside it; return whether it is gone.
+
+    ``session`` is called for tables of a metastore only.
+    """
+    if tables.root.startswith(METASTORE):
+        spark = session()
+        if tables.version(spark, group) is None:
+            return False
+        spark.sql(f"DROP TABLE {tables.identifier(group)}").collect()
+        return True
+    path = tables.path(group)
+    for directory in (f"{path}.partials", path):
+        if os.path.isdir(os.path.join(directory, "_delta_log")):
+            shutil.rmtree(directory)
+    return not os.path.exists(path)

@@ -1,0 +1,1 @@
+"""The point-in-time join: its request, plans and workers."""

@@ -1,0 +1,219 @@
+"""The rows of a feature group as Arrow columns: from the Parquet files themselves, or through Spark."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from palette.columns import exact_column
+from palette.definitions import arrow_type
+from palette.offline.delta.log_reader import Unreadable
+from palette.offline.delta.validate import readable
+from palette.offline.point_in_time import ROW
+from palette.offline.zero_signs import zero_signs
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from palette.definitions import Entity, FeatureGroup
+    from palette.offline.delta.tables import DeltaTables
+
+__all__ = ["FileHistory", "SparkHistory", "Tied", "open_files", "open_history"]
+
+# Files, and rows of each, that tell how long texts are.
+PROBED, PROBED_ROWS = 8, 4096
+LARGEST = (1 << 31) - 1
+
+
+class Tied(Exception):  # noqa: N818 - an answer, not a fault
+    """Rows are tied, and a column that was not read with them tells which one wins."""
+
+
+class FileHistory:
+    """A history in Parquet files, of which columns are read as they are wanted.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Always read in this order.
+    types : dict of str to str
+        Columns with their declared types.
+    """
+
+    def __init__(self, paths: Sequence[str], types: dict[str, str]) -> None:
+        self.paths = paths
+        self.types = types
+
+    def size(self, names: Sequence[str]) -> int:
+        """Return about how many bytes columns are in memory.
+
+        What a file says of itself is the size of dictionaries and runs, a thousandth where values repeat. So numbers
+        are counted, and how long texts are is seen from the first rows of some of the files.
+        """
+        widths = {name: _width(arrow_type(self.types[name])) for name in names if name in self.types}
+        rows = sizes = 0.0
+        for footer in map(pq.read_metadata, self.paths):
+            rows += footer.num_rows
+            for group in map(footer.row_group, range(footer.num_row_groups)):
+                for chunk in map(group.column, range(group.num_columns)):
+                    width = widths.get(chunk.path_in_schema.split(".")[0])
+                    if width is not None:
+                        sizes += chunk.num_values * width
+        texts = [name for name, width in widths.items() if not width]
+        return math.ceil(sizes + rows * _bytes_a_row(self.paths[:: -(-len(self.paths) // PROBED) or 1], texts))
+
+    def read(self, names: Sequence[str]) -> pa.Table:
+        """Return columns in their declared types; large text as ``large_string``."""
+        schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
+        return _wide(pa.concat_tables([schema.empty_table(), *(_read_file(path, schema) for path in self.paths)]))
+
+    def read_beside(self, name: str) -> pa.Table:
+        """Return one more column, in the order of the others."""
+        return self.read([name])
+
+
+def _width(dtype: pa.DataType) -> float:
+    """Return the bytes of a value, of an element in a list; 0 for text."""
+    leaf = dtype.value_type if pa.types.is_list(dtype) else dtype
+    return 0 if pa.types.is_string(leaf) else leaf.bit_width / 8
+
+
+def _bytes_a_row(paths: Sequence[str], names: Sequence[str]) -> float:
+    rows = size = 0
+    for path in paths:
+        file = pq.ParquetFile(path, memory_map=True)
+        present = [name for name in names if name in file.schema_arrow.names]
+        if present and (batch := next(file.iter_batches(batch_size=PROBED_ROWS, columns=present), None)):
+            rows += len(batch)
+            size += batch.nbytes
+    return size / max(1, rows)
+
+
+def _wide(table: pa.Table) -> pa.Table:
+    """Return a table each column of which fits into one array: the offsets of a plain string end at 2 GB."""
+    wide = {pa.string(): pa.large_string(), pa.list_(pa.string()): pa.large_list(pa.large_string())}
+    for place, field in enumerate(table.schema):
+        if field.type in wide and table.column(place).nbytes > LARGEST:
+            table = table.set_column(place, field.name, table.column(place).cast(wide[field.type]))
+    return table
+
+
+def _read_file(path: str, schema: pa.Schema) -> pa.Table:
+    # Spark writes timestamps as INT96 unless told otherwise; taken as nanoseconds they would overflow.
+    file = pq.ParquetFile(path, coerce_int96_timestamp_unit="us", memory_map=True)
+    present = set(file.schema_arrow.names)
+    table = file.read([name for name in schema.names if name in present])
+    columns = [
+        # A column that was added to the table later is not in its older files.
+        table.column(field.name).cast(field.type) if field.name in present else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+class SparkHistory:
+    """A history that is read through Spark, of which columns are read as they are wanted.
+
+    All at once: a second reading might come in another order.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        All rows of one version, in the declared types.
+    types : dict of str to str
+        Columns with their declared types, features in declared order.
+    identity : sequence of str
+        Keys and times: rows that have them in common are tied.
+    """
+
+    def __init__(self, rows: DataFrame, types: dict[str, str], identity: Sequence[str]) -> None:
+        self.types = types
+        self._rows = rows
+        self._identity = identity
+
+    def size(self, names: Sequence[str]) -> int:
+        """Return about how many bytes columns are in memory.
+
+        The number of rows, which Delta knows from its log, times what a row takes: numbers are counted, and how long
+        texts and lists are is seen from the first rows.
+        """
+        types = {name: arrow_type(self.types[name]) for name in names if name in self.types}
+        width = sum(dtype.bit_width / 8 for dtype in types.values() if not _varies(dtype))
+        if varying := [_length(exact_column(name), dtype) for name, dtype in types.items() if _varies(dtype)]:
+            probed = self._rows.select(functools.reduce(operator.add, varying)).take(PROBED_ROWS)
+            width += sum(row[0] for row in probed) / max(1, len(probed))
+        return math.ceil(self._rows.count() * width)
+
+    def read(self, names: Sequence[str]) -> pa.Table:
+        """Return columns in their declared types."""
+        schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
+        return _wide(self._rows.select(*map(exact_column, names)).toArrow().cast(schema))
+
+    def read_beside(self, name: str) -> pa.Table:
+        """Refuse to read a column that was not read with the others.
+
+        Raises
+        ------
+        Tied
+            Always.
+        """
+        raise Tied(name)
+
+    def settled(self) -> SparkHistory:
+        """Return the history without the rows that lose a tie."""
+        keys = [exact_column(name) for name in self._identity]
+        types = {name: dtype for name, dtype in self.types.items() if name not in self._identity}
+        row = F.struct(*map(exact_column, types), *zero_signs(types))
+        winners = self._rows.groupBy(*keys).agg(F.max(row).alias(ROW))
+        winners = winners.select(*keys, *(f"{ROW}.{name}" for name in types))
+        return SparkHistory(winners, self.types, self._identity)
+
+
+def _varies(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_string(dtype) or pa.types.is_list(dtype))
+
+
+def _length(column: Column, dtype: pa.DataType) -> Column:
+    """Return the bytes that a text or list takes in Arrow."""
+    size: Any = F.octet_length(column)
+    if pa.types.is_list(dtype):
+        width = _width(dtype)
+        size = F.size(column) * (width or 4)
+        size = size if width else size + F.octet_length(F.array_join(column, ""))
+    return F.coalesce(size, F.lit(0)) + 4
+
+
+def open_files(tables: DeltaTables, entity: Entity, group: FeatureGroup, version: int) -> FileHistory:
+    """Return the rows of one version of a group, to be read from its files.
+
+    Raises
+    ------
+    Unreadable
+        If they can be read through Spark only.
+    DataError
+        If they were vacuumed.
+    """
+    files = tables.files(group, version)
+    schema = T.StructType.fromJson(json.loads(files.schema))
+    return FileHistory(files.paths, readable(schema, entity, group, version))
+
+
+def open_history(
+    spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup, version: int
+) -> FileHistory | SparkHistory:
+    """Return the rows of one version of a group."""
+    try:
+        return open_files(tables, entity, group, version)
+    except Unreadable:
+        rows = tables.read(spark, entity, group, version)
+        times = [name for name in (group.timestamp, group.created) if name is not None]
+        return SparkHistory(rows, readable(rows.schema, entity, group, version), [*entity.keys, *times])

@@ -1,0 +1,1 @@
+"""Binary forms of schemas, keys and rows."""

@@ -1,0 +1,264 @@
+"""A packed row as bytes: what stores outside this process keep.
+
+A value begins with 24 bytes that a store's script can compare::
+
+    version 1 | mark 1 | fingerprint of the schema 6 | event 8 | created 8
+
+all big-endian. The mark tells a row without (0) and with (1) created time, and a deletion by event (2) and by
+created time (3), which ends there. Fixed-width values follow, in place of texts and arrays their lengths, then a
+bitmap of nulls, then the texts and arrays themselves.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from dsl.compilers.generated import define
+from palette.errors import DataError, StoreError
+from palette.online.codec.schema import Schema
+from palette.online.codec.values import FIXED, PLAIN, tail_form
+from palette.online.table import STATIC, newer, not_older
+
+__all__ = ["DamagedRowError", "RowCodec", "UnknownSchemaError", "is_deletion"]
+
+VERSION = 1
+HEAD = struct.Struct(">BB6sqq")
+BARE, STAMPED, DEAD, DEAD_STATIC = range(4)
+Row = tuple[Any, ...]
+
+
+class UnknownSchemaError(StoreError):
+    """A stored row has a schema that this codec was not told of."""
+
+    def __init__(self, group: str, fingerprint: bytes) -> None:
+        super().__init__(
+            f"{group}: a stored row has the schema {fingerprint.hex()}, which the store does not know: "
+            "it was written past palette, or the note of its schema was deleted; write the group's rows anew"
+        )
+        self.fingerprint = fingerprint
+
+
+class DamagedRowError(StoreError):
+    """Stored bytes are no row."""
+
+
+def is_deletion(data: bytes) -> bool:
+    """Return whether stored bytes are a deletion, not a row."""
+    return len(data) >= HEAD.size and data[1] in (DEAD, DEAD_STATIC)
+
+
+class RowCodec:
+    """Packs rows of one feature group into bytes, and back.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the group as it is defined now. Rows of other schemas decode once they were told by :meth:`learn`.
+
+    Attributes
+    ----------
+    decode : callable
+        Returns the packed row ``(event, created, *features)`` of bytes, or None for a deleted row and for a row of
+        which the group as it is defined now keeps nothing.
+
+    Examples
+    --------
+    >>> codec = RowCodec(Schema("r:fg", (("id", "string"),), "ts", None, (("x", "double"), ("s", "string"))))
+    >>> codec.decode(codec.encode((7, None, 2.5, "ü")))
+    (7, None, 2.5, 'ü')
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._older: dict[bytes, Callable[[bytes], Row | None]] = {}
+        # Schemas whose rows, and deletions, say nothing about rows of this one.
+        self._strange: set[bytes] = set()
+        self._bare, self._stamped, self._dead = (
+            bytes((VERSION, mark)) + schema.fingerprint for mark in (BARE, STAMPED, DEAD)
+        )
+        self._layout()
+        self._body = self._plain if not self._tails and not self._converted else self._mixed
+        self.decode = self._decoder()
+
+    def _layout(self) -> None:
+        forms, blanks = [], []
+        self._tails: list[tuple[int, Callable[[Any], bytes], Callable[[bytes], Any]]] = []
+        self._converted: list[tuple[int, Callable[[Any], Any], Callable[[Any], Any]]] = []
+        for place, (_, dtype) in enumerate(self.schema.features, 2):
+            if dtype in PLAIN:
+                form, blank = PLAIN[dtype]
+            elif dtype in FIXED:
+                form, blank, put, get = FIXED[dtype]
+                self._converted.append((place, put, get))
+            else:
+                form, blank = "I", 0
+                self._tails.append((place, *tail_form(dtype)))
+            forms.append(form)
+            blanks.append(blank)
+        width = len(forms)
+        self._wide = width > 64
+        bitmap = (
+            f"{(width + 7) // 8}s"
+            if self._wide
+            else next(form for form, bits in (("B", 8), ("H", 16), ("I", 32), ("Q", 64)) if width <= bits)
+        )
+        self._struct = struct.Struct(">8sqq" + "".join(forms) + bitmap)
+        self._values = struct.Struct(">8xqq" + "".join(forms) + bitmap)
+        self._blanks = blanks
+
+    # --- to bytes
+
+    def encode(self, row: Row) -> bytes:
+        """Return the bytes of a packed row.
+
+        Raises
+        ------
+        DataError
+            If it is none of this group.
+        """
+        try:
+            return self._encoded(row)
+        except (struct.error, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DataError(f"{self.schema.group}: no packed row of this group: {row!r:.200} ({error})") from error
+
+    def _encoded(self, row: Row) -> bytes:
+        event, created, *values = row
+        if len(values) != len(self._blanks):
+            raise ValueError(f"{len(self._blanks)} features expected")
+        nulls, tails = 0, []
+        if None in values:
+            for at, value in enumerate(values):
+                if value is None:
+                    nulls |= 1 << at
+        for place, put, _ in self._tails:
+            tail = b"" if values[place - 2] is None else put(values[place - 2])
+            values[place - 2] = len(tail)
+            tails.append(tail)
+        for place, put, _ in self._converted:
+            if values[place - 2] is not None:
+                values[place - 2] = put(values[place - 2])
+        if nulls:
+            values = [self._blanks[at] if value is None else value for at, value in enumerate(values)]
+        head = self._bare if created is None else self._stamped
+        bitmap = nulls.to_bytes((len(values) + 7) // 8, "little") if self._wide else nulls
+        return self._struct.pack(head, event, created or 0, *values, bitmap) + b"".join(tails)
+
+    def tombstone(self, at: int) -> bytes:
+        """Return the bytes that stand for a row deleted at a moment in microseconds."""
+        if self.schema.timestamp is None:
+            return HEAD.pack(VERSION, DEAD_STATIC, self.schema.fingerprint, STATIC, at)
+        return HEAD.pack(VERSION, DEAD, self.schema.fingerprint, at, 0)
+
+    # --- from bytes
+
+    def _decoder(self) -> Callable[[bytes], Row | None]:
+        """Return a function that takes the usual case first: this schema, with the created time it declares."""
+        if self._body == self._mixed or self._wide:
+            return self._careful
+        bare = self.schema.created is None
+        values = [f"v{place}" for place in range(len(self.schema.features))]
+        lines = [
+            "if data[:8] != usual: return careful(data)",
+            f"try: {', '.join(['event', 'created', *values, 'nulls'])} = unpack(data)",
+            "except error: return careful(data)",
+            "if nulls: return careful(data)",
+            f"return ({', '.join(['event', 'None' if bare else 'created', *values])})",
+        ]
+        constants = {"usual": self._bare if bare else self._stamped, "careful": self._careful}
+        constants |= {"unpack": self._values.unpack, "error": struct.error}
+        return define("decode", ["data"], lines, constants)
+
+    def _careful(self, data: bytes) -> Row | None:
+        head = data[:8]
+        try:
+            if head in (self._bare, self._stamped):
+                return self._body(data)
+            version, mark, fingerprint, _, _ = HEAD.unpack_from(data)
+        except (struct.error, ValueError, IndexError, ArithmeticError) as error:
+            raise self._damaged(data) from error
+        if version > VERSION:
+            raise StoreError(f"{self.schema.group}: a stored row has version {version}; this release reads {VERSION}")
+        if mark in (DEAD, DEAD_STATIC):
+            return None
+        if version != VERSION or mark not in (BARE, STAMPED) or fingerprint == self.schema.fingerprint:
+            raise self._damaged(data)
+        older = self._older.get(fingerprint)
+        if older is None:
+            raise UnknownSchemaError(self.schema.group, fingerprint)
+        return older(data)
+
+    def _damaged(self, data: bytes) -> DamagedRowError:
+        return DamagedRowError(f"{self.schema.group}: a stored row is damaged: {data!r:.80}; write it anew")
+
+    def _plain(self, data: bytes) -> Row:
+        return self._finished(data[1], list(self._values.unpack(data)))
+
+    def _mixed(self, data: bytes) -> Row:
+        row, offset = list(self._values.unpack_from(data)), self._values.size
+        for place, _, get in self._tails:
+            end = offset + row[place]
+            row[place] = get(data[offset:end]) if end > offset else None
+            offset = end
+        if offset != len(data):
+            raise self._damaged(data)
+        for place, _, get in self._converted:
+            row[place] = get(row[place])
+        return self._finished(data[1], row)
+
+    def _finished(self, mark: int, row: list[Any]) -> Row:
+        nulls = row.pop()
+        if mark == BARE:
+            row[1] = None
+        nulls = int.from_bytes(nulls, "little") if self._wide else nulls
+        while nulls:
+            lowest = nulls & -nulls
+            row[lowest.bit_length() + 1] = None
+            nulls ^= lowest
+        return tuple(row)
+
+    def learn(self, schema: Schema) -> None:
+        """Take up another schema in which rows of this group were written."""
+        reading, older = self.schema.reading(schema), RowCodec(schema)
+
+        def decode(data: bytes) -> Row | None:
+            row = older.decode(data)
+            return None if row is None or reading is None else reading(row)
+
+        if reading is None:
+            self._strange.add(schema.fingerprint)
+        self._older[schema.fingerprint] = decode
+
+    # --- which of two wins
+
+    def wins(self, new: Row | int, old: bytes, *, settled: bool = False) -> bool:
+        """Tell whether a row, or a deletion at a moment, takes the place of stored bytes.
+
+        Raises
+        ------
+        UnknownSchemaError
+            If the bytes have a schema that was not told.
+        """
+        row = self.decode(old)
+        if row is None:
+            event, created = self._death(old)
+            if event is None:
+                return True
+            if isinstance(new, int):
+                return new > (event if created is None else created)
+            if created is None:
+                return bool(new[0] > event)
+            return new[1] is not None and bool(new[1] > created)
+        if isinstance(new, int):
+            return bool(new >= row[0]) if self.schema.timestamp is not None else row[1] is None or bool(new >= row[1])
+        return not_older(new, row) if settled else newer(new, row)
+
+    def _death(self, data: bytes) -> tuple[int | None, int | None]:
+        """Return event and created of a deletion; no event if it, or the row, says nothing about rows of today."""
+        _, mark, fingerprint, event, created = HEAD.unpack_from(data)
+        if fingerprint != self.schema.fingerprint and fingerprint not in self._older:
+            raise UnknownSchemaError(self.schema.group, fingerprint)
+        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange or self.schema.as_they_come:
+            return None, None
+        return event, created if mark == DEAD_STATIC else None

@@ -1,0 +1,98 @@
+"""Where a Redis is, and as whom one goes there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from palette.errors import DefinitionError
+from palette.online.redis.wire import library
+
+if TYPE_CHECKING:
+    from redis.connection import ConnectionPool
+
+__all__ = ["Address"]
+
+SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+
+
+class Address:
+    """A Redis URL, taken apart.
+
+    Parameters
+    ----------
+    url : str
+        See :class:`palette.online.redis.store.RedisStore`.
+
+    Attributes
+    ----------
+    shown : str
+        The URL without user, password and options: what errors may say.
+    cluster : bool
+        Whether it is one node of a cluster.
+    database : int
+        The number of the database.
+
+    Raises
+    ------
+    DefinitionError
+        If it is no such URL.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            host = parts.netloc.rpartition("@")[2]
+            _ = parts.port
+            split = "@" in f"{parts.path}{parts.query}{parts.fragment}"
+        except ValueError:
+            split = True
+        if split:
+            # Not shown: what stands in the place of a port or path may be a password.
+            raise DefinitionError(
+                "a Redis URL has a bad port, host or password: expected redis://USER:PASSWORD@HOST:PORT/DATABASE, "
+                "where '/', '?', '#' and '@' of a password are %2F, %3F, %23 and %40"
+            )
+        if parts.scheme not in SCHEMES:
+            raise DefinitionError(f"a Redis URL begins with one of {', '.join(SCHEMES)}; found {parts.scheme!r}")
+        self.shown = f"{parts.scheme}://{host}{parts.path}"
+        self.cluster = parts.scheme.endswith("+cluster")
+        self._url = url.replace("+cluster://", "://", 1)
+        library()
+        self.database = int(self._options().get("db") or 0)
+
+    def _options(self, module: str = "redis.connection") -> dict[str, Any]:
+        """Return what the URL says as keyword arguments of a connection pool of redis-py."""
+        import importlib
+
+        try:
+            options: dict[str, Any] = importlib.import_module(module).parse_url(self._url)
+        except ValueError as error:
+            raise DefinitionError(f"{self.shown}: {error}") from None
+        for name in ("timeout", "max_connections", "decode_responses", "socket_timeout", "socket_connect_timeout"):
+            options.pop(name, None)  # of no use here: budgets rule
+        for name, variable in (("username", "PALETTE_REDIS_USERNAME"), ("password", "PALETTE_REDIS_PASSWORD")):
+            if os.environ.get(variable) and not options.get(name):
+                options[name] = os.environ[variable]
+        # Without a name for the client the server is asked nothing before the first command.
+        return {**options, "protocol": 2, "driver_info": None}
+
+    def pool(self) -> ConnectionPool:
+        """Return redis-py's connection pool, which opens a connection when one is asked for."""
+        from redis.connection import ConnectionPool
+
+        return ConnectionPool(**self._options())
+
+    def client_async(self) -> Any:
+        """Return a client for the running event loop, which tries a dead connection once more."""
+        import redis.asyncio as redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        options = self._options("redis.asyncio.connection")
+        if self.cluster:
+            secure = options.pop("connection_class", None) is not None
+            options.pop("db", None)
+            return redis.RedisCluster(**options, ssl=secure)
+        return redis.Redis.from_pool(redis.ConnectionPool(**options, retry=Retry(NoBackoff(), 1)))

@@ -1,0 +1,1 @@
+"""Deployment of a fitted pipeline: scoring plan, training profile and importances."""

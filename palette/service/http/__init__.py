@@ -1,0 +1,1 @@
+"""HTTP layer: request bodies, JSON, errors, OpenAPI."""

@@ -1,0 +1,1 @@
+"""Served models: loading, exchanging, and the stores they read."""

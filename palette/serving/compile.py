@@ -1,0 +1,170 @@
+"""Plans made into functions: one that reads tables in this process, one that waits for rows from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from palette.online import GroupTable
+from palette.serving.codegen import PlanCode
+from palette.serving.plan import DslStep, LookupStep, Plan
+from palette.serving.request import NO_CHECKS, Checks
+from palette.serving.stages import LocalStage
+
+__all__ = [
+    "Levels",
+    "Score",
+    "check_plan",
+    "compile_levels",
+    "compile_plan",
+    "computed_on",
+    "known_columns",
+    "levels_of",
+    "numeric_columns",
+    "output_types",
+    "request_columns",
+    "required_columns",
+]
+
+Score: TypeAlias = "Callable[[Mapping[str, Any], int], dict[str, Any]]"
+Requests: TypeAlias = "tuple[tuple[str, Any], ...]"
+Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequence[Any], dict[str, Any]]]"
+
+
+def compile_plan(
+    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
+) -> Score:
+    """Compile a plan to one function of a row and the moment in microseconds.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to compute.
+    table : callable
+        Returns the rows of a feature group; they are read at each call, so a live table may change.
+    status : bool
+        Whether ``<column>__status`` of each look-up is among the outputs: ``present``, ``null``, ``expired`` or
+        ``missing``.
+    checks : Checks
+        What is checked of a row besides its values.
+
+    Returns
+    -------
+    callable
+        ``score(row, now)`` returns the plan's outputs; for a row that lacks a column that the plan reads it raises
+        :class:`palette.errors.MissingColumnError`.
+
+    Raises
+    ------
+    SnapshotError
+        If a table lacks a feature, or holds it with another type.
+    """
+    code = PlanCode(plan, checks, status=status)
+    for step in plan.steps:
+        if isinstance(step, LookupStep):
+            held = table(step.group.full_name)
+            code.read_table(step, held)
+        else:
+            code.add(step)
+    return code.function()
+
+
+def compile_levels(
+    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
+) -> Levels:
+    """Compile a plan whose rows are fetched from a store elsewhere, all that are known to be needed at once.
+
+    Parameters
+    ----------
+    plan, status, checks
+        As for :func:`compile_plan`.
+    table : callable
+        Returns the table of a feature group whose layout the rows that are sent have.
+
+    Returns
+    -------
+    callable
+        ``levels(row, now)`` is a generator. It yields, level by level, a tuple of (group, key), wants the packed rows
+        of these sent in the same order, None where there is none, and returns the plan's outputs. Every row has the
+        same number of levels.
+
+    Raises
+    ------
+    SnapshotError
+        If a group lacks a feature, or has it with another type.
+    """
+    code = PlanCode(plan, checks, status=status)
+    for level in levels_of(plan):
+        if isinstance(level, tuple):
+            code.fetch(level, table)
+        else:
+            code.add(level)
+    return code.function()
+
+
+def levels_of(plan: Plan) -> Iterator[tuple[LookupStep, ...] | DslStep | LocalStage]:
+    """Yield the steps, look-ups that need nothing of each other together."""
+    level: list[LookupStep] = []
+    for step in plan.steps:
+        if isinstance(step, LookupStep):
+            if any(column in step.join_keys for before in level for column in before.columns):
+                yield tuple(level)
+                level = []
+            level.append(step)
+            continue
+        if level:
+            yield tuple(level)
+            level = []
+        yield step
+    if level:
+        yield tuple(level)
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise what :func:`compile_plan` would raise about the plan itself, whatever the store."""
+    request_columns(plan)
+
+
+def request_columns(plan: Plan) -> dict[str, str]:
+    """Return the columns of a request row that a plan reads, with their Spark types; empty where unknown."""
+    code = _checked(plan)
+    return {**code.times, **code.requested}
+
+
+def computed_on(plan: Plan) -> dict[str, str]:
+    """Return those of the columns that something is computed or looked up from, not the time of a row alone."""
+    return _checked(plan).requested
+
+
+def numeric_columns(plan: Plan) -> set[str]:
+    """Return those of the columns whose types are not known, but which stages need as numbers or vectors."""
+    return _checked(plan).numeric
+
+
+def required_columns(plan: Plan) -> tuple[str, ...]:
+    """Return those of the columns that a request row must have; a value may be null."""
+    return _checked(plan).required
+
+
+def known_columns(plan: Plan) -> set[str]:
+    """Return the columns that a request row may have: those that are read, and the others that fit saw."""
+    return {*request_columns(plan), *plan.inputs}
+
+
+def output_types(plan: Plan) -> dict[str, str]:
+    """Return the columns of the answer with their Spark types; empty where unknown."""
+    return _checked(plan).types
+
+
+def _checked(plan: Plan) -> PlanCode:
+    """Return the code of a plan on empty tables of the groups that it knows."""
+    definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
+    code = PlanCode(plan)
+    for step in plan.steps:
+        if isinstance(step, LookupStep):
+            found = definitions[step.group.full_name]
+            code.read_table(step, GroupTable(found.entity, found.group))
+        else:
+            code.add(step)
+    code.function()
+    return code

@@ -1,0 +1,281 @@
+"""Prepared plans: one that reads tables in this process, and one that fetches rows from a store elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from palette.errors import DataError, StoreError
+from palette.online import OnlineReader
+from palette.online.remote import RemoteReader
+from palette.serving.compile import Levels, Score, compile_levels, compile_plan, known_columns
+from palette.serving.plan import Plan
+from palette.serving.request import Checks, TimeCheck, column_check
+
+__all__ = ["ROW_ERRORS", "STORE_ERROR", "Options", "Program", "program_of"]
+
+STORE_ERROR = "__store_error"
+# What the values of a row raise: it costs the others of a batch nothing.
+ROW_ERRORS = (ValueError, TypeError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller chose.
+
+    Parameters
+    ----------
+    on_store_error : {"raise", "default"}
+        What happens where a store does not answer: the error, or missing values and the answer's entry
+        ``__store_error``.
+    budget : float, optional
+        Seconds that all reads of a request may take together.
+    status : bool
+        Whether the status of each looked-up value is told.
+    strict : bool
+        Whether rows with columns that the plan does not know are refused.
+    max_request_age : float
+        Seconds that a row's own time may be away from now, where the store is live.
+    """
+
+    on_store_error: str = "raise"
+    budget: float | None = None
+    status: bool = False
+    strict: bool = False
+    max_request_age: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.on_store_error not in ("raise", "default"):
+            raise DataError(f"on_store_error is 'raise' or 'default', found {self.on_store_error!r}")
+        if self.budget is not None and not self.budget > 0:
+            raise DataError(f"budget is a number of seconds above 0, found {self.budget!r}")
+        if not self.max_request_age >= 0:
+            raise DataError(f"max_request_age is a number of seconds from 0 on, found {self.max_request_age!r}")
+
+    def checks(self, plan: Plan, at: int | None) -> Checks:
+        """Return what is checked of a row besides its values; ``at`` is the time of the store's snapshot."""
+        columns = column_check(known_columns(plan)) if self.strict else None
+        unchecked = at is None and self.max_request_age == math.inf
+        return Checks(columns, None if unchecked else TimeCheck(at, self.max_request_age))
+
+
+class Program(ABC):
+    """A plan that is ready to score; times are microseconds since 1970 UTC.
+
+    Attributes
+    ----------
+    score : callable
+        Returns the outputs for one row at a time.
+    """
+
+    score: Score
+
+    @abstractmethod
+    async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row without keeping the event loop waiting for a store."""
+
+    @abstractmethod
+    def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return the outputs for each row, or the error that its values raise."""
+
+    @abstractmethod
+    async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return what :meth:`score_many` returns, without keeping the event loop waiting for a store."""
+
+
+def program_of(plan: Plan, reader: OnlineReader, options: Options) -> Program:
+    """Prepare a plan on a store; one that looks nothing up asks none."""
+    if plan.groups and isinstance(reader, RemoteReader):
+        return RemoteProgram(plan, reader, options)
+    return TableProgram(plan, reader, options)
+
+
+class TableProgram(Program):
+    """Reads tables in this process."""
+
+    def __init__(self, plan: Plan, reader: OnlineReader, options: Options) -> None:
+        # The generated function itself: nothing stands between a request and it.
+        self.score = compile_plan(plan, reader.table, status=options.status, checks=options.checks(plan, reader.at))
+
+    async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        return self.score(row, now)
+
+    def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return the outputs for each row, or the error that its values raise."""
+        score = self.score
+        try:
+            return [score(row, now) for row in rows]
+        except ROW_ERRORS:
+            return [_tried(score, row, now) for row in rows]
+
+    async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return what :meth:`score_many` returns."""
+        return self.score_many(rows, now)
+
+
+def _tried(score: Any, row: Mapping[str, Any], now: int) -> dict[str, Any] | Exception:
+    try:
+        return dict(score(row, now))
+    except ROW_ERRORS as error:
+        return error
+
+
+class RemoteProgram(Program):
+    """Fetches the rows of a level in one round trip, those of many requests together.
+
+    Columns are taken out of rows by the tables whose layout the rows have: where the reader's generation is another
+    one after a fetch, a definition has changed, and the request begins again with a plan compiled for the new tables.
+    """
+
+    def __init__(self, plan: Plan, reader: RemoteReader, options: Options) -> None:
+        self._plan = plan
+        self._checks = options.checks(plan, reader.at)
+        self._reader = reader
+        self._options = options
+        self._compiled = self._compile()
+        self.score = self._score
+
+    def _compile(self) -> tuple[Levels, int]:
+        """Return the plan on the tables of a generation, and that generation."""
+        generation = self._reader.generation
+        status, checks = self._options.status, self._checks
+        return compile_levels(self._plan, self._reader.table, status=status, checks=checks), generation
+
+    def _score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        wait = _Wait(self._options)
+        while True:
+            levels, generation = self._compiled
+            request = levels(row, now)
+            try:
+                wanted = next(request)
+                while True:
+                    try:
+                        rows = self._reader.fetch(wanted, budget=wait.left())
+                    except StoreError as error:
+                        rows = wait.failed(error, len(wanted))
+                    if self._reader.generation != generation:
+                        break
+                    wanted = request.send(rows)
+            except StopIteration as done:
+                return wait.marked(done.value)
+            self._compiled = self._compile()
+
+    async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return the outputs for one row."""
+        wait = _Wait(self._options)
+        while True:
+            levels, generation = self._compiled
+            request = levels(row, now)
+            try:
+                wanted = next(request)
+                while True:
+                    try:
+                        rows = await self._reader.fetch_async(wanted, budget=wait.left())
+                    except StoreError as error:
+                        rows = wait.failed(error, len(wanted))
+                    if self._reader.generation != generation:
+                        break
+                    wanted = request.send(rows)
+            except StopIteration as done:
+                return wait.marked(done.value)
+            self._compiled = self._compile()
+
+    def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return the outputs for each row, or the error that its values raise."""
+        wait = _Wait(self._options)
+        while True:
+            levels, generation = self._compiled
+            batch = _Batch(levels(row, now) for row in rows)
+            while wanted := batch.wanted():
+                try:
+                    found = self._reader.fetch(wanted, budget=wait.left())
+                except StoreError as error:
+                    found = wait.failed(error, len(wanted))
+                if self._reader.generation != generation:
+                    break
+                batch.send(wanted, found)
+            else:
+                return wait.all_marked(batch.answers)
+            self._compiled = self._compile()
+
+    async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
+        """Return what :meth:`score_many` returns."""
+        wait = _Wait(self._options)
+        while True:
+            levels, generation = self._compiled
+            batch = _Batch(levels(row, now) for row in rows)
+            while wanted := batch.wanted():
+                try:
+                    found = await self._reader.fetch_async(wanted, budget=wait.left())
+                except StoreError as error:
+                    found = wait.failed(error, len(wanted))
+                if self._reader.generation != generation:
+                    break
+                batch.send(wanted, found)
+            else:
+                return wait.all_marked(batch.answers)
+            self._compiled = self._compile()
+
+
+class _Wait:
+    """The time that a request has left for its reads, and what became of them."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._until = None if options.budget is None else time.monotonic() + options.budget
+        self._error: str | None = None
+
+    def left(self) -> float | None:
+        """Return the seconds that are left; a store refuses a read that has none."""
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+    def failed(self, error: StoreError, count: int) -> list[Any]:
+        """Return missing rows, if that is what the caller chose."""
+        if self._options.on_store_error == "raise":
+            raise error
+        self._error = self._error or str(error)
+        return [None] * count
+
+    def marked(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer, which tells that a store failed."""
+        return answer if self._error is None else {**answer, STORE_ERROR: self._error}
+
+    def all_marked(self, answers: Sequence[Any]) -> list[Any]:
+        """Return answers as :meth:`marked` does, and errors as they are."""
+        return [answer if isinstance(answer, Exception) else self.marked(answer) for answer in answers]
+
+
+class _Batch:
+    """Requests that go from level to level together; what several want is fetched once."""
+
+    def __init__(self, requests: Iterable[Any]) -> None:
+        self.answers: list[Any] = []
+        self._wanted: list[tuple[int, Any, tuple[tuple[str, Any], ...]]] = []
+        for place, request in enumerate(requests):
+            self.answers.append(None)
+            self._step(place, request, None)
+
+    def wanted(self) -> list[tuple[str, Any]]:
+        """Return the distinct (group, key) of this level, empty at the end."""
+        return list(dict.fromkeys(pair for _, _, pairs in self._wanted for pair in pairs))
+
+    def send(self, wanted: Sequence[tuple[str, Any]], rows: Sequence[Any]) -> None:
+        """Take the rows of :meth:`wanted`, and go to the next level."""
+        found = dict(zip(wanted, rows, strict=True)).get
+        waiting, self._wanted = self._wanted, []
+        for place, request, pairs in waiting:
+            self._step(place, request, [*map(found, pairs)])
+
+    def _step(self, place: int, request: Any, rows: list[Any] | None) -> None:
+        try:
+            self._wanted.append((place, request, request.send(rows)))
+        except StopIteration as done:
+            self.answers[place] = done.value
+        except ROW_ERRORS as error:
+            self.answers[place] = error

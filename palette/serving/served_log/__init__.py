@@ -1,0 +1,1 @@
+"""The served log: its writer and its files."""

@@ -1,0 +1,1 @@
+"""Statistics of columns: profiles, bins and information. No store."""
