@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dsl.errors import Brief
 
 __all__ = [
+    "ArgumentError",
     "CatalogError",
     "DataError",
     "DefinitionError",
@@ -18,6 +19,7 @@ __all__ = [
     "LatestValuesWarning",
     "LockedError",
     "MissingColumnError",
+    "NotFoundError",
     "PaletteError",
     "PlanError",
     "RequestTimeError",
@@ -47,8 +49,16 @@ class DefinitionError(PaletteError, ValueError):
     """An entity, feature or feature group is declared wrongly."""
 
 
-class FeatureNotFoundError(PaletteError, KeyError):
-    """A name is not in the catalog."""
+class ArgumentError(PaletteError, ValueError):
+    """An argument has a value that the function does not accept."""
+
+
+class NotFoundError(PaletteError, LookupError):
+    """Nothing of that name exists: a model, a version, a pin, a source."""
+
+
+class FeatureNotFoundError(NotFoundError, KeyError):
+    """A feature, group or entity of that name is not in the catalog."""
 
 
 class CatalogError(PaletteError, OSError):

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from examples import flight_eta
 from palette import Feature, FeatureGroup, FeatureStore
-from palette.online import micros, moment
+from palette.times import to_datetime, to_micros
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ class Stream:
 def between(rows: pa.Table, column: str, begin: dt.datetime, end: dt.datetime) -> pa.Table:
     """Return the rows whose time lies in [begin, end)."""
     times = rows.column(column).cast(pa.int64())
-    return rows.filter(pc.and_(pc.greater_equal(times, micros(begin)), pc.less(times, micros(end))))
+    return rows.filter(pc.and_(pc.greater_equal(times, to_micros(begin)), pc.less(times, to_micros(end))))
 
 
 def stream(spark: SparkSession, path: Path, begin: dt.datetime, days: int) -> Stream:
@@ -149,7 +149,9 @@ def plain(table: pa.Table) -> list[dict[str, Any]]:
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_timestamp(column.type):
-            columns[name] = [None if value is None else moment(value) for value in column.cast(pa.int64()).to_pylist()]
+            columns[name] = [
+                None if value is None else to_datetime(value) for value in column.cast(pa.int64()).to_pylist()
+            ]
         else:
             columns[name] = column.to_pylist()
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -20,9 +20,9 @@ from dsl import DSLEstimator
 from dsl.dtypes import READERS, reads
 from dsl.testing import EDGES, same
 from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, PaletteTransformer, Snapshot
-from palette.definitions.types import arrow_type
 from palette.errors import SnapshotError
-from palette.online import micros
+from palette.times import to_micros
+from palette.types import arrow_type
 
 pytestmark = pytest.mark.spark
 
@@ -300,4 +300,4 @@ def test_created_snapshots_hold_what_training_saw(store, basis):
     assert not disagreements(transformed, found)
     with pytest.raises(SnapshotError, match="before"):
         snapshot.read({"thing:types": [1]}, now=NOW - timedelta(microseconds=1))
-    assert snapshot.at == micros(NOW)
+    assert snapshot.at == to_micros(NOW)

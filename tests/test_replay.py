@@ -20,7 +20,8 @@ from dsl import DSLEstimator
 from dsl.testing import same
 from examples import flight_eta
 from palette import FeatureStore, MLPipeline, MLPipelineModel
-from palette.online import RedisStore, micros
+from palette.online import RedisStore
+from palette.times import to_micros
 from tests.flights import STATIC, Stream, plain, stream
 
 pytestmark = [
@@ -128,8 +129,8 @@ def replay(flights: Stream, model: MLPipelineModel, live: Any, *, reads_first: b
     for group, rows in flights.rows.items():
         created = flights.created(group)
         # Moments with a zone here, without one where flights ask: both are taken.
-        events += [(micros(row[created]), reads_first, group, row) for row in rows.to_pylist()]
-    events += [(micros(row["asked_at"]), not reads_first, "", row) for row in plain(flights.asked)]
+        events += [(to_micros(row[created]), reads_first, group, row) for row in rows.to_pylist()]
+    events += [(to_micros(row["asked_at"]), not reads_first, "", row) for row in plain(flights.asked)]
     for _, _, group, row in sorted(events, key=lambda event: event[:2]):
         if group:
             found.written[group] += 1

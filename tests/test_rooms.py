@@ -28,6 +28,8 @@ LEVELS = [
     ("palette.offline", "palette.online", "palette.catalog"),
     ("palette.statistics",),
     ("palette.definitions",),
+    ("palette.types",),
+    ("palette.times",),
     ("palette.archive", "palette.atomic_directory", "palette.display_list", "palette.paths", "palette.session"),
     ("palette.lazy_imports", "palette.startup"),
     ("palette.columns", "palette.errors", "palette.terminal", "palette._version"),
@@ -35,7 +37,7 @@ LEVELS = [
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 SPARK_FREE = ("palette.serving", "palette.service", "palette.cli", "palette.online", "palette.catalog",
-    "palette.definitions", "palette.errors", "palette.paths", "dsl")  # fmt: skip
+    "palette.definitions", "palette.errors", "palette.times", "palette.types", "palette.paths", "dsl")  # fmt: skip
 WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluate", "dsl.persistence", "dsl.testing",
     "palette.serving.runtime", "palette.serving.testing")  # fmt: skip
 

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from palette.definitions.base import duration
     from palette.definitions.features import Feature
     from palette.definitions.models import Entity, FeatureGroup
+    from palette.definitions.schema import GroupSchema
     from palette.definitions.sources import BatchSource, RPCSource, StreamSource
-    from palette.definitions.types import arrow_type, canonical_type, check_value, utc, widens
     from palette.definitions.yaml.documents import dump_definitions, load_definitions
+    from palette.types import arrow_type, canonical_type, check_value, widens
 
 __all__ = [
     "Aggregate",
@@ -21,6 +22,7 @@ __all__ = [
     "Entity",
     "Feature",
     "FeatureGroup",
+    "GroupSchema",
     "RPCSource",
     "StreamSource",
     "arrow_type",
@@ -29,7 +31,6 @@ __all__ = [
     "dump_definitions",
     "duration",
     "load_definitions",
-    "utc",
     "widens",
 ]
 
@@ -39,16 +40,16 @@ _HOMES = {
     "Entity": "palette.definitions.models",
     "Feature": "palette.definitions.features",
     "FeatureGroup": "palette.definitions.models",
+    "GroupSchema": "palette.definitions.schema",
     "RPCSource": "palette.definitions.sources",
     "StreamSource": "palette.definitions.sources",
-    "arrow_type": "palette.definitions.types",
-    "canonical_type": "palette.definitions.types",
-    "check_value": "palette.definitions.types",
+    "arrow_type": "palette.types",
+    "canonical_type": "palette.types",
+    "check_value": "palette.types",
     "dump_definitions": "palette.definitions.yaml.documents",
     "duration": "palette.definitions.base",
     "load_definitions": "palette.definitions.yaml.documents",
-    "utc": "palette.definitions.types",
-    "widens": "palette.definitions.types",
+    "widens": "palette.types",
 }
 
 # A bundle without look-ups is scored without pydantic, whose import would take longer than all the rest.

@@ -10,8 +10,8 @@ from pydantic import field_validator, model_validator
 
 from palette.definitions.base import Definition, Names, checked_name, duration, duration_text, unique
 from palette.definitions.features import Feature
-from palette.definitions.types import canonical_type
 from palette.errors import nearest
+from palette.types import canonical_type
 
 __all__ = ["FUNCTIONS", "Aggregate", "aggregate_features", "check_aggregates", "parse_aggregate", "same_keys"]
 

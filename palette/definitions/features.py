@@ -11,7 +11,8 @@ from pydantic import field_serializer, field_validator, model_validator
 
 from dsl.json_values import encode
 from palette.definitions.base import Definition, Description, Label, Tags, checked_column
-from palette.definitions.types import canonical_type, check_value, utc
+from palette.times import utc
+from palette.types import canonical_type, check_value
 
 __all__ = ["Feature"]
 
@@ -24,7 +25,7 @@ class Feature(Definition):
     name : str
         Matches ``[A-Za-z_][A-Za-z0-9_]*``.
     dtype : str
-        See :func:`palette.definitions.types.canonical_type`.
+        See :func:`palette.types.canonical_type`.
     default : optional
         What one-argument ``nFill(x)`` (``iFill``, ``sFill``, ...) fills with; it acts nowhere else: ``nVal`` of a value
         that is missing is null.

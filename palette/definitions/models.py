@@ -22,9 +22,9 @@ from palette.definitions.base import (
 )
 from palette.definitions.features import Feature
 from palette.definitions.sources import BatchSource, Source, parse_source
-from palette.definitions.types import KEY_TYPES, canonical_type
 from palette.errors import DefinitionError, FeatureNotFoundError, nearest
 from palette.paths import has_scheme
+from palette.types import KEY_TYPES, canonical_type
 
 __all__ = ["Entity", "FeatureGroup"]
 

@@ -13,9 +13,9 @@ from palette.feeds.keys import keys_frame, listed_keys
 from palette.feeds.reports import Erased
 from palette.feeds.windows.update import partials_beside
 from palette.offline.delta.erase import Erasure
-from palette.online import now_micros
 from palette.online.erase import defined, erase_rows, rows_in_snapshot
 from palette.paths import path_text
+from palette.times import now_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -95,7 +95,7 @@ def _erase(
     latest: int | None,
 ) -> Erased:
     # Before the table: how far the rows of a time to come go is read there, also when this is repeated.
-    online = erase_rows(stores.online, group.full_name, keys, max(now_micros(None), latest or 0))
+    online = erase_rows(stores.online, group.full_name, keys, max(now_micros(), latest or 0))
     for table in tables.values():
         table.delete()
     gone = {path: rows_in_snapshot(path, group.full_name, keys, erase=True) for path in told.snapshots}

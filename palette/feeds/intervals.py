@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from palette.definitions import BatchSource
 from palette.definitions.base import duration
-from palette.definitions.types import utc
 from palette.errors import PlanError
+from palette.times import utc
 
 if TYPE_CHECKING:
     from palette.definitions import FeatureGroup

@@ -20,7 +20,6 @@ from palette.catalog.tables import BACKFILL, COMPUTED, OFFLINE, TABLE
 from palette.columns import exact_column
 from palette.definitions import BatchSource
 from palette.definitions.sources import DEFAULT_LOOKBACK
-from palette.definitions.types import utc
 from palette.errors import CatalogError, PlanError
 from palette.feeds.intervals import EARLIEST, Interval, advanced, check_range, missing, span
 from palette.feeds.publish import disperse, planned
@@ -28,7 +27,7 @@ from palette.feeds.reports import Materialized, Progress
 from palette.feeds.sources import rows_of
 from palette.feeds.windows.coverage import Coverage
 from palette.feeds.windows.update import Windowed, floor, whole
-from palette.offline.times import to_datetime
+from palette.times import to_datetime_or_none, utc
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -217,7 +216,7 @@ class _Run:
         """Return the newest event time in the table."""
         rows = self.stores.tables.read(self.stores.spark, self.entity, self.group, version)
         micros = rows.agg(F.unix_micros(F.max(exact_column(str(self.group.timestamp))))).collect()[0][0]
-        return None if micros is None else to_datetime(micros)
+        return to_datetime_or_none(micros)
 
     def _advance(self, interval: Interval, newest: dt.datetime | None, *, first: bool) -> None:
         """Record that an interval was computed, and the newest event time that its source gave."""

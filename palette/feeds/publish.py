@@ -18,9 +18,8 @@ from palette.columns import exact_column
 from palette.feeds.publish_workers import fill_online, retain_online
 from palette.offline.delta.change_feed import rows_since
 from palette.offline.point_in_time import latest
-from palette.offline.times import to_micros
-from palette.online import moment, now_micros
 from palette.online.reader import AHEAD
+from palette.times import now_micros, to_datetime, to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -112,7 +111,7 @@ def disperse(
     since = plan.since
     if since is not None and since.version == plan.version and since.left_from is None:
         return Dispersed()
-    at = min(at, moment(now_micros(None)) + AHEAD)
+    at = min(at, to_datetime(now_micros()) + AHEAD)
     # Before the rows: one that is emptied meanwhile is another store.
     target = _target(getattr(online, "behind", online), make=True)
     rows = _rows(spark, tables, entity, group, plan)

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 from palette.columns import exact_column
 from palette.errors import DataError, DefinitionError, SchemaError, nearest
 from palette.feeds.source_functions import Modules
-from palette.offline.times import is_time, micros, to_micros
+from palette.offline.times import is_time, micros
+from palette.times import to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from palette.definitions.base import duration, duration_text
 from palette.errors import DefinitionError
+from palette.times import to_datetime_or_none
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,7 +86,7 @@ def stale(
         return
     rows = store.tables.load(spark, group, None)
     ((micros,),) = rows.select(F.unix_micros(F.max(exact_column(group.timestamp)))).collect()
-    newest = None if micros is None else dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)
+    newest = to_datetime_or_none(micros)
     if newest is None:
         yield f"{group.full_name}: there is no row at all {told}"
     elif newest < to - limit:

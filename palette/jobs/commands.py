@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from dsl.errors import DslError
-from palette.definitions.types import utc
 from palette.errors import PaletteError
 from palette.exit_codes import ALARM, DONE, USAGE, exit_code
 from palette.feeds.intervals import check_range
@@ -22,6 +21,7 @@ from palette.feeds.intervals import span as span_of
 from palette.jobs.alarms import check_stale, missing_values, share, span, stale
 from palette.jobs.session import is_submitted, job_session
 from palette.store import FeatureStore
+from palette.times import utc
 
 __all__ = ["run"]
 

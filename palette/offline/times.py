@@ -1,8 +1,7 @@
-"""Points in time as whole microseconds since 1970, UTC, whatever the zone of the session."""
+"""Spark columns of timestamps as whole microseconds since 1970, UTC, whatever the time zone of the session."""
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,10 @@ from pyspark.sql import types as T
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["is_time", "micros", "now_micros", "spark_type", "to_datetime", "to_micros"]
+__all__ = ["is_time", "micros", "spark_type"]
 
 DAY = 86_400_000_000
-EPOCH = dt.datetime(1970, 1, 1)
 PLAIN = re.compile(r"\btimestamp\b")
-MICROSECOND = dt.timedelta(microseconds=1)
 
 
 def spark_type(dtype: str) -> str:
@@ -48,35 +45,3 @@ def micros(column: Column, dtype: T.DataType) -> Column:
         return days
     minutes = (F.hour(column) * 60 + F.minute(column)).cast("bigint") * F.lit(60_000_000)
     return days + minutes + (F.date_part(F.lit("SECOND"), column) * 1_000_000).cast("bigint")
-
-
-def to_micros(value: dt.datetime) -> int:
-    """Return a datetime as microseconds; a naive one is UTC.
-
-    Examples
-    --------
-    >>> to_micros(dt.datetime(1970, 1, 1, 0, 0, 1))
-    1000000
-    """
-    if value.tzinfo is not None:
-        value = value.astimezone(dt.UTC).replace(tzinfo=None)
-    return (value - EPOCH) // MICROSECOND
-
-
-def to_datetime(value: int) -> dt.datetime | None:
-    """Return microseconds as a naive UTC datetime; None for a year that Python does not have.
-
-    Examples
-    --------
-    >>> to_datetime(1000000), to_datetime(1 << 62)
-    (datetime.datetime(1970, 1, 1, 0, 0, 1), None)
-    """
-    try:
-        return EPOCH + value * MICROSECOND
-    except OverflowError:
-        return None
-
-
-def now_micros() -> int:
-    """Return the present time."""
-    return to_micros(dt.datetime.now(dt.UTC))

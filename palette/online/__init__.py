@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from palette.online.lmdb import LmdbStore
     from palette.online.memory import MemoryStore
     from palette.online.near_cache import CacheCounts, NearCache
-    from palette.online.reader import OnlineReader, now_micros
+    from palette.online.reader import OnlineReader
     from palette.online.redis.store import RedisStore
     from palette.online.remote import RemoteReader, fill
     from palette.online.snapshot.snapshot import Snapshot, from_arrow
-    from palette.online.table import STATIC, GroupTable, micros, moment
+    from palette.online.table import STATIC, GroupTable
 
 __all__ = [
     "STATIC",
@@ -32,9 +32,6 @@ __all__ = [
     "Snapshot",
     "fill",
     "from_arrow",
-    "micros",
-    "moment",
-    "now_micros",
     "open_online",
 ]
 
@@ -52,9 +49,6 @@ _HOMES = {
     "Snapshot": "palette.online.snapshot.snapshot",
     "fill": "palette.online.remote",
     "from_arrow": "palette.online.snapshot.snapshot",
-    "micros": "palette.online.table",
-    "moment": "palette.online.table",
-    "now_micros": "palette.online.reader",
     "open_online": "palette.online.factory",
 }
 

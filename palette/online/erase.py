@@ -12,7 +12,8 @@ from palette.online.delegating import DelegatingReader
 from palette.online.memory import MemoryStore
 from palette.online.remote import RemoteReader, Row
 from palette.online.snapshot.snapshot import Snapshot
-from palette.online.table import STATIC, moment
+from palette.online.table import STATIC
+from palette.times import to_datetime
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -33,13 +34,13 @@ def erase_rows(store: Store, group: str, keys: Sequence[Any], at: int) -> int:
     StoreError
         If a writer puts new rows of these keys, each later than the one before, as fast as they are deleted.
     """
-    gone = store.delete(group, keys, moment(at))
+    gone = store.delete(group, keys, to_datetime(at))
     for _ in range(ROUNDS):
         ahead = [(key, row) for key, row in zip(keys, _rows(store, group, keys), strict=True) if row is not None]
         if not ahead:
             return gone
         for key, row in ahead:
-            gone += store.delete(group, [key], moment(row[1] if row[0] == STATIC else row[0]))
+            gone += store.delete(group, [key], to_datetime(row[1] if row[0] == STATIC else row[0]))
     raise StoreError(f"{group}: a writer puts rows of keys that are being erased: stop it, and erase them again")
 
 

@@ -17,10 +17,10 @@ from palette.errors import DefinitionError, StoreError, StoreTimeoutError
 from palette.online.codec.byte_store import IDENTITY, CodedStore, Shelf
 from palette.online.codec.codec import is_deletion
 from palette.online.codec.keys import KeySet, is_absent
-from palette.online.reader import now_micros
 from palette.online.remote import Definitions, Request, Row, newest
 from palette.online.table import GroupTable
 from palette.paths import local_path
+from palette.times import resolve_now
 
 __all__ = ["LmdbStore"]
 
@@ -204,7 +204,7 @@ class LmdbStore(CodedStore):
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
-        table, moment = self.table(name), now_micros(at)
+        table, moment = self.table(name), resolve_now(at)
         shelf = self._shelf_for(table)
         found = dict.fromkeys(table.asked(keys))
         places = [_place(shelf, key) for key in found if not is_absent(key)]

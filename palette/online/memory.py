@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.online.reader import AHEAD, OnlineReader, now_micros, packed_rows
+from palette.online.reader import AHEAD, OnlineReader, packed_rows
 from palette.online.table import GroupTable
+from palette.times import resolve_now
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -135,4 +136,4 @@ class MemoryStore(OnlineReader):
             How many rows are gone.
         """
         table = self.table(group if isinstance(group, str) else group.full_name)
-        return table.delete(table.asked(keys), now_micros(at))
+        return table.delete(table.asked(keys), resolve_now(at))

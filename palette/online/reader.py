@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from palette.definitions.types import utc
-from palette.errors import DataError, DefinitionError, SnapshotError
-from palette.online.table import MICROSECOND, GroupTable, key_list, micros, moment
+from palette.errors import DataError, SnapshotError
+from palette.online.table import GroupTable, key_list
+from palette.times import MICROSECOND, now_micros, resolve_now, to_datetime
 
 if TYPE_CHECKING:
     from palette.definitions.expressions import Features
     from palette.online.features import FeatureRows
 
-__all__ = ["AHEAD", "OnlineReader", "listed_requests", "now_micros", "packed_rows"]
+__all__ = ["AHEAD", "OnlineReader", "listed_requests", "packed_rows"]
 
 # How far ahead of this clock rows may be that are written online: clocks differ, but one row of the year 2099 would
 # keep out all that follows.
 AHEAD = dt.timedelta(minutes=5)
-
-
-def now_micros(now: dt.datetime | str | None) -> int:
-    """Return ``now``, which may be a text in ISO 8601, in microseconds since 1970 UTC; ``None`` is this moment."""
-    if now is None:
-        return time.time_ns() // 1000
-    try:
-        return micros(utc(now) if isinstance(now, str) else now)
-    except AttributeError:
-        raise DataError(f"now is a datetime, found {type(now).__name__} {now!r:.80}") from None
-    except DefinitionError as error:
-        raise DataError(f"now: {error}") from None
-    except OverflowError:
-        raise DataError(f"now is {now}, beyond the years 1 to 9999 in UTC") from None
 
 
 def packed_rows(
@@ -47,7 +32,7 @@ def packed_rows(
     DataError
         If one cannot be packed, or is further ahead of the clock than a write takes.
     """
-    now = now_micros(None)
+    now = now_micros()
     packed = [(*table.pack(row, now), row) for row in rows]
     if ahead is not None and not table.schema.as_they_come:
         at = 0 if table.group.timestamp is not None else 1
@@ -55,7 +40,7 @@ def packed_rows(
         for _, values, row in packed:
             if values[at] is not None and values[at] > latest:
                 raise DataError(
-                    f"{table.group.full_name}: {column!r} is {moment(values[at])}, more than {ahead} ahead of the "
+                    f"{table.group.full_name}: {column!r} is {to_datetime(values[at])}, more than {ahead} ahead of the "
                     f"clock, and would keep out the key's true rows: {dict(row)!r:.200}; correct it, or write it with "
                     "ahead=timedelta(...)"
                 )
@@ -120,7 +105,7 @@ class OnlineReader(ABC):
         SnapshotError
             If ``now`` is before the snapshot's time, or a group is not in it.
         """
-        at, requested = self.check_now(now_micros(now)), listed_requests(keys)
+        at, requested = self.check_now(resolve_now(now)), listed_requests(keys)
         found = {}
         for group, wanted in requested.items():
             table = self.table(group)
@@ -175,7 +160,7 @@ class OnlineReader(ABC):
         """
         from palette.online.features import FeatureRequest
 
-        at = self.check_now(now_micros(now))
+        at = self.check_now(resolve_now(now))
         request = FeatureRequest(self.table, features, status=status)
         keys = request.keys(rows)
         found = {(group, key): table.rows.get(key) for (group, key), table in request.requests(keys).items()}
@@ -196,7 +181,7 @@ class OnlineReader(ABC):
         """Return ``now``, or raise :class:`SnapshotError` if it lies before the snapshot's time."""
         if self.at is not None and now < self.at:
             raise SnapshotError(
-                f"now is {moment(now).isoformat()}Z, before the snapshot's time {moment(self.at).isoformat()}Z: "
-                "take a snapshot at an earlier time"
+                f"now is {to_datetime(now).isoformat()}Z, before the snapshot's time "
+                f"{to_datetime(self.at).isoformat()}Z: take a snapshot at an earlier time"
             )
         return now

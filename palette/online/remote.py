@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from palette.errors import DataError, SchemaError, StoreError
 from palette.online.features import FeatureRequest
-from palette.online.reader import AHEAD, OnlineReader, listed_requests, now_micros, packed_rows
-from palette.online.table import GroupTable, moment, newer, not_older
+from palette.online.reader import AHEAD, OnlineReader, listed_requests, packed_rows
+from palette.online.table import GroupTable, newer, not_older
+from palette.times import resolve_now, to_datetime
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -244,7 +245,7 @@ class RemoteReader(OnlineReader):
 
         See :meth:`palette.online.OnlineReader.read`.
         """
-        at, requested = now_micros(now), listed_requests(keys)
+        at, requested = resolve_now(now), listed_requests(keys)
         while True:
             generation, wanted = self.generation, self._wanted(requested)
             rows = self.fetch(_requests(wanted), budget)
@@ -261,7 +262,7 @@ class RemoteReader(OnlineReader):
         budget: float | None = None,
     ) -> dict[str, list[dict[str, Any]]]:
         """Do as :meth:`read` does, without holding up the event loop."""
-        at, requested = now_micros(now), listed_requests(keys)
+        at, requested = resolve_now(now), listed_requests(keys)
         while True:
             generation, wanted = self.generation, self._wanted(requested)
             rows = await self.fetch_async(_requests(wanted), budget)
@@ -281,7 +282,7 @@ class RemoteReader(OnlineReader):
 
         See :meth:`palette.online.OnlineReader.features`.
         """
-        at, listed = now_micros(now), list(rows) if isinstance(rows, Iterator) else rows
+        at, listed = resolve_now(now), list(rows) if isinstance(rows, Iterator) else rows
         while True:
             generation, (request, keys, wanted) = self.generation, self._asked(features, listed, status=status)
             found = self.fetch(wanted, budget) if wanted else ()
@@ -299,7 +300,7 @@ class RemoteReader(OnlineReader):
         budget: float | None = None,
     ) -> FeatureRows:
         """Do as :meth:`features` does, without holding up the event loop."""
-        at, listed = now_micros(now), list(rows) if isinstance(rows, Iterator) else rows
+        at, listed = resolve_now(now), list(rows) if isinstance(rows, Iterator) else rows
         while True:
             generation, (request, keys, wanted) = self.generation, self._asked(features, listed, status=status)
             found = await self.fetch_async(wanted, budget) if wanted else ()
@@ -424,7 +425,7 @@ class RemoteTable(GroupTable):
 
     def delete(self, keys: Iterable[Any], at: int) -> int:
         """Delete from the store."""
-        return self._store.delete(self.group.full_name, keys, moment(at))
+        return self._store.delete(self.group.full_name, keys, to_datetime(at))
 
 
 class _RemoteRows(dict[Any, Row]):

@@ -15,6 +15,7 @@ from palette.offline.join.join import point_in_time_join
 from palette.offline.join.lookup import Lookup, check_join
 from palette.offline.join.planner import pinned
 from palette.selection.result import LeftOut
+from palette.types import INTEGERS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -25,7 +26,6 @@ __all__ = ["LABEL", "Asked", "Variable", "ask", "is_text", "numeric", "value"]
 
 OWN = "basis:"
 LABEL = "__palette_label"
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 # Longer texts count by their beginnings.
 LONGEST = 200
 

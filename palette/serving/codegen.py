@@ -15,15 +15,16 @@ from dsl.compilers.coercion import reader, reading_lines
 from dsl.compilers.generated import define
 from dsl.compilers.missing_columns import required_lines
 from dsl.dtypes import LISTS, TS, reads
-from palette.definitions.types import check_value
 from palette.errors import MissingColumnError, SchemaError, SnapshotError
-from palette.online import GroupTable, moment
+from palette.online import GroupTable
 from palette.online.codec.conversion import feature_conversion
 from palette.serving.coercion import incoming_lines
 from palette.serving.plan import DslStep, LookupStep, Plan, sparse_steps
 from palette.serving.request import NO_CHECKS, Checks, skippable
 from palette.serving.stages import LocalStage
 from palette.serving.stages.vectors import compressed, narrow
+from palette.times import to_datetime
+from palette.types import INTEGERS, check_value
 
 if TYPE_CHECKING:
     from dsl.compilers.bind import Binding
@@ -35,7 +36,6 @@ __all__ = ["PlanCode"]
 MICROSECOND = timedelta(microseconds=1)
 # Python classes of key values that need no check.
 KEY_CLASSES = {"string": str, "boolean": bool}
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 class PlanCode:
@@ -165,9 +165,9 @@ class PlanCode:
 
     def _value(self, row: str, feature: str, position: int, group: FeatureGroup) -> str:
         if feature == group.timestamp:
-            return f"{self._constant(moment, 'moment')}({row}[0])"
+            return f"{self._constant(to_datetime, 'to_datetime')}({row}[0])"
         if feature == group.created:
-            return f"None if {row}[1] is None else {self._constant(moment, 'moment')}({row}[1])"
+            return f"None if {row}[1] is None else {self._constant(to_datetime, 'to_datetime')}({row}[1])"
         return f"{row}[{position}]"
 
     def _horizon(self, ttl: timedelta) -> str:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dsl.row_mappings import to_mapping, to_mappings
 from palette.errors import DataError
-from palette.online.reader import OnlineReader, now_micros
+from palette.online.reader import OnlineReader
 from palette.online.table import GroupTable
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.compile import Score, check_plan, request_columns
 from palette.serving.executors import Options, Program, program_of
 from palette.serving.plan import Plan
 from palette.serving.spark_pipelines import is_saved, saved_plan
+from palette.times import resolve_now
 
 if TYPE_CHECKING:
     from palette.store import FeatureStore
@@ -207,7 +208,7 @@ class LocalPipeline:
         ready = self._ready
         if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
             ready = self._prepare(store if store is not None or ready is None else ready[0])
-        at = now_micros(now)
+        at = resolve_now(now)
         if at < ready[1]:
             ready[2].check_now(at)
         return ready[3](row, at)
@@ -269,7 +270,7 @@ class LocalPipeline:
         ready = self._ready
         if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
             ready = self._prepare(store if store is not None or ready is None else ready[0])
-        return ready[5], ready[2].check_now(now_micros(now))
+        return ready[5], ready[2].check_now(resolve_now(now))
 
     def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
         """Make a store the one that is read; the last few stay prepared, for callers that alternate."""

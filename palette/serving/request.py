@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from palette.errors import RequestTimeError, UnknownColumnError, nearest
-from palette.online.table import EPOCH, micros, moment
 from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.stages import Bind
+from palette.times import EPOCH, to_datetime, to_micros
 
 __all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check", "skippable"]
 
@@ -119,7 +119,7 @@ transform; max_request_age is 300 s
         """
         plain = f"{local}.__class__ is {bind(dt.datetime, dt.datetime)} and {local}.tzinfo is None"
         if self.at is not None:
-            return f"{plain} and {local} >= {bind(moment(self.at), ('at', self.at))}"
+            return f"{plain} and {local} >= {bind(to_datetime(self.at), ('at', self.at))}"
         day, second, epoch = (bind(one, ("time", one)) for one in (86_400, 1_000_000, EPOCH))
         since = f"{local}_since"
         age = f"now - (({since}.days * {day} + {since}.seconds) * {second} + {since}.microseconds)"
@@ -130,7 +130,7 @@ transform; max_request_age is 300 s
         """Check the time of a row, which its column holds; null is now."""
         if time is None:
             return
-        asked = micros(time)
+        asked = to_micros(time)
         if self.at is not None:
             if asked < self.at:
                 raise RequestTimeError(
@@ -148,4 +148,4 @@ transform; max_request_age is 300 s
 
 
 def _shown(microseconds: int) -> str:
-    return f"{moment(microseconds).isoformat()}Z"
+    return f"{to_datetime(microseconds).isoformat()}Z"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pyspark.sql import types as T
 
 from dsl.json_values import encode
 from palette.columns import exact_column
+from palette.times import to_datetime
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
@@ -166,4 +166,4 @@ def _rate(some: int, rows: int) -> float | None:
 
 
 def _time(micros: int) -> str:
-    return (dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=micros)).isoformat()
+    return to_datetime(micros).isoformat()

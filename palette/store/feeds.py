@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from palette.definitions import FeatureGroup
-from palette.definitions.types import utc
 from palette.lazy_imports import require_spark
 from palette.session import active_session, require_delta
 from palette.store.arguments import listed
 from palette.store.definitions import DefinitionDoors
+from palette.times import utc
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

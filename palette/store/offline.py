@@ -10,13 +10,13 @@ from dsl.row_mappings import check_frame
 from palette.catalog import named_columns
 from palette.catalog.definitions.resolve import resolve
 from palette.definitions import Entity, FeatureGroup
-from palette.definitions.types import utc
 from palette.errors import DataError, DefinitionError
 from palette.lazy_imports import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.session import active_session, require_delta
 from palette.store.arguments import check_name, check_version, listed, versions
 from palette.store.definitions import DefinitionDoors
+from palette.times import to_micros, utc
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -358,7 +358,6 @@ class OfflineDoors(DefinitionDoors):
         """
         require_spark()
         from palette.offline.point_in_time import in_range
-        from palette.offline.times import to_micros
 
         found = self.group(group)
         version = None if version is None else check_version(version)

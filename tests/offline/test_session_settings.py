@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from dsl import DSLEstimator
 from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore, PaletteTransformer
-from palette.definitions.types import utc
+from palette.times import utc
 
 pytestmark = pytest.mark.spark
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palette.definitions.types import check_value, widens
 from palette.errors import DataError, StoreError
 from palette.online.codec.codec import RowCodec, UnknownSchemaError
 from palette.online.codec.keys import is_absent, key_encoder
 from palette.online.codec.schema import Schema
 from palette.online.table import STATIC, newer
+from palette.types import check_value, widens
 
 INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(["", "\x00", "\ud800", "é", "\uffff", "\U0001f600"])

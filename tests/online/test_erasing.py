@@ -7,9 +7,10 @@ import datetime as dt
 import pytest
 
 from palette.errors import StoreError
-from palette.online import MemoryStore, now_micros
+from palette.online import MemoryStore
 from palette.online.contract.fixtures import DATED, GROUPS, STATIC, TIMED, one, row
 from palette.online.erase import erase_rows
+from palette.times import resolve_now
 from tests.online.test_contract import STORES
 
 NOW = dt.datetime(2026, 1, 1, 12)
@@ -25,7 +26,7 @@ def test_a_row_ahead_of_the_clock_is_gone_and_stays_dead(make, request):
     store.write(TIMED, [{"id": "a", **ahead}, {"id": "b", **ahead, "ts": NOW}, {"id": "other", **ahead}])
     store.write(DATED, [{"id": "a", "made": NOW + 5 * MINUTE, "seats": 4}])
     store.write(STATIC, [{"id": "a", "seats": 4}])
-    at = now_micros(NOW)
+    at = resolve_now(NOW)
     gone = [erase_rows(store, group.full_name, ["a", "b", "nobody"], at) for group in (TIMED, DATED, STATIC)]
     assert gone == [2, 1, 1]
     for group, feature in ((TIMED, "x"), (DATED, "seats"), (STATIC, "seats")):
@@ -43,4 +44,4 @@ def test_a_writer_that_does_not_stop_is_told():
             return gone
 
     with pytest.raises(StoreError, match="place:timed: a writer puts rows of keys that are being erased"):
-        erase_rows(Refilled(GROUPS.__getitem__), TIMED.full_name, ["k"], now_micros(NOW))
+        erase_rows(Refilled(GROUPS.__getitem__), TIMED.full_name, ["k"], resolve_now(NOW))

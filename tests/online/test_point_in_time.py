@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.online import MemoryStore, micros
+from palette.online import MemoryStore
+from palette.times import to_micros
 from tests.pit_cases import NAMES, load_case, needs_cases
 from tests.pit_oracle import answer, canonical, visible, winner
 
@@ -87,7 +88,7 @@ def test_random_world(rows, at, later, mode):
     now = at + dt.timedelta(seconds=later)
     for key in [("", 23), ("1", 23), ("12", 3), ("1", 3), ("12", None)]:
         best = winner(rows, ENTITY, GROUP, key, at, mode)
-        found = store.table(GROUP.full_name).read(key, micros(now), status=True)
+        found = store.table(GROUP.full_name).read(key, to_micros(now), status=True)
         for feature in ("x", "s", "v", "ts", "made"):
             value, status = answer(best, GROUP, feature, now)
             assert (canonical(found[feature]), found[f"{feature}__status"]) == (canonical(value), status)

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.definitions.types import check_value
 from palette.errors import DataError, SnapshotError
 from palette.online import MemoryStore, Snapshot, from_arrow
 from palette.online.snapshot.snapshot import CREATED, EVENT
+from palette.types import check_value
 
 T0 = dt.datetime(2026, 1, 1)
 HOUR = dt.timedelta(hours=1)

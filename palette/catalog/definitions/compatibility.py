@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from palette.definitions import BatchSource, Entity, FeatureGroup
-from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError, nearest
+from palette.types import widens_in_place
 
 __all__ = ["ANEW", "FOLLOWS", "check_directories", "check_group", "check_together", "entity_break", "group_breaks"]
 

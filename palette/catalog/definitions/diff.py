@@ -26,9 +26,9 @@ from palette.catalog.definitions.rename import renamed_groups
 from palette.catalog.definitions.serialize import chunks, entity_of, group_of, text_of
 from palette.catalog.definitions.unreferenced import likely_renames, users
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.definitions.types import widens_in_place
 from palette.errors import DefinitionError
 from palette.terminal import printable
+from palette.types import widens_in_place
 
 __all__ = ["compute"]
 

@@ -11,7 +11,7 @@ from palette.catalog import tables
 from palette.catalog.definitions.compatibility import ANEW, FOLLOWS
 from palette.catalog.definitions.serialize import chunks, plain_of
 from palette.definitions import FeatureGroup
-from palette.definitions.types import canonical_type, widens_in_place
+from palette.types import canonical_type, widens_in_place
 
 __all__ = ["Returned", "former_types", "returned"]
 

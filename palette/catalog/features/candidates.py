@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dsl.refs import BasisRef, FeatureRef, parse_ref
 from palette.definitions.expressions import check_join_keys, check_order, expand, wildcard
 from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError, nearest
+from palette.types import INTEGERS
 
 if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "candidates", "check_names"]
 
 EVERYTHING = ("*", "basis:*", "@basis:*")
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 class Candidate(NamedTuple):

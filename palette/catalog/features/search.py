@@ -15,8 +15,9 @@ from palette.catalog.definitions.serialize import plain_of
 from palette.catalog.definitions.write import now
 from palette.catalog.features import fulltext
 from palette.definitions import duration
-from palette.definitions.types import canonical_type, utc
 from palette.errors import DefinitionError, nearest
+from palette.times import utc
+from palette.types import canonical_type
 
 __all__ = ["COLUMNS", "Filters", "Found", "described", "search"]
 

@@ -12,8 +12,8 @@ from palette.catalog import tables
 from palette.catalog.definitions.serialize import plain_of
 from palette.catalog.definitions.write import current_user, json_of, now
 from palette.catalog.models.versions import ModelRecord, Models
-from palette.definitions.types import utc
 from palette.errors import DefinitionError
+from palette.times import utc
 
 __all__ = ["ModelRecord", "Records"]
 

@@ -45,7 +45,8 @@ from palette.feeds.windows.partials import (
 )
 from palette.feeds.windows.rollup import replaced, rolled
 from palette.feeds.windows.states import State, needs, result, states_of
-from palette.offline.times import spark_type, to_micros
+from palette.offline.times import spark_type
+from palette.times import to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

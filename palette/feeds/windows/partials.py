@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
@@ -30,7 +29,6 @@ __all__ = [
     "block_end_column",
     "in_key_order",
     "left_out",
-    "moment",
     "partials",
     "within",
 ]
@@ -38,7 +36,6 @@ __all__ = [
 BUCKET_END = "bucket_end"
 BUCKET_SIZE = "bucket_size"
 TIME = "__palette_time"
-EPOCH = dt.datetime(1970, 1, 1)
 
 
 def partials(
@@ -150,11 +147,6 @@ def _field(fields: Mapping[str, T.StructField], name: str, what: str) -> T.Struc
 def block_end_column(time: Column, size: int) -> Column:
     """Return the end of the block of this size that holds a time, in microseconds."""
     return time + F.pmod(-time, F.lit(size))
-
-
-def moment(time: int) -> dt.datetime:
-    """Return microseconds as naive UTC."""
-    return EPOCH + dt.timedelta(microseconds=time)
 
 
 def within(spans: Iterable[tuple[int, int]]) -> Column:

@@ -11,7 +11,7 @@ from palette.columns import exact_column
 from palette.feeds.windows.grid import Grid
 from palette.feeds.windows.partials import BUCKET_END, BUCKET_SIZE, any_of, block_end_column, in_key_order, within
 from palette.feeds.windows.states import states_of
-from palette.offline.times import to_micros
+from palette.times import to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -24,12 +24,12 @@ from palette.feeds.intervals import EARLIEST, Interval
 from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
 from palette.feeds.windows.coverage import Coverage
 from palette.feeds.windows.grid import MICROSECOND, Grid
-from palette.feeds.windows.partials import BUCKET_END, BUCKET_SIZE, left_out, moment
+from palette.feeds.windows.partials import BUCKET_END, BUCKET_SIZE, left_out
 from palette.feeds.windows.states import states_of
 from palette.offline.delta.maintenance import compact, delete_unused, sql_name
 from palette.offline.delta.tables import METASTORE, PROPERTIES
 from palette.offline.observations import observed
-from palette.offline.times import to_datetime, to_micros
+from palette.times import to_datetime, to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -54,7 +54,7 @@ def floor(time: dt.datetime, source: BatchSource) -> dt.datetime:
     datetime.datetime(2026, 1, 1, 12, 0)
     """
     every = Grid.of(source).every
-    return moment(to_micros(time) // every * every)
+    return to_datetime(to_micros(time) // every * every)
 
 
 def whole(span: dt.timedelta | None, source: BatchSource) -> dt.timedelta | None:
@@ -221,7 +221,7 @@ class Windowed:
         stored = self.kept()
         assert stored is not None
         lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
-        first = end if lowest is None else moment(max(lowest - Grid.of(self.source).every, to_micros(EARLIEST)))
+        first = end if lowest is None else to_datetime(max(lowest - Grid.of(self.source).every, to_micros(EARLIEST)))
         return first if coverage.since is None else max(first, coverage.since + self.longest)
 
     def newest(self, after: dt.datetime | None = None) -> dt.datetime | None:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from palette.offline.times import spark_type, to_datetime
+from palette.offline.times import spark_type
 from palette.offline.zero_signs import zero_signs
+from palette.times import to_datetime_or_none
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -171,7 +172,7 @@ def _bounds(stored: T.StructType, group: FeatureGroup, extent: Extent | None) ->
 
 
 def _literal(micros: int) -> str:
-    time = to_datetime(micros)
+    time = to_datetime_or_none(micros)
     return f"timestamp_micros({micros}L)" if time is None else f"TIMESTAMP_LTZ '{time.isoformat()}+00:00'"
 
 

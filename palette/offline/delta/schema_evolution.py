@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from palette.definitions.types import widens_in_place
 from palette.errors import SchemaError
 from palette.offline.delta.maintenance import sql_name
 from palette.offline.delta.validate import ANEW, stored_types
+from palette.types import widens_in_place
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

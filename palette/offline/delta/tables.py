@@ -22,9 +22,10 @@ from palette.offline.delta.retry import repeated
 from palette.offline.delta.schema_evolution import evolution, widen
 from palette.offline.delta.validate import conform, converted, readable, refuse_bad_rows, require, stored_types
 from palette.offline.point_in_time import latest
-from palette.offline.times import now_micros, spark_type, to_datetime, to_micros
+from palette.offline.times import spark_type
 from palette.paths import has_scheme
 from palette.session import require_delta
+from palette.times import now_micros, to_datetime_or_none, to_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -168,7 +169,7 @@ class DeltaTables:
         version = self.version(spark, group) if commit is None else commit.version
         assert version is not None
         added = affected if affected is not None else 0 if commit is None else commit.rows
-        latest = None if extent is None or extent.last is None else to_datetime(extent.last)
+        latest = None if extent is None else to_datetime_or_none(extent.last)
         return Written(added, version, added if extent is None else extent.rows, latest)
 
     def create(self, spark: SparkSession, entity: Entity, group: FeatureGroup) -> None:

@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 from palette.columns import exact_column
 from palette.offline.join.lookup import Lookup
 from palette.offline.point_in_time import key_columns
-from palette.offline.times import micros, now_micros
+from palette.offline.times import micros
+from palette.times import now_micros
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

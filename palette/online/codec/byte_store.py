@@ -11,7 +11,8 @@ from palette.online.codec.codec import DamagedRowError, RowCodec, UnknownSchemaE
 from palette.online.codec.keys import key_encoder
 from palette.online.codec.schema import Schema
 from palette.online.remote import Definitions, RemoteReader, Row
-from palette.online.table import MICROSECOND, GroupTable
+from palette.online.table import GroupTable
+from palette.times import MICROSECOND
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup

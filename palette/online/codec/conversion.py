@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, SupportsIndex
 
-from palette.definitions.types import check_value, utc, widens
 from palette.errors import DataError, SchemaError
+from palette.times import utc
+from palette.types import check_value, widens
 
 __all__ = ["UnfitRow", "conversion", "feature_conversion"]
 

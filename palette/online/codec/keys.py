@@ -10,11 +10,10 @@ from typing import Any
 
 from palette.errors import DefinitionError
 from palette.online.codec.values import text_bytes
-from palette.online.table import micros
+from palette.times import to_micros
+from palette.types import INTEGERS
 
 __all__ = ["KeySet", "is_absent", "key_encoder", "key_hash"]
-
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def is_absent(key: Any) -> bool:
@@ -62,7 +61,7 @@ def _form(dtype: str) -> tuple[str, Callable[[Any], bytes]]:
     if dtype == "boolean":
         return "b", lambda value: b"1" if value else b"0"
     if dtype == "timestamp":
-        return "t", lambda value: b"%d" % micros(value)
+        return "t", lambda value: b"%d" % to_micros(value)
     if dtype == "date":
         return "d", _day
     raise DefinitionError(f"no key can be {dtype}")

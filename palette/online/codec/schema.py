@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.definitions.types import widens
 from palette.errors import DataError, StoreError
 from palette.online.codec.conversion import UnfitRow, feature_conversion
+from palette.types import INTEGERS, widens
 
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup
@@ -20,7 +20,6 @@ __all__ = ["Schema"]
 
 Row: TypeAlias = "tuple[Any, ...]"
 Convert: TypeAlias = "Callable[[Any], Any]"
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from palette.online.table import micros, moment
+from palette.times import to_datetime, to_micros
 
 __all__ = ["FIXED", "PLAIN", "tail_form", "text_bytes"]
 
@@ -26,7 +26,7 @@ PLAIN: dict[str, tuple[str, Any]] = {
 EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 # The same, with functions to and from the number that is stored.
 FIXED: dict[str, tuple[str, Any, Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "timestamp": ("q", 0, micros, moment),
+    "timestamp": ("q", 0, to_micros, to_datetime),
     "date": ("i", 0, lambda day: day.toordinal() - EPOCH_DAY, lambda number: dt.date.fromordinal(number + EPOCH_DAY)),
 }
 ARRAY = re.compile(r"array<([a-z]+)>")

@@ -14,13 +14,13 @@ from palette.errors import DefinitionError, StoreTimeoutError
 from palette.online.codec.byte_store import IDENTITY, CodedStore, Shelf
 from palette.online.codec.codec import UnknownSchemaError, is_deletion
 from palette.online.codec.keys import KeySet, is_absent
-from palette.online.reader import now_micros
 from palette.online.redis.cluster import ClusterWire
 from palette.online.redis.script import ALWAYS, NEWEST, PUT, REMOVE, SETTLED, Writing
 from palette.online.redis.url import Address
 from palette.online.redis.wire import Command, Wire, failure, library, refusal
 from palette.online.remote import Definitions, Request, Row, newest
-from palette.online.table import MICROSECOND, STATIC, GroupTable
+from palette.online.table import STATIC, GroupTable
+from palette.times import MICROSECOND, resolve_now
 
 __all__ = ["RedisStore"]
 
@@ -295,7 +295,7 @@ class RedisStore(CodedStore):
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
-        table, moment = self.table(name), now_micros(at)
+        table, moment = self.table(name), resolve_now(at)
         head, field, shelf = self._way_of(self._shelf_for(table))
         found = dict.fromkeys(table.asked(keys))
         where = [head + shelf.encode_key(key) for key in found if not is_absent(key)]

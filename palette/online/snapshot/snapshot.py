@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from palette.atomic_directory import replaced_directory
 from palette.definitions import Entity, FeatureGroup, arrow_type
-from palette.definitions.types import utc
 from palette.definitions.yaml.documents import from_plain, to_plain
 from palette.errors import DataError, PaletteError, SnapshotError, nearest
 from palette.online.reader import OnlineReader
 from palette.online.snapshot.mmap_table import MappedTable, write_mapped
-from palette.online.table import GroupTable, micros, moment
+from palette.online.table import GroupTable
 from palette.paths import COPY_HERE, COPY_THERE, local_path
+from palette.times import to_datetime, to_micros, utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ class Snapshot(OnlineReader):
 
     def __init__(self, tables: Iterable[GroupTable], at: dt.datetime) -> None:
         self._tables = {table.group.full_name: table for table in tables}
-        self.at = micros(utc(at))
+        self.at = to_micros(utc(at))
         # From where it was loaded, and whether mapped.
         self._source: tuple[str, bool] | None = None
 
@@ -77,7 +77,7 @@ class Snapshot(OnlineReader):
     def time(self) -> dt.datetime:
         """The moment of the snapshot, naive UTC."""
         assert self.at is not None
-        return moment(self.at)
+        return to_datetime(self.at)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ def _plain(column: pa.ChunkedArray | pa.Array, what: str) -> list[Any]:
     if pa.types.is_timestamp(column.type):
         try:
             # Arrow's own conversion attaches a zone, and costs more.
-            return [None if value is None else moment(value) for value in column.cast(pa.int64()).to_pylist()]
+            return [None if value is None else to_datetime(value) for value in column.cast(pa.int64()).to_pylist()]
         except OverflowError as error:
             raise DataError(
                 f"{what} has a time outside of the years 1 to 9999, which Python's datetime cannot hold: make it null, "

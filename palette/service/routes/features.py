@@ -8,7 +8,7 @@ from typing import Any
 
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError, SnapshotError, StoreError
-from palette.online import STATIC, GroupTable, moment, now_micros
+from palette.online import STATIC, GroupTable
 from palette.online.codec.conversion import UnfitRow
 from palette.online.remote import RemoteReader, Request, Row
 from palette.service.http.errors import kind_of, problem_of
@@ -19,6 +19,7 @@ from palette.serving.compile import compile_levels, levels_of
 from palette.serving.executors import ROW_ERRORS
 from palette.serving.json_rows import dumps, plain
 from palette.serving.plan import LookupStep, Plan
+from palette.times import resolve_now, to_datetime
 
 __all__ = ["FeatureReader"]
 
@@ -70,14 +71,14 @@ class FeatureReader:
         request = parse_request(body, self._max_rows)
         model = self._model
         try:
-            now = now_micros(request.now)
+            now = resolve_now(request.now)
             if model.reader is not None:
                 model.reader.check_now(now)
             LEVEL.set([0])
             found = await self._read(request.rows, now)
         except (StoreError, SnapshotError) as error:
             raise problem_of(error) from error
-        head = {"model": model.name, "version": model.version, "now": moment(now)}
+        head = {"model": model.name, "version": model.version, "now": to_datetime(now)}
         if request.single:
             if isinstance(found[0], Exception):
                 raise problem_of(found[0]) from found[0]
@@ -140,7 +141,7 @@ class FeatureReader:
         event = None if row is None or row[0] == STATIC else row[0]
         common = {
             "key": dict(zip(step.entity.keys, key if isinstance(key, tuple) else (key,), strict=True)),
-            "event_time": None if event is None else moment(event),
+            "event_time": None if event is None else to_datetime(event),
             "age_seconds": None if event is None else (now - event) / MICROSECONDS,
         }
         return {

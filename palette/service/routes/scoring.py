@@ -11,7 +11,6 @@ import orjson
 
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError, SnapshotError, StoreError, nearest
-from palette.online import now_micros
 from palette.service.http.errors import RefusedError, kind_of, problem_of
 from palette.service.metrics import Metrics
 from palette.service.models.served_model import Model
@@ -19,6 +18,7 @@ from palette.service.models.stores import LEVEL
 from palette.serving.executors import ROW_ERRORS, STORE_ERROR
 from palette.serving.json_rows import dumps, parse_time, plain
 from palette.serving.served_log.writer import ServedLog
+from palette.times import resolve_now
 
 __all__ = ["Request", "Scorer", "parse_request"]
 
@@ -193,7 +193,7 @@ class Scorer:
         if degraded:
             self._counts.degraded.inc()
         if self._log is not None:
-            self._log.put((self.model, now_micros(now), row, answer, statuses, degraded))
+            self._log.put((self.model, resolve_now(now), row, answer, statuses, degraded))
         return plain(answer)
 
     def _refused(self, error: Exception) -> dict[str, Any]:

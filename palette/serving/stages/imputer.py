@@ -12,9 +12,9 @@ from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, SavedStage
 from palette.serving.stages.columns import columns_of
-from palette.serving.stages.labels import INTEGERS
 from palette.serving.stages.models import live_params, number
 from palette.serving.stages.registry import register
+from palette.types import INTEGERS
 
 __all__ = ["ImputerModel"]
 

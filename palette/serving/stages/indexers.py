@@ -11,11 +11,12 @@ from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, RowRejectedError, SavedStage
 from palette.serving.stages.columns import columns_of, present
-from palette.serving.stages.labels import INTEGERS, numbers_of, place_of
+from palette.serving.stages.labels import numbers_of, place_of
 from palette.serving.stages.metadata import attribute_of
 from palette.serving.stages.models import live_params
 from palette.serving.stages.registry import register
 from palette.serving.stages.vectors import Sparse, active
+from palette.types import INTEGERS
 
 __all__ = ["IndexToString", "StringIndexerModel", "VectorIndexerModel"]
 

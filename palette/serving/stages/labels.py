@@ -7,6 +7,8 @@ import re
 import struct
 from collections.abc import Sequence
 
+from palette.types import INTEGERS
+
 __all__ = ["numbers_of", "place_of"]
 
 INTEGER = re.compile(r"0|-?[1-9]\d*")
@@ -16,7 +18,6 @@ FLOATING = re.compile(
     rf"-?(?:0\.0{{0,2}}[1-9](?:\d*[1-9])?|[1-9]\d{{0,6}}\.{_DIGITS}|"
     rf"[1-9]\.{_DIGITS}E(?:[7-9]|[1-9]\d+|-[4-9]|-[1-9]\d+)|Infinity)"
 )
-INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _FLOAT = struct.Struct("f")
 
 

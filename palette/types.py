@@ -9,13 +9,24 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError, DefinitionError, nearest
+from palette.times import utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEY_TYPES", "arrow_type", "canonical_type", "check_value", "utc", "widens", "widens_in_place"]
+__all__ = [
+    "INTEGERS",
+    "INTEGER_BITS",
+    "KEY_TYPES",
+    "arrow_type",
+    "canonical_type",
+    "check_value",
+    "widens",
+    "widens_in_place",
+]
 
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
+INTEGERS = tuple(INTEGER_BITS)
 SCALARS = (*INTEGER_BITS, "float", "double", "string", "boolean", "timestamp", "date")
 ELEMENTS = (*INTEGER_BITS, "float", "double", "string", "boolean")
 KEY_TYPES = (*INTEGER_BITS, "string", "boolean", "timestamp", "date")
@@ -228,35 +239,3 @@ def _decimal(value: Any, precision: int, scale: int) -> decimal.Decimal | None:
         except decimal.DecimalException:
             return None
     return exact if abs(exact) < decimal.Decimal(10) ** (precision - scale) else None
-
-
-def utc(value: dt.date | str) -> dt.datetime:
-    """Return a date, a datetime, or one in ISO 8601, as naive UTC; a naive one is UTC already.
-
-    Raises
-    ------
-    DefinitionError
-        If it is none of these.
-
-    Examples
-    --------
-    >>> utc("2026-03-01"), utc("2026-03-01T12:00+02:00")
-    (datetime.datetime(2026, 3, 1, 0, 0), datetime.datetime(2026, 3, 1, 10, 0))
-    """
-    if isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise DefinitionError(
-                f"{value!r:.100} is not a time: write 2026-03-01 or 2026-03-01T12:00, which are UTC"
-            ) from None
-    if not isinstance(value, dt.date):
-        raise DefinitionError(f"expected a datetime, found {type(value).__name__} {value!r:.100}")
-    if not isinstance(value, dt.datetime):
-        return dt.datetime(value.year, value.month, value.day)
-    if value.tzinfo is not None:
-        value = value.astimezone(dt.UTC).replace(tzinfo=None)
-    if value.__class__ is dt.datetime:
-        return value
-    # A pandas Timestamp, say, whose nanoseconds no column holds.
-    return dt.datetime(*value.timetuple()[:6], value.microsecond)
