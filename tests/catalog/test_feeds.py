@@ -78,6 +78,15 @@ def test_number_of_a_dead_process_that_another_has_now(catalog):
             lease.check()
 
 
+def test_process_whose_start_the_system_does_not_tell_counts_as_alive(catalog, monkeypatch):
+    """Where /proc shows a user only processes of their own."""
+    with catalog.lock(NAME) as lease:
+        monkeypatch.setattr("palette.catalog.feeds.locks._born", lambda pid: "")
+        with pytest.raises(LockedError, match="works on it"), catalog.lock(NAME):
+            pass
+        lease.check()
+
+
 def test_process_of_another_machine_counts_as_alive_until_it_is_silent(catalog):
     with catalog.lock(NAME, beat=60) as lease:
         change(catalog, machine="other", pid=1 << 30)
@@ -128,29 +137,29 @@ def test_lock_that_cannot_be_let_go_of(catalog, error):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lock ")]
 
 
-def race(url, start, counts):
+def race(url, start, counts, end):
     catalog = SqlCatalog(url)
-    start.wait()
+    start.wait(60)
     try:
         with catalog.lock(NAME):
             counts.put("in")
-            time.sleep(1)
-            counts.put("out")
+            end.wait()
     except LockedError:
         counts.put("refused")
 
 
 def test_of_many_who_want_it_at_once_one_gets_it(catalog, url):
-    start, counts = SPAWN.Event(), SPAWN.Queue()
-    children = [SPAWN.Process(target=race, args=(url, start, counts)) for _ in range(3)]
+    start, counts, end = SPAWN.Barrier(3), SPAWN.Queue(), SPAWN.Event()
+    children = [SPAWN.Process(target=race, args=(url, start, counts, end)) for _ in range(3)]
     for child in children:
         child.start()
-    time.sleep(2)
-    start.set()
-    told = [counts.get(timeout=30) for _ in range(4)]
-    for child in children:
-        child.join()
-    assert sorted(told) == ["in", "out", "refused", "refused"]
+    try:
+        # The one that is in stays until the others were told: however slow they are, they ask while it is held.
+        assert sorted(counts.get(timeout=60) for _ in children) == ["in", "refused", "refused"]
+    finally:
+        end.set()
+        for child in children:
+            child.join()
 
 
 def test_dispersals_are_told_apart_by_target(catalog):

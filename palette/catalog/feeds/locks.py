@@ -211,4 +211,6 @@ def _dead(holder: Any) -> bool:
         return True
     except OSError:
         pass  # it is another user's
-    return bool(holder.process) and _born(holder.pid) != holder.process
+    # Where the system does not say when it began, it may be the same one.
+    born = _born(holder.pid)
+    return bool(holder.process and born) and born != holder.process
