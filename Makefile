@@ -7,8 +7,12 @@ CLASSES := $(VENV)/spark.jsa
 # Tests in two processes, each file in one of them; each starts Spark on two cores. `make test WORKERS=0`: in one.
 WORKERS ?= 2
 SIDE_BY_SIDE := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+# Random tests: `ci` draws few cases, the same each time; `dev` and `nightly` draw more, other ones each time.
+PROFILE ?= ci
+PYTEST = PALETTE_TEST_PROFILE=$(PROFILE) $(BIN)/python -m pytest
+EVERYWHERE := tests dsl palette --doctest-modules
 
-.PHONY: help venv java demo examples test parity doctest lint types fmt docs bench bench-quick proof wheel clean
+.PHONY: help venv java demo examples test test-fast parity doctest lint types fmt docs bench bench-quick proof wheel clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -40,8 +44,11 @@ demo: $(READY) java  ## Train on 336,776 real flights, score them, print what it
 examples: $(READY) java  ## Run every example
 	@for example in examples/*_eta.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
 
-test: $(READY) $(CLASSES)  ## Run all tests and doctests
-	$(BIN)/python -m pytest tests dsl palette --doctest-modules --durations=25 $(SIDE_BY_SIDE)
+test-fast: $(READY)  ## Run the tests and doctests that need no Java
+	JAVA_HOME=/nowhere $(PYTEST) $(EVERYWHERE) -m "not spark and not proof" $(SIDE_BY_SIDE)
+
+test: $(READY) $(CLASSES)  ## Run all tests and doctests but the long proofs
+	$(PYTEST) $(EVERYWHERE) --durations=25 $(SIDE_BY_SIDE)
 
 parity: $(READY) java  ## Prove every DSL function equal in both compilers
 	$(BIN)/python -m pytest tests/dsl
@@ -70,8 +77,10 @@ bench: $(READY) java  ## Measure against the alternatives (takes about half an h
 bench-quick: $(READY) java  ## Run every benchmark once, on little data
 	$(BIN)/python -m benchmarks --quick
 
-proof: $(READY) java  ## The long proofs: a month of flights replayed, every row compared
-	$(BIN)/python -m pytest tests -m proof --override-ini addopts="--import-mode=importlib -ra"
+proof: PROFILE := nightly
+proof: $(READY) $(CLASSES)  ## The long proofs, random tests with many cases, every benchmark once (takes hours)
+	$(PYTEST) tests -m "proof or random" --durations=25
+	$(MAKE) bench-quick
 
 wheel: $(READY)  ## Build the wheel
 	rm -rf build dist

@@ -1,4 +1,4 @@
-"""One Spark session, one Redis and one PostgreSQL for each process that runs tests."""
+"""One Spark session, one Redis and one PostgreSQL for each process that runs tests; tiers and profiles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import tiers
+from tests.draws import load_profile, rng
 from tests.eats import eats
 from tests.jvm import COMMON
 from tests.postgres_server import postgres_server
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-__all__ = ["eats", "postgres_server", "redis_server", "spark"]
+__all__ = ["eats", "postgres_server", "redis_server", "rng", "spark"]
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", COMMON)
+load_profile()
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +39,10 @@ def spark() -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the files, long ones come first, so that none waits for another at the end."""
+    """Mark the tiers; where several processes share the files, long ones come first, so that none waits at the end."""
+    tiers.mark(items)
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: (isinstance(item, pytest.DoctestItem), item.path not in slow))

@@ -24,7 +24,7 @@ REMEDY = "these tests need PostgreSQL's programs: apt-get install postgresql (a 
 
 
 class PostgresServer:
-    """One server; ``database()`` makes an empty database in it."""
+    """One server; ``database()`` makes a database in it."""
 
     def __init__(self) -> None:
         found = programs()
@@ -64,14 +64,21 @@ class PostgresServer:
                 return self
         pytest.fail(f"postgres does not start: {(self.home / 'log').read_text()[-2000:]}", pytrace=False)
 
-    def database(self) -> str:
-        """Make an empty database; return its URL."""
+    def database(self, template: str = "template1") -> str:
+        """Make a database, an empty one or a copy of another to which nobody is connected; return its URL."""
         import psycopg
 
         name = f"test_{next(self._numbers)}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return f"postgresql+psycopg://palette@127.0.0.1:{self.port}/{name}"
+
+    def drop(self, url: str) -> None:
+        """Remove a database: hundreds of them are gigabytes."""
+        import psycopg
+
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def close(self) -> None:
         """Stop, and remove its directory."""

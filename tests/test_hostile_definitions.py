@@ -6,7 +6,7 @@ Requests of the service are in tests/service/test_hostile.py; what the catalog k
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import (
@@ -108,7 +108,6 @@ GROUP = st.fixed_dictionaries(
 
 
 @given(groups=st.lists(GROUP | PLAIN, min_size=1, max_size=2), entities=st.lists(PLAIN, max_size=1))
-@settings(max_examples=300, deadline=None)
 def test_whatever_yaml_says_loads_or_is_refused(groups, entities):
     import yaml
 

@@ -23,10 +23,10 @@ def group(name, source=None, *features, **more):
 
 
 @pytest.fixture
-def world(empty):
+def world(bare):
     """Two groups of one table, one of a function, a stream, a service, one of nothing; three versions of a model."""
     orders = BatchSource(sql="WITH orders AS (SELECT * FROM db.Orders) SELECT * FROM orders JOIN places USING (r_id)")
-    empty.apply([
+    bare.apply([
         Entity("restaurant", keys={"uuid": "string"}),
         group("history", orders, "prep", "n_meal", timestamp="at"),
         group("value", BatchSource(sql="SELECT * FROM db.orders"), "total"),
@@ -36,9 +36,9 @@ def world(empty):
         group("plain", None, "x"),
     ])  # fmt: skip
     eta = {"restaurant:history:prep": 0.75, "restaurant:history:at": None}
-    empty.record_models([ModelRecord("eta", {"restaurant:plain:x": 0.1}), ModelRecord("eta", eta, stage="production")])
-    empty.record_models([ModelRecord("eta", eta), ModelRecord("gone", {"restaurant:old:y": 1.0})])
-    return empty
+    bare.record_models([ModelRecord("eta", {"restaurant:plain:x": 0.1}), ModelRecord("eta", eta, stage="production")])
+    bare.record_models([ModelRecord("eta", eta), ModelRecord("gone", {"restaurant:old:y": 1.0})])
+    return bare
 
 
 def test_of_a_feature(world):

@@ -118,8 +118,8 @@ def test_unknown_filters_are_named(known):
         found(known, ownr="ada")
 
 
-def test_marks_are_found_and_outlive_a_change(empty):
-    known = filled(empty)
+def test_marks_are_found_and_outlive_a_change(bare):
+    known = filled(bare)
     known.rate("courier:position:lat", 2, who="a")
     known.rate("courier:position:lat", 4, who="a")
     known.rate("courier:position:lat", 5, who="b")
@@ -147,8 +147,8 @@ def test_marks_are_found_and_outlive_a_change(empty):
     assert found(known, curated=True) == []
 
 
-def test_notes(empty):
-    known = filled(empty)
+def test_notes(bare):
+    known = filled(bare)
     known.note("courier", "drop '; DROP TABLE notes; --", who="ada")
     assert [(one.text, one.who) for one in known.notes("courier")] == [("drop '; DROP TABLE notes; --", "ada")]
     with pytest.raises(FeatureNotFoundError, match="did you mean 'courier'"):

@@ -1,4 +1,7 @@
-"""A new project by the command line alone, its catalog in SQLite, its online store in LMDB."""
+"""A new project by the command line alone, its catalog in SQLite, its online store in LMDB.
+
+`make test` takes the same way by spark-submit, with PostgreSQL and Redis (tests/jobs/test_journey.py).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import pytest
 
 from tests.cli import newcomer
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.proof]
 
 
 def test_by_the_command_line(tmp_path):

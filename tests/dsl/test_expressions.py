@@ -21,8 +21,9 @@ from dsl.syntax.nodes import Node
 from dsl.syntax.parser import parse
 from dsl.syntax.printer import to_text
 from dsl.testing import EDGES, same
+from tests.draws import scaled
 
-EXPRESSIONS, ROWS = 400, 60
+EXPRESSIONS, ROWS = scaled(400), 60
 OF_TYPE = {dtype: reader for reader, dtype in READERS.items()}
 COLUMNS = {f"{dtype.value}{number}": dtype for dtype in OF_TYPE for number in (1, 2)}
 EXACT = [function for function in REGISTRY if not function.ulps]
@@ -31,8 +32,8 @@ EXACT = [function for function in REGISTRY if not function.ulps]
 class Draw:
     """Draws expressions of a wanted type; nested ones as long as depth is left."""
 
-    def __init__(self, seed: int, functions: Sequence[Function]) -> None:
-        self._random = random.Random(seed)
+    def __init__(self, rng: random.Random, functions: Sequence[Function]) -> None:
+        self._random = rng
         self._functions = functions
 
     def expression(self, wanted: DType, depth: int) -> Node:
@@ -82,30 +83,29 @@ class Draw:
         return call(OF_TYPE[wanted], f"basis:{wanted.value}{self._random.choice((1, 2))}")
 
 
-def drawn(seed: int, functions: Sequence[Function], count: int) -> list[Node]:
-    draw = Draw(seed, functions)
+def drawn(rng: random.Random, functions: Sequence[Function], count: int) -> list[Node]:
+    draw = Draw(rng, functions)
     types = [NUM, INT, STR, BOOL, TS, VEC]
     return [draw.expression(types[number % len(types)], depth=3) for number in range(count)]
 
 
-def rows(seed: int) -> list[dict[str, Any]]:
-    chooser = random.Random(seed)
-    return [{name: chooser.choice(EDGES[dtype]) for name, dtype in COLUMNS.items()} for _ in range(ROWS)]
+def rows(rng: random.Random) -> list[dict[str, Any]]:
+    return [{name: rng.choice(EDGES[dtype]) for name, dtype in COLUMNS.items()} for _ in range(ROWS)]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_text_of_an_expression_parses_to_itself(seed):
-    for node in drawn(seed, list(REGISTRY), EXPRESSIONS):
+@pytest.mark.parametrize("draw", range(5))
+def test_text_of_an_expression_parses_to_itself(draw, rng):
+    for node in drawn(rng, list(REGISTRY), EXPRESSIONS):
         text = to_text(node)
         assert parse(text) == node, text
         assert to_text(parse(text)) == text
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("seed", [11, 12, 13])
-def test_row_equals_column(seed, spark):
-    expressions = {f"out{number}": node for number, node in enumerate(drawn(seed, EXACT, EXPRESSIONS))}
-    data = rows(seed)
+@pytest.mark.parametrize("draw", range(3))
+def test_row_equals_column(draw, rng, spark):
+    expressions = {f"out{number}": node for number, node in enumerate(drawn(rng, EXACT, EXPRESSIONS))}
+    data = rows(rng)
     score = compile_row(expressions)
     failures = []
     for row, found in zip(data, transformed(spark, expressions, data), strict=True):

@@ -16,6 +16,7 @@ from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError, SchemaError
 from palette.feeds.intervals import Interval
 from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
+from tests.draws import scaled
 from tests.feeds import events as oracle
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ EVENTS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(
-    max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+@settings(  # each example is some Spark jobs over dozens of rows
+    max_examples=scaled(2, least=2), phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
 )
 @given(events=st.lists(EVENTS, min_size=20, max_size=60))
 def test_windows_equal_the_oracle(spark: SparkSession, events: list[dict[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import Aggregate, BatchSource
@@ -44,7 +44,6 @@ GRIDS = [
 
 
 @pytest.mark.parametrize(("every", "windows"), GRIDS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_blocks_tile_each_window(every, windows, data):
     one = grid(every, *windows)
@@ -60,7 +59,6 @@ def test_blocks_tile_each_window(every, windows, data):
 
 
 @pytest.mark.parametrize(("every", "windows"), GRIDS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_what_is_read_holds_what_is_used(every, windows, data):
     one = grid(every, *windows)
@@ -105,7 +103,6 @@ def test_a_day_of_long_windows_reads_few_more_partials_than_of_short_ones(start)
 
 
 @pytest.mark.parametrize(("every", "windows"), GRIDS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_blocks_of_an_interval_are_those_that_hold_its_buckets(every, windows, data):
     one = grid(every, *windows)

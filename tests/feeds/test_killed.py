@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -92,9 +91,7 @@ def landed(store):
     return sum(status != "done" for status in statuses(store))
 
 
-def assert_kills_do_no_harm(
-    spark, tmp_path, redis_server, drawn, kills, days, *, needed=1, nightly=False, make=store_of
-):
+def assert_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills, days, *, needed=1, nightly=False, make=store_of):
     redis_server.client().flushall()
     undisturbed = make(tmp_path / "undisturbed", redis_server.url)
     add(spark, tmp_path / "undisturbed", events(days))
@@ -113,10 +110,10 @@ def assert_kills_do_no_harm(
             break
         # Of nightly runs the first is that of the second day, and the last one is killed again and again.
         until = min(number + 2, days) if nightly else days
-        wait = drawn.uniform(0, seconds if again else 2 * seconds)  # its JVM is colder
+        wait = rng.uniform(0, seconds if again else 2 * seconds)  # its JVM is colder
         config = tmp_path / "killed" / "palette.yaml"
         # Where nightly runs came to an end before they were killed, there is nothing left for one to do.
-        words = killed_child(config, wait, until, nightly=nightly and not again, group=number % 2 == 0)
+        words = killed_child(config, wait, until, nightly=nightly and not again, group=rng.random() < 0.5)
         said.append((round(wait, 2), words))
     told = run(store, days, nightly=nightly)
     assert told.watermark == newest(days) if make is store_of else START < told.watermark <= newest(days), said
@@ -130,14 +127,22 @@ def assert_kills_do_no_harm(
     print(said, found)
 
 
-def test_kills_at_random_moments_do_no_harm(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(), kills=3, days=3, nightly=True)
+def test_kill_at_a_random_moment_does_no_harm(spark, tmp_path, redis_server, rng):
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills=1, days=3, nightly=True)
 
 
-def test_kills_do_no_harm_to_windowed_aggregates(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(), kills=2, days=3, make=windowed_store_of)
+def test_kill_does_no_harm_to_windowed_aggregates(spark, tmp_path, redis_server, rng):
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills=1, days=3, make=windowed_store_of)
 
 
 @pytest.mark.proof
-def test_twenty_kills_do_no_harm(spark, tmp_path, redis_server):
-    assert_kills_do_no_harm(spark, tmp_path, redis_server, random.Random(20), kills=20, days=5, needed=3)
+@pytest.mark.parametrize(
+    ("kills", "days", "options"),
+    [
+        pytest.param(20, 5, {"needed": 3}, id="backfill"),
+        pytest.param(5, 3, {"nightly": True}, id="nightly"),
+        pytest.param(5, 3, {"make": windowed_store_of}, id="windowed"),
+    ],
+)
+def test_many_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills, days, options):
+    assert_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills=kills, days=days, **options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import Entity, FeatureGroup, arrow_type
@@ -32,7 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("entity", "group"), GROUPS, ids=[group.name for _, group in GROUPS])
 @pytest.mark.parametrize("mode", ["event", "created"])
-@settings(deadline=None)
 @given(data=st.data())
 def test_look_up_equals_oracle(
     folder: Path, entity: Entity, group: FeatureGroup, mode: str, data: st.DataObject

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from palette.offline import DeltaTables, Lookup, point_in_time_join
+from tests.draws import scaled
 from tests.offline.worlds import GROUPS, World, frame, lookups, worlds, write
 from tests.pit_oracle import answer, canonical, winner
 
@@ -30,8 +31,8 @@ BASIS = {"row": "int", "who": "string", "where": "string", "which": "smallint", 
 
 
 @pytest.mark.spark
-@settings(
-    max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+@settings(  # each example is some Spark jobs over dozens of rows
+    max_examples=scaled(2, least=2), phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
 )
 @given(world=worlds(size=80))
 def test_plans_equal_the_oracle(spark: SparkSession, world: World) -> None:

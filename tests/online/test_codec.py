@@ -11,7 +11,7 @@ import struct
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.errors import DataError, StoreError
@@ -67,7 +67,6 @@ def same(found, wanted):
     return repr(found) == repr(wanted)
 
 
-@settings(max_examples=150, deadline=None)
 @given(schemas_and_rows())
 def test_row_survives(case):
     found, (row,) = case
@@ -75,7 +74,6 @@ def test_row_survives(case):
     assert same(codec.decode(codec.encode(row)), row)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["double", "bigint", "boolean", "float"]), min_size=1, max_size=70).flatmap(rows))
 def test_row_of_numbers_is_no_larger_than_its_numbers(row):
     types = ["bigint" if isinstance(value, int) and not isinstance(value, bool) else "double" for value in row[2:]]
@@ -86,7 +84,6 @@ def test_row_of_numbers_is_no_larger_than_its_numbers(row):
     assert len(data) <= 24 + 8 * len(types) + max(8 if len(types) > 32 else 4, (len(types) + 7) // 8)
 
 
-@settings(max_examples=100, deadline=None)
 @given(schemas_and_rows(count=2), st.booleans())
 def test_bytes_win_as_rows_do(case, tie):
     found, (old, new) = case
@@ -95,7 +92,6 @@ def test_bytes_win_as_rows_do(case, tie):
     assert codec.wins(new, codec.encode(old)) == newer(new, old)
 
 
-@settings(max_examples=60, deadline=None)
 @given(schemas_and_rows(), st.data())
 def test_damaged_bytes_are_an_error_or_another_row(case, data):
     found, (row,) = case
@@ -138,7 +134,6 @@ def test_nothing_is_left_of_rows_with_other_keys_or_times(changed):
     assert codec.wins((0, None, None), RowCodec(older).tombstone(9))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_widened_rows_decode_exactly_and_back(data):
     """Whatever the types: the wider value equals the narrower one, and comes back as that."""
@@ -231,7 +226,6 @@ def classes(types):
     return ["int" if dtype in INTEGERS else dtype for dtype in types]
 
 
-@settings(max_examples=300, deadline=None)
 @given(typed_keys(), typed_keys())
 def test_keys_are_the_same_bytes_only_if_they_are_the_same(one, other):
     encoded = [key_encoder(types)(key) for types, key in (one, other)]

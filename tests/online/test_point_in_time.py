@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import Entity, Feature, FeatureGroup
@@ -79,7 +79,6 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(rows=ROWS, at=MOMENTS, later=st.integers(0, 3), mode=st.sampled_from(["event", "created"]))
 def test_random_world(rows, at, later, mode):
     """Rows come in any order; reads happen at the moment of the newest or later, when ttl counts on."""

@@ -7,7 +7,7 @@ import json
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.serving.plan import Plan
@@ -55,7 +55,6 @@ def asked(tmp_path_factory):
 
 
 @given(bodies=st.lists(BODIES, min_size=10, max_size=10), route=st.sampled_from(["score", "features"]))
-@settings(max_examples=100, deadline=None)
 def test_a_thousand_hostile_requests(asked, bodies, route):
     async def ask():
         transport = httpx.ASGITransport(asked.service)
@@ -76,7 +75,6 @@ METHODS = st.sampled_from(["GET", "POST", "PUT", "HEAD"])
 
 
 @given(content=st.binary(max_size=200), path=st.text(max_size=30), method=METHODS)
-@settings(max_examples=100, deadline=None)
 def test_any_bytes_on_any_path(asked, content, path, method):
     async def ask():
         sent = []

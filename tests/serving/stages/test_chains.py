@@ -38,6 +38,7 @@ from palette.serving.compile import compile_plan
 from palette.serving.plan import Plan
 from palette.serving.stages import assembler, indexers, norms
 from palette.serving.testing import assert_same_chain
+from tests.draws import scaled
 
 pytestmark = pytest.mark.spark
 NAN, INF = math.nan, math.inf
@@ -120,9 +121,9 @@ def one_drawn(rng: random.Random, source: str, size: int, output: str) -> tuple:
     return rng.choice(makers)()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_drawn_chains_equal_sparks(train, edges, seed):
-    model = Pipeline(stages=drawn(random.Random(seed), 16)).fit(train)
+@pytest.mark.parametrize("draw", range(scaled(12)))
+def test_drawn_chains_equal_sparks(train, edges, rng, draw):
+    model = Pipeline(stages=drawn(rng, 16)).fit(train)
     # Spark's mean of word vectors is a sum in the order of its vector unit.
     assert_same_chain(model, edges, ulps=4)
 
