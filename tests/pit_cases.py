@@ -1,4 +1,4 @@
-"""The point-in-time cases of other feature stores, which lie beside the project, not in it."""
+"""The point-in-time cases of other feature stores: tests/data/pit, whose README has the sources."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from palette.definitions import Entity, Feature, FeatureGroup
 
-FOLDER = Path(__file__).parents[2] / "shared" / "cases" / "pit"
-needs_cases = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the cases of other feature stores are not at {FOLDER}")
-NAMES = sorted(path.parent.name for path in FOLDER.glob("*/case.json")) or ["absent"]
+FOLDER = Path(__file__).parent / "data" / "pit"
+NAMES = sorted(path.parent.name for path in FOLDER.glob("*/case.json"))
 UNITS = {"milliseconds": 1_000, "plain": 1_000_000}
 
 

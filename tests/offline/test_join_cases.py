@@ -9,7 +9,7 @@ import pytest
 from palette.offline import DeltaTables, Lookup
 from tests.offline.test_join_oracle import on_every_plan
 from tests.offline.worlds import frame, types
-from tests.pit_cases import NAMES, load_case, needs_cases
+from tests.pit_cases import NAMES, load_case
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-@needs_cases
 @pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
 def test_case(spark: SparkSession, tmp_path: Path, name: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.online import MemoryStore
 from palette.times import to_micros
-from tests.pit_cases import NAMES, load_case, needs_cases
+from tests.pit_cases import NAMES, load_case
 from tests.pit_oracle import answer, canonical, visible, winner
 
 T0 = dt.datetime(2026, 1, 1)
@@ -28,7 +28,6 @@ def written_until(entity, group, rows, at, mode):
     return store
 
 
-@needs_cases
 @pytest.mark.parametrize("name", NAMES)
 def test_case_of_another_store(name):
     case = load_case(name)
