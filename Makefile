@@ -24,7 +24,8 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[spark,test,lint]' --constraint constraints.txt
+	PYTHONWARNINGS='ignore:Editable installation' \
+		$(BIN)/python -m pip install --quiet --editable '.[spark,test,lint]' --constraint constraints.txt
 	@touch $@
 
 # Spark's classes as they are in memory: each Java that the tests start has half the work (tests/jvm.py).

@@ -11,14 +11,13 @@ import datetime as dt
 import random
 import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.table import Result, print_table
 from benchmarks.turns import Times, Turn, calling, in_turns
 from palette.catalog import ModelRecord, SqlCatalog
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource
-from tests.postgres_server import PostgresServer, programs
+from tests.servers.postgres import PostgresServer
 
 WORDS = (
     *("order", "prep", "time", "meal", "courier", "trip", "fare", "rating", "basket"),
@@ -111,10 +110,8 @@ def run(*, quick: bool) -> list[Result]:
     results = []
     with tempfile.TemporaryDirectory() as home:
         results += measured("SQLite", f"sqlite:///{home}/catalog.db", quick=quick)
-    if programs() is None:
-        return [*results, Result("the same, PostgreSQL", "", None, note="not measured: apt-get install postgresql")]
-    with postgres() as url:
-        results += measured("PostgreSQL", url, quick=quick)
+    with contextlib.closing(PostgresServer().start()) as server:
+        results += measured("PostgreSQL", server.database(), quick=quick)
     return results
 
 
@@ -142,16 +139,6 @@ def p95(times: Times) -> float:
     """Return the 95th percentile of all calls, in seconds, as :class:`Times` shows it."""
     taken = sorted(one for turn in times.turns for one in turn)
     return taken[min(int(len(taken) * 0.95), len(taken) - 1)]
-
-
-@contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """A server of its own, on loopback, with an empty database."""
-    server = PostgresServer().start()
-    try:
-        yield server.database()
-    finally:
-        server.close()
 
 
 if __name__ == "__main__":

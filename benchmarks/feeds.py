@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from benchmarks.table import Result, print_table
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
 from palette.online.codec.codec import RowCodec
 from palette.online.codec.schema import Schema
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,22 +35,12 @@ WHAT = "materialize of {:,} keys to Redis, from Delta by Spark's tasks"
 AGAINST = "redis-benchmark, SET of values of that size, -P 100"
 
 
-@contextlib.contextmanager
-def redis_server() -> Iterator[RedisServer]:
-    """A server of its own, on loopback."""
-    server = RedisServer().start()
-    try:
-        yield server
-    finally:
-        server.close()
-
-
 def run(spark: SparkSession, *, quick: bool) -> list[Result]:
     """Compute the rows of a day, put them online, and ask Redis for its own rate."""
     keys = 200_000 if quick else 5_000_000
     if shutil.which("redis-benchmark") is None:
-        return [Result(WHAT.format(keys), AGAINST, None, note="not measured: apt-get install redis-server")]
-    with redis_server() as server, tempfile.TemporaryDirectory() as home:
+        return [Result(WHAT.format(keys), AGAINST, None, note="not measured: apt-get install redis-tools")]
+    with contextlib.closing(RedisServer().start()) as server, tempfile.TemporaryDirectory() as home:
         store = _store(spark, home, server, keys)
         size = len(RowCodec(Schema.of(*store.definitions("restaurant:kitchen"))).encode((1, None, 1.0, 1, 1.0)))
         before = _own_rate(server, size, keys)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,35 +22,22 @@ from palette.online.codec.schema import Schema
 from palette.online.redis.store import RedisStore
 from palette.online.remote import fill
 from palette.serving import LocalPipeline
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 __all__ = ["over_redis", "reads"]
 
 FEAST, FEAST_READS = "feast[redis]==0.67.0", "Feast's get_online_features"
 # Feast's environment is half a gigabyte: it is made once, and kept.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "palette-benchmarks"
-NO_REDIS = "not measured: apt-get install redis-server"
-
-
-@contextlib.contextmanager
-def redis_server() -> Iterator[RedisServer]:
-    """A server of its own, on loopback."""
-    server = RedisServer().start()
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 def over_redis(world: EatsWorld) -> list[Result]:
     """One row against two GETs, and a batch against row by row."""
     one = ("score_instance, eats pipeline with GBT over Redis, two levels", "two redis-py GETs of rows of that size")
     many = ("score_instances, 1,000 rows over Redis", "1,000 times score_instance")
-    if shutil.which("redis-server") is None:
-        return [Result(*one, None, 1.5, slower=True, note=NO_REDIS), Result(*many, None, 10, note=NO_REDIS)]
     import redis
 
-    with redis_server() as server:
+    with contextlib.closing(RedisServer().start()) as server:
         store = RedisStore(server.url, world.store.definitions)
         fill(store, world.snapshot)
         local = LocalPipeline.load(world.bundle, store=store)
@@ -108,13 +94,14 @@ def reads(*, quick: bool) -> list[Result]:
     """50 features of 5 groups, for one entity and for ten, against Feast in its own process."""
     sizes = ((1, "entity", 15), (10, "entities", 30))
     wanted = [(rows, f"feature reads, 50 features in 5 groups, {rows} {word}, Redis", at) for rows, word, at in sizes]
-    if shutil.which("redis-server") is None:
-        return [Result(what, FEAST_READS, None, target, note=NO_REDIS) for _, what, target in wanted]
     python = feast_python(make=not quick)
     if isinstance(python, str):
         return [Result(what, FEAST_READS, None, target, note=python) for _, what, target in wanted]
     entities, results = 200 if quick else 2_000, []
-    with redis_server() as server, feast_process(python, server.port, entities) as feast:
+    with (
+        contextlib.closing(RedisServer().start()) as server,
+        feast_process(python, server.port, entities) as feast,
+    ):
         store = store_of(server.url, entities)
         for rows, what, target in wanted:
             calls = 200 // rows

@@ -12,8 +12,8 @@ from tests import tiers
 from tests.draws import load_profile, rng
 from tests.eats import eats
 from tests.jvm import COMMON
-from tests.postgres_server import postgres_server
-from tests.redis_server import redis_server
+from tests.servers.postgres import postgres_server
+from tests.servers.redis import redis_server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import itertools
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,8 @@ from palette.errors import DefinitionError, StoreError
 from palette.online import RedisStore
 from palette.online.redis.wire import Wire
 from tests.online import writers
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
+from tests.servers.tls import TlsFront
 
 ROOT = Path(__file__).parent.parent.parent
 T0 = dt.datetime(2026, 1, 1)
@@ -290,21 +290,15 @@ def test_users_and_passwords(users, awaited, monkeypatch):
     assert "r@d" not in repr(store)
 
 
-def test_tls(tmp_path, request):
-    if shutil.which("openssl") is None:
-        pytest.fail("this test makes a certificate: apt-get install openssl", pytrace=False)
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
-    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
-    files = ["--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-key-file", str(tmp_path / "key.pem")]
-    secure = RedisServer(*files, "--tls-ca-cert-file", str(tmp_path / "cert.pem"), "--tls-auth-clients", "no", tls=True)
-    request.addfinalizer(secure.close)
-    secure.start()
-    trusted = RedisStore(f"{secure.url}?ssl_ca_certs={tmp_path / 'cert.pem'}", KNOWN.__getitem__)
+def test_tls(server, tmp_path, request):
+    front = TlsFront(server.socket, tmp_path)
+    request.addfinalizer(front.close)
+    url = f"rediss://127.0.0.1:{front.port}/0"
+    trusted = RedisStore(f"{url}?ssl_ca_certs={front.authority}", KNOWN.__getitem__)
     assert write(trusted) == 1
     assert x_of(trusted) == 1.0
     assert asyncio.run(trusted.fetch_async([(A.full_name, "k")]))[0][2] == 1.0
     trusted.close()
-    for url in (secure.url, secure.url.replace("rediss", "redis")):
+    for untrusting in (url, url.replace("rediss", "redis")):
         with pytest.raises(StoreError, match="cannot be reached"):
-            x_of(RedisStore(url, KNOWN.__getitem__))
+            x_of(RedisStore(untrusting, KNOWN.__getitem__))

@@ -11,7 +11,7 @@ from palette.errors import StoreError, StoreTimeoutError
 from palette.online import RedisStore
 from palette.online.testing import CHECKS
 from tests.online.test_redis import KNOWN, A, C, write, x_of
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 
 SLOTS = 16384
 

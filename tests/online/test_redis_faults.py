@@ -14,7 +14,8 @@ import pytest
 from palette.errors import StoreError, StoreTimeoutError
 from palette.online import RedisStore
 from tests.online.test_redis import KNOWN, T0, A, write, x_of
-from tests.redis_server import RedisServer, free_port
+from tests.servers.ports import free_port
+from tests.servers.redis import RedisServer
 
 REQUESTS = [(A.full_name, "k")]
 WAYS = pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from palette.online.redis.store import RedisStore
 from palette.serving import LocalPipeline
 from palette.serving.plan import LookupStep, Plan
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 from tests.service.asked import basis_plan
 from tests.service.running import Running
 from tests.serving.test_plan import ENTITY, GROUP, KNOWN

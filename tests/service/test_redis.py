@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from palette.online.redis.store import RedisStore
-from tests.redis_server import RedisServer
+from tests.servers.redis import RedisServer
 from tests.service.asked import BODY, Asked, filled, saved
 from tests.service.running import Running
 from tests.service.test_scoring import ANSWER, SCORE

