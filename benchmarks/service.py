@@ -32,9 +32,9 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline
 from palette.serving.plan import DslStep, LookupStep, Plan
-from palette.serving.stages.assembler import VectorAssembler
-from palette.serving.stages.tree_nodes import Trees
-from palette.serving.stages.tree_regression import GBTRegressionModel
+from palette.serving.stages.features.assembler import VectorAssembler
+from palette.serving.stages.trees.nodes import Trees
+from palette.serving.stages.trees.regression import GBTRegressionModel
 
 AT = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
 RESTAURANT = Entity("restaurant", keys={"restaurant_uuid": "string"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from palette.errors import DataError
 from palette.serving.stages import LocalStage
-from palette.serving.stages.reading import ReadColumn
+from palette.serving.stages.features.column_name import ReadColumn
 
 __all__ = ["Names", "fields_of", "parts_of"]
 

@@ -22,9 +22,9 @@ from palette.serving.plan import Plan
 from palette.serving.runtime import runtime_of
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages import (
+    BundledStage,
     LocalStage,
     RowRejectedError,
-    SavedStage,
     local_form,
     saved_form,
     stage_from_json,
@@ -200,7 +200,7 @@ def _assert_same_saved(stage: Any, plain: Mapping[str, Any], runtime: Mapping[st
         assert stage_to_json(form) == plain, f"{stage_to_json(form)} was read from the saved stage, expected {plain}"
 
 
-def _local_answers(form: SavedStage, rows: list[Any], df: DataFrame, untyped: bool) -> list[Any]:
+def _local_answers(form: BundledStage, rows: list[Any], df: DataFrame, untyped: bool) -> list[Any]:
     types = dict(df.dtypes)
     plan = Plan((form,), form.outputs, {column: types[column] for column in form.inputs})
     score = compile_plan(plan, _no_table)

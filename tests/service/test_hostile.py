@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.serving.plan import Plan
-from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.stages.features.assembler import VectorAssembler
 from tests.service.asked import Asked, basis_plan, saved
 from tests.serving.test_plan import PLAN
 

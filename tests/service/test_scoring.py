@@ -13,9 +13,9 @@ from palette.service.models import stores
 from palette.serving import LocalPipeline
 from palette.serving.executors import STORE_ERROR
 from palette.serving.plan import Plan
-from palette.serving.stages.assembler import VectorAssembler
-from palette.serving.stages.imputer import ImputerModel
-from palette.serving.stages.indexers import StringIndexerModel
+from palette.serving.stages.features.assembler import VectorAssembler
+from palette.serving.stages.features.imputer import ImputerModel
+from palette.serving.stages.features.indexers import StringIndexerModel
 from palette.serving.stages.vectors import Sparse
 from tests.service.asked import BODY, Asked, basis_plan, filled, saved
 from tests.serving.test_plan import KNOWN, PLAN, order

@@ -17,7 +17,7 @@ import pytest
 from palette.errors import DefinitionError
 from palette.serving.plan import Plan
 from palette.serving.served_log.writer import ServedLog
-from palette.serving.stages.assembler import VectorAssembler
+from palette.serving.stages.features.assembler import VectorAssembler
 from tests.service.asked import BODY, Asked, basis_plan, saved
 from tests.serving.test_plan import HOUR, NOW, order
 

@@ -24,7 +24,7 @@ from palette.serving import LocalPipeline
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.plan import DslStep, Plan
 from palette.serving.self_test import SelfTest
-from palette.serving.stages import SavedStage, register
+from palette.serving.stages import BundledStage, register
 from palette.serving.stages.registry import _LOCAL
 from palette.serving.stages.vectors import Sparse
 from tests.serving.test_plan import HOUR, KNOWN, LOOKUP, NOW, order
@@ -50,7 +50,7 @@ def weighted():
 
     @register
     @dataclass(frozen=True)
-    class Weighted(SavedStage):
+    class Weighted(BundledStage):
         inputs: tuple[str, ...]
         outputs: tuple[str, ...]
         weights: list[float]

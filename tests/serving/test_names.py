@@ -9,9 +9,9 @@ from palette.errors import DataError, MissingColumnError
 from palette.serving.column_names import Names
 from palette.serving.compile import compile_plan
 from palette.serving.plan import Plan
-from palette.serving.stages.assembler import VectorAssembler
-from palette.serving.stages.buckets import Binarizer
-from palette.serving.stages.indexers import StringIndexerModel
+from palette.serving.stages.features.assembler import VectorAssembler
+from palette.serving.stages.features.buckets import Binarizer
+from palette.serving.stages.features.indexers import StringIndexerModel
 
 BINARIZER = Binarizer(("x",), ("high",), [0.5])
 

@@ -22,9 +22,9 @@ from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.compile import numeric_columns, output_types, request_columns
 from palette.serving.plan import DslStep, LookupStep, Plan
-from palette.serving.stages.assembler import VectorAssembler
-from palette.serving.stages.imputer import ImputerModel
-from palette.serving.stages.indexers import StringIndexerModel
+from palette.serving.stages.features.assembler import VectorAssembler
+from palette.serving.stages.features.imputer import ImputerModel
+from palette.serving.stages.features.indexers import StringIndexerModel
 
 NOW = dt.datetime(2026, 1, 1, 12)
 HOUR = dt.timedelta(hours=1)

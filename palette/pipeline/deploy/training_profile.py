@@ -14,7 +14,7 @@ from palette.pipeline.planning.stage_columns import input_columns
 from palette.serving.compile import computed_on
 from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.stages import LocalStage
-from palette.serving.stages.metadata import attribute_of, attributes_of
+from palette.serving.stages.features.metadata import attribute_of, attributes_of
 from palette.statistics.profile import Statistic, take_statistics
 from palette.transformer import PaletteTransformer
 

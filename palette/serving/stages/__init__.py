@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palette.serving.stages.base import Bind, LocalStage, RowRejectedError, SavedStage, Sparsity
+from palette.serving.stages.base import Bind, BundledStage, LocalStage, RowRejectedError, Sparsity
 from palette.serving.stages.registry import (
     local_form,
     register,
@@ -15,9 +15,9 @@ from palette.serving.stages.registry import (
 
 __all__ = [
     "Bind",
+    "BundledStage",
     "LocalStage",
     "RowRejectedError",
-    "SavedStage",
     "Sparsity",
     "local_form",
     "register",

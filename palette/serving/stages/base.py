@@ -13,7 +13,7 @@ from palette.errors import DataError
 if TYPE_CHECKING:
     from palette.serving.spark_files import SavedFiles
 
-__all__ = ["Bind", "LocalStage", "RowRejectedError", "SavedStage", "Sparsity"]
+__all__ = ["Bind", "BundledStage", "LocalStage", "RowRejectedError", "Sparsity"]
 
 
 Sparsity: TypeAlias = Literal["input", "smaller", "own"]
@@ -124,7 +124,7 @@ class LocalStage(ABC):
         return [f"{', '.join(outputs)}, = {sparse}({', '.join(values)})"]
 
 
-class SavedStage(LocalStage):
+class BundledStage(LocalStage):
     """A local stage that bundles can hold: a dataclass, the fields of which are JSON values.
 
     Attributes

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError
-from palette.serving.stages.base import LocalStage, SavedStage
+from palette.serving.stages.base import BundledStage, LocalStage
 
 if TYPE_CHECKING:
     from palette.serving.spark_files import SavedFiles
@@ -24,56 +24,56 @@ __all__ = [
 
 # Module of this package to the kinds that it registers.
 MODULES = {
-    "assembler": ("VectorAssembler",),
-    "bayes": ("NaiveBayesModel",),
-    "buckets": ("Bucketizer", "Binarizer"),
-    "clusters": ("KMeansModel", "BisectingKMeansModel"),
-    "counts": ("CountVectorizerModel", "IDFModel", "Word2VecModel"),
-    "encoders": ("OneHotEncoderModel",),
-    "factorization": ("FMRegressionModel", "FMClassificationModel"),
-    "glm": ("GeneralizedLinearRegressionModel",),
-    "hashing": ("HashingTF", "FeatureHasher"),
-    "imputer": ("ImputerModel",),
-    "indexers": ("StringIndexerModel", "IndexToString", "VectorIndexerModel"),
-    "interaction": ("Interaction",),
-    "isotonic": ("IsotonicRegressionModel",),
-    "linear": ("LinearRegressionModel", "LinearSVCModel"),
-    "logistic": ("LogisticRegressionModel",),
-    "mixtures": ("GaussianMixtureModel",),
-    "norms": ("Normalizer",),
-    "one_vs_rest": ("OneVsRestModel",),
-    "perceptron": ("MultilayerPerceptronClassificationModel",),
-    "reading": ("ReadColumn",),
-    "recommender": ("ALSModel",),
-    "reshaping": ("PCAModel", "PolynomialExpansion", "VectorSizeHint", "DCT"),
-    "scalers": (
+    "features.assembler": ("VectorAssembler",),
+    "models.bayes": ("NaiveBayesModel",),
+    "features.buckets": ("Bucketizer", "Binarizer"),
+    "models.kmeans": ("KMeansModel", "BisectingKMeansModel"),
+    "text.counts": ("CountVectorizerModel", "IDFModel", "Word2VecModel"),
+    "features.encoders": ("OneHotEncoderModel",),
+    "linear.factorization": ("FMRegressionModel", "FMClassificationModel"),
+    "linear.glm": ("GeneralizedLinearRegressionModel",),
+    "features.hashing": ("HashingTF", "FeatureHasher"),
+    "features.imputer": ("ImputerModel",),
+    "features.indexers": ("StringIndexerModel", "IndexToString", "VectorIndexerModel"),
+    "features.interaction": ("Interaction",),
+    "models.isotonic": ("IsotonicRegressionModel",),
+    "linear.linear_models": ("LinearRegressionModel", "LinearSVCModel"),
+    "linear.logistic": ("LogisticRegressionModel",),
+    "models.mixture": ("GaussianMixtureModel",),
+    "transforms.normalizer": ("Normalizer",),
+    "models.one_vs_rest": ("OneVsRestModel",),
+    "models.perceptron": ("MultilayerPerceptronClassificationModel",),
+    "features.column_name": ("ReadColumn",),
+    "models.recommender": ("ALSModel",),
+    "transforms.reshaping": ("PCAModel", "PolynomialExpansion", "VectorSizeHint", "DCT"),
+    "transforms.scalers": (
         "StandardScalerModel",
         "RobustScalerModel",
         "MaxAbsScalerModel",
         "ElementwiseProduct",
         "MinMaxScalerModel",
     ),
-    "selectors": (
+    "transforms.selectors": (
         "ChiSqSelectorModel",
         "UnivariateFeatureSelectorModel",
         "VarianceThresholdSelectorModel",
         "VectorSlicer",
     ),
-    "survival": ("AFTSurvivalRegressionModel",),
-    "text": ("Tokenizer", "RegexTokenizer", "StopWordsRemover", "NGram"),
-    "tree_classification": (
+    "linear.survival": ("AFTSurvivalRegressionModel",),
+    "text.tokens": ("Tokenizer", "RegexTokenizer", "StopWordsRemover", "NGram"),
+    "trees.classification": (
         "DecisionTreeClassificationModel",
         "RandomForestClassificationModel",
         "GBTClassificationModel",
     ),
-    "tree_regression": ("DecisionTreeRegressionModel", "RandomForestRegressionModel", "GBTRegressionModel"),
-    "xgboost": ("SparkXGBRegressorModel", "SparkXGBClassifierModel", "SparkXGBRankerModel"),
+    "trees.regression": ("DecisionTreeRegressionModel", "RandomForestRegressionModel", "GBTRegressionModel"),
+    "trees.xgboost": ("SparkXGBRegressorModel", "SparkXGBClassifierModel", "SparkXGBRankerModel"),
 }
 _HOMES = {kind: f"palette.serving.stages.{module}" for module, kinds in MODULES.items() for kind in kinds}
-_LOCAL: dict[str, type[SavedStage]] = {}
+_LOCAL: dict[str, type[BundledStage]] = {}
 
 
-def register(cls: type[SavedStage]) -> type[SavedStage]:
+def register(cls: type[BundledStage]) -> type[BundledStage]:
     """Add a local form under its ``kind``.
 
     Raises
@@ -87,20 +87,20 @@ def register(cls: type[SavedStage]) -> type[SavedStage]:
     return cls
 
 
-def registered() -> dict[str, type[SavedStage]]:
+def registered() -> dict[str, type[BundledStage]]:
     """Return all local forms by kind."""
     for kind in _HOMES:
         _found(kind)
     return dict(_LOCAL)
 
 
-def _found(kind: str) -> type[SavedStage] | None:
+def _found(kind: str) -> type[BundledStage] | None:
     if kind not in _LOCAL and kind in _HOMES:
         importlib.import_module(_HOMES[kind])
     return _LOCAL.get(kind)
 
 
-def local_form(stage: Any, schema: Any = None) -> SavedStage | None:
+def local_form(stage: Any, schema: Any = None) -> BundledStage | None:
     """Return the local form of a fitted Spark stage, or None if there is none.
 
     Parameters
@@ -116,15 +116,15 @@ def local_form(stage: Any, schema: Any = None) -> SavedStage | None:
     return found.from_spark(stage) if schema is None else found.from_schema(stage, schema)
 
 
-def schema_form(stage: Any, schema: Any) -> SavedStage | None:
+def schema_form(stage: Any, schema: Any) -> BundledStage | None:
     """Return the local form of a fitted Spark stage that looks at the metadata of its input columns; None of others."""
     found = _found(type(stage).__name__)
-    if found is None or found.from_schema.__func__ is SavedStage.from_schema.__func__:  # type: ignore[attr-defined]
+    if found is None or found.from_schema.__func__ is BundledStage.from_schema.__func__:  # type: ignore[attr-defined]
         return None
     return found.from_schema(stage, schema)
 
 
-def saved_form(saved: SavedFiles) -> SavedStage | None:
+def saved_form(saved: SavedFiles) -> BundledStage | None:
     """Return the local form of a stage that Spark saved, or None if there is none."""
     found = _found(saved.spark_class.rpartition(".")[2])
     return found.from_saved(saved) if found is not None and found.spark_class == saved.spark_class else None
@@ -138,12 +138,12 @@ def stage_to_json(stage: LocalStage) -> dict[str, Any]:
     DataError
         If bundles cannot hold it.
     """
-    if not isinstance(stage, SavedStage):
+    if not isinstance(stage, BundledStage):
         raise DataError(f"{type(stage).__name__} cannot be written to a bundle")
     return {"kind": stage.kind, **stage.to_json()}
 
 
-def stage_from_json(plain: Mapping[str, Any]) -> SavedStage:
+def stage_from_json(plain: Mapping[str, Any]) -> BundledStage:
     """Return the stage that :func:`stage_to_json` wrote; only registered kinds are made.
 
     Raises

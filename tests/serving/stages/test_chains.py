@@ -36,7 +36,8 @@ from pyspark.ml.linalg import Vectors
 
 from palette.serving.compile import compile_plan
 from palette.serving.plan import Plan
-from palette.serving.stages import assembler, indexers, norms
+from palette.serving.stages.features import assembler, indexers
+from palette.serving.stages.transforms import normalizer
 from palette.serving.testing import assert_same_chain
 from tests.draws import scaled
 
@@ -170,7 +171,7 @@ def test_models_that_skip_what_is_left_out_equal_sparks(spark, train, edges):
 def test_which_vectors_are_sparse_depends_on_the_release_of_spark(spark, is_sparse):
     stages = (
         assembler.VectorAssembler(("a", "b"), ("v",), "keep"),
-        norms.Normalizer(("v",), ("w",), 1.0),
+        normalizer.Normalizer(("v",), ("w",), 1.0),
         indexers.VectorIndexerModel(("v",), ("x",), 2, [0, 1], [[1.0], [1.0]], "keep"),
     )
     plan = Plan(stages, ("v", "w", "x"), {"a": "double", "b": "double"}, {"spark": spark} if spark else {})

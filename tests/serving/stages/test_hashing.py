@@ -16,7 +16,7 @@ from palette.pipeline.deploy.scoring_plan import local_plan
 from palette.serving import LocalPipeline
 from palette.serving.runtime import runtime_of
 from palette.serving.stages import local_form
-from palette.serving.stages.floating import java_text
+from palette.serving.stages.java.floats import java_text
 from palette.serving.testing import assert_same_stage
 
 NAN, INF = math.nan, math.inf

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from palette.errors import DataError
-from palette.serving.stages.linear import LinearRegressionModel
-from palette.serving.stages.models import softmax
+from palette.serving.stages.linear.linear_models import LinearRegressionModel
+from palette.serving.stages.models.base import softmax
 from palette.serving.stages.vectors import Sparse
 
 NAN, INF = math.nan, math.inf

@@ -13,7 +13,8 @@ from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import types as T
 
 from palette.errors import DataError
-from palette.serving.stages import local_form, tree_code
+from palette.serving.stages import local_form
+from palette.serving.stages.trees import codegen
 from palette.serving.testing import assert_same_stage
 
 pytestmark = pytest.mark.spark
@@ -98,16 +99,16 @@ def test_deep_trees(train, asked):
 
 def test_models_too_large_for_code_are_walked(train, asked, monkeypatch):
     model = c.RandomForestClassifier(labelCol="k", numTrees=4, maxDepth=4, seed=1).fit(train)
-    monkeypatch.setattr("palette.serving.stages.tree_models.GENERATED", 10)
+    monkeypatch.setattr("palette.serving.stages.trees.model.GENERATED", 10)
     assert_same_stage(model, asked, saved=False)
-    assert tree_code.GENERATED > 1000
+    assert codegen.GENERATED > 1000
 
 
 def test_a_chain_of_hundreds_of_nodes_is_walked_or_generated():
     """As deep as Spark allows: every node's right child asks again."""
     from palette.serving import LocalPipeline
     from palette.serving.plan import Plan
-    from palette.serving.stages.tree_regression import DecisionTreeRegressionModel
+    from palette.serving.stages.trees.regression import DecisionTreeRegressionModel
 
     depth = 30
     inner = list(range(0, 2 * depth, 2))

@@ -1,0 +1,1 @@
+"""Feature stages on numbers and categories: assemblers, indexers, encoders, buckets."""

@@ -1,0 +1,266 @@
+"""Labels to places and back: StringIndexer, IndexToString, VectorIndexer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+from palette.errors import DataError
+from palette.serving.spark_files import SavedFiles
+from palette.serving.stages.base import Bind, BundledStage, RowRejectedError
+from palette.serving.stages.columns import columns_of, present
+from palette.serving.stages.features.labels import numbers_of, place_of
+from palette.serving.stages.features.metadata import attribute_of
+from palette.serving.stages.models.base import live_params
+from palette.serving.stages.registry import register
+from palette.serving.stages.vectors import Sparse, active
+from palette.types import INTEGERS
+
+__all__ = ["IndexToString", "StringIndexerModel", "VectorIndexerModel"]
+
+
+@register
+@dataclass(frozen=True)
+class StringIndexerModel(BundledStage):
+    """The local form of ``pyspark.ml.feature.StringIndexerModel``.
+
+    A number has the label that Spark's cast to text gives it: 1 is ``1``, and 1.0 is ``1.0``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        Columns of labels, and of their places.
+    labels : list of list of str
+        The known labels of each column, in order.
+    handle_invalid : {"error", "skip", "keep"}
+        What a null or an unknown label does: an error, a :class:`RowRejectedError`, or the place after the last.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    labels: list[list[str]]
+    handle_invalid: str
+
+    kind = "StringIndexerModel"
+    spark_class = "org.apache.spark.ml.feature.StringIndexerModel"
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> StringIndexerModel:
+        """Return the local form of Spark's stage."""
+        labels = [list(labels) for labels in stage.labelsArray]
+        return cls(**columns_of(live_params(stage)), labels=labels, handle_invalid=stage.getHandleInvalid())
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> StringIndexerModel:
+        """Return the local form of a saved stage."""
+        labels, params = saved.row()["labelsArray"], saved.params
+        return cls(**columns_of(params), labels=labels, handle_invalid=params["handleInvalid"])
+
+    @cached_property
+    def optional_parts(self) -> tuple[StringIndexerModel, ...]:
+        """The indexer of each column."""
+        columns = zip(self.inputs, self.outputs, self.labels, strict=True)
+        return tuple(replace(self, inputs=(one,), outputs=(out,), labels=[labels]) for one, out, labels in columns)
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """Doubles."""
+        return ("double",) * len(self.outputs)
+
+    @cached_property
+    def _texts(self) -> list[dict[str, float]]:
+        return [{label: float(place) for place, label in enumerate(labels)} for labels in self.labels]
+
+    @cached_property
+    def _numbers(self) -> list[dict[float, float]]:
+        return [numbers_of(labels, "") for labels in self.labels]
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the places of the labels; a float may be of type double or float."""
+        return tuple(self._place(at, self._numbers[at], value) for at, value in enumerate(values))
+
+    def _place(self, at: int, numbers: dict[float, float], value: Any) -> float:
+        place = place_of(value, self._texts[at], numbers)
+        if place is not None:
+            return place
+        if self.handle_invalid == "keep":
+            return float(len(self.labels[at]))
+        what = "null" if value is None else f"{value!r:.80}, which is none of the {len(self.labels[at])} known labels"
+        message = f"StringIndexerModel: {self.inputs[at]} is {what}"
+        if self.handle_invalid == "skip":
+            raise RowRejectedError(f"{message}, so that the row is dropped")
+        raise DataError(f"{message}; set handleInvalid to 'keep' to give such values a place of their own")
+
+    def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
+        """Return one look-up a column; what is not found there goes the careful way."""
+        lines = []
+        for at, (value, dtype, output) in enumerate(zip(values, types, outputs, strict=True)):
+            key = (id(self), at, dtype)
+            known = numbers_of(self.labels[at], dtype)
+            careful = f"{output} = {bind(partial(self._place, at, known), ('place', *key))}({value})"
+            if dtype == "string":
+                found = f"{bind(self._texts[at].get, ('texts', *key))}({value}"
+                if self.handle_invalid == "keep":
+                    unknown = float(len(self.labels[at]))
+                    lines.append(f"{output} = {found}, {bind(unknown, ('float', unknown))})")
+                    continue
+                lines.append(f"{output} = {found})")
+            elif dtype in INTEGERS:
+                lines.append(f"{output} = {bind(known.get, ('numbers', *key))}({value})")
+            elif dtype in ("double", "float"):
+                # Zero has a sign, and so two labels.
+                lines.append(f"{output} = {bind(known.get, ('numbers', *key))}({value}) if {value} else None")
+            else:
+                lines.append(careful)
+                continue
+            lines.append(f"if {output} is None: {careful}")
+        return lines
+
+
+@register
+@dataclass(frozen=True)
+class IndexToString(BundledStage):
+    """The local form of ``pyspark.ml.feature.IndexToString``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        The column of places, and that of labels.
+    labels : list of str
+        The labels, in order.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    labels: list[str]
+
+    kind = "IndexToString"
+    numeric = True
+    spark_class = "org.apache.spark.ml.feature.IndexToString"
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> IndexToString:
+        """Return the local form of Spark's stage."""
+        return cls._of(live_params(stage), stage.uid)
+
+    @classmethod
+    def from_schema(cls, stage: Any, schema: Any) -> IndexToString:
+        """Return the local form of Spark's stage, labels taken from the metadata of the column if it has none."""
+        params = live_params(stage)
+        found = attribute_of(schema, params["inputCol"]).get("vals")
+        return cls._of({**params, "labels": params.get("labels") or found}, stage.uid)
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> IndexToString:
+        """Return the local form of a saved stage."""
+        return cls._of(saved.params, saved.name)
+
+    @classmethod
+    def _of(cls, params: dict[str, Any], name: str) -> IndexToString:
+        if not params.get("labels"):
+            raise DataError(
+                f"{name}: its labels are in the metadata of column {params['inputCol']!r}, which is not at hand; set "
+                "them, as in IndexToString(labels=indexer.labels, ...)"
+            )
+        return cls(**columns_of(params), labels=list(params["labels"]))
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """A string."""
+        return ("string",)
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the label; fractions are cut off."""
+        value = values[0]
+        if value is not None and -1.0 < value < len(self.labels):
+            return (self.labels[int(value)],)
+        raise DataError(f"IndexToString: {self.inputs[0]} is {value}, expected 0 to {len(self.labels) - 1}")
+
+
+@register
+@dataclass(frozen=True)
+class VectorIndexerModel(BundledStage):
+    """The local form of ``pyspark.ml.feature.VectorIndexerModel``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        The vector column, and the one with places in it.
+    size : int
+        How many elements a vector has.
+    elements : list of int
+        The elements that are categories.
+    categories : list of list of float
+        Their values, by place.
+    handle_invalid : {"error", "skip", "keep"}
+        What a value does that was not seen in training: an error, a :class:`RowRejectedError`, or the place after the
+        last.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    size: int
+    elements: list[int]
+    categories: list[list[float]]
+    handle_invalid: str
+
+    kind = "VectorIndexerModel"
+    numeric = True
+    spark_class = "org.apache.spark.ml.feature.VectorIndexerModel"
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> VectorIndexerModel:
+        """Return the local form of Spark's stage."""
+        maps = {int(element): dict(places.items()) for element, places in stage.categoryMaps.items()}
+        return cls._of(live_params(stage), stage.numFeatures, maps)
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> VectorIndexerModel:
+        """Return the local form of a saved stage."""
+        row = saved.row()
+        maps = {element: dict(places) for element, places in dict(row["categoryMaps"]).items()}
+        return cls._of(saved.params, row["numFeatures"], maps)
+
+    @classmethod
+    def _of(cls, params: dict[str, Any], size: int, maps: dict[int, dict[float, int]]) -> VectorIndexerModel:
+        elements = sorted(maps)
+        categories = [sorted(maps[element], key=maps[element].__getitem__) for element in elements]
+        return cls(**columns_of(params), size=size, elements=elements, categories=categories,
+                   handle_invalid=params["handleInvalid"])  # fmt: skip
+
+    @property
+    def reads_sparsity(self) -> bool:
+        """A zero that is left out is not looked up, and stays 0 where it is no category."""
+        return any(0.0 not in values for values in self.categories)
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """A vector."""
+        return ("vector",)
+
+    @cached_property
+    def _places(self) -> dict[int, dict[float, float]]:
+        return {
+            element: {value: float(place) for place, value in enumerate(values)}
+            for element, values in zip(self.elements, self.categories, strict=True)
+        }
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the vector; like Spark's, a zero that a sparse vector leaves out is not looked up."""
+        vector = present(self.kind, self.inputs[0], values[0], self.size)
+        found = []
+        for element, value in active(vector):
+            places = self._places.get(element)
+            place = value if places is None else places.get(value)
+            found.append(self._invalid(element, value) if place is None else place)
+        return (Sparse(vector.size, vector.indices, found) if isinstance(vector, Sparse) else found,)
+
+    def _invalid(self, element: int, value: float) -> float:
+        if self.handle_invalid == "keep":
+            return float(len(self._places[element]))
+        message = f"VectorIndexerModel: element {element} of {self.inputs[0]} is {value}, unknown in training"
+        if self.handle_invalid == "skip":
+            raise RowRejectedError(f"{message}, so that the row is dropped")
+        raise DataError(f"{message}; set handleInvalid to 'keep' to give such values a place of their own")

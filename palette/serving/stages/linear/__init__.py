@@ -1,0 +1,1 @@
+"""Models of weighted sums: linear, logistic, generalized, survival, factorization machines."""

@@ -1,0 +1,1 @@
+"""Models of other kinds, and the base classes of all models."""

@@ -1,0 +1,267 @@
+"""What models share: which columns they add, the vector they read, and the way from scores to a label.
+
+A regression is a :class:`Regressor` with a ``predict``; a classification is a :class:`Classifier` with a ``raw`` and,
+where Spark's gives probabilities, a ``probability``. :func:`live_params` and ``SavedFiles.params`` are alike, so that
+``from_spark`` and ``from_saved`` can share what they make of them by :func:`regressor_fields` and
+:func:`classifier_fields`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from palette.errors import DataError
+from palette.serving.stages.base import Bind, BundledStage, Sparsity
+from palette.serving.stages.vectors import Sparse, Vector, incoming_vector
+
+__all__ = [
+    "Classifier",
+    "Regressor",
+    "argmax",
+    "classifier_fields",
+    "exp",
+    "live_params",
+    "number",
+    "regressor_fields",
+    "softmax",
+]
+
+INF = math.inf
+# The columns of a classification, in the order in which Spark adds them, and their Params.
+COLUMNS = {"raw": "rawPredictionCol", "probability": "probabilityCol", "prediction": "predictionCol"}
+
+
+def live_params(stage: Any) -> dict[str, Any]:
+    """Return the Params of a Spark stage by name: what is set, else the default."""
+    return {param.name: stage.getOrDefault(param) for param in stage.params if stage.isDefined(param)}
+
+
+def number(value: Any) -> float:
+    """Return a number as saved Params hold it: infinities and NaN are texts there.
+
+    Examples
+    --------
+    >>> number(1), number("-Inf")
+    (1.0, -inf)
+    """
+    return float(value)
+
+
+def regressor_fields(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields ``inputs`` and ``outputs``; an empty ``predictionCol`` adds no column."""
+    outputs = (params["predictionCol"],) if params["predictionCol"] else ()
+    return {"inputs": (params["featuresCol"],), "outputs": outputs}
+
+
+def classifier_fields(kind: str, params: Mapping[str, Any], classes: int) -> dict[str, Any]:
+    """Return ``inputs``, ``outputs``, ``gives`` and ``thresholds``; a column with an empty name is not added.
+
+    Raises
+    ------
+    DataError
+        If there are more or fewer thresholds than classes.
+    """
+    gives = [column for column, param in COLUMNS.items() if params.get(param)]
+    thresholds = params.get("thresholds")
+    if thresholds is not None and len(thresholds) != classes:
+        raise DataError(f"{kind}: {len(thresholds)} thresholds for {classes} classes; set as many as there are classes")
+    return {
+        "inputs": (params["featuresCol"],),
+        "outputs": tuple(params[COLUMNS[column]] for column in gives),
+        "gives": gives,
+        "thresholds": None if thresholds is None else [number(threshold) for threshold in thresholds],
+    }
+
+
+def exp(power: float) -> float:
+    """Return e to a power, infinity where Python's would raise.
+
+    Examples
+    --------
+    >>> exp(0.0), exp(1000.0)
+    (1.0, inf)
+    """
+    try:
+        return math.exp(power)
+    except OverflowError:
+        return INF
+
+
+def argmax(scores: Sequence[float]) -> float:
+    """Return the first place of the greatest as a label; a NaN is never greater, nor is anything than it.
+
+    Examples
+    --------
+    >>> argmax([0.0, 2.0, 2.0]), argmax([float("nan"), 1.0])
+    (1.0, 0.0)
+    """
+    place, greatest = 0, scores[0]
+    for at, score in enumerate(scores):
+        if score > greatest:
+            place, greatest = at, score
+    return float(place)
+
+
+def softmax(scores: Sequence[float]) -> list[float]:
+    """Return probabilities; the first infinite score takes all, and beside it others that are not finite are NaN.
+
+    Examples
+    --------
+    >>> softmax([0.0, 0.0]), softmax([1.0, float("inf")])
+    ([0.5, 0.5], [0.0, 1.0])
+    """
+    if INF in scores:
+        found = scores.index(INF)
+        return [1.0 if place == found else score * 0.0 for place, score in enumerate(scores)]
+    greatest = -1.7976931348623157e308
+    for score in scores:
+        if score > greatest:
+            greatest = score
+    weights = [exp(score - greatest) for score in scores]
+    total = 0.0
+    for weight in weights:
+        total += weight
+    scale = 1.0 / total if total else INF
+    return [weight * scale for weight in weights]
+
+
+@dataclass(frozen=True)
+class _Model(BundledStage):
+    """A stage that reads one vector.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        The features column.
+    outputs : tuple of str
+        The columns that are added.
+    size : int
+        How many features there are; -1 if the model does not say, or Spark's does not look.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    size: int
+
+    numeric = True
+
+    @property
+    def sparsity(self) -> Sparsity:
+        """What models add is dense."""
+        return "own"
+
+    def features(self, vector: Vector | None) -> Vector:
+        """Return the vector after a look at it.
+
+        Raises
+        ------
+        DataError
+            If it is missing, or of another size than in training.
+        """
+        if vector is None:
+            raise DataError(f"{self.kind}: {self.inputs[0]} is null; fill what it is made from (nFill)")
+        if vector.__class__ is not list and vector.__class__ is not Sparse:
+            try:
+                vector = incoming_vector(vector, self.inputs[0])
+            except TypeError as error:
+                raise DataError(f"{self.kind}: {error}") from error
+        if self.size >= 0 and len(vector) != self.size:
+            raise DataError(f"{self.kind}: {self.inputs[0]} has {len(vector)} elements, the model knows {self.size}")
+        return vector
+
+    def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
+        """Return a call of :meth:`compute`, or nothing where no column is added."""
+        return super().generate(values, types, outputs, bind) if outputs else []
+
+
+@dataclass(frozen=True)
+class Regressor(_Model):
+    """A model that adds one number."""
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """A double."""
+        return ("double",) * len(self.outputs)
+
+    @abstractmethod
+    def predict(self, features: Vector) -> float:
+        """Return the prediction for a vector of the right size."""
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the prediction."""
+        return (self.predict(self.features(values[0])),) if self.outputs else ()
+
+
+@dataclass(frozen=True)
+class Classifier(_Model):
+    """A model that adds scores, probabilities and a label, or some of them.
+
+    Parameters
+    ----------
+    gives : list of str
+        What the outputs are: "raw", "probability", "prediction".
+    thresholds : list of float, optional
+        By class; the label is the class with the greatest ratio of probability to threshold.
+    """
+
+    gives: list[str]
+    thresholds: list[float] | None
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """Vectors, and a double for the label."""
+        return tuple("double" if column == "prediction" else "vector" for column in self.gives)
+
+    @abstractmethod
+    def raw(self, features: Vector) -> list[float]:
+        """Return a new list of scores by class for a vector of the right size."""
+
+    def probability(self, raw: list[float]) -> list[float]:
+        """Return a new list of probabilities by class; a classification that has none is never asked."""
+        raise NotImplementedError
+
+    def label_of_raw(self, raw: list[float]) -> float:
+        """Return the label where the scores are a column: the greatest, unless thresholds are set."""
+        return argmax(raw) if self.thresholds is None else self.label_of_probability(self.probability(raw))
+
+    def label_of_probability(self, probability: list[float]) -> float:
+        """Return the label where the probabilities are a column and the scores are not."""
+        if self.thresholds is None:
+            return argmax(probability)
+        place, greatest = 0, -INF
+        for at, (one, threshold) in enumerate(zip(probability, self.thresholds, strict=True)):
+            if threshold:
+                ratio = one / threshold
+            elif one > 0.0:
+                ratio = INF
+            else:
+                continue
+            if ratio > greatest:
+                place, greatest = at, ratio
+        return float(place)
+
+    def label(self, features: Vector) -> float:
+        """Return the label where it is the only column."""
+        return self.label_of_raw(self.raw(features))
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the columns, each from the one before it as Spark does."""
+        if not self.gives:
+            return ()
+        features = self.features(values[0])
+        if self.gives == ["prediction"]:
+            return (self.label(features),)
+        raw = self.raw(features)
+        answers: dict[str, Any] = {"raw": raw}
+        if "probability" in self.gives:
+            answers["probability"] = self.probability(raw)
+        if "prediction" in self.gives:
+            with_raw = "raw" in self.gives
+            answers["prediction"] = (
+                self.label_of_raw(raw) if with_raw else self.label_of_probability(answers["probability"])
+            )
+        return tuple(answers[column] for column in self.gives)

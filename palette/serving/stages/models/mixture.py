@@ -1,0 +1,122 @@
+"""Mixtures of Gaussians.
+
+Roots of covariances are found by another library than Spark's, once, when the model is read: digits may differ the
+more, the flatter a Gaussian is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from palette.serving.spark_files import SavedFiles, matrix, vector
+from palette.serving.stages.models.base import Classifier, argmax, classifier_fields, exp, live_params
+from palette.serving.stages.registry import register
+from palette.serving.stages.vectors import Vector, active
+
+__all__ = ["GaussianMixtureModel"]
+
+EPSILON = 2.0**-52
+
+
+@register
+@dataclass(frozen=True)
+class GaussianMixtureModel(Classifier):
+    """The local form of ``pyspark.ml.clustering.GaussianMixtureModel``.
+
+    Parameters
+    ----------
+    weights : list of float
+        The part of each Gaussian.
+    roots : list of list of list of float
+        By Gaussian, a root of the inverse of the covariances.
+    shifts : list of list of float
+        The same, multiplied by the means.
+    heights : list of float
+        Logarithms of the densities at the means.
+    """
+
+    weights: list[float]
+    roots: list[list[list[float]]]
+    shifts: list[list[float]]
+    heights: list[float]
+
+    kind = "GaussianMixtureModel"
+    spark_class = "org.apache.spark.ml.clustering.GaussianMixtureModel"
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> GaussianMixtureModel:
+        """Return the local form of Spark's model."""
+        means = [gaussian.mean.toArray().tolist() for gaussian in stage.gaussians]
+        covariances = [gaussian.cov.toArray().tolist() for gaussian in stage.gaussians]
+        return cls._of(live_params(stage), stage.weights, means, covariances)
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> GaussianMixtureModel:
+        """Return the local form of a saved model."""
+        data = saved.row()
+        means = [vector(mean) for mean in data["mus"]]
+        return cls._of(saved.params, data["weights"], means, [matrix(one) for one in data["sigmas"]])
+
+    @classmethod
+    def _of(
+        cls,
+        params: Mapping[str, Any],
+        weights: Sequence[float],
+        means: list[list[float]],
+        covariances: list[list[list[float]]],
+    ) -> GaussianMixtureModel:
+        parts = [_constants(mean, covariance) for mean, covariance in zip(means, covariances, strict=True)]
+        roots, shifts, heights = (list(part) for part in zip(*parts, strict=True))
+        known = classifier_fields(cls.kind, params, len(parts))
+        weights = [float(weight) for weight in weights]
+        return cls(**known, size=len(means[0]), weights=weights, roots=roots, shifts=shifts, heights=heights)
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """A vector and an integer."""
+        return tuple("int" if column == "prediction" else "vector" for column in self.gives)
+
+    def raw(self, features: Vector) -> list[float]:
+        """Return weighted densities; none is zero."""
+        kept = list(active(features))
+        densities = []
+        for weight, root, shift, height in zip(self.weights, self.roots, self.shifts, self.heights, strict=True):
+            squares = 0.0
+            for row, start in zip(root, shift, strict=True):
+                total = start
+                for place, value in kept:
+                    total -= row[place] * value
+                squares += total * total
+            densities.append(EPSILON + weight * exp(height - 0.5 * squares))
+        return densities
+
+    def probability(self, raw: list[float]) -> list[float]:
+        """Return the parts of the densities."""
+        total = 0.0
+        for density in raw:
+            total += density
+        return [density / total for density in raw]
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the probabilities and the most probable Gaussian, or one of them."""
+        if not self.gives:
+            return ()
+        found = self.probability(self.raw(self.features(values[0])))
+        return tuple(found if column == "probability" else int(argmax(found)) for column in self.gives)
+
+
+def _constants(mean: list[float], covariance: list[list[float]]) -> tuple[list[list[float]], list[float], float]:
+    """Return root, shift and height; of a singular covariance in the space that it spans."""
+    import numpy as np
+
+    values, vectors = np.linalg.eigh(np.array(covariance))
+    least = EPSILON * float(values.max()) * len(values)
+    kept = [float(value) for value in values if value > least]
+    scales = np.array([math.sqrt(1.0 / value) if value > least else 0.0 for value in values])
+    root = scales[:, None] * vectors.T
+    logarithms = math.fsum(math.log(value) for value in kept)
+    height = -0.5 * (len(mean) * math.log(2.0 * math.pi) + logarithms)
+    return root.tolist(), (root @ np.array(mean)).tolist(), height

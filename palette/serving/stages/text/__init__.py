@@ -1,0 +1,1 @@
+"""Text stages: words, n-grams, counts, embeddings of words."""

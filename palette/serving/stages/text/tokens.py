@@ -1,0 +1,223 @@
+"""Text made into words, and words into fewer or longer ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from palette.errors import DataError
+from palette.serving.spark_files import SavedFiles
+from palette.serving.stages.base import BundledStage
+from palette.serving.stages.columns import columns_of
+from palette.serving.stages.java.lowercase import lower
+from palette.serving.stages.java.regex import compiled, matches, split
+from palette.serving.stages.models.base import live_params
+from palette.serving.stages.registry import register
+
+__all__ = ["NGram", "RegexTokenizer", "StopWordsRemover", "Tokenizer", "words"]
+
+SPACE = re.compile(r"\s", re.ASCII)
+
+
+def words(kind: str, column: str, value: Any) -> list[str | None]:
+    """Return a list of text after a look at it.
+
+    Raises
+    ------
+    DataError
+        If it is missing, or none.
+    """
+    if value is None:
+        raise DataError(f"{kind}: {column} is null; fill it with an empty list")
+    if value.__class__ is not list or not all(word is None or word.__class__ is str for word in value):
+        raise DataError(f"{kind}: {column} is {value!r:.80}, expected a list of text; cast it to array<string>")
+    return value
+
+
+@dataclass(frozen=True)
+class _Text(BundledStage):
+    """A stage that makes lists of text."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def from_spark(cls, stage: Any) -> Any:
+        """Return the local form of Spark's stage."""
+        return cls._of(live_params(stage))
+
+    @classmethod
+    def from_saved(cls, saved: SavedFiles) -> Any:
+        """Return the local form of a saved stage."""
+        return cls._of(saved.params)
+
+    @classmethod
+    def _of(cls, params: Mapping[str, Any]) -> Any:
+        return cls(**columns_of(params))
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        """Lists of text."""
+        return ("array<string>",) * len(self.outputs)
+
+    def text(self, value: Any) -> str:
+        """Return a text after a look at it."""
+        if value.__class__ is not str:
+            what = "null; fill it with an empty text" if value is None else f"{value!r:.80}, expected text"
+            raise DataError(f"{self.kind}: {self.inputs[0]} is {what}")
+        return str(value)
+
+
+@register
+@dataclass(frozen=True)
+class Tokenizer(_Text):
+    """The local form of ``pyspark.ml.feature.Tokenizer``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        The text, its words.
+    """
+
+    kind = "Tokenizer"
+    spark_class = "org.apache.spark.ml.feature.Tokenizer"
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the words in small letters; two spaces hold an empty one, but none is at the end."""
+        return (split(SPACE, lower(self.text(values[0]))),)
+
+
+@register
+@dataclass(frozen=True)
+class RegexTokenizer(_Text):
+    """The local form of ``pyspark.ml.feature.RegexTokenizer``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        The text, its words.
+    pattern : str
+        A pattern of Java's; see :mod:`palette.serving.stages.java.regex`.
+    gaps : bool
+        Whether it matches what is between words.
+    shortest : int
+        The least length of words, in units of UTF-16.
+    lowercase : bool
+        Whether the text is made small letters first.
+    """
+
+    pattern: str
+    gaps: bool
+    shortest: int
+    lowercase: bool
+
+    kind = "RegexTokenizer"
+    spark_class = "org.apache.spark.ml.feature.RegexTokenizer"
+
+    @classmethod
+    def _of(cls, params: Mapping[str, Any]) -> RegexTokenizer:
+        compiled(params["pattern"])
+        return cls(
+            **columns_of(params),
+            pattern=params["pattern"],
+            gaps=params["gaps"],
+            shortest=params["minTokenLength"],
+            lowercase=params["toLowercase"],
+        )
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return compiled(self.pattern)
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the words that are long enough."""
+        text = self.text(values[0])
+        if self.lowercase:
+            text = lower(text)
+        found = split(self._compiled, text) if self.gaps else matches(self._compiled, text)
+        if self.shortest == 1:
+            return ([word for word in found if word],)
+        return ([word for word in found if len(word.encode("utf-16-le")) >= 2 * self.shortest],)
+
+
+@register
+@dataclass(frozen=True)
+class StopWordsRemover(_Text):
+    """The local form of ``pyspark.ml.feature.StopWordsRemover``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        Lists of words, the lists of those that stay.
+    stop_words : list of str
+        What is removed.
+    case_sensitive : bool
+        Whether capital letters count.
+    locale : str
+        The locale of small letters.
+    """
+
+    stop_words: list[str | None]
+    case_sensitive: bool
+    locale: str
+
+    kind = "StopWordsRemover"
+    spark_class = "org.apache.spark.ml.feature.StopWordsRemover"
+
+    @classmethod
+    def _of(cls, params: Mapping[str, Any]) -> StopWordsRemover:
+        # Small letters of Lithuanian keep their dots by rules of their own.
+        if params["locale"] == "lt" and not params["caseSensitive"]:
+            raise DataError("StopWordsRemover: locale 'lt' has no local form; set caseSensitive, or locale 'en'")
+        return cls(
+            **columns_of(params),
+            stop_words=list(params["stopWords"]),
+            case_sensitive=params["caseSensitive"],
+            locale=params["locale"],
+        )
+
+    def _compared(self, word: str | None) -> str | None:
+        return word if word is None or self.case_sensitive else lower(word, self.locale)
+
+    @cached_property
+    def _removed(self) -> frozenset[str | None]:
+        return frozenset(self._compared(word) for word in self.stop_words)
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the words that stay; nulls do."""
+        removed, compared = self._removed, self._compared
+        return tuple(
+            [word for word in words(self.kind, column, value) if compared(word) not in removed]
+            for column, value in zip(self.inputs, values, strict=True)
+        )
+
+
+@register
+@dataclass(frozen=True)
+class NGram(_Text):
+    """The local form of ``pyspark.ml.feature.NGram``.
+
+    Parameters
+    ----------
+    inputs, outputs : tuple of str
+        The words, the n-grams.
+    n : int
+        How many words make one.
+    """
+
+    n: int
+
+    kind = "NGram"
+    spark_class = "org.apache.spark.ml.feature.NGram"
+
+    @classmethod
+    def _of(cls, params: Mapping[str, Any]) -> NGram:
+        return cls(**columns_of(params), n=params["n"])
+
+    def compute(self, *values: Any) -> tuple[Any, ...]:
+        """Return the n-grams, words joined by a space; of fewer words there are none."""
+        spelled = ["null" if word is None else word for word in words(self.kind, self.inputs[0], values[0])]
+        return ([" ".join(spelled[at : at + self.n]) for at in range(len(spelled) - self.n + 1)],)

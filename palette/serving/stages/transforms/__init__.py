@@ -1,0 +1,1 @@
+"""Stages from vector to vector: scalers, selectors, projections, expansions."""
