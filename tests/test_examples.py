@@ -1,7 +1,7 @@
 """The examples run by themselves, each in a process of its own, and their summaries say what they promise.
 
-``eats_eta.py`` is run from a wheel, in ``test_packaging.py``. The boosted trees of ``flight_eta.py`` are scored
-without Spark, row by row.
+``eats_eta.py`` is run from a wheel by each `make test`, in ``test_packaging.py``. The boosted trees of
+``flight_eta.py`` are scored without Spark, row by row; its features are held against each other in ``test_replay.py``.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def quick(tmp_path_factory):
     return home, run("flight_eta.py", "--quick", "--dir", str(home))
 
 
+@pytest.mark.proof
 def test_flights(quick):
     _, text = quick
     mean, timetable, features = (
@@ -67,6 +68,7 @@ def test_flights(quick):
     assert "score_instance from a snapshot equals transform(): True" in text
 
 
+@pytest.mark.proof
 def test_december_is_scored_locally(spark, quick, tmp_path):
     home, _ = quick
     assert scored_locally(spark, home, tmp_path / "bundle", month=12, every=5) > 4_000

@@ -13,6 +13,7 @@ from palette.errors import PlanError
 from palette.feeds.intervals import Interval
 from tests.feeds import events as oracle
 
+pytestmark = pytest.mark.slow
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 START = dt.datetime(2026, 6, 1)
 WINDOWS = [
@@ -177,6 +178,7 @@ def test_new_window_is_computed_for_the_past_and_another_grid_anew(spark, tmp_pa
     assert told.intervals == (Interval(None, START + 3 * DAY),)
 
 
+@pytest.mark.proof  # new windows, and holes, each have a test of their own
 def test_new_windows_where_runs_leave_holes(spark, tmp_path):
     """The past that is known has them as well, the rows asked for are there, and no others."""
     store, first = opened(tmp_path)

@@ -55,7 +55,7 @@ def asked(tmp_path_factory):
 
 
 @given(bodies=st.lists(BODIES, min_size=10, max_size=10), route=st.sampled_from(["score", "features"]))
-def test_a_thousand_hostile_requests(asked, bodies, route):
+def test_hostile_requests(asked, bodies, route):
     async def ask():
         transport = httpx.ASGITransport(asked.service)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -89,7 +89,7 @@ def resident(process):
 
 @pytest.mark.parametrize(
     "seconds",
-    [pytest.param(20, id="short", marks=pytest.mark.slow), pytest.param(600, id="long", marks=pytest.mark.proof)],
+    [pytest.param(10, id="short", marks=pytest.mark.slow), pytest.param(600, id="long", marks=pytest.mark.proof)],
 )
 def test_traffic_while_bundles_are_exchanged_and_values_are_written(tmp_path, seconds):
     lookup = LookupStep(ENTITY, GROUP, ("r_id",), {"a": "x"})
