@@ -85,6 +85,7 @@ def test_wheel_holds_code_grammar_and_types_only(wheel):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"dsl", "palette"}
 
 
+@pytest.mark.spark
 @pytest.mark.slow
 def test_example_runs_from_the_wheel_and_it_serves_without_spark(wheel, tmp_path):
     apart = Environment(tmp_path / "apart")

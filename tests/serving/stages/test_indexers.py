@@ -94,7 +94,7 @@ def test_index_to_string_equals_sparks(spark, words):
     assert_same_stage(IndexToString(inputCol="i", outputCol="y"), indexed.select("i"), saved=False)
 
 
-def test_index_to_string_without_labels_is_refused():
+def test_index_to_string_without_labels_is_refused(spark):
     with pytest.raises(DataError, match="metadata of column 'x'"):
         local_form(IndexToString(inputCol="x", outputCol="y"))
 
