@@ -12,12 +12,12 @@ __all__ = ["can_be_archived", "write_archive"]
 
 
 def can_be_archived() -> bool:
-    """Tell whether the library is files; in a zip it came with ``spark-submit``, and workers have it."""
+    """Return whether the library is installed as files; a zip came with ``spark-submit``, and workers have it."""
     return all(home.is_dir() for home in _homes())
 
 
 def write_archive(path: str | Path) -> None:
-    """Write the packages ``palette`` and ``dsl``, without what they depend on.
+    """Write the packages ``palette`` and ``dsl`` without their dependencies.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Directories that are written whole or not at all."""
+"""Directories written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from pathlib import Path
 
 from palette.errors import DataError
 
-__all__ = ["replaced_directory"]
+__all__ = ["replace_directory"]
 
 
 @contextmanager
-def replaced_directory(path: str | Path, marker: str) -> Iterator[Path]:
-    """Give an empty directory to fill, which takes the place of ``path`` when all went well.
+def replace_directory(path: str | Path, marker: str) -> Iterator[Path]:
+    """Yield an empty directory to fill, which replaces ``path`` when the block succeeds.
 
     Parameters
     ----------
     path : str or Path
-        Where the directory comes to stand; an older one is replaced only if it holds ``marker``. Of a symbolic link
-        it is what it points to.
+        Final path; an existing directory is replaced only if it contains ``marker``. A symbolic link is resolved.
     marker : str
-        File that tells such a directory from others.
+        File that identifies such a directory.
 
     Raises
     ------
     DataError
-        If something else stands at ``path``; it is left alone.
+        If something else is at ``path``; it is not changed.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not (path / marker).is_file():
-        raise DataError(f"{str(path)!r} exists and has no {marker}; it is left alone, choose another path")
+        raise DataError(f"{str(path)!r} exists and has no {marker}; it was not changed, choose another path")
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield fresh
-        # mkdtemp makes it private; what a service reads should have the usual rights.
+        # mkdtemp makes it private; a service of another user may read it.
         fresh.chmod(0o755)
         if path.exists():
-            # Moved aside first: readers see the old one or the new one, but for an instant.
+            # Renamed first: readers see the old directory or the new one, except for an instant.
             old = fresh.with_name(fresh.name + ".old")
             path.rename(old)
             try:

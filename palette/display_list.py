@@ -1,4 +1,4 @@
-"""Lists that a REPL and a notebook show as tables."""
+"""Lists displayed as tables in a REPL and in notebooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from palette.terminal import printable
 __all__ = ["Listing"]
 
 T = TypeVar("T")
-# Longer cells are cut; the value itself has all of it.
+# Longer cells are truncated.
 LONGEST = 60
 
 
@@ -23,9 +23,9 @@ class Listing(list[T]):
     Parameters
     ----------
     items : iterable
-        What the list holds.
+        Items of the list.
     columns : mapping of str to callable
-        Title of a column to what returns its value of an item.
+        Title of a column to a function that returns its value for an item.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Listing(list[T]):
         return super().__getitem__(index)
 
     def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
-        # Elsewhere it is a plain list: what makes the columns does not travel.
+        # Pickled as a plain list: the column functions cannot be pickled.
         return list, (list(self),)
 
     def __repr__(self) -> str:
@@ -66,7 +66,7 @@ class Listing(list[T]):
         )
 
     def _repr_html_(self) -> str:
-        """Show it in notebooks as a table."""
+        """Return the list as an HTML table, for notebooks."""
         head = "".join(f"<th>{escape(title)}</th>" for title in self._columns)
         rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in self._cells())
         body = "".join(f"<tr>{row}</tr>" for row in rows)
@@ -88,7 +88,7 @@ def _cell(value: Any) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many cells of a terminal a text takes."""
+    """Return the width of a string in terminal cells."""
     return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

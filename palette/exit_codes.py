@@ -1,4 +1,4 @@
-"""Exit codes: what a scheduler is told by jobs, by ``palette materialize`` and ``palette erase``."""
+"""Exit codes of jobs, ``palette materialize`` and ``palette erase``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from palette.session import DeltaNotFoundError, JavaNotFoundError
 __all__ = ["ALARM", "DONE", "FAILED", "USAGE", "exit_code"]
 
 DONE, FAILED, USAGE, ALARM = 0, 1, 2, 3
-# What repeating the same does not mend.
-ASKED_WRONGLY = (
+# Errors that a retry does not fix.
+PERMANENT = (
     *(DefinitionError, FeatureNotFoundError, PlanError, SchemaError, DslError),
     *(DeltaNotFoundError, JavaNotFoundError),
 )
 
 
 def exit_code(error: BaseException) -> int:
-    """Return 2 for what repeating the same does not mend, 1 for what may be tried again.
+    """Return 2 for an error that a retry does not fix, 1 for one that may be retried.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def exit_code(error: BaseException) -> int:
     >>> exit_code(LockedError("another run works on it")), exit_code(DefinitionError("no group"))
     (1, 2)
     """
-    # What Spark refuses before it runs: a path, table or column that is not there.
-    refused = getattr(sys.modules.get("pyspark.errors"), "AnalysisException", ())
-    wrong = isinstance(error, ASKED_WRONGLY) or isinstance(error.__cause__ or error, refused)
-    return USAGE if wrong else FAILED
+    # Spark's analysis failed: a path, table or column does not exist.
+    unresolved = getattr(sys.modules.get("pyspark.errors"), "AnalysisException", ())
+    permanent = isinstance(error, PERMANENT) or isinstance(error.__cause__ or error, unresolved)
+    return USAGE if permanent else FAILED

@@ -1,4 +1,4 @@
-"""Names of packages that are imported when they are first used, and Spark, which may not be installed."""
+"""Lazy imports of public names, and the check that Spark is installed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SPARK = "pyspark"
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` of a package whose public names live in other modules.
+    """Return ``__getattr__`` and ``__dir__`` of a package whose public names are defined in other modules.
 
     Parameters
     ----------
     package : str
         ``__name__`` of the package.
     homes : dict of str to str
-        Public name to the module that has it.
+        Public name to the module that defines it.
 
     Examples
     --------

@@ -12,13 +12,13 @@ __all__ = ["COPY_HERE", "COPY_THERE", "has_scheme", "local_or_none", "local_path
 
 COPY_HERE = "copy it to this machine and name the local path"
 COPY_THERE = "write it to a local path and copy it there"
-# pathlib makes "s3a:/bucket" of "s3a://bucket", and Hadoop reads both; one letter is no scheme.
+# pathlib makes "s3a:/bucket" of "s3a://bucket", and Hadoop reads both; one letter is not a scheme.
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(file):", re.IGNORECASE)
 SECRET = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
 
 
 def has_scheme(path: str) -> bool:
-    """Tell whether a path begins with the scheme of a file system, ``file:`` included.
+    """Return whether a path begins with the scheme of a file system, ``file:`` included.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def has_scheme(path: str) -> bool:
 
 
 def local_or_none(path: str) -> Path | None:
-    """Return a path of this machine, None where it is on another file system.
+    """Return a path of this machine; None if it is on another file system.
 
     Examples
     --------
@@ -85,10 +85,10 @@ path and copy it there
         text = path_text(path)
     except TypeError:
         raise DefinitionError(f"{what}: expected a path, found {type(path).__name__}") from None
-    found = local_or_none(text)
-    if found is None:
+    local = local_or_none(text)
+    if local is None:
         raise DefinitionError(f"{SECRET.sub('', text)!r:.500} is not a local path, which {what} needs: {remedy}")
-    return found
+    return local
 
 
 def _from_file_uri(uri: str) -> Path:

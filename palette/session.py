@@ -1,4 +1,4 @@
-"""A Spark session that suits the library: Delta, UTC, and settings for a laptop."""
+"""Spark sessions with Delta, UTC and settings for a laptop."""
 
 from __future__ import annotations
 
@@ -39,39 +39,39 @@ DELTA = {
     EXTENSIONS: "io.delta.sql.DeltaSparkSessionExtension",
     CATALOG: "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# What serves any session, on a cluster too.
+# Settings for any session, on a cluster too.
 SETTINGS = {
     **DELTA,
     "spark.sql.session.timeZone": "UTC",
-    # The default, 1g, refuses snapshots of some million keys; what is in this process is bounded by its memory.
+    # The default, 1g, rejects snapshots of some million keys; the memory of this process is the limit.
     "spark.driver.maxResultSize": "0",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     # The default, INT96, has no statistics to skip files by, and is slow to read.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # Else Delta's parser drops the parameters of a query (delta-io/delta#7640).
+    # Without it Delta's parser drops the parameters of a query (delta-io/delta#7640).
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
-    # Python workers outlive a task, so that travelling histories are mapped once.
+    # Python workers outlive a task, so that broadcast histories are mapped once.
     "spark.python.worker.reuse": "true",
 }
 LAPTOP = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    # At WARN a notebook drowns in advice for clusters; pass "spark.log.level" to see it.
+    # At WARN a notebook is full of advice for clusters; pass "spark.log.level" to see it.
     "spark.log.level": "ERROR",
     "spark.driver.memory": "4g",
-    # The defaults (200 and 50) are made for clusters; on a laptop they cost seconds a query.
+    # The defaults (200 and 50) are for clusters; on a laptop they cost seconds a query.
     "spark.sql.shuffle.partitions": "8",
     "spark.databricks.delta.snapshotPartitions": "2",
 }
-# A session that is asked for again may be called otherwise.
-FREE = ("spark.master", "spark.app.name", "spark.remote")
-# Delta refuses it, for want of a table; Spark alone cannot parse it.
+# Ignored when a running session is requested again.
+IGNORED = ("spark.master", "spark.app.name", "spark.remote")
+# Delta reports a missing table; Spark alone cannot parse it.
 PROBE = "DESCRIBE HISTORY delta.`/palette/nothing` LIMIT 1"
 HOW = (
     f"a new process starts it with Delta by palette.spark_session(), or by palette.configure(SparkSession.builder)"
     f".getOrCreate(), which set {PACKAGES}={DELTA_PACKAGE} and {', '.join(f'{k}={v}' for k, v in DELTA.items())} "
-    f"(in a notebook restart the kernel: the Java that runs does not load packages later)"
+    f"(in a notebook restart the kernel: a running Java process cannot load packages later)"
 )
 
 # The applications that spark_session started in this process.
@@ -80,41 +80,41 @@ _with_delta: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class JavaNotFoundError(PaletteError, RuntimeError):
-    """Spark needs Java 17 and there is none."""
+    """Java 17, which Spark needs, is not installed."""
 
 
 class DeltaNotFoundError(PaletteError, RuntimeError):
-    """The Spark session has no Delta, which keeps the tables of features."""
+    """The Spark session has no Delta, which stores the feature tables."""
 
 
 def spark_session(**conf: object) -> SparkSession:
-    """Start Spark with Delta, or return the session that runs already.
+    """Start Spark with Delta, or return the session that is running.
 
-    A session that something else started is returned as it is: no setting of it is changed, and a warning names what
-    it lacks. :func:`configure` prepares a session of your own.
+    A session that something else started is returned unchanged, and a warning names what it lacks. :func:`configure`
+    prepares a session of your own.
 
     Parameters
     ----------
     **conf
-        Spark settings: ``spark_session(**{"spark.driver.memory": "8g"})``; ``master`` and ``app_name`` stand for
+        Spark settings: ``spark_session(**{"spark.driver.memory": "8g"})``; ``master`` and ``app_name`` are short for
         ``spark.master`` (default ``local[*]``) and ``spark.app.name``. ``remote="sc://host"`` connects to a
         Spark Connect server, ``remote="local[2]"`` starts one. In a session that this function started before,
-        settings of SQL are changed.
+        SQL settings are changed.
 
     Returns
     -------
     SparkSession
-        Times are UTC, if this function started it; workers run this Python.
+        With UTC as time zone if this function started it; workers run this Python.
 
     Raises
     ------
     RuntimeError
-        If no Java 17 or newer is found, or the Java that runs in this process was started without Delta.
+        If no Java 17 or newer is found, or the Java process was started without Delta.
 
     Warns
     -----
     SessionWarning
-        If the session that runs lacks Delta, or settings come too late for it.
+        If the running session lacks Delta, or settings cannot be changed in it.
 
     Examples
     --------
@@ -125,11 +125,13 @@ def spark_session(**conf: object) -> SparkSession:
     settings = {_setting(name): str(value) for name, value in conf.items()}
     if (running := _running(settings.get("spark.remote"))) is not None:
         late = _late(running, settings)
-        told = [f"{', '.join(late)}: too late for the session that runs, which is left as it is"] if late else []
+        problems = (
+            [f"{', '.join(late)}: cannot be changed in the running session, which is returned as it is"] if late else []
+        )
         if _lacks_delta(running):
-            told.append(f"the session that runs has no Delta, and is left as it is: {HOW}")
-        if told:
-            warnings.warn("; ".join(told), SessionWarning, stacklevel=2)
+            problems.append(f"the running session has no Delta, and is returned as it is: {HOW}")
+        if problems:
+            warnings.warn("; ".join(problems), SessionWarning, stacklevel=2)
         return running
     return _start(settings)
 
@@ -140,8 +142,8 @@ def configure(builder: SparkSession.Builder) -> SparkSession.Builder:
     Parameters
     ----------
     builder : SparkSession.Builder
-        Its own settings stay: packages and extensions are added to those that are there, a time zone or catalog is
-        kept. Memory, partitions and the like are left to it.
+        Its own settings stay: packages and extensions are added to its lists, a time zone or catalog is kept. Memory,
+        partitions and the like are not set.
 
     Returns
     -------
@@ -164,7 +166,7 @@ def configure(builder: SparkSession.Builder) -> SparkSession.Builder:
 
 
 def merged(given: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that are to be added to those that are given; lists of packages and extensions grow.
+    """Return the settings to add to the given ones; lists of packages and extensions are extended.
 
     Examples
     --------
@@ -173,26 +175,26 @@ def merged(given: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     ('a.B,io.delta.sql.DeltaSparkSessionExtension', False)
     """
     added = {name: value for name, value in ours.items() if name not in given}
-    for name, sign in ((PACKAGES, "delta-spark"), (EXTENSIONS, "DeltaSparkSessionExtension")):
-        theirs = [one for one in given.get(name, "").split(",") if one]
-        if theirs and name in ours and not any(sign in one for one in theirs):
+    for name, marker in ((PACKAGES, "delta-spark"), (EXTENSIONS, "DeltaSparkSessionExtension")):
+        theirs = [item for item in given.get(name, "").split(",") if item]
+        if theirs and name in ours and not any(marker in item for item in theirs):
             added[name] = ",".join([*theirs, ours[name]])
     return added
 
 
 def active_session() -> SparkSession:
-    """Return the session that runs, classic or Connect; without one, start one with the usual settings."""
+    """Return the running session, classic or Connect; if there is no session, start one with the default settings."""
     return _running() or _start({})
 
 
 def require_delta(spark: SparkSession, remedy: str = HOW) -> None:
-    """Raise :class:`DeltaNotFoundError` if a session has no Delta; it is asked once."""
+    """Raise :class:`DeltaNotFoundError` if a session has no Delta; the result is cached."""
     if _lacks_delta(spark):
         raise DeltaNotFoundError(f"Spark was started without Delta: {remedy}")
 
 
 def _running(remote: str | None = None) -> SparkSession | None:
-    """Return the session of this process; None without one, or if one elsewhere is wanted beside a local one."""
+    """Return the session of this process; None without one, or if a remote one is requested and a local one runs."""
     require_spark()
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
@@ -204,7 +206,7 @@ def _running(remote: str | None = None) -> SparkSession | None:
         session = SparkSession.active()
     except PySparkRuntimeError:
         return None
-    # The context may have been stopped without the session's knowledge.
+    # The context may be stopped while the session still seems active.
     return session if is_remote() or session._sc._jsc is not None else None
 
 
@@ -215,8 +217,8 @@ def _start(given: Mapping[str, str]) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = {**given, **merged(given, {PACKAGES: DELTA_PACKAGE, **SETTINGS, **LAPTOP})}
     remote = settings.pop("spark.remote", None)
-    elsewhere = remote is not None and remote.startswith("sc://")
-    if elsewhere:
+    is_server = remote is not None and remote.startswith("sc://")
+    if is_server:
         # The server has its own jars and memory; only SQL settings can be set from here.
         settings = {name: value for name, value in settings.items() if name.startswith("spark.sql.")}
     else:
@@ -233,18 +235,18 @@ def _start(given: Mapping[str, str]) -> SparkSession:
         if not foreign:
             _started.add(_application(spark))
         if _lacks_delta(spark):
-            if not (foreign or elsewhere):
+            if not (foreign or is_server):
                 raise DeltaNotFoundError(f"Spark was started without Delta: {HOW}")
             warnings.warn(f"Spark was started without Delta: {HOW}", SessionWarning, stacklevel=3)
     return spark
 
 
 def _late(spark: SparkSession, settings: Mapping[str, str]) -> list[str]:
-    """Set what can be set in a session of ours; return what has another value there."""
+    """Apply settings to a session that palette started; return those that differ and cannot be changed."""
     ours = _application(spark) in _started
     late = []
     for name, value in settings.items():
-        if (ours and name in FREE) or spark.conf.get(name, None) == value:
+        if (ours and name in IGNORED) or spark.conf.get(name, None) == value:
             continue
         if ours and spark.conf.isModifiable(name):
             spark.conf.set(name, value)
@@ -267,8 +269,8 @@ def _lacks_delta(spark: SparkSession) -> bool:
         _ = spark.sql(PROBE).schema
     except (PySparkException, Py4JError) as error:
         text = str(error)
-        # Without the extension; without the catalog; with a jar that is not there.
-        if any(sign in text for sign in ("PARSE_SYNTAX_ERROR", "DELTA_CONFIGURE_SPARK_SESSION", "DeltaCatalog")):
+        # The extension, the catalog or the jar is missing.
+        if any(marker in text for marker in ("PARSE_SYNTAX_ERROR", "DELTA_CONFIGURE_SPARK_SESSION", "DeltaCatalog")):
             return True
     _with_delta.add(spark)
     return False
@@ -285,7 +287,7 @@ def _require_java() -> None:
     remedy = "install a JDK 17 (Debian: apt-get install openjdk-17-jre-headless) and set JAVA_HOME to it"
     if not java or not os.path.exists(java):
         raise JavaNotFoundError(
-            f"Spark needs Java 17, and no java is {'at ' + java if java else 'on the PATH'}: {remedy}"
+            f"Spark needs Java 17, and there is no java {'at ' + java if java else 'on the PATH'}: {remedy}"
         )
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version = answer.split('"')[1] if '"' in answer else "unknown"

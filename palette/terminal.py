@@ -1,4 +1,4 @@
-"""Texts of others as a terminal may show them."""
+"""Escaping of untrusted strings for terminals."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["printable"]
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Return a text in which nothing moves a cursor, changes a colour or turns the direction of writing.
+    r"""Return a string without characters that move the cursor, change colours or change the direction of writing.
 
     Parameters
     ----------
     text : str
-        May hold anything.
+        Untrusted string.
     lines : bool
         Whether line breaks stay.
 
@@ -24,9 +24,9 @@ def printable(text: str, *, lines: bool = False) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(one if _harmless(one) or (lines and one == "\n") else ascii(one)[1:-1] for one in text)
+    return "".join(char if _harmless(char) or (lines and char == "\n") else ascii(char)[1:-1] for char in text)
 
 
-def _harmless(one: str) -> bool:
-    # All kinds of blanks are: only the plain one counts as printable.
-    return one.isprintable() or unicodedata.category(one) == "Zs"
+def _harmless(char: str) -> bool:
+    # str.isprintable is false for blanks other than the plain one.
+    return char.isprintable() or unicodedata.category(char) == "Zs"

@@ -78,7 +78,7 @@ def resolve_now(now: dt.datetime | str | None) -> int:
     Raises
     ------
     DataError
-        If it is none of these, or beyond the years 1 to 9999.
+        If it is of another type, not a timestamp, or beyond the years 1 to 9999.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def utc(value: dt.date | str) -> dt.datetime:
     Raises
     ------
     DefinitionError
-        If it is none of these.
+        If it is of another type, or not a timestamp.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def utc(value: dt.date | str) -> dt.datetime:
             value = dt.datetime.fromisoformat(value.strip())
         except ValueError:
             raise DefinitionError(
-                f"{value!r:.100} is not a time: write 2026-03-01 or 2026-03-01T12:00, which are UTC"
+                f"{value!r:.100} is not a timestamp: write 2026-03-01 or 2026-03-01T12:00, which are UTC"
             ) from None
     if not isinstance(value, dt.date):
         raise DefinitionError(f"expected a datetime, found {type(value).__name__} {value!r:.100}")

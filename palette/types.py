@@ -1,4 +1,4 @@
-"""The types that keys and features may have, by the names Spark gives them."""
+"""Types of keys and features, by Spark's names."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def canonical_type(text: str) -> str:
     ----------
     text : str
         ``tinyint``, ``smallint``, ``int``, ``bigint``, ``float``, ``double``, ``decimal(p,s)``, ``string``,
-        ``boolean``, ``timestamp``, ``date``, ``array<...>`` of these, or one of the usual other names
+        ``boolean``, ``timestamp``, ``date``, ``array<...>`` of these, or one of the usual aliases
         (``long``, ``integer``, ``vector``, ...).
 
     Raises
     ------
     DefinitionError
-        If there is no such type here.
+        If the type is unknown.
 
     Examples
     --------
@@ -77,8 +77,8 @@ def canonical_type(text: str) -> str:
             return f"array<{element}>"
     if name.startswith(("struct", "map")):
         raise DefinitionError(
-            f"type {text!r:.80}: a feature is one value; declare its parts as features of their own, and make "
-            "columns of them: df.selectExpr('*', 's.x AS s_x'), df.selectExpr('*', \"m['key'] AS m_key\")"
+            f"type {text!r:.80}: a feature is one value; declare its parts as features of their own, and select "
+            "them as columns: df.selectExpr('*', 's.x AS s_x'), df.selectExpr('*', \"m['key'] AS m_key\")"
         )
     known = (*SCALARS, "decimal(10,2)", "array<double>", *ALIASES)
     raise DefinitionError(f"unknown type {text!r:.80}{nearest(name[:80], known)} (types: {', '.join(known)})")
@@ -106,51 +106,51 @@ def arrow_type(dtype: str) -> pa.DataType:
     }[dtype]
 
 
-def widens(found: str, wanted: str) -> bool:
-    """Tell whether every value of type ``found`` is a value of type ``wanted``, unchanged.
+def widens(source: str, target: str) -> bool:
+    """Return whether every value of type ``source`` is a value of type ``target``, unchanged.
 
     Examples
     --------
     >>> widens("int", "bigint"), widens("bigint", "int"), widens("float", "double"), widens("string", "double")
     (True, False, True, False)
     """
-    if found == wanted:
+    if source == target:
         return True
-    if (a := ARRAY.fullmatch(found)) and (b := ARRAY.fullmatch(wanted)):
+    if (a := ARRAY.fullmatch(source)) and (b := ARRAY.fullmatch(target)):
         return widens(a[1], b[1])
-    if found in INTEGER_BITS and wanted in INTEGER_BITS:
-        return INTEGER_BITS[found] < INTEGER_BITS[wanted]
+    if source in INTEGER_BITS and target in INTEGER_BITS:
+        return INTEGER_BITS[source] < INTEGER_BITS[target]
     exact = {("float", "double"), ("timestamp_ntz", "timestamp"), ("date", "timestamp")}
     exact |= {(small, "double") for small in ("tinyint", "smallint", "int")}
     exact |= {(small, "float") for small in ("tinyint", "smallint")}
-    return (found, wanted) in exact
+    return (source, target) in exact
 
 
-def widens_in_place(found: str, wanted: str) -> bool:
-    """Tell whether a column of a Delta table becomes a wider one without its files being written anew.
+def widens_in_place(source: str, target: str) -> bool:
+    """Return whether Delta can widen a column without rewriting files.
 
     Examples
     --------
     >>> widens_in_place("int", "bigint"), widens_in_place("date", "timestamp")
     (True, False)
     """
-    if (a := ARRAY.fullmatch(found)) and (b := ARRAY.fullmatch(wanted)):
+    if (a := ARRAY.fullmatch(source)) and (b := ARRAY.fullmatch(target)):
         return widens_in_place(a[1], b[1])
-    return widens(found, wanted) and wanted not in ("timestamp", "float")
+    return widens(source, target) and target not in ("timestamp", "float")
 
 
 def check_value(value: Any, dtype: str, what: str) -> Any:
-    """Return ``value`` as the plain Python value that a column of type ``dtype`` holds.
+    """Return ``value`` as a plain Python value of a column of type ``dtype``.
 
     Parameters
     ----------
     value
         A Python value; ``None`` stays ``None``. Timestamps with a zone become naive UTC; a ``float`` column
-        rounds to 32 bits; whole numbers are taken where a floating-point number is wanted.
+        rounds to 32 bits; integers are accepted as floating-point numbers.
     dtype : str
         A canonical type.
     what : str
-        Names the value in the error, ``"feature 'prep_time'"``.
+        Name of the value in the error, ``"feature 'prep_time'"``.
 
     Raises
     ------
@@ -206,16 +206,16 @@ def _checked(value: Any, dtype: str, what: str) -> Any:
 
 
 def _plain_time(value: Any, what: str) -> Any:
-    """Return numpy's time as a date or datetime, without what is finer than a microsecond; its time span as it is."""
+    """Return a numpy datetime as a date or datetime, truncated to microseconds; a timedelta unchanged."""
     if value.dtype.kind == "m":
         return value
-    found = value.item()
-    if isinstance(found, int):
-        # What numpy gives for nanoseconds; for years that Python lacks as well.
-        found = value.astype("datetime64[us]").item()
-    if isinstance(found, int):
+    plain = value.item()
+    if isinstance(plain, int):
+        # numpy returns an integer for nanoseconds, and for years that Python lacks.
+        plain = value.astype("datetime64[us]").item()
+    if isinstance(plain, int):
         raise DataError(f"{what}: {value} is beyond the years 1 to 9999")
-    return found
+    return plain
 
 
 def _float32(value: float) -> float:

@@ -73,7 +73,9 @@ def store(tmp_path_factory):
         ),
         pytest.param(lambda s: s.select_features(FRAME, "y"), "basis is a pandas DataFrame", id="select-pandas"),
         pytest.param(lambda s: Snapshot([], "soon"), "'soon' is not a time", id="snapshot-time"),
-        pytest.param(lambda s: BatchSource("orders"), "write BatchSource(sql='orders', ...), with names", id="batch"),
+        pytest.param(
+            lambda s: BatchSource("orders"), "write BatchSource(sql='orders', ...), with keyword arguments", id="batch"
+        ),
         pytest.param(lambda s: StreamSource("orders"), "write StreamSource(topic='orders', ...)", id="stream"),
         pytest.param(lambda s: RPCSource("http://x"), "write RPCSource(url='http://x', ...)", id="rpc"),
     ],

@@ -140,7 +140,7 @@ def test_a_session_of_their_own_builder_is_taken_as_it_is(told):
     assert (same, warned, changed, rows) == (True, [], {}, 1)
     ((category, message),) = late
     assert category == "SessionWarning"
-    assert message.startswith("spark.sql.shuffle.partitions=3: too late for the session that runs")
+    assert message.startswith("spark.sql.shuffle.partitions=3: cannot be changed in the running session")
 
 
 def test_a_session_without_delta_is_left_alone_and_told_what_it_lacks(lacking):
@@ -168,7 +168,7 @@ def test_our_own_session_takes_settings_of_sql_and_tells_what_is_too_late(told):
     assert (warned, partitions, rows) == ([], "3", 1)
     ((category, message),) = again
     assert category == "SessionWarning"
-    assert message.startswith("spark.driver.memory=9g: too late for the session that runs")
+    assert message.startswith("spark.driver.memory=9g: cannot be changed in the running session")
 
 
 def test_settings_that_were_changed_since_stay(spark):

@@ -198,13 +198,13 @@ class Database:
                     f"{self!r}: another writer holds the catalog ({told}); try again when it has ended"
                 ) from error
             if "NUL (0x00)" in str(error.orig):
-                raise DefinitionError(f"{self!r}: a text holds the character NUL; take it out") from error
+                raise DefinitionError(f"{self!r}: a string contains a NUL character; remove it") from error
             # Without the statement and its values, which are nobody's business in a log.
             raise CatalogError(f"{self!r}: {error.orig}") from error
         except PoolTimeoutError as error:
             raise CatalogError(f"{self!r}: {error}") from error
         except UnicodeEncodeError as error:
-            raise DefinitionError(f"{self!r}: a text holds half a surrogate pair; take it out") from error
+            raise DefinitionError(f"{self!r}: a string contains an unpaired surrogate; remove it") from error
         except OverflowError as error:
             raise DefinitionError(f"{self!r}: a number is too large: {error}") from error
 

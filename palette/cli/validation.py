@@ -67,7 +67,7 @@ def _check_modules(groups: Sequence[FeatureGroup], config: Path) -> None:
         return
     from palette.definitions.config import read_config
 
-    modules = Modules(tuple(read_config(file).modules))
+    modules = Modules(read_config(file).feeds.modules)
     for group in groups:
         if isinstance(group.source, BatchSource) and group.source.function:
             try:

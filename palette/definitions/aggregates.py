@@ -1,4 +1,4 @@
-"""Windowed aggregates of events, declared: what is computed, over which windows, under which names."""
+"""Declarations of windowed aggregates: function, windows and feature names."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from palette.definitions.base import Definition, Names, checked_name, duration, duration_text, unique
+from palette.definitions.base import Definition, Names, check_unique, duration, duration_text, validate_name
 from palette.definitions.features import Feature
 from palette.errors import nearest
 from palette.types import canonical_type
 
-__all__ = ["FUNCTIONS", "Aggregate", "aggregate_features", "check_aggregates", "parse_aggregate", "same_keys"]
+__all__ = ["FUNCTIONS", "Aggregate", "aggregate_features", "check_aggregates", "parse_aggregate", "split_keys"]
 
 FUNCTIONS = ("count", "distinct", "last", "max", "mean", "min", "percentile", "sum")
-# These give back a value of the column, in its type.
-KEPT = ("last", "max", "min")
+# Functions that return a value of the column, with its type.
+VALUE_FUNCTIONS = ("last", "max", "min")
 EVERY_EVENT = "*"
 SHORTEST = timedelta(seconds=1)
 
@@ -31,18 +31,18 @@ class Aggregate(Definition):
         Column of the events; ``"*"`` with ``count`` for the events themselves.
     function : str
         ``sum``, ``count``, ``mean``, ``min``, ``max``, ``last`` (the value of the newest event), ``distinct`` (how
-        many different values, about) or ``percentile`` (about).
+        many different values, approximately) or ``percentile`` (approximately).
     windows : sequence of str or timedelta
-        How far back, ``"1h"``, ``"7d"``. The text stands in the feature's name as it is written here.
+        Lengths, ``"1h"``, ``"7d"``. Each is part of the feature's name as it is written here.
     name : str, optional
-        Stands in the features' names instead of the column; needed for ``"*"``.
+        Used in the features' names instead of the column; required for ``"*"``.
     at : float
         Which percentile, 0 to 1: 0.5 is the median.
     dtype : str
         Type of the column, for ``min``, ``max`` and ``last``.
     by : str or sequence of str, optional
-        Columns of the events with the entity's keys, in the entity's order; by default the source's, which takes them
-        over where it has none.
+        Columns of the events with the entity's keys, in the entity's order; by default those of the source; a
+        source without any uses these.
 
     Raises
     ------
@@ -82,10 +82,10 @@ class Aggregate(Definition):
     def _windows(cls, windows: Any) -> tuple[str, ...]:
         if not isinstance(windows, (list, tuple)):
             raise ValueError(f"expected a list such as ['1h', '7d'], found {windows!r:.80}")  # noqa: TRY004  pydantic's
-        texts = tuple(_window(window) for window in windows)
-        if not texts:
-            raise ValueError("an aggregate has at least one window")
-        return texts
+        names = tuple(_window(window) for window in windows)
+        if not names:
+            raise ValueError("an aggregate needs at least one window")
+        return names
 
     @field_validator("dtype")
     @classmethod
@@ -98,17 +98,17 @@ class Aggregate(Definition):
             if self.function != "count" or self.name is None:
                 raise ValueError("'*' counts events: write Aggregate('*', 'count', windows=..., name='orders')")
         else:
-            checked_name(self.column, "column")
+            validate_name(self.column, "column")
         if self.name is not None:
-            checked_name(self.name)
+            validate_name(self.name)
         for column in self.by:
-            checked_name(column, "column")
+            validate_name(column, "column")
         if not 0 <= self.at <= 1:
             raise ValueError(f"at must be from 0 to 1, found {self.at}")
         if self.at != 0.5 and self.function != "percentile":
             raise ValueError(f"at is for percentile, not for {self.function}")
-        if self.dtype != "double" and self.function not in KEPT:
-            raise ValueError(f"dtype is for {', '.join(KEPT)}; {self.function} has its own type")
+        if self.dtype != "double" and self.function not in VALUE_FUNCTIONS:
+            raise ValueError(f"dtype is for {', '.join(VALUE_FUNCTIONS)}; {self.function} has its own type")
         spans: dict[timedelta, str] = {}
         for window in self.windows:
             if (other := spans.setdefault(duration(window), window)) is not window:
@@ -125,63 +125,63 @@ class Aggregate(Definition):
         """The type of the features."""
         if self.function in ("count", "distinct"):
             return "bigint"
-        return self.dtype if self.function in KEPT else "double"
+        return self.dtype if self.function in VALUE_FUNCTIONS else "double"
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """One feature for each window."""
-        word: str = self.function
-        if word == "percentile":
-            word = f"p{100 * self.at:g}".replace(".", "_")
-        prefix = f"{self.name or self.column}_{word}"
+        function: str = self.function
+        if function == "percentile":
+            function = f"p{100 * self.at:g}".replace(".", "_")
+        prefix = f"{self.name or self.column}_{function}"
         return tuple(Feature(f"{prefix}_{window}", self.result_type) for window in self.windows)
 
 
 def _window(window: Any) -> str:
     if isinstance(window, timedelta):
         window = duration_text(window, weeks=False)
-    text = "".join(str(window).split())
-    if duration(text) < SHORTEST:
-        raise ValueError(f"a window is at least a second long, found {text!r}")
-    if "." in text:
-        raise ValueError(f"window {text!r} stands in a name: write it without a point, 90m for 1.5h")
-    return text
+    name = "".join(str(window).split())
+    if duration(name) < SHORTEST:
+        raise ValueError(f"a window must be at least one second, found {name!r}")
+    if "." in name:
+        raise ValueError(f"window {name!r} is part of a feature name: write it without a decimal point, 90m for 1.5h")
+    return name
 
 
 def check_aggregates(aggregates: tuple[Aggregate, ...], every: timedelta | None, time: str | None) -> None:
-    """Refuse aggregates that have no grid, do not fit into it, or contradict one another.
+    """Validate that aggregates have a grid, fit into it, and do not contradict one another.
 
     Raises
     ------
     ValueError
-        With the aggregate's name and what to write.
+        If they do not; the message names the aggregate and the remedy.
     """
     if every is None or time is None:
         raise ValueError(
-            "aggregates need every=, how often windows end ('1h'), and time=, the column with the events' time"
+            "aggregates need every=, the interval of window ends ('1h'), and time=, the timestamp column of the events"
         )
     if every < SHORTEST:
-        raise ValueError(f"every is at least a second, found {every}")
+        raise ValueError(f"every must be at least one second, found {every}")
     for aggregate in aggregates:
-        for text, span in zip(aggregate.windows, aggregate.spans, strict=True):
+        for window, span in zip(aggregate.windows, aggregate.spans, strict=True):
             if span % every:
                 grid = duration_text(every, weeks=False)
                 raise ValueError(
-                    f"window {text!r} of {aggregate.column!r} is no multiple of every={grid!r}: "
+                    f"window {window!r} of {aggregate.column!r} is not a multiple of every={grid!r}: "
                     f"change one of them (windows end on a grid of {grid})"
                 )
-    unique([feature.name for feature in aggregate_features(aggregates)], "feature")
-    unique(list(dict.fromkeys(aggregate.column for aggregate in aggregates)), "column")
+    check_unique([feature.name for feature in aggregate_features(aggregates)], "feature")
+    check_unique(list(dict.fromkeys(aggregate.column for aggregate in aggregates)), "column")
     types: dict[str, str] = {}
     for aggregate in aggregates:
-        if aggregate.function in KEPT:
+        if aggregate.function in VALUE_FUNCTIONS:
             other = types.setdefault(aggregate.column, aggregate.dtype)
             if other != aggregate.dtype:
                 raise ValueError(f"column {aggregate.column!r} cannot be both {other} and {aggregate.dtype}")
 
 
-def same_keys(aggregates: Iterable[Any], by: str | Iterable[str]) -> tuple[list[Any], tuple[str, ...]]:
-    """Return aggregates without their keys, and these: the same for all of one source.
+def split_keys(aggregates: Iterable[Any], by: str | Iterable[str]) -> tuple[list[Any], tuple[str, ...]]:
+    """Return aggregates without their keys, and the keys, which all aggregates of a source share.
 
     Raises
     ------
@@ -189,16 +189,18 @@ def same_keys(aggregates: Iterable[Any], by: str | Iterable[str]) -> tuple[list[
         If they differ.
     """
     given = (by,) if isinstance(by, str) else tuple(by)
-    found, plain = {given: "the source"} if given else {}, []
-    for one in aggregates:
-        if isinstance(one, Aggregate) and one.by:
-            found.setdefault(one.by, repr(one.column))
-            one = one.model_copy(update={"by": ()})
-        plain.append(one)
-    if len(found) > 1:
-        told = ", ".join(f"{list(keys)} of {whose}" for keys, whose in found.items())
-        raise ValueError(f"all aggregates of a source have the same keys, found by={told}: make a source of each")
-    return plain, next(iter(found), ())
+    declared, plain = {given: "the source"} if given else {}, []
+    for aggregate in aggregates:
+        if isinstance(aggregate, Aggregate) and aggregate.by:
+            declared.setdefault(aggregate.by, repr(aggregate.column))
+            aggregate = aggregate.model_copy(update={"by": ()})
+        plain.append(aggregate)
+    if len(declared) > 1:
+        different = ", ".join(f"{list(keys)} of {owner}" for keys, owner in declared.items())
+        raise ValueError(
+            f"all aggregates of a source must have the same keys, found by={different}: declare one source for each"
+        )
+    return plain, next(iter(declared), ())
 
 
 def aggregate_features(aggregates: Iterable[Aggregate]) -> tuple[Feature, ...]:
@@ -212,6 +214,6 @@ def aggregate_features(aggregates: Iterable[Aggregate]) -> tuple[Feature, ...]:
     return tuple(feature for aggregate in aggregates for feature in aggregate.features)
 
 
-def parse_aggregate(written: Any) -> Any:
-    """Return what a YAML file says of an aggregate as an :class:`Aggregate`."""
-    return Aggregate.of(written) if isinstance(written, dict) else written
+def parse_aggregate(declared: Any) -> Any:
+    """Return an aggregate declared in YAML as an :class:`Aggregate`; anything else unchanged."""
+    return Aggregate.of(declared) if isinstance(declared, dict) else declared

@@ -1,72 +1,118 @@
-"""The YAML file that describes a store."""
+"""Configuration of a store: the YAML file that names its parts."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, Field, field_validator
+
+from palette.definitions.base import Definition
 from palette.definitions.yaml.documents import read_yaml
-from palette.errors import DefinitionError, nearest
+from palette.errors import DefinitionError
 from palette.paths import COPY_HERE, has_scheme, local_path
 
-__all__ = ["StoreConfig", "read_config"]
+__all__ = ["FeedConfig", "StoreConfig", "read_config"]
+
+METASTORE = "metastore:"
+LMDB = "lmdb:"
+LOCAL = "name a directory of this machine"
+TABLES_ELSEWHERE = f"{LOCAL}; tables may be elsewhere, by 'tables: s3a://...'"
+# The schema is part of SQL statements.
+SCHEMA = re.compile(r"([A-Za-z_]\w*|`[^`\n]+`)(\.([A-Za-z_]\w*|`[^`\n]+`)){0,2}")
+SECRET = re.compile(r"[^:/?#]+://[^/?#@]*:[^/?#]*@")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
-@dataclass(frozen=True)
-class StoreConfig:
-    """Where the parts of a store are.
+def _printable(value: Any) -> Any:
+    if value is not None and (not isinstance(value, str) or not value or not value.isprintable()):
+        # The value is not shown: it may contain a password.
+        raise ValueError("expected a string without control characters, in quotes if it is a number")
+    return value
+
+
+Location = Annotated[str, BeforeValidator(_printable)]
+
+
+class FeedConfig(Definition):
+    """Settings of feeds.
+
+    Parameters
+    ----------
+    modules : tuple of str
+        Modules from which functions of batch sources may be imported.
+    """
+
+    modules: tuple[str, ...] = ()
+
+
+class StoreConfig(Definition):
+    """Locations of the parts of a store.
 
     Parameters
     ----------
     path : str
         The store's directory, on this machine.
     catalog : str, optional
-        The catalog's database by its URL, instead of a file in the directory.
+        URL of the catalog's database, instead of a file in the directory.
     tables : str, optional
-        Where the Delta tables are, instead of in the directory.
+        Location of the Delta tables, instead of the directory.
     models : str, optional
-        The directory of the bundles of deployed models, instead of ``models`` in the directory.
+        Directory of the bundles of deployed models, instead of ``models`` in the directory.
     online : str, optional
-        The online store by its URI, instead of this process's memory; of ``lmdb:DIRECTORY`` a relative one counts
-        from the file.
+        URI of the online store, instead of this process's memory; a relative directory of ``lmdb:DIRECTORY`` is
+        relative to the file.
     cache : dict, optional
-        Arguments of a :class:`palette.online.NearCache` before it.
-    modules : tuple of str
-        From where functions of batch sources may be imported; written ``feeds: {modules: [...]}``.
+        Arguments of a :class:`palette.online.NearCache` in front of it.
+    feeds : FeedConfig
+        Settings of feeds.
     """
 
-    path: str
-    catalog: str | None = None
-    tables: str | None = None
-    models: str | None = None
-    # Its URI may have a password in it.
-    online: str | None = field(default=None, repr=False)
-    cache: Mapping[str, Any] | None = None
-    modules: tuple[str, ...] = ()
+    path: Location
+    catalog: Location | None = None
+    tables: Location | None = None
+    models: Location | None = None
+    # Its URI may contain a password.
+    online: Location | None = Field(default=None, repr=False)
+    cache: dict[str, Any] | None = None
+    feeds: FeedConfig = FeedConfig()
 
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _cache(cls, cache: Any) -> Any:
+        if cache is not None and not (isinstance(cache, dict) and all(isinstance(key, str) for key in cache)):
+            raise ValueError(f"expected 'cache: {{size: 100000, ttl: 1.0}}', found {cache!r:.200}")
+        return cache
 
-WORDS = (*(one.name for one in fields(StoreConfig) if one.name != "modules"), "feeds")
-METASTORE = "metastore:"
-LMDB = "lmdb:"
-LOCAL = "name a directory of this machine"
-TABLES_ELSEWHERE = f"{LOCAL}; tables may be elsewhere, by 'tables: s3a://...'"
-# It stands in SQL.
-SCHEMA = re.compile(r"([A-Za-z_]\w*|`[^`\n]+`)(\.([A-Za-z_]\w*|`[^`\n]+`)){0,2}")
-SECRET = re.compile(r"[^:/?#]+://[^/?#@]*:[^/?#]*@")
-MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+    @field_validator("feeds", mode="before")
+    @classmethod
+    def _feeds(cls, feeds: Any) -> Any:
+        if feeds is None or isinstance(feeds, FeedConfig):
+            return feeds or FeedConfig()
+        names = feeds.get("modules", []) if isinstance(feeds, dict) and set(feeds) <= {"modules"} else None
+        if not isinstance(names, list) or not all(isinstance(name, str) and MODULE.fullmatch(name) for name in names):
+            raise ValueError(f"expected 'feeds: {{modules: [my_features]}}', found {feeds!r:.200}")
+        return FeedConfig(modules=tuple(names))
+
+    @field_validator("tables")
+    @classmethod
+    def _tables(cls, tables: str | None) -> str | None:
+        if tables is not None and SECRET.match(tables):
+            raise ValueError("the URL contains a password; put it into Spark's configuration")
+        if tables is not None and tables.startswith(METASTORE) and not SCHEMA.fullmatch(tables.removeprefix(METASTORE)):
+            raise ValueError(f"expected 'metastore:CATALOG.SCHEMA', found {tables!r:.200}")
+        return tables
 
 
 def read_config(file: str | Path) -> StoreConfig:
-    r"""Read a file with the words of :class:`StoreConfig`; relative paths count from the file.
+    r"""Read a configuration file with the keys of :class:`StoreConfig`; relative paths are relative to the file.
 
     Raises
     ------
     DefinitionError
-        If the file is missing, is no YAML mapping, or has an unknown word.
+        If the file is missing, is not a YAML mapping, or has an unknown key or an invalid value.
 
     Examples
     --------
@@ -78,52 +124,22 @@ def read_config(file: str | Path) -> StoreConfig:
     """
     file = local_path(file, "a store's configuration", COPY_HERE)
     where = f"the configuration {str(file)!r}"
-    config = read_yaml(file, where)
-    if not isinstance(config, dict):
+    plain = read_yaml(file, where)
+    if not isinstance(plain, dict) or plain.get("path") is None:
         raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")
-    for word in config:
-        if word not in WORDS:
-            raise DefinitionError(f"{where}: unknown word {word!r}{nearest(str(word), WORDS)}")
-    texts = [word for word in WORDS if word not in ("cache", "feeds") and config.get(word) is not None]
-    found = {word: _text(config[word], f"{where}: {word}") for word in texts}
-    if "path" not in found:
-        raise DefinitionError(f"{where}: expected 'path: DIRECTORY'")
-    found["path"] = _from(file, found["path"], where, "path", TABLES_ELSEWHERE)
-    if found.get("online", "").startswith(LMDB):
-        found["online"] = LMDB + _from(file, found["online"].removeprefix(LMDB), where, "online", LOCAL)
-    if "tables" in found:
-        found["tables"] = _tables(file, found["tables"], where)
-    if "models" in found:
-        found["models"] = _from(file, found["models"], where, "models", LOCAL)
-    cache = config.get("cache")
-    if cache is not None and not (isinstance(cache, dict) and all(isinstance(word, str) for word in cache)):
-        raise DefinitionError(f"{where}: expected 'cache: {{size: 100000, ttl: 1.0}}', found {cache!r:.200}")
-    return StoreConfig(**found, cache=cache, modules=_modules(config.get("feeds"), where))
+    try:
+        config = StoreConfig.of(plain)
+    except DefinitionError as error:
+        raise DefinitionError(f"{where}: {str(error).removeprefix('StoreConfig: ')}") from None
 
+    def absolute(key: str, path: str, remedy: str) -> str:
+        return os.path.abspath(file.parent / local_path(path, f"'{key}:' of {where}", remedy))
 
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        # Not shown: there may be a password in it.
-        raise DefinitionError(f"{what}: expected a text without control characters, in quotes if it is a number")
-    return value
-
-
-def _tables(file: Path, tables: str, where: str) -> str:
-    if SECRET.match(tables):
-        raise DefinitionError(f"{where}: tables: the URL holds a password; Spark's configuration is its place")
-    if tables.startswith(METASTORE) and not SCHEMA.fullmatch(tables.removeprefix(METASTORE)):
-        raise DefinitionError(f"{where}: tables: expected 'metastore:CATALOG.SCHEMA', found {tables!r:.200}")
-    elsewhere = has_scheme(tables) or tables.startswith((METASTORE, "dbfs:"))
-    return tables if elsewhere else os.path.abspath(file.parent / os.path.expanduser(tables))
-
-
-def _modules(feeds: Any, where: str) -> tuple[str, ...]:
-    feeds = {} if feeds is None else feeds
-    names = feeds.get("modules", []) if isinstance(feeds, dict) and set(feeds) <= {"modules"} else None
-    if not isinstance(names, list) or not all(isinstance(name, str) and MODULE.fullmatch(name) for name in names):
-        raise DefinitionError(f"{where}: expected 'feeds: {{modules: [my_features]}}', found {feeds!r:.200}")
-    return tuple(names)
-
-
-def _from(file: Path, path: str, where: str, word: str, remedy: str) -> str:
-    return os.path.abspath(file.parent / local_path(path, f"'{word}:' of {where}", remedy))
+    paths = {"path": absolute("path", config.path, TABLES_ELSEWHERE)}
+    if config.online is not None and config.online.startswith(LMDB):
+        paths["online"] = LMDB + absolute("online", config.online.removeprefix(LMDB), LOCAL)
+    if config.tables is not None and not (has_scheme(config.tables) or config.tables.startswith((METASTORE, "dbfs:"))):
+        paths["tables"] = os.path.abspath(file.parent / os.path.expanduser(config.tables))
+    if config.models is not None:
+        paths["models"] = absolute("models", config.models, LOCAL)
+    return config.model_copy(update=paths)

@@ -1,4 +1,4 @@
-"""Schedules: five fields as cron reads them."""
+"""Cron schedules of five fields."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 from palette.errors import nearest
 
-__all__ = ["checked_schedule"]
+__all__ = ["parse_schedule"]
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-# Field, its least and greatest number, and names that stand for numbers.
+# Field, its smallest and largest number, and names of numbers.
 FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),
@@ -30,55 +30,57 @@ SHORTHANDS = {
 PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
 
 
-def checked_schedule(schedule: str) -> str:
+def parse_schedule(schedule: str) -> str:
     """Return a cron expression with one space between its fields.
 
     Raises
     ------
     ValueError
-        If it is none, with the field and what to write.
+        If it is invalid; the message names the field and the remedy.
 
     Examples
     --------
-    >>> checked_schedule("*/15  8-18 * * mon-fri")
+    >>> parse_schedule("*/15  8-18 * * mon-fri")
     '*/15 8-18 * * mon-fri'
     """
-    if (meant := SHORTHANDS.get(schedule.strip().lower())) is not None:
-        raise ValueError(f"{schedule!r} is a shorthand that not every scheduler knows: write {meant!r}")
+    if (expanded := SHORTHANDS.get(schedule.strip().lower())) is not None:
+        raise ValueError(f"{schedule!r} is a shorthand that not every scheduler knows: write {expanded!r}")
     fields = schedule.split()
     if len(fields) != len(FIELDS):
         raise ValueError(
             f"{schedule!r:.80} has {len(fields)} fields, a cron expression has five: minute, hour, day of the month, "
-            f"month, day of the week ('0 3 * * *' is every day at three)"
+            f"month, day of the week ('0 3 * * *' runs every day at 3:00)"
         )
-    for text, field in zip(fields, FIELDS, strict=True):
-        for part in text.split(","):
+    for value, field in zip(fields, FIELDS, strict=True):
+        for part in value.split(","):
             _check(part, schedule, *field)
     return " ".join(fields)
 
 
-def _check(part: str, schedule: str, field: str, least: int, greatest: int, names: dict[str, int]) -> None:
+def _check(part: str, schedule: str, field: str, lowest: int, highest: int, names: dict[str, int]) -> None:
     match = PART.fullmatch(part)
-    told = f"{schedule!r:.80}: {field} {part!r:.80}"
+    subject = f"{schedule!r:.80}: {field} {part!r:.80}"
     if match is None:
-        raise ValueError(f"{told} is none: write a number, a range 1-5, a list 1,3, a step */15, or *")
+        raise ValueError(f"{subject} is invalid: write a number, a range 1-5, a list 1,3, a step */15, or *")
     _, first, last, step = match.groups()
     numbers = []
-    for word in (first, last):
-        if word is not None:
-            number = names.get(word.lower(), int(word) if word.isdigit() else None)
+    for bound in (first, last):
+        if bound is not None:
+            number = names.get(bound.lower(), int(bound) if bound.isdigit() else None)
             if number is None:
-                raise ValueError(f"{told} is none{nearest(word.lower(), names)}: {least} to {greatest}{_named(names)}")
-            if not least <= number <= greatest:
-                raise ValueError(f"{told} is out of range: {least} to {greatest}{_named(names)}")
+                raise ValueError(
+                    f"{subject} is invalid{nearest(bound.lower(), names)}: {lowest} to {highest}{_or_names(names)}"
+                )
+            if not lowest <= number <= highest:
+                raise ValueError(f"{subject} is out of range: {lowest} to {highest}{_or_names(names)}")
             numbers.append(number)
     if len(numbers) == 2 and numbers[0] > numbers[1]:
-        raise ValueError(f"{told} goes backwards: write two ranges, {first}-{greatest},{least}-{last}")
-    if step is not None and not 1 <= int(step) <= greatest:
-        raise ValueError(f"{told} has a step of {step}: 1 to {greatest}")
+        raise ValueError(f"{subject} goes backwards: write two ranges, {first}-{highest},{lowest}-{last}")
+    if step is not None and not 1 <= int(step) <= highest:
+        raise ValueError(f"{subject} has a step of {step}: 1 to {highest}")
     if step is not None and len(numbers) == 1:
-        raise ValueError(f"{told} has a step and no range: write {first}-{greatest}/{step}, or */{step}")
+        raise ValueError(f"{subject} has a step without a range: write {first}-{highest}/{step}, or */{step}")
 
 
-def _named(names: dict[str, int]) -> str:
+def _or_names(names: dict[str, int]) -> str:
     return f", or {', '.join(names)}" if names else ""

@@ -18,7 +18,7 @@ Groups: TypeAlias = "Callable[[str], FeatureGroup]"
 
 
 def wildcard(name: object) -> tuple[str, tuple[str, ...]] | None:
-    """Return the group and the join keys of ``entity:group:*:join_key``; of any other name None.
+    """Return the group and the join keys of ``entity:group:*:join_key``; None for any other name.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def wildcard(name: object) -> tuple[str, tuple[str, ...]] | None:
 
 
 def expand(name: str | FeatureRef | BasisRef, groups: Groups | None = None) -> Iterator[FeatureRef | BasisRef]:
-    """Yield what a name of a list means: itself, or every feature of a group.
+    """Yield the references of a name in a list: itself, or every feature of a group.
 
     Parameters
     ----------
@@ -50,20 +50,20 @@ def expand(name: str | FeatureRef | BasisRef, groups: Groups | None = None) -> I
     FeatureNotFoundError
         If the group does not exist.
     SchemaError
-        If it is a wildcard, and there is nothing that knows the groups.
+        If it is a wildcard, and ``groups`` is None.
     """
     if (group_and_keys := wildcard(name)) is None:
         yield _parsed(name)
         return
     if groups is None:
-        raise SchemaError(f"{name!r}: the features of a group are known to its store only; pass store= with the list")
+        raise SchemaError(f"{name!r}: only a store knows the features of a group; pass store= with the list")
     group = groups(group_and_keys[0])
     for feature in group.features:
         yield FeatureRef(group.entity, group.name, feature.name, group_and_keys[1])
 
 
 def named_columns(features: Features, groups: Groups | None = None) -> dict[str, str]:
-    """Return output column to canonical expression; columns of a plain sequence are called like the features.
+    """Return output column to canonical expression; columns of a plain sequence have the names of the features.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def named_columns(features: Features, groups: Groups | None = None) -> dict[str,
     FeatureNotFoundError
         If the group of a wildcard does not exist.
     SchemaError
-        If two columns would have the same name, or a column of a mapping is to hold all features of a group.
+        If two columns would have the same name, or a column of a mapping is a wildcard.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def named_columns(features: Features, groups: Groups | None = None) -> dict[str,
         for column, name in features.items():
             if wildcard(name):
                 raise SchemaError(
-                    f"column {column!r} cannot hold {name!r}, all features of a group: pass a list of names, or name "
+                    f"column {column!r} cannot be {name!r}, all features of a group: pass a list of names, or name "
                     "a column for each feature"
                 )
         return {column: _parsed(name).name for column, name in features.items()}
@@ -114,7 +114,7 @@ def check_join_keys(ref: FeatureRef, entity: Entity) -> None:
 
 
 def check_order(entity: Entity, join_keys: Sequence[str], label: str) -> None:
-    """Refuse join keys that are too many or too few, or where one is called like a key at another position.
+    """Validate the number of join keys, and that none has the name of a key at another position.
 
     Parameters
     ----------
@@ -123,12 +123,12 @@ def check_order(entity: Entity, join_keys: Sequence[str], label: str) -> None:
     join_keys : sequence of str
         Columns of the basis.
     label : str
-        Begins the message.
+        Start of the message.
 
     Raises
     ------
     SchemaError
-        If there are such join keys; the right order is named.
+        If they are wrong; the message names the right order.
 
     Examples
     --------
@@ -141,8 +141,8 @@ def check_order(entity: Entity, join_keys: Sequence[str], label: str) -> None:
     """
     if len(join_keys) != len(entity.keys):
         raise SchemaError(
-            f"{label}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name takes "
-            f"{len(entity.keys)} join keys with commas between, found {len(join_keys)}"
+            f"{label}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, so the name needs "
+            f"{len(entity.keys)} join keys separated by commas, found {len(join_keys)}"
         )
     keys = [key.casefold() for key in entity.keys]
     folded = [name.casefold() for name in join_keys]
@@ -153,8 +153,8 @@ def check_order(entity: Entity, join_keys: Sequence[str], label: str) -> None:
     expected = [named[key.casefold()] if key.casefold() in named else next(others, key) for key in entity.keys]
     raise SchemaError(
         f"{label}: entity {entity.name!r} has the keys {', '.join(entity.keys)}, in this order: expected "
-        f"{','.join(expected)}, found {','.join(join_keys)}; where another order is meant, as for the way back, give "
-        "the columns other names"
+        f"{','.join(expected)}, found {','.join(join_keys)}; if another order is intended, rename "
+        "the columns"
     )
 
 

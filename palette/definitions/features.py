@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import field_serializer, field_validator, model_validator
 
 from dsl.json_values import encode
-from palette.definitions.base import Definition, Description, Label, Tags, checked_column
+from palette.definitions.base import Definition, Description, Label, Tags, validate_column
 from palette.times import utc
 from palette.types import canonical_type, check_value
 
@@ -27,8 +27,8 @@ class Feature(Definition):
     dtype : str
         See :func:`palette.types.canonical_type`.
     default : optional
-        What one-argument ``nFill(x)`` (``iFill``, ``sFill``, ...) fills with; it acts nowhere else: ``nVal`` of a value
-        that is missing is null.
+        Value that one-argument ``nFill(x)`` (``iFill``, ``sFill``, ...) fills with; nothing else uses it: ``nVal`` of a
+        missing value is null.
     description, owner : str
         For people.
     tags : sequence of str
@@ -62,7 +62,7 @@ class Feature(Definition):
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
-        return checked_column(name, "name")
+        return validate_column(name, "name")
 
     @field_validator("dtype")
     @classmethod
@@ -78,11 +78,11 @@ class Feature(Definition):
         try:
             return {**data, "default": _typed(default, canonical_type(data["dtype"]))}
         except ArithmeticError as error:
-            raise ValueError(f"default: {default!r:.80} is no {data['dtype']}") from error
+            raise ValueError(f"default: {default!r:.80} is not a {data['dtype']}") from error
 
     @field_serializer("default")
     def _plain_default(self, default: Any) -> Any:
-        # JSON has no words for these; _default reads the strings back.
+        # JSON cannot represent these; _default reads the strings back.
         if isinstance(default, dt.date):
             return default.isoformat()
         if isinstance(default, float) and not math.isfinite(default):
@@ -91,7 +91,7 @@ class Feature(Definition):
 
     @property
     def constant(self) -> Any:
-        """The default as JSON holds it and the DSL takes it: a decimal is a number, a date its midnight UTC."""
+        """The default as JSON stores it and the DSL reads it: a decimal as a number, a date as its midnight UTC."""
         default = self.default
         if isinstance(default, decimal.Decimal):
             return float(default)

@@ -1,4 +1,4 @@
-"""Entity, Feature and FeatureGroup: what exists, said once."""
+"""Entity and FeatureGroup."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from palette.definitions.base import (
     Label,
     Span,
     Tags,
-    checked_column,
-    checked_name,
-    unique,
+    check_unique,
+    validate_column,
+    validate_name,
 )
 from palette.definitions.features import Feature
 from palette.definitions.sources import BatchSource, Source, parse_source
@@ -33,7 +33,7 @@ TABLE_NAME = re.compile(r"\w+(\.\w+){1,2}", re.ASCII)
 
 
 class Entity(Definition):
-    """A thing that features describe: a restaurant, a courier, a plane.
+    """A thing described by features: a restaurant, a courier, a plane.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ class Entity(Definition):
     def _name(cls, name: str) -> str:
         if name in RESERVED:
             raise ValueError(f"{name!r} is reserved")
-        return checked_name(name)
+        return validate_name(name)
 
     @field_validator("keys")
     @classmethod
     def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
         if not keys:
-            raise ValueError("an entity has at least one key column")
-        unique([checked_column(column, "key column") for column in keys], "key column")
+            raise ValueError("an entity needs at least one key column")
+        check_unique([validate_column(column, "key column") for column in keys], "key column")
         types = {column: canonical_type(dtype) for column, dtype in keys.items()}
         for column, dtype in types.items():
             if dtype not in KEY_TYPES:
@@ -94,29 +94,29 @@ class Entity(Definition):
 
 
 class FeatureGroup(Definition):
-    """Features that are computed and read together, with the rule of their time.
+    """Features that are computed and read together, and their timestamps.
 
     Parameters
     ----------
     name : str
         Matches ``[A-Za-z_][A-Za-z0-9_]*``.
     entity : str or Entity
-        Whose features these are.
+        The entity that the features describe.
     features : sequence of Feature
-        In the order in which ties are compared. Those that the aggregates of the source compute need not be given; one
-        that is given may add a description, tags or a default.
+        In the order in which ties are compared. Features that the aggregates of the source compute may be left out; one
+        that is declared may add a description, tags or a default.
     timestamp : str, optional
         Column with the event time, UTC. Without it the group is *static*: one row per key, always valid.
     created : str, optional
         Column with the time at which a row was written; stamped at ``write`` where absent.
     ttl : timedelta or str, optional
-        A value older than this, by event time, is null. ``"30d"`` is taken as well.
+        A value older than this, by event time, is null. ``"30d"`` works as well.
     source : BatchSource, StreamSource or RPCSource, optional
-        What fills the group.
+        Source of the rows.
     table : str, optional
-        A Delta table that exists and is filled by others: ``"schema.table"`` or ``"catalog.schema.table"`` of the
-        metastore, an absolute path, or a URI such as ``"s3a://bucket/path"``. Its columns are called like the keys,
-        times and features; it may have more. It is read, and never written, compacted, vacuumed or deleted.
+        An existing Delta table that others write: ``"schema.table"`` or ``"catalog.schema.table"`` of the
+        metastore, an absolute path, or a URI such as ``"s3a://bucket/path"``. Its columns have the names of
+        the keys, times and features; it may have more. It is read, and never written, compacted, vacuumed or deleted.
     description, owner : str
         For people.
     tags : sequence of str
@@ -163,16 +163,16 @@ class FeatureGroup(Definition):
     @field_validator("name", "entity")
     @classmethod
     def _name(cls, name: str) -> str:
-        return checked_name(name)
+        return validate_name(name)
 
     @field_validator("timestamp", "created")
     @classmethod
     def _time(cls, name: str | None) -> str | None:
-        return None if name is None else checked_column(name)
+        return None if name is None else validate_column(name)
 
     @field_validator("table")
     @classmethod
-    def _adopted(cls, table: str | None) -> str | None:
+    def _table(cls, table: str | None) -> str | None:
         if table is None or TABLE_NAME.fullmatch(table):
             return table
         if table.startswith("/") or has_scheme(table):
@@ -182,15 +182,15 @@ class FeatureGroup(Definition):
     @model_validator(mode="after")
     def _consistent(self) -> FeatureGroup:
         if not self.features:
-            raise ValueError("a feature group has at least one feature")
+            raise ValueError("a feature group needs at least one feature")
         times = [column for column in (self.timestamp, self.created) if column is not None]
-        unique(times + [feature.name for feature in self.features], "column")
+        check_unique(times + [feature.name for feature in self.features], "column")
         if self.ttl is not None and self.timestamp is None:
             raise ValueError("a group without timestamp is static and cannot have a ttl")
         if self.ttl is not None and self.ttl <= timedelta(0):
             raise ValueError(f"ttl must be positive, found {self.ttl}")
         if self.table is not None and self.source is not None:
-            raise ValueError("a table that exists is filled by others: give a table or a source, not both")
+            raise ValueError("an existing table is written by others: declare a table or a source, not both")
         if isinstance(self.source, BatchSource) and self.source.aggregates:
             self._check_aggregates(self.source)
         return self
@@ -198,18 +198,18 @@ class FeatureGroup(Definition):
     def _check_aggregates(self, source: BatchSource) -> None:
         if self.timestamp is None:
             raise ValueError(
-                "aggregates are stamped at the end of their window: name that column, timestamp='window_end'"
+                "aggregates are stamped with the end of their window: name that column, timestamp='window_end'"
             )
         computed = {feature.name: feature.dtype for feature in source.features()}
         for feature in self.features:
             if (dtype := computed.get(feature.name)) is None:
                 raise ValueError(
-                    f"{feature.name!r} is not what the aggregates of the source compute"
+                    f"{feature.name!r} is not a feature that the aggregates of the source compute"
                     f"{nearest(feature.name, computed)} (they compute {', '.join(computed)})"
                 )
             if dtype != feature.dtype:
                 raise ValueError(
-                    f"{feature.name!r} is {feature.dtype}, the source computes {dtype}: leave the type out"
+                    f"{feature.name!r} is {feature.dtype}, but the source computes {dtype}: leave the type out"
                 )
 
     @property
@@ -219,7 +219,7 @@ class FeatureGroup(Definition):
 
     @property
     def readable(self) -> dict[str, str]:
-        """Name to type of all that can be read: the features, then the timestamp and created columns."""
+        """Type of every readable column: the features, then the timestamp and created columns."""
         columns = {feature.name: feature.dtype for feature in self.features}
         return columns | {column: "timestamp" for column in (self.timestamp, self.created) if column is not None}
 
@@ -233,7 +233,7 @@ class FeatureGroup(Definition):
         Raises
         ------
         FeatureNotFoundError
-            If there is none; near names are offered.
+            If it does not exist; near names are offered.
         """
         if (feature := self._by_name.get(name)) is not None:
             return feature
@@ -245,23 +245,23 @@ class FeatureGroup(Definition):
         )
 
 
-def _features(given: Sequence[Any], source: Any) -> list[Any]:
-    """Return features that are written, with those that the aggregates of the source compute."""
+def _features(declared: Sequence[Any], source: Any) -> list[Any]:
+    """Return the declared features, completed by those that the aggregates of the source compute."""
     computed = source.features() if isinstance(source, BatchSource) else ()
     types = {feature.name: feature.dtype for feature in computed}
-    parsed = [_feature(one, types) for one in given]
-    if types.keys() <= {one.name for one in parsed if isinstance(one, Feature)}:
+    parsed = [_feature(item, types) for item in declared]
+    if types.keys() <= {item.name for item in parsed if isinstance(item, Feature)}:
         return parsed
-    # Only some are described: then all stand in the order in which they are computed.
+    # Only some are declared: then the order is that of the aggregates.
     merged: list[Any] = []
-    for one in computed:
-        places = [place for place, other in enumerate(parsed) if isinstance(other, Feature) and other.name == one.name]
-        merged.append(parsed.pop(places[0]) if places else one)
+    for feature in computed:
+        matches = [i for i, item in enumerate(parsed) if isinstance(item, Feature) and item.name == feature.name]
+        merged.append(parsed.pop(matches[0]) if matches else feature)
     return merged + parsed
 
 
-def _feature(written: Any, types: dict[str, str]) -> Any:
-    if not isinstance(written, dict):
-        return written
-    dtype = types.get(str(written.get("name")))
-    return Feature.of(written if dtype is None else {"dtype": dtype, **written})
+def _feature(declared: Any, types: dict[str, str]) -> Any:
+    if not isinstance(declared, dict):
+        return declared
+    dtype = types.get(str(declared.get("name")))
+    return Feature.of(declared if dtype is None else {"dtype": dtype, **declared})

@@ -1,4 +1,4 @@
-"""Where the rows of a feature group come from."""
+"""Sources of feature groups: batch queries, streams and remote services."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_serializer, field_validator, model_validator
 
-from palette.definitions.aggregates import Aggregate, aggregate_features, check_aggregates, parse_aggregate, same_keys
-from palette.definitions.base import Definition, Names, Span, checked_name, unique
-from palette.definitions.cron import checked_schedule
+from palette.definitions.aggregates import Aggregate, aggregate_features, check_aggregates, parse_aggregate, split_keys
+from palette.definitions.base import Definition, Names, Span, check_unique, validate_name
+from palette.definitions.cron import parse_schedule
 from palette.definitions.features import Feature
 from palette.errors import DefinitionError, nearest
 
 __all__ = ["DEFAULT_LOOKBACK", "BatchSource", "RPCSource", "Source", "StreamSource", "parse_source"]
 
-# Of sources that do not say it.
+# For sources that do not declare a lookback.
 DEFAULT_LOOKBACK = timedelta(days=1)
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -25,7 +25,7 @@ FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class BatchSource(Definition):
     """Rows computed from history, by Spark SQL or by a DataFrame function.
 
-    With ``aggregates`` the query or function gives raw events, and the rows are computed from these: one at each
+    With ``aggregates`` the query or function returns raw events, and the rows are computed from them: one at each
     end of a window, see :mod:`palette.feeds.windows.aggregates`.
 
     Parameters
@@ -33,20 +33,20 @@ class BatchSource(Definition):
     sql : str, optional
         A Spark SQL query whose columns are those of the feature group.
     function : str or function, optional
-        One that returns a DataFrame, at the top level of a module, kept as ``"module:name"``; one of ``sql`` and
-        ``function`` is given.
+        A function at the top level of a module that returns a DataFrame, stored as ``"module:name"``; exactly one of
+        ``sql`` and ``function`` is required.
     schedule : str, optional
-        A cron expression of five fields. Nothing runs by itself: it is for a scheduler of yours.
+        A cron expression of five fields. It is metadata for your scheduler; palette runs nothing by itself.
     lookback : timedelta or str, optional
-        How far behind the watermark, the newest event time that the source has given, a run looks again, for rows
-        that come late or are corrected: one day by default, ``"0s"`` for not at all.
+        How far before the watermark, the newest event time read from the source, a run reads again, to see late and
+        corrected rows: one day by default, ``"0s"`` to read nothing again.
     aggregates : sequence of Aggregate, optional
-        What is computed from the events.
+        Aggregates computed from the events.
     every : timedelta or str, optional
-        How often windows end, ``"1h"``, counted from 1970 in UTC; each window is a multiple of it.
+        Interval between window ends, ``"1h"``, aligned to 1970 in UTC; each window is a multiple of it.
     by : str or sequence of str, optional
         Columns of the events with the entity's keys, in the entity's order; by default those that its aggregates
-        name, and else they are called like the keys.
+        declare, else the names of the keys.
     time : str, optional
         Column of the events with their time: TIMESTAMP, or TIMESTAMP_NTZ or DATE, read as UTC.
 
@@ -80,37 +80,39 @@ class BatchSource(Definition):
     def _parsed(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("aggregates"), (list, tuple)):
             return data
-        aggregates = [parse_aggregate(one) for one in data["aggregates"]]
+        aggregates = [parse_aggregate(item) for item in data["aggregates"]]
         by = data.get("by", ())
-        if isinstance(by, str) or (isinstance(by, (list, tuple)) and all(isinstance(one, str) for one in by)):
-            aggregates, by = same_keys(aggregates, by)
+        if isinstance(by, str) or (isinstance(by, (list, tuple)) and all(isinstance(column, str) for column in by)):
+            aggregates, by = split_keys(aggregates, by)
         return {**data, "aggregates": tuple(aggregates), "by": by}
 
     @field_validator("function", mode="before")
     @classmethod
-    def _named(cls, function: Any) -> Any:
+    def _importable_name(cls, function: Any) -> Any:
         return function_name(function) if callable(function) else function
 
     @field_validator("function")
     @classmethod
-    def _of_a_module(cls, function: str | None) -> str | None:
+    def _module_function(cls, function: str | None) -> str | None:
         if function is not None and not FUNCTION.fullmatch(function):
-            raise ValueError(f"{function!r:.200} names no function: write module:function, or give the function itself")
+            raise ValueError(
+                f"{function!r:.200} is not the name of a function: write module:function, or pass the function itself"
+            )
         return function
 
     @field_validator("sql")
     @classmethod
-    def _some_text(cls, sql: str | None) -> str | None:
-        return None if sql is None else checked_query(sql)
+    def _query(cls, sql: str | None) -> str | None:
+        return None if sql is None else validate_query(sql)
 
     @field_validator("schedule")
     @classmethod
     def _cron(cls, schedule: str | None) -> str | None:
-        return None if schedule is None else checked_schedule(schedule)
+        return None if schedule is None else parse_schedule(schedule)
 
     @field_validator("lookback")
     @classmethod
-    def _not_ahead(cls, lookback: timedelta | None) -> timedelta | None:
+    def _not_negative(cls, lookback: timedelta | None) -> timedelta | None:
         if lookback is not None and lookback < timedelta(0):
             raise ValueError(f"must not be negative, found {lookback}")
         return lookback
@@ -120,9 +122,9 @@ class BatchSource(Definition):
         return [aggregate.model_dump(mode="json", exclude_defaults=True) for aggregate in aggregates]
 
     @model_validator(mode="after")
-    def _one_definition(self) -> BatchSource:
+    def _sql_or_function(self) -> BatchSource:
         if (self.sql is None) == (self.function is None):
-            raise ValueError("a batch source has either sql or function")
+            raise ValueError("a batch source needs either sql or function")
         return self
 
     @model_validator(mode="after")
@@ -130,19 +132,19 @@ class BatchSource(Definition):
         if self.aggregates:
             check_aggregates(self.aggregates, self.every, self.time)
         elif self.every is not None or self.by or self.time is not None:
-            raise ValueError("every, by and time say how events are aggregated: give aggregates too, or leave them out")
+            raise ValueError("every, by and time configure aggregates: add aggregates, or remove them")
         for column in (*self.by, *([self.time] if self.time is not None else [])):
-            checked_name(column, "column")
-        unique(self.by, "key column")
+            validate_name(column, "column")
+        check_unique(self.by, "key column")
         return self
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the features that the aggregates give, for ``FeatureGroup(features=source.features())``."""
+        """Return the features that the aggregates compute, for ``FeatureGroup(features=source.features())``."""
         return aggregate_features(self.aggregates)
 
 
 class StreamSource(Definition):
-    """Rows computed seconds ago, by streaming SQL over a topic.
+    """Rows computed within seconds by streaming SQL over a topic.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ class StreamSource(Definition):
     sql : str
         Streaming SQL over the view ``events``.
     watermark : timedelta or str, optional
-        How late an event may come.
+        How late an event may arrive.
 
     Examples
     --------
@@ -171,8 +173,8 @@ class StreamSource(Definition):
 
     @field_validator("sql")
     @classmethod
-    def _some_text(cls, sql: str) -> str:
-        return checked_query(sql)
+    def _query(cls, sql: str) -> str:
+        return validate_query(sql)
 
 
 class RPCSource(Definition):
@@ -183,9 +185,9 @@ class RPCSource(Definition):
     url : str
         A URL template with the key columns in braces: ``"https://geo.example/{courier_uuid}"``.
     mapping : dict of str to str
-        Feature name to the field of the answer.
+        Feature name to the field of the response.
     timeout : timedelta or str
-        After this the values are missing.
+        After it the values are missing.
 
     Examples
     --------
@@ -203,13 +205,13 @@ class RPCSource(Definition):
     def _http(cls, url: str) -> str:
         scheme, _, rest = url.partition("://")
         if "@" in re.split(r"[/?#]", rest)[0]:
-            raise ValueError("the URL holds a user or password, which the catalog would show to everyone; take it out")
+            raise ValueError("the URL contains a user or password, which the catalog would show to everyone; remove it")
         if scheme not in ("http", "https") or not url.isprintable() or " " in url:
-            raise ValueError(f"an RPC source takes an http or https URL, found {url!r:.200}")
+            raise ValueError(f"an RPC source needs an http or https URL, found {url!r:.200}")
         return url
 
 
-def checked_query(sql: str) -> str:
+def validate_query(sql: str) -> str:
     """Return a query; raise :class:`ValueError` if it is blank."""
     if not sql.strip(" \t\r\n;"):
         raise ValueError("a query is missing: write one such as SELECT * FROM orders")
@@ -217,12 +219,12 @@ def checked_query(sql: str) -> str:
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return the name ``module:function`` by which another process finds a function.
+    """Return the name ``module:function`` by which another process imports a function.
 
     Raises
     ------
     ValueError
-        If it does not: then with what to do.
+        If it cannot be imported; the message names the remedy.
 
     Examples
     --------
@@ -233,32 +235,36 @@ def function_name(function: Callable[..., Any]) -> str:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     move = "write it with def at the top level of a module, which the store's configuration allows (feeds: modules)"
     if not isinstance(module, str) or not isinstance(name, str):
-        raise ValueError(f"{function!r:.200} is no function of a module: {move}")  # noqa: TRY004  pydantic's
+        raise ValueError(f"{function!r:.200} is not a function of a module: {move}")  # noqa: TRY004  pydantic's
     if module == "__main__":
-        raise ValueError(f"{name!r} is of this script, which another process does not find: {move}, and import it")
+        raise ValueError(
+            f"{name!r} is defined in this script, which another process cannot import: {move}, and import it"
+        )
     if not name.isidentifier():
-        raise ValueError(f"{name!r} of {module} is a lambda, method or nested function, not found by its name: {move}")
+        raise ValueError(
+            f"{name!r} of {module} is a lambda, method or nested function, which cannot be imported by name: {move}"
+        )
     return f"{module}:{name}"
 
 
-def parse_source(written: Any) -> Any:
-    """Return what a YAML file says of a source as that source.
+def parse_source(declared: Any) -> Any:
+    """Return a source declared in YAML as a source object; anything else unchanged.
 
     Raises
     ------
     DefinitionError
         If its kind is missing or unknown, or it is wrong.
     """
-    if written is None or isinstance(written, Definition):
-        return written
-    if not isinstance(written, dict):
-        raise DefinitionError(f"source: expected words with values such as kind: batch, found {written!r:.80}")
-    kind = written.get("kind")
+    if declared is None or isinstance(declared, Definition):
+        return declared
+    if not isinstance(declared, dict):
+        raise DefinitionError(f"source: expected a mapping, for example {{kind: batch}}, found {declared!r:.80}")
+    kind = declared.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(KINDS)
-        told = "kind missing" if kind is None else f"unknown kind {kind!r:.80}{nearest(str(kind)[:80], KINDS)}"
-        raise DefinitionError(f"source: {told} (kinds: {known}; write kind: batch)")
-    return KINDS[kind].of(written)
+        problem = "kind is missing" if kind is None else f"unknown kind {kind!r:.80}{nearest(str(kind)[:80], KINDS)}"
+        raise DefinitionError(f"source: {problem} (kinds: {known}; write kind: batch)")
+    return KINDS[kind].of(declared)
 
 
 KINDS: dict[Any, type[BatchSource] | type[StreamSource] | type[RPCSource]] = {

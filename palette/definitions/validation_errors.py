@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, said in the words of those who write definitions."""
+"""Messages for pydantic's validation errors, in the terms of definitions."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ from typing import Any
 
 from palette.errors import nearest
 
-__all__ = ["fault_text"]
+__all__ = ["error_message", "unknown_key"]
 
-# Type of the fault: what is wanted.
-WANTED = {
+# Type of the error: what is expected.
+EXPECTED = {
     "tuple_type": "a list such as [a, b]",
     "list_type": "a list such as [a, b]",
-    "dict_type": "words with values such as {id: string}",
-    "string_type": "a text (a number or date stands in quotes)",
+    "dict_type": "a mapping such as {id: string}",
+    "string_type": "a string (put a number or date into quotes)",
     "float_type": "a number",
     "float_parsing": "a number",
     "time_delta_type": "a time span such as 30d, 12h, 15m or 45s",
     "time_delta_parsing": "a time span such as 30d, 12h, 15m or 45s",
 }
-# How lists of definitions are written.
-WRITTEN = {
+# Definitions as YAML.
+YAML_EXAMPLES = {
     "Aggregate": "{column: order_value, function: sum, windows: [1d]}",
     "Feature": "{name: prep_time, dtype: double}",
 }
 
 
-def unknown_word(word: str, words: Iterable[str]) -> str:
-    """Tell that a word is not known, the nearest one, and all."""
-    words = [one for one in words if one != "kind"]
-    return f"unknown word {word!r:.80}{nearest(word[:80], words)} (words: {', '.join(words)})"
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Return the message for an unknown key: the nearest one, and all that are known."""
+    known = [name for name in known if name != "kind"]
+    return f"unknown key {key!r:.80}{nearest(key[:80], known)} (expected one of {', '.join(known)})"
 
 
-def fault_text(fault: Mapping[str, Any], words: Iterable[str]) -> str:
-    """Return one fault of a definition: where, what was found, and what to write.
+def error_message(error: Mapping[str, Any], keys: Iterable[str]) -> str:
+    """Return the message for one error of a definition: field, input and remedy.
 
     Parameters
     ----------
-    fault : mapping
+    error : mapping
         One of pydantic's ``errors()``.
-    words : iterable of str
-        That the definition knows.
+    keys : iterable of str
+        Known keys of the definition.
 
     Examples
     --------
-    >>> fault_text({"type": "extra_forbidden", "loc": ("sources",), "msg": "", "input": 3}, ["name", "source"])
-    "unknown word 'sources'; did you mean 'source'? (words: name, source)"
+    >>> error_message({"type": "extra_forbidden", "loc": ("sources",), "msg": "", "input": 3}, ["name", "source"])
+    "unknown key 'sources'; did you mean 'source'? (expected one of name, source)"
     """
-    where = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return unknown_word(where, words)
-    if fault["type"] == "missing":
-        return f"{where} missing"
-    wanted = WANTED.get(fault["type"])
-    if fault["type"] in ("model_type", "is_instance_of", "dataclass_type"):
-        kind = fault["ctx"].get("class_name") or fault["ctx"]["class"]
-        wanted = f"{kind}, in YAML {WRITTEN[kind]}" if kind in WRITTEN else str(kind)
-    if wanted is not None:
-        text = f"expected {wanted}, found {fault['input']!r:.80}"
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return unknown_key(where, keys)
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    expected = EXPECTED.get(error["type"])
+    if error["type"] in ("model_type", "is_instance_of", "dataclass_type"):
+        kind = error["ctx"].get("class_name") or error["ctx"]["class"]
+        expected = f"{kind}, in YAML {YAML_EXAMPLES[kind]}" if kind in YAML_EXAMPLES else str(kind)
+    if expected is not None:
+        message = f"expected {expected}, found {error['input']!r:.80}"
     else:
-        text = fault["msg"].removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text
+        message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

@@ -1,4 +1,4 @@
-"""What the service is told when it starts."""
+"""Settings of the scoring service."""
 
 from __future__ import annotations
 
@@ -6,119 +6,145 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from palette.catalog.models.names import NAME
+from palette.definitions.base import Definition
 from palette.errors import DefinitionError
 from palette.paths import COPY_HERE, local_path
 
-__all__ = ["Settings", "bundles_of", "read_tokens"]
+__all__ = ["Settings", "name_bundles", "read_tokens"]
 
 VARIABLE = "PALETTE_TOKENS"
 SHORTEST = 16
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the service is told when it starts.
+def _positive(value: float, info: ValidationInfo) -> float:
+    if not value > 0:
+        raise ValueError(f"{_option(info)} must be above 0, found {value}")
+    return value
+
+
+def _not_negative(value: float, info: ValidationInfo) -> float:
+    if not value >= 0:
+        raise ValueError(f"{_option(info)} must be 0 or more, found {value}")
+    return value
+
+
+def _option(info: ValidationInfo) -> str:
+    return f"--{str(info.field_name).replace('_', '-')}"
+
+
+Positive, NotNegative = AfterValidator(_positive), AfterValidator(_not_negative)
+
+
+class Settings(Definition):
+    """Settings of the scoring service.
 
     Parameters
     ----------
     bundles : tuple of (str, str)
         Name and directory of each model.
     store : str, optional
-        Where features are read, as :func:`palette.online.factory.open_online` takes it.
+        URI of the online store, see :func:`palette.online.factory.open_online`.
     host, port : str, int
-        Where to listen; port 0 takes a free one.
+        Address to listen on; port 0 is any free port.
     workers : int
         Processes.
     on_store_error : {"raise", "default"}
-        Whether a store that fails makes 503, or an answer out of defaults with ``__store_error``.
+        Whether a failing store is an error 503, or answered from defaults with ``__store_error``.
     budget : float
-        Seconds that all reads of a request may take together.
+        Time limit in seconds for all reads of a request.
     strict : bool
-        Whether a row with a column that the model does not know is refused; else it is counted.
+        Whether a row with an unknown column is rejected; otherwise it is counted.
     max_request_age : float
-        Seconds that a row's own time may be away from now, where the store is live.
+        Seconds that a row's own time may differ from now, if the store is live.
     cache_size, cache_ttl : int, float
-        Rows and seconds of the near cache before a store that is elsewhere; size 0 has none.
+        Rows and seconds of the near cache in front of a remote store; size 0 disables it.
     max_body, max_rows : int
-        Bytes and rows of a request.
+        Maximum bytes and rows of a request.
     body_seconds : float
-        Seconds within which a request's body must have arrived.
+        Seconds within which a request's body must arrive.
     token_file : str, optional
-        A file of bearer tokens, one a line, besides those of the variable ``PALETTE_TOKENS``.
+        A file of bearer tokens, one a line, in addition to those of the variable ``PALETTE_TOKENS``.
     bundle_root : str, optional
-        The directory under which bundles may be loaded while the service runs.
+        Directory under which bundles may be loaded while the service runs.
     served_log : str, optional
-        The directory for the log of served features.
+        Directory of the served log.
     log_format : {"parquet", "delta"}
-        What it is written in.
+        Its file format.
     log_queue, log_rows, log_seconds : int, int, float
-        Rows that may wait to be logged; rows and seconds after which a file is finished.
+        Maximum rows in the queue; rows and seconds after which a file is finished.
     access_log : bool
-        Whether each request is a line of the log.
+        Whether each request is logged.
     drain_seconds : float
-        Seconds between being told to end and taking no more connections; ``/readyz`` says so meanwhile.
+        Seconds between a stop signal and closing the listening socket; ``/readyz`` fails meanwhile.
     shutdown_seconds : int
-        Seconds that requests under way have when the service is told to end.
+        Seconds that running requests have after a stop signal.
     state : str, optional
-        A file through which workers tell each other which bundle was loaded last.
+        File in which workers record which bundle was loaded last.
     """
 
     bundles: tuple[tuple[str, str], ...]
     store: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
-    workers: int = 1
-    on_store_error: str = "raise"
-    budget: float = 1.0
+    workers: Annotated[int, Positive] = 1
+    on_store_error: Literal["raise", "default"] = "raise"
+    budget: Annotated[float, Positive] = 1.0
     strict: bool = False
-    max_request_age: float = 300.0
+    max_request_age: Annotated[float, NotNegative] = 300.0
     cache_size: int = 0
     cache_ttl: float = 5.0
-    max_body: int = 1 << 20
-    max_rows: int = 1000
-    body_seconds: float = 10.0
+    max_body: Annotated[int, Positive] = 1 << 20
+    max_rows: Annotated[int, Positive] = 1000
+    body_seconds: Annotated[float, Positive] = 10.0
     token_file: str | None = None
     bundle_root: str | None = None
     served_log: str | None = None
-    log_format: str = "parquet"
-    log_queue: int = 10_000
-    log_rows: int = 50_000
-    log_seconds: float = 60.0
+    log_format: Literal["parquet", "delta"] = "parquet"
+    log_queue: Annotated[int, Positive] = 10_000
+    log_rows: Annotated[int, Positive] = 50_000
+    log_seconds: Annotated[float, Positive] = 60.0
     access_log: bool = False
     drain_seconds: float = 0.0
     shutdown_seconds: int = 30
     state: str | None = None
 
-    def __post_init__(self) -> None:
-        if not self.bundles:
-            raise DefinitionError("no bundle to serve: give the directory of one, as model.save_bundle(path) wrote it")
-        names = [name for name, _ in self.bundles]
+    def __init__(self, /, bundles: Iterable[tuple[str, str]], **data: Any) -> None:
+        super().__init__(bundles=tuple(bundles), **data)
+
+    @field_validator("bundles")
+    @classmethod
+    def _unique_names(cls, bundles: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        if not bundles:
+            raise ValueError("no bundle to serve: pass the directory of one, written by model.save_bundle(path)")
+        names = [name for name, _ in bundles]
         for name in names:
             if not NAME.fullmatch(name):
-                raise DefinitionError(
-                    f"{name!r} cannot name a model: letters, digits, '_', '-', '.', at most 64; give it with --name"
+                raise ValueError(
+                    f"{name!r} cannot name a model: letters, digits, '_', '-', '.', at most 64; set it with --name"
                 )
             if names.count(name) > 1:
-                raise DefinitionError(f"two bundles are called {name!r}; tell them apart with --name")
-        positive = ("workers", "budget", "max_body", "max_rows", "body_seconds", "log_queue", "log_rows", "log_seconds")
-        for option in positive:
-            if not getattr(self, option) > 0:
-                raise DefinitionError(f"--{option.replace('_', '-')} must be above 0, found {getattr(self, option)}")
-        if not self.max_request_age >= 0:
-            raise DefinitionError(f"--max-request-age must be 0 or more, found {self.max_request_age}")
-        if self.bundle_root is not None and not local_path(self.bundle_root, "--bundle-root", COPY_HERE).is_dir():
-            raise DefinitionError(f"--bundle-root {self.bundle_root!r} is no directory: correct its name, or make it")
+                raise ValueError(f"two bundles are called {name!r}; rename one with --name")
+        return bundles
+
+    @field_validator("bundle_root")
+    @classmethod
+    def _existing_directory(cls, root: str | None) -> str | None:
+        if root is not None and not local_path(root, "--bundle-root", COPY_HERE).is_dir():
+            raise ValueError(f"--bundle-root {root!r} is not a directory: correct its name, or create it")
+        return root
 
     def check_open(self, tokens: Iterable[str]) -> None:
-        """Raise :class:`DefinitionError` if anyone could come in from elsewhere."""
+        """Raise :class:`DefinitionError` if the service would be open to other machines without a token."""
         if not list(tokens) and not _is_loopback(self.host):
             raise DefinitionError(
-                f"--host {self.host} lets others in, and there is no token: set {VARIABLE}, give --token-file, "
-                "or listen on 127.0.0.1"
+                f"--host {self.host} is reachable from other machines, and there is no token: set {VARIABLE}, "
+                "pass --token-file, or listen on 127.0.0.1"
             )
 
 
@@ -131,44 +157,44 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def bundles_of(paths: Iterable[str], names: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
-    """Return name and path of each bundle: the name given in the same place, else that of its directory.
+def name_bundles(paths: Iterable[str], names: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
+    """Return name and path of each bundle: the name at the same position, else that of its directory.
 
     Examples
     --------
-    >>> bundles_of(["/models/eta", "/models/eta2"], ["first"])
+    >>> name_bundles(["/models/eta", "/models/eta2"], ["first"])
     (('first', '/models/eta'), ('eta2', '/models/eta2'))
     """
     paths, names = list(paths), list(names)
     if len(names) > len(paths):
-        raise DefinitionError(f"there are {len(names)} --name and only {len(paths)} bundles")
+        raise DefinitionError(f"found {len(names)} --name options for {len(paths)} bundles")
     names += [Path(path).absolute().name for path in paths[len(names) :]]
     return tuple(zip(names, paths, strict=True))
 
 
 def read_tokens(file: str | None = None) -> tuple[str, ...]:
-    """Return the tokens of the variable ``PALETTE_TOKENS``, split at commas and blanks, and those of a file.
+    """Return the tokens of the variable ``PALETTE_TOKENS``, separated by commas or blanks, and those of a file.
 
     Raises
     ------
     DefinitionError
-        If the file cannot be read or has none, or a token is too short.
+        If the file cannot be read or has no token, or a token is too short.
     """
-    found = re.split(r"[,\s]+", os.environ.get(VARIABLE, ""))
+    tokens = re.split(r"[,\s]+", os.environ.get(VARIABLE, ""))
     if file is not None:
         try:
             lines = local_path(file, "--token-file", COPY_HERE).read_text("utf-8").splitlines()
         except (OSError, ValueError) as error:
             raise DefinitionError(f"--token-file {file!r} cannot be read: {error}") from error
-        fresh = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
-        if not fresh:
-            raise DefinitionError(f"--token-file {file!r} holds no token; write one a line")
-        found += fresh
-    tokens = tuple(dict.fromkeys(token for token in found if token))
-    for place, token in enumerate(tokens):
+        lines = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+        if not lines:
+            raise DefinitionError(f"--token-file {file!r} contains no token; write one on each line")
+        tokens += lines
+    unique = tuple(dict.fromkeys(token for token in tokens if token))
+    for number, token in enumerate(unique, 1):
         if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
             raise DefinitionError(
-                f"token {place + 1} is too short or has odd signs: at least {SHORTEST} of printable ASCII, "
-                "as python -c 'import secrets; print(secrets.token_urlsafe())' makes"
+                f"token {number} is too short or contains other characters: use at least {SHORTEST} of printable "
+                "ASCII, for example from python -c 'import secrets; print(secrets.token_urlsafe())'"
             )
-    return tokens
+    return unique

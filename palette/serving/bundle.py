@@ -54,9 +54,9 @@ def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None
     if self_test is not None:
         files[SELF_TEST] = _json(self_test.to_json())
     manifest = {"format": FORMAT, "files": {name: _checksum(content) for name, content in files.items()}}
-    from palette.atomic_directory import replaced_directory  # Who only reads bundles does without it.
+    from palette.atomic_directory import replace_directory  # Who only reads bundles does without it.
 
-    with replaced_directory(path, MANIFEST) as fresh:
+    with replace_directory(path, MANIFEST) as fresh:
         for name, content in files.items():
             (fresh / name).write_bytes(content)
         (fresh / MANIFEST).write_bytes(_json(manifest))

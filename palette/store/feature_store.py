@@ -125,7 +125,7 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         """
         path = local_path(path, "a store's configuration", COPY_HERE)
         config = read_config(path)
-        store = cls(config.path, modules=config.modules)
+        store = cls(config.path, modules=config.feeds.modules)
         store.uri = os.path.abspath(path)
         store.home = os.path.dirname(store.uri)
         if config.catalog is not None:

@@ -409,6 +409,6 @@ def test_hostile_texts_come_back_as_they_are(catalog):
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800"], ids=["nul", "surrogate"])
 def test_texts_that_no_database_holds_are_refused(catalog, text):
-    with pytest.raises(DefinitionError, match="take it out"):
+    with pytest.raises(DefinitionError, match="remove it"):
         catalog.apply([Entity("other", keys={"id": "int"}, description=text)])
     assert list(catalog.entities()) == ["restaurant"]

@@ -52,10 +52,10 @@ def test_endless_questions_are_answered(asked):
 
 @pytest.mark.parametrize("name", ["owner", "tag", "used_by", "entity", "group"])
 def test_values_that_no_database_holds_are_told_as_such(asked, name):
-    with pytest.raises(DefinitionError, match="half a surrogate pair; take it out"):
+    with pytest.raises(DefinitionError, match="an unpaired surrogate; remove it"):
         asked.search(**{name: "\ud800"})
     if asked.path is None:
-        with pytest.raises(DefinitionError, match="the character NUL; take it out"):
+        with pytest.raises(DefinitionError, match="a NUL character; remove it"):
             asked.search(**{name: "a\x00b"})
     else:
         assert asked.search(**{name: "a\x00b"}) == []
@@ -64,14 +64,14 @@ def test_values_that_no_database_holds_are_told_as_such(asked, name):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        pytest.param(ModelRecord("a\x00b", {}), "NUL; take it out", id="nul"),
-        pytest.param(ModelRecord("\ud800", {}), "surrogate pair; take it out", id="surrogate"),
+        pytest.param(ModelRecord("a\x00b", {}), "NUL character; remove it", id="nul"),
+        pytest.param(ModelRecord("\ud800", {}), "unpaired surrogate; remove it", id="surrogate"),
         pytest.param(ModelRecord("", {}), "1 to 200 characters", id="empty"),
         pytest.param(ModelRecord("m" * 201, {}), "1 to 200 characters", id="long"),
         pytest.param(ModelRecord("m", {"x" * 401: None}), "is no feature: it has 401", id="long-feature"),
-        pytest.param(ModelRecord("m", {"e:g:x\x00": None}), "NUL; take it out", id="feature"),
+        pytest.param(ModelRecord("m", {"e:g:x\x00": None}), "NUL character; remove it", id="feature"),
         pytest.param(ModelRecord("m", {"e:g:x": float("nan")}), "'e:g:x' is nan", id="importance"),
-        pytest.param(ModelRecord("m", {}, uri="\x00"), "NUL; take it out", id="uri"),
+        pytest.param(ModelRecord("m", {}, uri="\x00"), "NUL character; remove it", id="uri"),
         pytest.param(ModelRecord("m", {}, stage="producton"), "did you mean 'production'", id="stage"),
         pytest.param(ModelRecord("m", {}, details={"a": {1}}), "not JSON serializable", id="details"),
         pytest.param(ModelRecord("m", {}, details={"a": float("inf")}), "not JSON compliant", id="details-inf"),

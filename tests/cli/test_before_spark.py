@@ -35,7 +35,7 @@ CASES = [
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:plain=1"], "and no feature of it"),
     ([*SET, "restaurant:history:prep:r_id", "--pin", "model:eta:1"], "cannot name a pin"),
-    (["materialize", "restaurant:history", "--chunk", "soon"], "chunk: 'soon' is no duration"),
+    (["materialize", "restaurant:history", "--chunk", "soon"], "chunk: 'soon' is not a duration"),
     (["materialize", "restaurant:history", "--chunk", "0d"], "a chunk must be positive"),
     (["materialize", "restaurant:history", "--from", "2026-02-01", "--to", "2026-01-01"], "is not before the end"),
     (["materialize", "restaurant:plain", "--chunk", "1d"], "restaurant:plain has no batch source"),
@@ -56,8 +56,8 @@ CASES = [
     (["select", "file:/no/basis.parquet", "-l", "minutes"], "'file:/no/basis.parquet' cannot be read"),
     (["erase", "restaurant", "--keys", "no.json"], "'no.json' cannot be read: there is no such file"),
     # All is well but for this.
-    ([*TARGET, "there", "--mode", "append"], "Spark needs Java 17, and no java is at"),
-    ([*TARGET, "new"], "Spark needs Java 17, and no java is at"),
+    ([*TARGET, "there", "--mode", "append"], "Spark needs Java 17, and there is no java at"),
+    ([*TARGET, "new"], "Spark needs Java 17, and there is no java at"),
 ]
 
 

@@ -270,7 +270,7 @@ def test_what_people_say_is_said_and_shown(run, monkeypatch):
         (["search", "--entity", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),
         (["search", "--group", "order_histry"], "no feature group 'order_histry'; did you mean 'order_history'?"),
         (["search", "--group", "restaurant:orders"], "no feature group 'restaurant:orders'; did you mean"),
-        (["search", "--fresher-than", "soon"], "'soon' is no duration"),
+        (["search", "--fresher-than", "soon"], "'soon' is not a duration"),
         (["search", "--type", "dubble"], "unknown type 'dubble'; did you mean 'double'?"),
         (["validate", "nowhere.yaml"], "no YAML file at 'nowhere.yaml'"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from palette.definitions.config import StoreConfig, read_config
+from palette.definitions.config import FeedConfig, StoreConfig, read_config
 from palette.errors import DefinitionError
 
 LAUGHS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}' if n else 'ha'] * 9)}]\n" for n in range(9))
@@ -17,14 +17,18 @@ LAUGHS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}' if n else 'ha'] * 9)}]\
         pytest.param("path: here\ntables: metastore:a.b\n", {"tables": "metastore:a.b"}, id="metastore"),
         pytest.param("path: here\nonline:\ncache: {size: 3}\n", {"cache": {"size": 3}}, id="empty-word"),
         pytest.param("path: here\nmodels: /srv/models\n", {"models": "/srv/models"}, id="models"),
-        pytest.param("path: here\nfeeds: {modules: [mine, our.own]}\n", {"modules": ("mine", "our.own")}, id="modules"),
+        pytest.param(
+            "path: here\nfeeds: {modules: [mine, our.own]}\n",
+            {"feeds": FeedConfig(modules=("mine", "our.own"))},
+            id="modules",
+        ),
         pytest.param("path: here\nfeeds:\n", {}, id="no-feeds"),
         pytest.param("path: here\ncatalog: postgresql://u@h/d\n", {"catalog": "postgresql://u@h/d"}, id="catalog"),
     ],
 )
 def test_words_are_read(tmp_path, text, expected):
     (tmp_path / "palette.yaml").write_text(text)
-    assert read_config(tmp_path / "palette.yaml") == StoreConfig(str(tmp_path / "here"), **expected)
+    assert read_config(tmp_path / "palette.yaml") == StoreConfig(path=str(tmp_path / "here"), **expected)
 
 
 def test_relative_paths_count_from_the_file(tmp_path):
@@ -37,7 +41,7 @@ def test_uris_of_files_are_local_paths_but_for_tables_which_spark_reads(tmp_path
     texts = ["path: file:///srv/a%20b", "models: file:/srv/m", "online: lmdb:file:///srv/o", "tables: hdfs:/t"]
     (tmp_path / "palette.yaml").write_text("\n".join(texts))
     config = read_config((tmp_path / "palette.yaml").as_uri())
-    assert config == StoreConfig("/srv/a b", models="/srv/m", online="lmdb:/srv/o", tables="hdfs:/t")
+    assert config == StoreConfig(path="/srv/a b", models="/srv/m", online="lmdb:/srv/o", tables="hdfs:/t")
 
 
 @pytest.mark.parametrize(
@@ -54,20 +58,20 @@ def test_uris_of_files_are_local_paths_but_for_tables_which_spark_reads(tmp_path
         pytest.param("path: a\nfeeds: {modules: ['os; x']}\n", "feeds: {modules: .my_features", id="no-module"),
         pytest.param("path: a\nfeeds: [os]\n", "feeds: {modules: .my_features", id="feeds-list"),
         pytest.param("path: [\n", "not YAML", id="no-yaml"),
-        pytest.param(f"{LAUGHS}path: here\ncatalog: *l8\n", "anchors are not taken", id="bomb"),
+        pytest.param(f"{LAUGHS}path: here\ncatalog: *l8\n", "anchors are not accepted", id="bomb"),
         pytest.param("path: !!python/name:os.system x\n", "not YAML", id="python-tag"),
-        pytest.param("path: a\npath: b\n", "stands twice", id="twice"),
+        pytest.param("path: a\npath: b\n", "duplicate key", id="twice"),
         pytest.param("path:\n", "expected 'path: DIRECTORY'", id="path-null"),
-        pytest.param("path: [a]\n", "path: expected a text", id="path-list"),
-        pytest.param('path: "a\\0"\n', "path: expected a text without control", id="path-nul"),
-        pytest.param('path: "a\\ud800"\n', "path: expected a text without control", id="path-surrogate"),
-        pytest.param("path: a\nonline: 6379\n", "online: expected a text .* in quotes if", id="online-number"),
-        pytest.param('path: a\nmodels: "a\\e[31m"\n', "models: expected a text", id="models-escape"),
-        pytest.param("path: a\ncatalog: {a: b}\n", "catalog: expected a text", id="catalog-mapping"),
+        pytest.param("path: [a]\n", "path: expected a string", id="path-list"),
+        pytest.param('path: "a\\0"\n', "path: expected a string without control", id="path-nul"),
+        pytest.param('path: "a\\ud800"\n', "path: expected a string without control", id="path-surrogate"),
+        pytest.param("path: a\nonline: 6379\n", "online: expected a string .* in quotes if", id="online-number"),
+        pytest.param('path: a\nmodels: "a\\e[31m"\n', "models: expected a string", id="models-escape"),
+        pytest.param("path: a\ncatalog: {a: b}\n", "catalog: expected a string", id="catalog-mapping"),
         pytest.param("path: a\ntables: 'metastore:a.b`; DROP TABLE x; --'\n", "metastore:CATALOG.SCHEMA", id="sql"),
         pytest.param("path: a\ntables: 'metastore:'\n", "metastore:CATALOG.SCHEMA", id="no-schema"),
         pytest.param("path: a\ntables: metastore:a.b.c.d\n", "metastore:CATALOG.SCHEMA", id="deep-schema"),
-        pytest.param("path: a\ntables: s3a://AKIA:hunter2@b/t\n", "holds a password", id="tables-password"),
+        pytest.param("path: a\ntables: s3a://AKIA:hunter2@b/t\n", "contains a password", id="tables-password"),
         pytest.param("path: a\ncache: 5\n", "expected 'cache: {size", id="cache-number"),
         pytest.param("path: a\ncache: {1: 2}\n", "expected 'cache: {size", id="cache-word"),
     ],

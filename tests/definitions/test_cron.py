@@ -39,9 +39,9 @@ def test_schedule_is_taken(schedule):
         pytest.param("0 0 * * 5-1", "goes backwards: write two ranges, 5-7,0-1", id="backwards"),
         pytest.param("*/0 * * * *", "a step of 0", id="no-step"),
         pytest.param("5/15 * * * *", "write 5-59/15, or \\*/15", id="step-of-one"),
-        pytest.param("1,,2 * * * *", "minute '' is none", id="empty-part"),
-        pytest.param("-1 * * * *", "minute '-1' is none", id="negative"),
-        pytest.param("\u0661 * * * *", "is none", id="arabic-digit"),
+        pytest.param("1,,2 * * * *", "minute '' is invalid", id="empty-part"),
+        pytest.param("-1 * * * *", "minute '-1' is invalid", id="negative"),
+        pytest.param("\u0661 * * * *", "is invalid", id="arabic-digit"),
         pytest.param("0 3 * * *\n0 4 * * *", "has 10 fields", id="two-lines"),
     ],
 )

@@ -39,7 +39,7 @@ def test_function_is_kept_by_its_name():
     [
         pytest.param(lambda: 1, "'<lambda>' of .* is a lambda", id="lambda"),
         pytest.param(functools.cache(lambda: 1), "is a lambda", id="wrapped-lambda"),
-        pytest.param(functools.partial(kitchen, 1), "is no function of a module", id="partial"),
+        pytest.param(functools.partial(kitchen, 1), "is not a function of a module", id="partial"),
         pytest.param(Kitchens.open, "'Kitchens.open' of", id="method"),
         pytest.param(of_script, "'of_script' is of this script, which another process does not find", id="script"),
         pytest.param("kitchen", "write module:function, or give the function itself", id="no-module"),

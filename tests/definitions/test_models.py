@@ -36,7 +36,7 @@ def test_entity_key_order_counts():
         pytest.param(lambda: FeatureGroup("g", entity="e", features=X[0]), "put it into a list", id="one-feature"),
         pytest.param(lambda: FeatureGroup("g", entity="e", features=[]), "at least one feature", id="no-feature"),
         pytest.param(lambda: FeatureGroup("g", entity="e", features=X, ttl="1d"), "static", id="static-ttl"),
-        pytest.param(lambda: FeatureGroup("g", entity="e", features=X, timestamp="x"), "stands twice", id="clash"),
+        pytest.param(lambda: FeatureGroup("g", entity="e", features=X, timestamp="x"), "duplicate column", id="clash"),
         pytest.param(
             lambda: FeatureGroup("g", entity="e", features=X, timestamp="t", ttl=dt.timedelta(0)), "positive", id="ttl"
         ),
@@ -105,5 +105,5 @@ def test_lookbacks_are_texts_too(text, hours):
 
 
 def test_a_lookback_that_is_no_span_is_told():
-    with pytest.raises(DefinitionError, match="lookback: 'soon' is no duration"):
+    with pytest.raises(DefinitionError, match="lookback: 'soon' is not a duration"):
         BatchSource(sql="SELECT 1", lookback="soon")

@@ -29,7 +29,7 @@ print(json.dumps(codes))
 HISTORY, PREP = ["materialize", "restaurant:history"], "restaurant:history:prep:r_id"
 SET = ["training-set", "basis.parquet", "out", "--feature"]
 CASES = [
-    ([*HISTORY, "--chunk", "foo"], "chunk: 'foo' is no duration"),
+    ([*HISTORY, "--chunk", "foo"], "chunk: 'foo' is not a duration"),
     ([*HISTORY, "--chunk", "0d"], "a chunk must be positive"),
     ([*HISTORY, "--from", "2026-02-01", "--to", "2026-01-01"], "is not before the end"),
     ([*HISTORY, "--to", "soon"], "'soon' is not a time"),
@@ -52,9 +52,9 @@ CASES = [
     ([*SET[:2], "basis.parquet", "--feature", PREP], "'basis.parquet' cannot be written: it exists"),
     (["score", "saved", "no.parquet", "out"], "'no.parquet' cannot be read: there is no such file"),
     # All is well but for this.
-    ([*SET, PREP], "Spark needs Java 17, and no java is at"),
-    (["score", "saved", "basis.parquet", "out"], "Spark needs Java 17, and no java is at"),
-    (["score", "model:eta", "basis.parquet", "out"], "Spark needs Java 17, and no java is at"),
+    ([*SET, PREP], "Spark needs Java 17, and there is no java at"),
+    (["score", "saved", "basis.parquet", "out"], "Spark needs Java 17, and there is no java at"),
+    (["score", "model:eta", "basis.parquet", "out"], "Spark needs Java 17, and there is no java at"),
 ]
 
 

@@ -174,7 +174,7 @@ def test_snapshot_is_replaced_whole_and_other_folders_are_left(store, tmp_path):
     assert len(Snapshot.load(tmp_path / "snap").table("restaurant:facts")) == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(DataError, match="left alone"):
+    with pytest.raises(DataError, match="it was not changed"):
         snapshot(store).save(tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").exists()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["mine", "snap"]

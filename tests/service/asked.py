@@ -69,3 +69,8 @@ def basis_plan(lambdas, **types):
     bindings = {f"basis:{column}": asdict(Binding(column, dtype)) for column, dtype in types.items()}
     step = DslStep({name: str(parse(text)) for name, text in lambdas.items()}, bindings, {})
     return Plan((step,), tuple(lambdas))
+
+
+def replace(settings, **changes):
+    """Return settings with changes, validated again."""
+    return Settings(**{**dict(settings), **changes})

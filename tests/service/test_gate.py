@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import replace
 
 import pytest
 
 from palette.errors import DefinitionError
 from palette.service.app import Service
 from palette.service.logs import JsonLines
-from palette.service.settings import Settings, bundles_of, read_tokens
-from tests.service.asked import BODY, Asked, saved
+from palette.service.settings import Settings, name_bundles, read_tokens
+from tests.service.asked import BODY, Asked, saved, replace
 from tests.serving.test_plan import order
 
 SCORE = "/v1/models/eta/score"
@@ -61,7 +60,7 @@ def test_tokens_come_from_the_variable_and_a_file(monkeypatch, tmp_path):
     monkeypatch.delenv("PALETTE_TOKENS")
     assert read_tokens() == ()
     file.write_text("\n# none\n")
-    with pytest.raises(DefinitionError, match="holds no token"):
+    with pytest.raises(DefinitionError, match="contains no token"):
         read_tokens(str(file))
     with pytest.raises(DefinitionError, match="cannot be read"):
         read_tokens(str(tmp_path / "nowhere"))
@@ -181,8 +180,8 @@ def test_settings_that_cannot_be(settings, change, message):
 
 
 def test_names_of_bundles():
-    assert bundles_of(["/m/eta/", "/m/b"], ["x"]) == (("x", "/m/eta/"), ("b", "/m/b"))
-    with pytest.raises(DefinitionError, match="2 --name and only 1"):
-        bundles_of(["a"], ["b", "c"])
+    assert name_bundles(["/m/eta/", "/m/b"], ["x"]) == (("x", "/m/eta/"), ("b", "/m/b"))
+    with pytest.raises(DefinitionError, match="2 --name options for 1"):
+        name_bundles(["a"], ["b", "c"])
     with pytest.raises(DefinitionError, match="no bundle"):
         Settings(())

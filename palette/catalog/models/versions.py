@@ -16,7 +16,7 @@ from palette.catalog.definitions.serialize import chunks, plain_of
 from palette.catalog.definitions.write import MANY, current_user, json_of, now, settle, weigh
 from palette.catalog.models.names import PRODUCTION, SHADOW
 from palette.catalog.models.promotion import DEPLOYED, Stages, checked_stage, move
-from palette.definitions.base import checked_text
+from palette.definitions.base import validate_text
 from palette.errors import DefinitionError
 
 __all__ = ["ModelRecord", "Models", "Use"]
@@ -171,7 +171,7 @@ def _check(one: ModelRecord) -> None:
     told = f"model {one.name!r:.80}"
     try:
         for text in (one.name, one.uri, *one.features):
-            checked_text(text)
+            validate_text(text)
         json.dumps(dict(one.details), allow_nan=False)
     except (RecursionError, TypeError, ValueError) as error:
         raise DefinitionError(f"{told}: {error}") from error

@@ -74,12 +74,12 @@ def serve(
     reads bundles, snapshot and tokens again; SIGTERM ends it when what is under way is answered.
     """
     from palette.service.server import serve as run
-    from palette.service.settings import Settings, bundles_of
+    from palette.service.settings import Settings, name_bundles
 
     found = [find_bundle(bundle, config) for bundle in bundles]
     names = [*(name or ()), *(one.name for one in found[len(name or ()) :])]
     settings = Settings(
-        bundles=bundles_of((one.path for one in found), names),
+        bundles=name_bundles((one.path for one in found), names),
         store=store or next((one.online for one in found if one.online is not None), None),
         host=host,
         port=port,

@@ -29,18 +29,18 @@ BASES = {"0o": 8, "0x": 16}
 
 
 class CoreLoader(yaml.SafeLoader):
-    """Reads plain values by the core schema of YAML 1.2."""
+    """Loader of plain values by the core schema of YAML 1.2."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
 
 class CoreDumper(yaml.SafeDumper):
-    """Writes strings in quotes that either YAML would read as something else."""
+    """Dumper that quotes strings that either version of YAML would read as something else."""
 
 
 def _value(form: str, text: str) -> Any:
     if not FORMS[form][0].fullmatch(text):
-        raise ValueError(f"as in YAML 1.2, which has no {text!r:.80}")
+        raise ValueError(f"YAML 1.2 has no {form} {text!r:.80}")
     if form == "null":
         return None
     if form == "bool":
@@ -58,8 +58,8 @@ def _construct(loader: CoreLoader, node: yaml.ScalarNode) -> Any:
 
 
 for _form, (_pattern, _first) in FORMS.items():
-    # A pattern counts where it matches from the start.
-    _whole = re.compile(f"(?:{_pattern.pattern})$", re.ASCII)
-    CoreLoader.add_implicit_resolver(TAG + _form, _whole, list(_first))
-    CoreDumper.add_implicit_resolver(TAG + _form, _whole, list(_first))
+    # A resolver matches from the start of the string.
+    _full = re.compile(f"(?:{_pattern.pattern})$", re.ASCII)
+    CoreLoader.add_implicit_resolver(TAG + _form, _full, list(_first))
+    CoreDumper.add_implicit_resolver(TAG + _form, _full, list(_first))
     CoreLoader.add_constructor(TAG + _form, _construct)

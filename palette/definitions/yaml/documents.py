@@ -1,4 +1,4 @@
-"""Definitions as YAML: the same words, loading to equal objects."""
+"""Definitions as YAML documents, which load to equal objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["dump_definitions", "from_plain", "load_definitions", "plain_yaml", "
 SECTIONS: dict[str, type[Entity] | type[FeatureGroup]] = {"entities": Entity, "feature_groups": FeatureGroup}
 MAX_CHARACTERS = 10_000_000
 TAG = "tag:yaml.org,2002:"
-TEXT, COLLECTIONS = f"{TAG}str", (f"{TAG}map", f"{TAG}seq")
+STRING, COLLECTIONS = f"{TAG}str", (f"{TAG}map", f"{TAG}seq")
 
 
 def load_definitions(source: str | Path, *more: str | Path) -> list[Entity | FeatureGroup]:
@@ -25,7 +25,7 @@ def load_definitions(source: str | Path, *more: str | Path) -> list[Entity | Fea
     Parameters
     ----------
     source, *more : path, or str with YAML text
-        A ``str`` with a line break is the text itself. A file that is named twice is read once.
+        A ``str`` with a line break is the text itself. A file that is listed twice is read once.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def load_definitions(source: str | Path, *more: str | Path) -> list[Entity | Fea
     Raises
     ------
     DefinitionError
-        If the text is not YAML, has anchors or double keys, a definition is wrong, or a name is defined twice; the
+        If the text is not YAML, has anchors or duplicate keys, a definition is wrong, or a name is defined twice; the
         files are named.
 
     Examples
@@ -48,14 +48,14 @@ def load_definitions(source: str | Path, *more: str | Path) -> list[Entity | Fea
     >>> [definition.name for definition in load_definitions(text)]
     ['restaurant', 'menu']
     """
-    found: dict[str, tuple[Entity | FeatureGroup, str]] = {}
+    loaded: dict[str, tuple[Entity | FeatureGroup, str]] = {}
     for text, where in _documents((source, *more)):
-        for one in _definitions(text, where):
-            first = found.setdefault(_called(one), (one, where))
-            if first[0] is not one:
-                there = f"in {where}" if first[1] == where else f"in {first[1]} and in {where}"
-                raise DefinitionError(f"{_called(one)} is defined twice, {there}; take one of the two out")
-    return sorted((one for one, _ in found.values()), key=lambda one: isinstance(one, FeatureGroup))
+        for definition in _definitions(text, where):
+            first, file = loaded.setdefault(_label(definition), (definition, where))
+            if first is not definition:
+                files = f"in {where}" if file == where else f"in {file} and in {where}"
+                raise DefinitionError(f"{_label(definition)} is defined twice, {files}; remove one of them")
+    return sorted((definition for definition, _ in loaded.values()), key=lambda item: isinstance(item, FeatureGroup))
 
 
 def dump_definitions(definitions: Iterable[Entity | FeatureGroup]) -> str:
@@ -82,11 +82,11 @@ def dump_definitions(definitions: Iterable[Entity | FeatureGroup]) -> str:
 
 
 def to_plain(definition: Entity | FeatureGroup) -> dict[str, Any]:
-    """Return a definition as what JSON and YAML hold, without what is default."""
+    """Return a definition as plain values for JSON and YAML, without defaults."""
     plain: dict[str, Any] = definition.model_dump(mode="python", exclude_defaults=True, by_alias=True)
     if isinstance(definition, FeatureGroup) and definition.source is not None:
         source = definition.source.model_dump(mode="json", exclude_none=True, by_alias=True)
-        plain["source"] = {word: value for word, value in source.items() if value != []}
+        plain["source"] = {key: value for key, value in source.items() if value != []}
     return _lists(plain)
 
 
@@ -103,14 +103,14 @@ def _lists(value: Any) -> Any:
     return value
 
 
-def _called(definition: Entity | FeatureGroup) -> str:
+def _label(definition: Entity | FeatureGroup) -> str:
     if isinstance(definition, Entity):
         return f"entity {definition.name!r}"
     return f"feature group {definition.full_name!r}"
 
 
 def _documents(sources: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
-    """Yield each text, and what to call it."""
+    """Yield each document and its name for messages."""
     read: set[Path] = set()
     for source in sources:
         if isinstance(source, str) and "\n" in source:
@@ -119,7 +119,7 @@ def _documents(sources: Iterable[str | Path]) -> Iterator[tuple[str, str]]:
         for file in _files(local_path(source, "a folder of definitions", COPY_HERE)):
             if file.resolve() not in read:
                 read.add(file.resolve())
-                yield _text_of(file, str(file)), str(file)
+                yield _read_text(file, str(file)), str(file)
 
 
 def _files(path: Path) -> list[Path]:
@@ -136,11 +136,11 @@ def _files(path: Path) -> list[Path]:
 
 
 def read_yaml(file: Path, where: str) -> Any:
-    """Return what a YAML file says; see :func:`plain_yaml`."""
-    return plain_yaml(_text_of(file, where), where)
+    """Return the contents of a YAML file; see :func:`plain_yaml`."""
+    return plain_yaml(_read_text(file, where), where)
 
 
-def _text_of(file: Path, where: str) -> str:
+def _read_text(file: Path, where: str) -> str:
     try:
         with file.open(encoding="utf-8") as lines:
             return lines.read(MAX_CHARACTERS + 1)
@@ -149,12 +149,12 @@ def _text_of(file: Path, where: str) -> str:
 
 
 def plain_yaml(text: str, where: str) -> Any:
-    """Return what a text says in YAML 1.2, without anchors, so that a short text cannot grow.
+    """Return the value of a YAML 1.2 document; anchors are rejected, so that a short document cannot grow.
 
     Raises
     ------
     DefinitionError
-        If it is not YAML, is too long, or has anchors, double keys, or tags other than those of plain values.
+        If it is not YAML, is too long, or has anchors, duplicate keys, or tags other than those of plain values.
     """
     import yaml
 
@@ -178,29 +178,29 @@ def _definitions(text: str, where: str) -> list[Entity | FeatureGroup]:
     if document is None:
         return []
     if not isinstance(document, dict):
-        raise DefinitionError(f"{where}: expected lists under the words {', '.join(SECTIONS)}")
-    found = []
+        raise DefinitionError(f"{where}: expected lists under the keys {', '.join(SECTIONS)}")
+    definitions: list[Entity | FeatureGroup] = []
     for section, rows in document.items():
         if section not in SECTIONS:
             known = f"{nearest(str(section), SECTIONS)} (sections: {', '.join(SECTIONS)})"
             raise DefinitionError(f"{where}: unknown section {section!r:.80}{known}")
         if not isinstance(rows, list):
-            raise DefinitionError(f"{where}: expected lists under the words {', '.join(SECTIONS)}: - name: x")
-        for place, plain in enumerate(rows):
+            raise DefinitionError(f"{where}: expected lists under the keys {', '.join(SECTIONS)}: - name: x")
+        for index, plain in enumerate(rows):
             try:
-                found.append(from_plain(plain if isinstance(plain, dict) else {"name": plain}, section))
+                definitions.append(from_plain(plain if isinstance(plain, dict) else {"name": plain}, section))
             except DefinitionError as error:
-                raise DefinitionError(f"{where}: line {_line(text, section, place)}: {error}") from None
-    return found
+                raise DefinitionError(f"{where}: line {_line(text, section, index)}: {error}") from None
+    return definitions
 
 
-def _line(text: str, section: str, place: int) -> int:
-    """Return where a definition begins."""
+def _line(text: str, section: str, index: int) -> int:
+    """Return the line on which a definition begins."""
     import yaml
 
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    rows = next(rows for word, rows in root.value if word.value == section)
-    return int(rows.value[place].start_mark.line) + 1
+    rows = next(rows for key, rows in root.value if key.value == section)
+    return int(rows.value[index].start_mark.line) + 1
 
 
 def _check_nodes(loader: Any, root: Any, where: str) -> None:
@@ -212,28 +212,30 @@ def _check_nodes(loader: Any, root: Any, where: str) -> None:
         node = waiting.pop()
         here = f"{where}: line {node.start_mark.line + 1}"
         if id(node) in seen:
-            raise DefinitionError(f"{here}: YAML anchors are not taken; write the value out")
+            raise DefinitionError(f"{here}: YAML anchors are not accepted; write the value out")
         seen.add(id(node))
         if isinstance(node, yaml.ScalarNode):
             _check_scalar(loader, node, here)
             continue
         if node.tag not in COLLECTIONS:
-            raise DefinitionError(f"{here}: not YAML of plain lists and mappings: leave out the tag {node.tag!r:.200}")
+            raise DefinitionError(
+                f"{here}: only plain lists and mappings are accepted: remove the tag {node.tag!r:.200}"
+            )
         if isinstance(node, yaml.SequenceNode):
             waiting.extend(node.value)
             continue
         counts = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        if double := next((key for key, count in counts.items() if count > 1), None):
-            raise DefinitionError(f"{here}: {double!r:.200} stands twice")
+        if duplicate := next((key for key, count in counts.items() if count > 1), None):
+            raise DefinitionError(f"{here}: duplicate key {duplicate!r:.200}")
         waiting.extend(inner for pair in node.value for inner in pair)
 
 
 def _check_scalar(loader: Any, node: Any, here: str) -> None:
-    """Refuse what looks like a number or a date, or is said to be one, and is none."""
-    if node.tag == TEXT:
+    """Reject a scalar that is tagged as, or looks like, a number or a date and is not one."""
+    if node.tag == STRING:
         return
     try:
         loader.construct_object(node)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        told = f"{node.value!r:.80} is no {node.tag.removeprefix(TAG)} ({error})"
-        raise DefinitionError(f"{here}: {told}; a text stands in quotes") from error
+        problem = f"{node.value!r:.80} is not a valid {node.tag.removeprefix(TAG)} ({error})"
+        raise DefinitionError(f"{here}: {problem}; put strings into quotes") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palette.atomic_directory import replaced_directory
+from palette.atomic_directory import replace_directory
 from palette.definitions import Entity, FeatureGroup, arrow_type
 from palette.definitions.yaml.documents import from_plain, to_plain
 from palette.errors import DataError, PaletteError, SnapshotError, nearest
@@ -120,7 +120,7 @@ class Snapshot(OnlineReader):
         """
         import pyarrow as pa
 
-        with replaced_directory(local_path(path, "a snapshot", COPY_THERE), META) as fresh:
+        with replace_directory(local_path(path, "a snapshot", COPY_THERE), META) as fresh:
             entries: list[dict[str, Any]] = []
             for number, table in enumerate(self._tables.values()):
                 file = f"{number:04d}.arrow"
