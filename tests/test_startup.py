@@ -23,17 +23,17 @@ def test_what_is_held_back_is_printed_as_the_start_ends(whole, printed, capfd):
     # More than the pipe takes at once.
     os.write(writer, b"later\n" * 1000)
     os.close(writer)
-    held._passing.join()
+    held._forwarding.join()
     assert capfd.readouterr().err == "later\n" * 1000
 
 
-def test_a_java_that_ends_at_once_is_told(capfd):
+def test_a_java_that_ends_at_once_is_announced(capfd):
     reader, writer = os.pipe()
     held = _BufferedPipe(reader)
     os.write(writer, b"downloading https://repo1.maven.org/x.jar\nunresolved dependency: io.delta#x;1: not found\n")
     os.close(writer)
     held.release(everything=True)
-    held._passing.join()
+    held._forwarding.join()
     told = capfd.readouterr().err
     assert told.startswith("Spark downloads its packages, this time only\n")
     assert told.endswith("unresolved dependency: io.delta#x;1: not found\n")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, field_validator
 
 from palette.catalog.models.names import NAME
 from palette.definitions.base import Definition
@@ -20,22 +20,19 @@ __all__ = ["Settings", "name_bundles", "read_tokens"]
 
 VARIABLE = "PALETTE_TOKENS"
 SHORTEST = 16
+FIELD = re.compile(r"(?:^|(?<=; ))([a-z_]+): ")
 
 
-def _positive(value: float, info: ValidationInfo) -> float:
+def _positive(value: float) -> float:
     if not value > 0:
-        raise ValueError(f"{_option(info)} must be above 0, found {value}")
+        raise ValueError(f"must be above 0, found {value}")
     return value
 
 
-def _not_negative(value: float, info: ValidationInfo) -> float:
+def _not_negative(value: float) -> float:
     if not value >= 0:
-        raise ValueError(f"{_option(info)} must be 0 or more, found {value}")
+        raise ValueError(f"must be 0 or more, found {value}")
     return value
-
-
-def _option(info: ValidationInfo) -> str:
-    return f"--{str(info.field_name).replace('_', '-')}"
 
 
 Positive, NotNegative = AfterValidator(_positive), AfterValidator(_not_negative)
@@ -115,7 +112,11 @@ class Settings(Definition):
     state: str | None = None
 
     def __init__(self, /, bundles: Iterable[tuple[str, str]], **data: Any) -> None:
-        super().__init__(bundles=tuple(bundles), **data)
+        try:
+            super().__init__(bundles=tuple(bundles), **data)
+        except DefinitionError as error:
+            # Users know the settings as options of `palette serve`.
+            raise DefinitionError(FIELD.sub(_option, str(error).removeprefix("Settings: "))) from None
 
     @field_validator("bundles")
     @classmethod
@@ -136,7 +137,7 @@ class Settings(Definition):
     @classmethod
     def _existing_directory(cls, root: str | None) -> str | None:
         if root is not None and not local_path(root, "--bundle-root", COPY_HERE).is_dir():
-            raise ValueError(f"--bundle-root {root!r} is not a directory: correct its name, or create it")
+            raise ValueError(f"{root!r} is not a directory: correct its name, or create it")
         return root
 
     def check_open(self, tokens: Iterable[str]) -> None:
@@ -146,6 +147,10 @@ class Settings(Definition):
                 f"--host {self.host} is reachable from other machines, and there is no token: set {VARIABLE}, "
                 "pass --token-file, or listen on 127.0.0.1"
             )
+
+
+def _option(field: re.Match[str]) -> str:
+    return "" if field[1] == "bundles" else f"--{field[1].replace('_', '-')}: "
 
 
 def _is_loopback(host: str) -> bool:

@@ -45,10 +45,10 @@ def bundle(tmp_path):
     [
         (["--host", "0.0.0.0"], "there is no token: set PALETTE_TOKENS"),
         (["--name", "a b"], "cannot name a model"),
-        (["--name", "a", "--name", "b"], "2 --name and only 1 bundles"),
+        (["--name", "a", "--name", "b"], "2 --name options for 1 bundles"),
         (["--token-file", "nowhere"], "cannot be read"),
-        (["--bundle-root", "nowhere"], "--bundle-root 'nowhere' is no directory"),
-        (["--budget", "0"], "--budget must be above 0"),
+        (["--bundle-root", "nowhere"], "--bundle-root: 'nowhere' is not a directory"),
+        (["--budget", "0"], "--budget: must be above 0"),
         (["--host", "no.such.host.invalid"], "there is no token"),
     ],
 )

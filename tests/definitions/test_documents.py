@@ -99,15 +99,17 @@ def test_folder_of_files_loads_entities_first(tmp_path):
         ),
         pytest.param(f"{GROUP}\n  sorce: {{kind: batch}}", "line 3: .*'sorce'; did you mean 'source'", id="word"),
         pytest.param(GROUP.replace("dtype", "dtyp"), "dtype is missing; unknown key 'dtyp'; did you mean", id="typo"),
-        pytest.param(f"{GROUP}\n  source: {{sql: S}}", r"'g': source: kind missing .*write kind: batch", id="no-kind"),
+        pytest.param(
+            f"{GROUP}\n  source: {{sql: S}}", r"'g': source: kind is missing .*write kind: batch", id="no-kind"
+        ),
         pytest.param(f"{GROUP}\n  source: {{kind: bach, sql: S}}", "'bach'; did you mean 'batch'", id="kind"),
         pytest.param(f"{GROUP}\n  source: {{kind: batch, query: S}}", "BatchSource: unknown key 'query'", id="source"),
         pytest.param(f"{GROUP}\n  source: SELECT 1", "source: expected a mapping", id="source-text"),
         pytest.param(f"{GROUP}\n  tags: {{a: b}}", r"tags: expected a list such as \[a, b\], found \{'a'", id="list"),
-        pytest.param(f"{GROUP}\n  tags: [3]", "tags.0: expected a text .*quotes.*, found 3", id="number-for-text"),
+        pytest.param(f"{GROUP}\n  tags: [3]", "tags.0: expected a string .*quotes.*, found 3", id="number-for-text"),
         pytest.param(f"{GROUP}\n  ttl: 30", "ttl: 30 has no unit: write 30d", id="no-unit"),
         pytest.param("entities:\n- {name: e, keys: [id]}", "keys: expected a mapping such as", id="no-words"),
-        pytest.param("entities:\n\n- {name: e}\n- {name: f, keys: {k: int}}", "line 3: .*'e': keys is missing", id="line"),
+        pytest.param("entities:\n\n- {name: e}\n- {name: f, keys: {k: int}}", "3: .*'e': keys is missing", id="line"),
         pytest.param("entities:\n- {name: !!python/name:os.system x, keys: {k: int}}\n", "not YAML", id="python-tag"),
     ],
 )

@@ -41,10 +41,12 @@ def test_function_is_kept_by_its_name():
         pytest.param(functools.cache(lambda: 1), "is a lambda", id="wrapped-lambda"),
         pytest.param(functools.partial(kitchen, 1), "is not a function of a module", id="partial"),
         pytest.param(Kitchens.open, "'Kitchens.open' of", id="method"),
-        pytest.param(of_script, "'of_script' is of this script, which another process does not find", id="script"),
-        pytest.param("kitchen", "write module:function, or give the function itself", id="no-module"),
+        pytest.param(
+            of_script, "'of_script' is defined in this script, which another process cannot import", id="script"
+        ),
+        pytest.param("kitchen", "write module:function, or pass the function itself", id="no-module"),
         pytest.param("a:b.c", "write module:function", id="dotted"),
-        pytest.param(3, "expected a text", id="number"),
+        pytest.param(3, "expected a string", id="number"),
     ],
 )
 def test_other_functions_are_refused_with_the_remedy(function, message):

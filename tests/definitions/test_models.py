@@ -95,7 +95,7 @@ def test_duration(text, seconds):
 
 
 def test_duration_without_unit_is_refused():
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         duration("30")
 
 

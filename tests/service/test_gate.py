@@ -12,7 +12,7 @@ from palette.errors import DefinitionError
 from palette.service.app import Service
 from palette.service.logs import JsonLines
 from palette.service.settings import Settings, name_bundles, read_tokens
-from tests.service.asked import BODY, Asked, saved, replace
+from tests.service.asked import BODY, Asked, replace, saved
 from tests.serving.test_plan import order
 
 SCORE = "/v1/models/eta/score"
@@ -170,7 +170,7 @@ def test_the_log_is_json_and_holds_no_values(settings, caplog):
         ({"bundles": ()}, "no bundle to serve"),
         ({"bundles": (("a b", "x"),)}, "cannot name a model.*--name"),
         ({"bundles": (("a", "x"), ("a", "y"))}, "two bundles are called 'a'"),
-        ({"budget": 0}, "--budget must be above 0"),
+        ({"budget": 0}, "--budget: must be above 0"),
         ({"max_rows": 0}, "--max-rows"),
     ],
 )

@@ -16,7 +16,7 @@ from palette.service.app import Service
 from palette.service.models import stores
 from palette.service.models.loaded_bundles import read_state, write_state
 from palette.serving import LocalPipeline
-from tests.service.asked import BODY, Asked, basis_plan, filled, saved, replace
+from tests.service.asked import BODY, Asked, basis_plan, filled, replace, saved
 from tests.service.test_scoring import Elsewhere
 from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN
 
