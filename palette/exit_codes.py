@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from dsl.errors import DslError
-from palette.errors import DefinitionError, FeatureNotFoundError, PlanError, SchemaError
+from palette.errors import ArgumentError, DefinitionError, NotFoundError, PlanError, SchemaError
 from palette.session import DeltaNotFoundError, JavaNotFoundError
 
 __all__ = ["ALARM", "DONE", "FAILED", "USAGE", "exit_code"]
@@ -13,7 +13,7 @@ __all__ = ["ALARM", "DONE", "FAILED", "USAGE", "exit_code"]
 DONE, FAILED, USAGE, ALARM = 0, 1, 2, 3
 # Errors that a retry does not fix.
 PERMANENT = (
-    *(DefinitionError, FeatureNotFoundError, PlanError, SchemaError, DslError),
+    *(ArgumentError, DefinitionError, NotFoundError, PlanError, SchemaError, DslError),
     *(DeltaNotFoundError, JavaNotFoundError),
 )
 

@@ -124,7 +124,7 @@ from palette import Entity, Feature, FeatureGroup, FeatureStore
 store = FeatureStore(sys.argv[1])
 store.apply(Entity("shop", keys={"id": "string"}), FeatureGroup("menu", "shop", [Feature("dishes", "bigint")]))
 doors = [palette.spark_session, store.create_tables, store.snapshot, lambda: store.latest("shop:menu"),
-         lambda: store.materialize("shop:menu"), lambda: store.delete("shop:menu", ["a"]), lambda: store.tables,
+         lambda: store.materialize("shop:menu"), lambda: store.erase("shop:menu", ["a"]), lambda: store.tables,
          lambda: store.lookups(["shop:menu:dishes:id"]), lambda: store.optimize("shop:menu"),
          lambda: store.vacuum("shop:menu"), lambda: palette.MLPipeline, lambda: palette.PaletteTransformer,
          lambda: dsl.DSLEstimator]

@@ -91,7 +91,7 @@ doors = {
     "snapshot-groups": lambda: store.snapshot(groups=["thing:one"]),
     "latest": lambda: store.latest("thing:one"),
     "materialize": lambda: store.materialize("thing:one"),
-    "delete": lambda: store.delete("thing:one", ["a"]),
+    "erase": lambda: store.erase("thing:one", ["a"]),
     "optimize": lambda: store.optimize("thing:one"),
     "vacuum": lambda: store.vacuum("thing:one"),
     "training_set": lambda: store.training_set(basis, ["thing:two:w:id"]),
@@ -112,7 +112,7 @@ answers["files"] = [path.name for path in home.rglob("*") if path.name in ("fram
 print(json.dumps(answers))
 """
 DOORS = [
-    *("write", "create_tables", "snapshot", "snapshot-groups", "latest", "materialize", "delete", "optimize"),
+    *("write", "create_tables", "snapshot", "snapshot-groups", "latest", "materialize", "erase", "optimize"),
     *("vacuum", "training_set", "transform", "fit", "write_frame", "read_frame", "spark_session"),
 ]
 

@@ -101,13 +101,18 @@ def missing(
 
 
 def check_range(group: FeatureGroup, start: dt.datetime | None, to: dt.datetime, chunk: dt.timedelta | None) -> None:
-    """Refuse what cannot be computed, whatever there is already: it is known before Spark starts.
+    """Raise for a group or range that cannot be computed: everything that is known before Spark starts.
 
     Raises
     ------
     PlanError
-        If the group has no intervals to compute, or these are none.
+        If the group is filled by a stream or by calls, which nothing runs yet, or the range has no intervals.
     """
+    if group.source is not None and not isinstance(group.source, BatchSource):
+        raise PlanError(
+            f"{group.full_name}: its source is a {type(group.source).__name__}, which nothing runs yet: give the group "
+            "a BatchSource, or no source and fill it by store.write"
+        )
     if start is None and chunk is None:
         return
     if not isinstance(group.source, BatchSource) or group.timestamp is None:

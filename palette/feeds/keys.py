@@ -1,4 +1,4 @@
-"""Keys that callers name, as a list or a DataFrame."""
+"""Keys given by callers, as a list or a DataFrame."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from palette.online.table import key_list
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import Entity, GroupSchema
 
-__all__ = ["keys_frame", "listed_keys"]
+__all__ = ["deduplicate_keys", "keys_frame"]
 
 
-def listed_keys(entity: Entity, group: FeatureGroup, keys: Iterable[Any] | DataFrame) -> list[Any]:
-    """Return the keys, each once, as online stores hold them.
+def deduplicate_keys(schema: GroupSchema, keys: Iterable[Any] | DataFrame) -> list[Any]:
+    """Return the distinct keys, as online stores hold them.
 
     Raises
     ------
     DataError, SchemaError
-        If one is null or of another type than the entity's.
+        If a key is null or of another type than the entity's.
     """
     if isinstance(keys, DataFrame):
-        keys = _collected(entity, group, keys)
-    table = GroupTable(entity, group)
-    found = list(dict.fromkeys(table.key(key) for key in key_list(keys, group.full_name)))
-    if any(map(is_absent, found)):
-        raise DataError(f"{group.full_name}: a key without {' or '.join(entity.keys)}: no row has such a key")
-    return found
+        keys = _collect(schema, keys)
+    table = GroupTable(schema.entity, schema.group)
+    distinct = list(dict.fromkeys(table.key(key) for key in key_list(keys, schema.name)))
+    if any(map(is_absent, distinct)):
+        raise DataError(f"{schema.name}: a key has a null in {' or '.join(schema.keys)}: no row has such a key")
+    return distinct
 
 
-def _collected(entity: Entity, group: FeatureGroup, keys: DataFrame) -> Iterable[Any]:
+def _collect(schema: GroupSchema, keys: DataFrame) -> Iterable[Any]:
     fields = {field.name: field for field in keys.schema}
-    for name, dtype in entity.keys.items():
+    for name, dtype in schema.keys.items():
         if name not in fields:
             raise SchemaError(
-                f"{group.full_name}: the keys have no column {name!r} (they have {', '.join(fields)}): the entity's "
-                f"key columns are {', '.join(entity.keys)}"
+                f"{schema.name}: the keys have no column {name!r} (they have {', '.join(fields)}): the entity's "
+                f"key columns are {', '.join(schema.keys)}"
             )
-        if not widens(found := fields[name].dataType.simpleString(), dtype):
-            raise SchemaError(f"{group.full_name}: key {name!r} is {found}, the entity's is {dtype}: cast it")
-    columns = [converted(fields[name], dtype) for name, dtype in entity.keys.items()]
-    return packed_keys(entity, keys.select(*columns).distinct().toArrow())
+        if not widens(actual := fields[name].dataType.simpleString(), dtype):
+            raise SchemaError(f"{schema.name}: key {name!r} is {actual}, the entity's is {dtype}: cast it")
+    columns = [converted(fields[name], dtype) for name, dtype in schema.keys.items()]
+    return packed_keys(schema.entity, keys.select(*columns).distinct().toArrow())
 
 
 def keys_frame(spark: SparkSession, entity: Entity, keys: list[Any]) -> DataFrame:
-    """Return the keys as columns."""
+    """Return keys as a DataFrame with the entity's key columns."""
     columns = [keys] if len(entity.keys) == 1 else list(zip(*keys, strict=True)) or [()] * len(entity.keys)
     arrays = [
         pa.array(list(values), arrow_type(dtype)) for values, dtype in zip(columns, entity.keys.values(), strict=True)

@@ -52,7 +52,7 @@ def materialize(
     start: dt.datetime | None = None,
     to: dt.datetime | None = None,
     chunk: str | dt.timedelta | None = None,
-    everything: bool = False,
+    full_refresh: bool = False,
     online: bool = True,
     dry_run: bool = False,
     progress: Callable[[Progress], Any] | None = None,
@@ -69,14 +69,14 @@ def materialize(
     run = _Run(stores, entity, group, _now() if to is None else utc(to), progress or (lambda _: None))
     backfill = None if start is None else _backfill_name(group, utc(start), to)
     if dry_run:
-        return run.dry(run.intervals(start, span(chunk), backfill), everything=everything, online=online)
+        return run.dry(run.intervals(start, span(chunk), backfill), full_refresh=full_refresh, online=online)
     # Refused before anything is recorded.
     run.intervals(start, span(chunk), backfill)
     with stores.catalog.lock(group.full_name) as lease, run.recorded():
         run.compute(run.intervals(start, span(chunk), backfill), lease, backfill)
         lease.check()
         if online:
-            run.disperse(everything=everything)
+            run.disperse(full_refresh=full_refresh)
         else:
             run.stay()
     return run.told
@@ -137,7 +137,7 @@ class _Run:
         version = stores.tables.version(stores.spark, self.group)
         return "" if version is None else f"{TABLE}{stores.tables.identity(stores.spark, self.group, version)}"
 
-    def dry(self, intervals: tuple[Interval, ...], *, everything: bool, online: bool) -> Materialized:
+    def dry(self, intervals: tuple[Interval, ...], *, full_refresh: bool, online: bool) -> Materialized:
         """Tell what would be done."""
         self.told = replace(self.told, intervals=intervals, dry_run=True, watermark=self._watermark())
         stores = self.stores
@@ -145,7 +145,9 @@ class _Run:
             self.stay()
         if not online or stores.tables.version(stores.spark, self.group) is None:
             return self.told
-        plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, self.group, everything=everything)
+        plan = planned(
+            stores.spark, stores.catalog, stores.tables, stores.online, self.group, full_refresh=full_refresh
+        )
         return replace(self.told, version=plan.version, since=plan.since and plan.since.version)
 
     @contextlib.contextmanager
@@ -281,12 +283,12 @@ class _Run:
         self.taken = now_covered.taken
         return windowed, windowed.ends(interval, now_covered, renewed=windowed.has_new_features())
 
-    def disperse(self, *, everything: bool) -> None:
+    def disperse(self, *, full_refresh: bool) -> None:
         """Put online what is new."""
         stores, group = self.stores, self.group
         self.progress(Progress(group.full_name, "disperse", self.steps - 1, self.steps))
         began = time.perf_counter()
-        plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, group, everything=everything)
+        plan = planned(stores.spark, stores.catalog, stores.tables, stores.online, group, full_refresh=full_refresh)
         done = disperse(stores.spark, stores.catalog, stores.tables, stores.online, self.entity, group, plan, self.to)
         self.told = replace(
             self.told,

@@ -68,7 +68,7 @@ def planned(
     online: Any,
     group: FeatureGroup,
     *,
-    everything: bool = False,
+    full_refresh: bool = False,
 ) -> Planned:
     """Tell what is to go online.
 
@@ -78,20 +78,20 @@ def planned(
     Raises
     ------
     StoreError
-        If ``everything`` is to be made equal to the table, and the store cannot take rows back.
+        If ``full_refresh`` is to be made equal to the table, and the store cannot take rows back.
     """
     version = tables.resolve(spark, group)
     identity = tables.identity(spark, group, version)
     store = getattr(online, "behind", online)
-    if everything and not getattr(store, "can_replace", True):
+    if full_refresh and not getattr(store, "can_replace", True):
         store.replace(group.full_name, ())  # which says why it cannot
     target = _target(store)
     since = None if target is None else catalog.dispersal(group.full_name, target)
     if since is not None and (
-        everything or since.identity != identity or since.version > version or not store.holds(group.full_name)
+        full_refresh or since.identity != identity or since.version > version or not store.holds(group.full_name)
     ):
         since = None
-    return Planned(version, identity, since, everything)
+    return Planned(version, identity, since, full_refresh)
 
 
 def disperse(

@@ -66,7 +66,7 @@ class Materialized:
     rows_left_out : int
         Events without a key or a time, which no aggregate counts; one without a time is in every interval.
     rows_removed : int
-        With ``everything``: rows that were online of keys that the table has no more.
+        With ``full_refresh``: online rows of keys that are no longer in the table.
     rows_waiting : int
         Rows of the table that did not go online, since their event time is after ``to``, or ahead of the clock by more
         than five minutes; they are looked for again.

@@ -80,7 +80,7 @@ def _materialize(options: argparse.Namespace) -> Told:
         _time(options.to),
         start=start,
         chunk=options.chunk,
-        everything=options.everything,
+        full_refresh=options.full_refresh,
         online=store.keeps_online,
         progress=tell,
     )
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--from", dest="start", help="compute again what is after this event time")
     one.add_argument("--chunk", help="compute and write in steps of this length, as 1d or 6h")
     one.add_argument(
-        "--everything", action="store_true", help="make what is online equal to the table, whatever is there"
+        "--full-refresh", action="store_true", help="make the online store equal to the table, whatever it holds"
     )
     one.add_argument(
         "--alarm-stale", type=span, metavar="SPAN", help="end with 3 if no row is newer, as 36h before --to"

@@ -32,7 +32,7 @@ class RemoteReader(OnlineReader):
     """The newest row of every key, kept elsewhere.
 
     A store of your own has three methods: :meth:`fetch`, :meth:`put`, :meth:`delete`; and :meth:`fetch_async` where a
-    thread is not good enough, :meth:`replace` and :meth:`retain` for ``materialize(everything=True)``. Rows are the
+    thread is not good enough, :meth:`replace` and :meth:`retain` for ``materialize(full_refresh=True)``. Rows are the
     packed tuples of :class:`palette.online.GroupTable`, keys what its ``key`` returns; both as :meth:`table` has them,
     and not as the definitions are by now, which may have changed since. ``palette.online.testing.check_store`` proves
     such a store.

@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from palette.definitions import FeatureGroup
+from palette.definitions import Entity, FeatureGroup
+from palette.errors import NotFoundError
 from palette.lazy_imports import require_spark
 from palette.session import active_session, require_delta
-from palette.store.arguments import listed
+from palette.store.arguments import entity_name, listed
 from palette.store.definitions import DefinitionDoors
 from palette.times import utc
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from palette.catalog import SqlCatalog
     from palette.feeds.context import Stores
     from palette.feeds.reports import Erased, Materialized, Progress
 
-__all__ = ["FeedDoors"]
+__all__ = ["FeedDoors", "groups_to_erase"]
 
 
 class How(TypedDict, total=False):
@@ -28,7 +30,7 @@ class How(TypedDict, total=False):
 
     start: dt.datetime | str | None
     chunk: str | dt.timedelta | None
-    everything: bool
+    full_refresh: bool
     online: bool
     dry_run: bool
     progress: Callable[[Progress], Any] | None
@@ -59,7 +61,7 @@ class FeedDoors(DefinitionDoors):
         *,
         start: dt.datetime | str | None = None,
         chunk: str | dt.timedelta | None = None,
-        everything: bool = False,
+        full_refresh: bool = False,
         online: bool = True,
         dry_run: bool = False,
         progress: Callable[[Progress], Any] | None = None,
@@ -82,9 +84,9 @@ class FeedDoors(DefinitionDoors):
             was broken off goes on when it is repeated.
         chunk : str or timedelta, optional
             Computes and writes in steps of this length, ``"1d"``.
-        everything : bool
-            Makes what is online equal to the table, not only what was written since the last time: newer rows that are
-            online, rows of keys that the table has no more, and deletions of keys that it has give way.
+        full_refresh : bool
+            Make the online store equal to the table, instead of publishing only what was written since the last run:
+            newer online rows, rows of keys that are no longer in the table, and tombstones of its keys are replaced.
         online : bool
             Whether rows go online at all; without it only the table is written.
         dry_run : bool
@@ -102,7 +104,7 @@ class FeedDoors(DefinitionDoors):
         LockedError
             If another run works on this group.
         StoreError
-            If the online store fails, or cannot take rows back for ``everything``.
+            If the online store fails, or cannot replace rows for ``full_refresh``.
         PlanError, DefinitionError, SchemaError, DataError
             If the source cannot be computed like this, or gives rows that the group cannot hold.
         """
@@ -117,51 +119,54 @@ class FeedDoors(DefinitionDoors):
         from palette.feeds.materialize import materialize
 
         stores = self._stores()
-        how: dict[str, Any] = {"everything": everything, "online": online, "dry_run": dry_run, "progress": progress}
+        how: dict[str, Any] = {"full_refresh": full_refresh, "online": online, "dry_run": dry_run, "progress": progress}
         done = [
             materialize(stores, self.entity(one.entity), one, start=since, to=end, chunk=step, **how) for one in groups
         ]
         return done[0] if isinstance(group, (str, FeatureGroup)) else done
 
-    def delete(
+    def erase(
         self,
-        group: str | FeatureGroup,
+        target: str | Entity | FeatureGroup,
         keys: Iterable[Any] | DataFrame,
         *,
         snapshots: Iterable[str | Path] | str | Path = (),
         dry_run: bool = False,
-    ) -> Erased:
-        """Erase keys: from the Delta table with all its versions, the online store, and saved snapshots.
+    ) -> list[Erased]:
+        """Erase keys for good: from Delta tables with all their versions, the online store, and saved snapshots.
 
-        The files of older versions that hold the keys are deleted for good, at once. Training sets whose pinned
-        version held them cannot be rebuilt any more; they are told. A late row of an erased key stays dead in the
-        online store. What the key's rows were computed from is not touched: rows that its source still has come
-        back to the table when that time is computed again.
+        The files of older versions that hold the keys are deleted at once. The report lists the pins (training sets,
+        models) whose version held them: they cannot be rebuilt. A late row of an erased key is rejected by the online
+        store. The data that the rows were computed from is not touched: rows that a source still has return to the
+        table when their time is computed again.
 
         Parameters
         ----------
-        group : str or FeatureGroup
-            ``entity:group``; also one that was removed from the catalog, whose table and online rows are left.
+        target : str, Entity or FeatureGroup
+            An entity, ``"restaurant"``, for all its groups; or one group, ``"restaurant:menu"``. Groups that were
+            removed from the catalog, but left a table or online rows, are included.
         keys : iterable or DataFrame
             Values, or tuples or mappings for composite keys; or a DataFrame with the entity's key columns.
         snapshots : iterable of str or Path
             Directories, or one, that :meth:`palette.Snapshot.save` wrote; each is replaced by one without the keys.
         dry_run : bool
-            Only tells what is there.
+            Count the rows, and erase nothing.
 
         Returns
         -------
-        Erased
-            How many rows went from where, and which pins are lost. Repeating it after it was broken off completes it.
+        list of Erased
+            A report for each group. Repeating an erasure that was interrupted completes it.
 
         Raises
         ------
+        NotFoundError
+            If there never was such an entity or group, or the entity has no groups.
         DataError
             If a key is null or of another type than the entity's; nothing is erased.
         LockedError
-            If a run works on this group.
+            If a run works on one of the groups; groups before it are erased.
         SnapshotError
-            If one of the snapshots is none; nothing is erased.
+            If one of the snapshots is not a snapshot; nothing is erased.
 
         Examples
         --------
@@ -172,7 +177,7 @@ class FeedDoors(DefinitionDoors):
         >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
         >>> store.apply(Entity("restaurant", keys={"id": "string"}), menu)
         >>> _ = store.write(menu, spark.createDataFrame([("r1", 40), ("r2", 8)], "id string, dishes bigint"))
-        >>> print(store.delete(menu, ["r2"]))
+        >>> print(*store.erase(menu, ["r2"]))
         restaurant:menu: 1 key, 1 row erased from the table (version 3), 0 online
         >>> store.latest(menu).collect()
         [Row(id='r1', dishes=40)]
@@ -181,10 +186,12 @@ class FeedDoors(DefinitionDoors):
         from palette.catalog.definitions.removed import last_definitions
         from palette.feeds.erase import erase
 
-        if isinstance(snapshots, (str, Path)):
-            snapshots = [snapshots]
-        entity, found = last_definitions(self.catalog, group if isinstance(group, str) else group.full_name)
-        return erase(self._stores(), entity, found, keys, snapshots=snapshots, dry_run=dry_run)
+        paths = [snapshots] if isinstance(snapshots, (str, Path)) else list(snapshots)
+        names = groups_to_erase(self.catalog, target)
+        definitions = [last_definitions(self.catalog, name) for name in names]
+        # An iterator can be consumed once only, and several groups read the keys.
+        keys = keys if hasattr(keys, "sparkSession") else list(keys)
+        return erase(self._stores(), definitions, keys, snapshots=paths, dry_run=dry_run)
 
     def _stores(self) -> Stores:
         from palette.feeds.context import Stores
@@ -193,3 +200,26 @@ class FeedDoors(DefinitionDoors):
         spark = active_session()
         require_delta(spark)
         return Stores(spark, self.catalog, self.tables, self.online, Modules(self.modules, self.home))
+
+
+def groups_to_erase(catalog: SqlCatalog, target: str | Entity | FeatureGroup) -> list[str]:
+    """Return the full names of a group, or of all groups of an entity, removed ones included.
+
+    Raises
+    ------
+    NotFoundError
+        If there never was such an entity or group, or the entity has no groups.
+    """
+    from palette.catalog.definitions.removed import last_definitions, last_entity, removed_groups
+
+    if isinstance(target, FeatureGroup):
+        target = target.full_name
+    name = entity_name(target)
+    if ":" in name:
+        return [last_definitions(catalog, name)[1].full_name]
+    last_entity(catalog, name)
+    groups = [group.full_name for group in catalog.groups().values() if group.entity == name]
+    groups += removed_groups(catalog, name)
+    if not groups:
+        raise NotFoundError(f"{name} has no feature groups: there is nothing to erase")
+    return groups

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dsl.row_mappings import check_frame
 from palette.catalog import named_columns
 from palette.catalog.definitions.resolve import resolve
-from palette.definitions import Entity, FeatureGroup
+from palette.definitions import Entity, FeatureGroup, GroupSchema
 from palette.errors import DataError, DefinitionError
 from palette.lazy_imports import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
@@ -368,12 +368,12 @@ class OfflineDoors(DefinitionDoors):
         return in_range(self._of_keys(rows, found, keys), found, *times)
 
     def _of_keys(self, rows: DataFrame, group: FeatureGroup, keys: Iterable[Any] | DataFrame | None) -> DataFrame:
-        from palette.feeds.keys import keys_frame, listed_keys
+        from palette.feeds.keys import deduplicate_keys, keys_frame
 
         if keys is None:
             return rows
         entity = self.entity(group.entity)
-        wanted = keys_frame(rows.sparkSession, entity, listed_keys(entity, group, keys))
+        wanted = keys_frame(rows.sparkSession, entity, deduplicate_keys(GroupSchema(entity, group), keys))
         return rows.join(wanted, list(entity.keys), "left_semi")
 
     def latest(

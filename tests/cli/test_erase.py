@@ -53,14 +53,14 @@ def test_what_is_none_is_refused(keys, typed):
 def shop(tmp_path, monkeypatch):
     """A store with three groups of an entity, from the second of which nothing can be erased."""
 
-    def delete(store, group, keys, *, snapshots, dry_run):
+    def erase(store, group, keys, *, snapshots, dry_run):
         if group == "shop:b":
             raise StoreError("redis is away")
-        return Erased(group, len(keys), 2, 1, 3, dry_run=dry_run)
+        return [Erased(group, len(keys), 2, 1, 3, dry_run=dry_run)]
 
     # Spark, and what it would do, are in tests/feeds/test_erasure.py.
     monkeypatch.setattr("palette.cli.commands.erase._start_spark", lambda: None)
-    monkeypatch.setattr(FeatureStore, "delete", delete)
+    monkeypatch.setattr(FeatureStore, "erase", erase)
     groups = [FeatureGroup(name, entity="shop", features=[{"name": "x", "dtype": "double"}]) for name in "abc"]
     FeatureStore(tmp_path).apply(Entity("shop", keys={"id": "string"}), *groups)
     return tmp_path

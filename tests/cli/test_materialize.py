@@ -45,7 +45,7 @@ def test_options_reach_the_run(run):
     assert (len(told["intervals"]), told["rows_computed"], told["rows_dispersed"]) == (2, 3, 2)
     (told,) = json.loads(run("shop:hourly", "--to", "2026-06-03", "--json").stdout)
     assert (len(told["intervals"]), told["rows_written"], told["since"]) == (1, 0, told["version"])
-    (told,) = json.loads(run("shop:hourly", "--to", "2026-06-03", "--everything", "--json").stdout)
+    (told,) = json.loads(run("shop:hourly", "--to", "2026-06-03", "--full-refresh", "--json").stdout)
     assert told["since"] is None
 
 

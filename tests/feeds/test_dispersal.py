@@ -85,8 +85,10 @@ def test_what_was_rolled_back_is_rolled_back_online(spark, tmp_path, place, requ
     store.online.delete(GROUP, [("back", 1), ("erased", 1)])
     spark.sql(f"DELETE FROM {store.tables.identifier(store.group(GROUP))} WHERE x = 99 OR id = 'lost'").collect()
     store.materialize(GROUP)
-    assert online(store, ["a", "lost", "back"])["a"] == (99.0, JUNE + DAY), "without everything= nothing is taken back"
-    told = store.materialize(GROUP, everything=True)
+    assert online(store, ["a", "lost", "back"])["a"] == (99.0, JUNE + DAY), (
+        "without full_refresh= nothing is taken back"
+    )
+    told = store.materialize(GROUP, full_refresh=True)
     assert (told.rows_dispersed, told.rows_removed) == (2, 1)
     wanted = {"a": (1.0, JUNE), "lost": (None, None), "back": (3.0, JUNE)}
     assert online(store, wanted) == wanted

@@ -11,7 +11,7 @@ import pytest
 
 from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore, Snapshot
 from palette.catalog.definitions.removed import removed_groups
-from palette.errors import DataError, FeatureNotFoundError, LockedError, SchemaError, SnapshotError
+from palette.errors import DataError, FeatureNotFoundError, LockedError, NotFoundError, SchemaError, SnapshotError
 from palette.feeds.windows.update import Windowed
 from palette.offline.delta.erase import Erasure
 from tests.feeds.shops import (
@@ -80,19 +80,19 @@ def test_nothing_is_left_of_a_key(spark, tmp_path, written, redis_server):
     store = filled(written, path, redis_server.url)
     rows, version = offline(spark, store), store.tables.version(spark, store.group(GROUP))
     assert len(files_with(spark, path / "store", "a")) >= 2
-    told = store.delete(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
+    (told,) = store.erase(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
     assert (told.dry_run, told.keys, told.rows, told.online, told.version) == (True, 2, 2, 1, version)
     assert offline(spark, store) == rows
     assert online(store, "a")["a"][0] == 30.5
 
-    told = store.delete(GROUP, [("a", 1)])
+    (told,) = store.erase(GROUP, [("a", 1)])
     assert (told.keys, told.rows, told.online, told.lost_pins) == (1, 2, 1, ())
     assert told.files >= 2
     assert files_with(spark, path / "store", "a") == []
     assert offline(spark, store) == [row for row in rows if row[0] != "a"]
     assert online(store, "ab")["a"] == (None, None)
     assert online(store, "ab")["b"][0] == 30.5
-    again = store.delete(GROUP, [("a", 1)])
+    (again,) = store.erase(GROUP, [("a", 1)])
     assert (again.rows, again.files, again.online) == (0, 0, 0)
     assert [run["kind"] for run in store.catalog.runs(GROUP)][:2] == ["erase", "erase"]
     assert "'a'" not in str(store.catalog.runs(GROUP))
@@ -103,16 +103,16 @@ def test_the_dead_stay_dead_and_the_living_come_again(spark, tmp_path, place):
     store = store_of(tmp_path / "home", place)
     late = {"id": "a", "seat": 1, "ts": JUNE + 40 * HOUR, "x": 1.0}
     store.online.write(GROUP, [late | {"ts": JUNE}, late | {"id": "b"}])
-    told = store.delete(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
+    (told,) = store.erase(GROUP, [("a", 1), ("nobody", 1)], dry_run=True)
     assert (told.rows, told.version, told.online) == (0, None, 1)
-    told = store.delete(GROUP, [("a", 1)])
+    (told,) = store.erase(GROUP, [("a", 1)])
     assert (told.rows, told.version, told.online) == (0, None, 1)
     assert online(store, "ab") == {"a": (None, None), "b": (1.0, JUNE + 40 * HOUR)}
     assert store.online.write(GROUP, [late]) == 0
     fresh = JUNE + 999 * DAY
     assert store.online.write(GROUP, [late | {"ts": fresh}], ahead=None) == 1
     assert online(store, "a", now=fresh + DAY)["a"] == (1.0, fresh)
-    assert store.delete(GROUP, [("b", 1)]).online == 1
+    assert store.erase(GROUP, [("b", 1)])[0].online == 1
 
 
 def test_rows_of_the_future_are_erased_too(spark, tmp_path):
@@ -122,7 +122,7 @@ def test_rows_of_the_future_are_erased_too(spark, tmp_path):
     assert (told.rows_dispersed, told.rows_waiting) == (0, 1), "it would keep out what is true by now"
     store.online.write(GROUP, [{"id": "a", "seat": 1, "ts": later, "x": 1.0}], ahead=None)
     assert online(store, "a", now=later + DAY)["a"] == (1.0, later)
-    assert store.delete(GROUP, [("a", 1)]).online == 1
+    assert store.erase(GROUP, [("a", 1)])[0].online == 1
     assert online(store, "a", now=later + DAY)["a"] == (None, None)
 
 
@@ -136,15 +136,15 @@ def test_a_group_that_was_removed_is_erased_too(spark, tmp_path):
     definitions = store.definitions(GROUP)
     store.apply(Entity("courier", keys={"id": "string"}), prune=True, allow_breaking=True)
     assert removed_groups(store.catalog, "shop") == [GROUP]
-    told = store.delete(GROUP, [("a", 1)], dry_run=True)
+    (told,) = store.erase(GROUP, [("a", 1)], dry_run=True)
     assert (told.rows, told.online) == (2, 1)
-    told = store.delete(GROUP, [("a", 1)])
+    (told,) = store.erase(GROUP, [("a", 1)])
     assert (told.rows, told.online) == (2, 1)
     assert files_with(spark, tmp_path / "home" / "store", "a") == []
     with pytest.raises(FeatureNotFoundError, match="shop"):
         store.online.read({GROUP: [("a", 1)]})
     with pytest.raises(FeatureNotFoundError, match="shop"):
-        store.delete("shop:hourlyy", [("a", 1)])
+        store.erase("shop:hourlyy", [("a", 1)])
     store.apply(*definitions)
     assert online(store, "ab", now=soon) == {"a": (None, None), "b": (9.0, soon)}
     assert [row[0] for row in offline(spark, store)] == ["b", "b"]
@@ -158,15 +158,15 @@ def test_pins_that_held_the_key_are_lost_and_told(spark, tmp_path, written):
     store.keep("last", {GROUP: newest})
     store.write(GROUP, spark.createDataFrame([event("late", JUNE + 50 * HOUR, 7.0)], WRITTEN))
     store.keep("with late", {GROUP: newest + 1})
-    assert store.delete(GROUP, [("late", 1)], dry_run=True).lost_pins == ("with late",)
-    assert store.delete(GROUP, [("late", 1)]).lost_pins == ("with late",)
+    assert store.erase(GROUP, [("late", 1)], dry_run=True)[0].lost_pins == ("with late",)
+    assert store.erase(GROUP, [("late", 1)])[0].lost_pins == ("with late",)
     basis = spark.createDataFrame([("a", 1, JUNE + 60 * HOUR)], "k string, s int, at timestamp")
     features = {"x": f"{GROUP}:x:k,s"}
     rebuilt = store.training_set(basis, features, timestamp="at", version={GROUP: newest})
     assert rebuilt.first()["x"] == 30.5
     with pytest.raises(DataError, match="cannot be read any more"):
         store.training_set(basis, features, timestamp="at", version={GROUP: newest + 1}).collect()
-    assert store.delete(GROUP, [("a", 1)]).lost_pins == ("first", "last", "with late")
+    assert store.erase(GROUP, [("a", 1)])[0].lost_pins == ("first", "last", "with late")
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -186,13 +186,13 @@ def test_what_was_broken_off_is_completed_when_it_is_repeated(spark, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(Erasure, "delete", broken_off)
         with pytest.raises(KeyboardInterrupt):
-            store.delete(GROUP, [("a", 1)])
-    told = store.delete(GROUP, [("a", 1)])
+            store.erase(GROUP, [("a", 1)])
+    (told,) = store.erase(GROUP, [("a", 1)])
     assert (told.rows, told.lost_pins) == (int(before), ("kept",))
     assert files_with(spark, tmp_path / "store", "a") == []
     assert online(store, "ab", now=later + DAY) == {"a": (None, None), "b": (2.0, later)}
     assert [run["status"] for run in store.catalog.runs(GROUP)][:2] == ["done", "failed"]
-    assert store.delete(GROUP, [("a", 1)]).lost_pins == ()
+    assert store.erase(GROUP, [("a", 1)])[0].lost_pins == ()
 
 
 @pytest.mark.parametrize("mapped", [False, True])
@@ -201,9 +201,9 @@ def test_snapshots_are_written_anew(spark, tmp_path, written, mapped):
     saved = tmp_path / "snapshot"
     store.snapshot(JUNE + 9 * DAY).save(saved, memory_map=mapped)
     with pytest.raises(SnapshotError):
-        store.delete(GROUP, [("a", 1)], snapshots=[saved, tmp_path / "none"])
+        store.erase(GROUP, [("a", 1)], snapshots=[saved, tmp_path / "none"])
     assert len(offline(spark, store)) == 6
-    told = store.delete(GROUP, [("a", 1), ("b", 1)], snapshots=[saved])
+    (told,) = store.erase(GROUP, [("a", 1), ("b", 1)], snapshots=[saved])
     assert told.snapshots == {str(saved): 2}
     found = Snapshot.load(saved, memory_map=mapped)
     rows = found.read({GROUP: [("a", 1), ("b", 1), ("c,'`", 1)]}, now=JUNE + 9 * DAY)[GROUP]
@@ -214,12 +214,35 @@ def test_snapshots_are_written_anew(spark, tmp_path, written, mapped):
 def test_keys_come_as_a_frame(spark, tmp_path, written):
     store = filled(written, tmp_path)
     keys = spark.createDataFrame([(1, "a", 9), (1, "b", 9), (1, "a", 8)], "seat smallint, id string, more int")
-    assert store.delete(GROUP, keys).keys == 2
+    assert store.erase(GROUP, keys)[0].keys == 2
     assert {row[0] for row in offline(spark, store)} == {"c,'`"}
     with pytest.raises(SchemaError, match="no column 'seat'"):
-        store.delete(GROUP, keys.drop("seat"))
+        store.erase(GROUP, keys.drop("seat"))
     with pytest.raises(SchemaError, match="'seat' is string"):
-        store.delete(GROUP, keys.selectExpr("id", "string(seat) seat"))
+        store.erase(GROUP, keys.selectExpr("id", "string(seat) seat"))
+
+
+def test_an_entity_is_erased_with_all_its_groups(spark, tmp_path, written):
+    store = filled(written, tmp_path)
+    store.apply(FeatureGroup("plain", entity="shop", features=[Feature("y", "double")]))
+    store.write("shop:plain", spark.createDataFrame([("a", 1, 1.0), ("b", 1, 2.0)], "id string, seat int, y double"))
+    saved = tmp_path / "snapshot"
+    store.snapshot(JUNE + 9 * DAY).save(saved)
+    planned = store.erase("shop", (key for key in [("a", 1)]), dry_run=True)
+    assert [(report.group, report.rows) for report in planned] == [("shop:hourly", 2), ("shop:plain", 1)]
+    with pytest.raises(SnapshotError):
+        store.erase(SHOP, [("a", 1)], snapshots=[saved, tmp_path / "none"])
+    assert len(offline(spark, store)) == 6
+    reports = store.erase(SHOP, [("a", 1)], snapshots=saved)
+    assert [(report.group, report.rows) for report in reports] == [("shop:hourly", 2), ("shop:plain", 1)]
+    assert [report.snapshots for report in reports] == [{str(saved): 1}] * 2
+    assert files_with(spark, tmp_path / "store", "a") == []
+    for name in ("shops", "shop:dailyy"):
+        with pytest.raises(NotFoundError, match=name):
+            store.erase(name, [("a", 1)])
+    store.apply(Entity("courier", keys={"id": "string"}))
+    with pytest.raises(NotFoundError, match="courier has no feature groups"):
+        store.erase("courier", ["a"])
 
 
 def test_what_is_no_key_erases_nothing(spark, tmp_path, written):
@@ -227,14 +250,14 @@ def test_what_is_no_key_erases_nothing(spark, tmp_path, written):
     frame = pd.DataFrame({"id": ["a"], "seat": [1]})
     for keys in ("a,1", [None], [("a", None)], [("a", "1")], [("a",)], [("a", 2**40)], {"id": "a", "seat": 1}, frame):
         with pytest.raises(DataError):
-            store.delete(GROUP, keys)
+            store.erase(GROUP, keys)
     assert len(offline(spark, store)) == 6
 
 
 def test_a_run_at_work_is_not_disturbed(spark, tmp_path, written):
     store = filled(written, tmp_path)
     with store.catalog.lock(GROUP), pytest.raises(LockedError, match="shop:hourly"):
-        store.delete(GROUP, [("a", 1)])
+        store.erase(GROUP, [("a", 1)])
     assert len(offline(spark, store)) == 6
 
 
@@ -245,7 +268,7 @@ def test_deleted_rows_do_not_stay_in_files_that_only_mark_them(spark, tmp_path):
     spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)")
     spark.sql(f"DELETE FROM {table} WHERE id = 'b' AND x < 2")
     assert files_with(spark, tmp_path / "store", "b")
-    assert store.delete(GROUP, [("b", 1)]).rows == 1
+    assert store.erase(GROUP, [("b", 1)])[0].rows == 1
     assert files_with(spark, tmp_path / "store", "b") == []
     assert {row[0] for row in offline(spark, store)} == {"a", "c,'`"}
 
@@ -255,7 +278,7 @@ def test_a_change_data_feed_is_an_error_before_anything_is_erased(spark, tmp_pat
     table = store.tables.identifier(store.group(GROUP))
     spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = true)")
     with pytest.raises(DataError, match="change data feed"):
-        store.delete(GROUP, [("a", 1)])
+        store.erase(GROUP, [("a", 1)])
     assert len(offline(spark, store)) == 6
     assert online(store, "a")["a"][0] == 30.5
 
@@ -265,7 +288,7 @@ def test_static_groups(spark, tmp_path):
     store.apply(SHOP, FeatureGroup("plain", entity="shop", features=[Feature("x", "double")]))
     store.write("shop:plain", spark.createDataFrame([("a", 1, 1.0), ("b", 1, 2.0)], "id string, seat int, x double"))
     store.materialize("shop:plain")
-    assert store.delete("shop:plain", [{"id": "a", "seat": 1}]).online == 1
+    assert store.erase("shop:plain", [{"id": "a", "seat": 1}])[0].online == 1
     found = store.online.read({"shop:plain": [("a", 1), ("b", 1)]})["shop:plain"]
     assert [row["x"] for row in found] == [None, 2.0]
     assert [row["id"] for row in store.latest("shop:plain").collect()] == ["b"]
@@ -284,7 +307,7 @@ def test_partial_aggregates_are_erased_with_their_group(spark, tmp_path):
     store.apply(SHOP, found)
     add(spark, tmp_path, ROWS)
     store.materialize("shop:sums", to=JUNE + 3 * DAY)
-    assert store.delete("shop:sums", [("a", 1)]).rows > 0
+    assert store.erase("shop:sums", [("a", 1)])[0].rows > 0
     assert files_with(spark, tmp_path / "store", "a") == []
     windowed = Windowed.of(spark, store.tables, SHOP, found)
     assert {row["id"] for row in windowed.kept().select("id").collect()} == {"b", "c,'`"}

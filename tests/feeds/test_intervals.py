@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palette import Entity, Feature, FeatureGroup, FeatureStore
+from palette.definitions import RPCSource, StreamSource
 from palette.errors import PlanError
 from palette.feeds.intervals import Interval, advanced, missing, span
 
@@ -78,6 +80,23 @@ def test_times_with_a_zone_are_the_same_moments():
 def test_refused(arguments, message):
     with pytest.raises(PlanError, match=message):
         missing(None, **arguments)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        StreamSource(topic="orders", schema={"id": "string"}, sql="SELECT * FROM events"),
+        RPCSource(url="http://localhost/{id}", mapping={"x": "x"}),
+    ],
+    ids=["stream", "rpc"],
+)
+def test_sources_that_nothing_runs(source, tmp_path):
+    group = FeatureGroup("live", "shop", [Feature("x", "double")], timestamp="ts", source=source)
+    store = FeatureStore(tmp_path)
+    store.apply(Entity("shop", keys={"id": "string"}), group)
+    kind = type(source).__name__
+    with pytest.raises(PlanError, match=f"shop:live: its source is a {kind}, which nothing runs yet: give the group a"):
+        store.materialize("shop:live")
 
 
 def test_watermark_has_no_gap_behind_it():

@@ -187,7 +187,7 @@ def test_store_that_lost_everything_is_filled_again(spark, tmp_path, redis_url, 
     assert (told.since, told.rows_dispersed) == (None, 2)
     redis_server.client().delete(*redis_server.client().keys("palette:shop:*"))
     assert store.materialize(GROUP, to=JUNE + DAY).rows_dispersed == 0  # it cannot be seen
-    assert store.materialize(GROUP, to=JUNE + DAY, everything=True).rows_dispersed == 2
+    assert store.materialize(GROUP, to=JUNE + DAY, full_refresh=True).rows_dispersed == 2
 
 
 def test_cache_before_the_store_forgets_what_was_there(spark, tmp_path, redis_url):

@@ -65,9 +65,9 @@ def test_it_is_read_everywhere_and_written_nowhere(spark, tables, kind, tmp_path
         with pytest.raises(DefinitionError, match="is filled by others, and palette never"):
             touch()
     with pytest.raises(DataError, match=r"has 2 rows of these keys: delete them there.*nothing was erased"):
-        store.delete(orders, ["a"])
+        store.erase(orders, ["a"])
     assert store.online.features(*question)[0] == {"n": 2}
-    assert store.delete(orders, ["nobody"]).rows == 0
+    assert store.erase(orders, ["nobody"])[0].rows == 0
     plan = store.plan(remove=["shop:orders"], drop_tables=True)
     assert f"its table {table} stays, since it is not the store's" in str(plan)
     store.apply(plan, allow_breaking=True)

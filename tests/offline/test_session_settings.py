@@ -115,7 +115,7 @@ def journey(spark, home):
     snapshot = store.snapshot(at=NOON + HOUR)
     keys = {"shop:sales": ["a"], "slot:slots": [utc(NOON)], "shop:windows": ["a"]}
     told["snapshot"] = list(snapshot.read(keys, now=utc(NOON) + HOUR).items())
-    erased = store.delete("slot:slots", [utc(NOON)])
+    (erased,) = store.erase("slot:slots", [utc(NOON)])
     told["erased"] = [erased.keys, plain(store.latest("slot:slots"))]
     return told
 

@@ -20,7 +20,6 @@ from palette.errors import DefinitionError
 if TYPE_CHECKING:
     from palette.definitions import Entity
     from palette.feeds.reports import Erased
-    from palette.store import FeatureStore
 
 __all__ = ["erase"]
 
@@ -53,17 +52,19 @@ def erase(
     again, and with 2 if repeating does not mend something. Doing it again is safe.
     """
     from palette.catalog.definitions.removed import last_entity
+    from palette.store.feeds import groups_to_erase
 
     with ending("palette erase"):
         store = open_store(config)
-        groups = _groups(store, name)
-        wanted = _wanted(last_entity(store.catalog, name.partition(":")[0]), key or [], keys)
+        groups = groups_to_erase(store.catalog, name)
+        keys_to_erase = _read_keys(last_entity(store.catalog, name.partition(":")[0]), key or [], keys)
         if as_json and not (yes or dry_run):
             raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
         _start_spark()
 
     def one(group: str, dry_run: bool) -> Erased:
-        return store.delete(group, wanted(), snapshots=snapshot or [], dry_run=dry_run)
+        (report,) = store.erase(group, keys_to_erase(), snapshots=snapshot or [], dry_run=dry_run)
+        return report
 
     if not (yes or dry_run):
         with ending("palette erase"):
@@ -86,21 +87,7 @@ def _start_spark() -> None:
         os.close(ours)
 
 
-def _groups(store: FeatureStore, name: str) -> list[str]:
-    from palette.catalog.definitions.removed import last_definitions, last_entity, removed_groups
-
-    if ":" in name:
-        return [last_definitions(store.catalog, name)[1].full_name]
-    last_entity(store.catalog, name)
-    found = [group.full_name for group in store.catalog.groups().values() if group.entity == name]
-    # What they left of the keys is erased, too.
-    found += removed_groups(store.catalog, name)
-    if not found:
-        raise DefinitionError(f"{name} has no feature groups: there is nothing to erase")
-    return found
-
-
-def _wanted(entity: Entity, given: list[str], file: str | None) -> Callable[[], Any]:
+def _read_keys(entity: Entity, given: list[str], file: str | None) -> Callable[[], Any]:
     if bool(given) == (file is not None):
         raise DefinitionError("say which keys: on the command line, or --keys FILE")
     if file is None:

@@ -31,8 +31,8 @@ def materialize(
         dt.datetime | None, typer.Option("--from", help="Compute again what is after this event time, UTC.")
     ] = None,
     chunk: Annotated[str | None, typer.Option(help="Compute and write in steps of this length, as 1d or 6h.")] = None,
-    everything: Annotated[
-        bool, typer.Option("--everything", help="Make what is online equal to the table, whatever is there.")
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Make the online store equal to the table, whatever it holds.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
     config: Config = Path(FILE),
@@ -47,7 +47,8 @@ def materialize(
         store = open_store(config)
         for group in groups:
             store.group(group)
-    how = {"start": start, "chunk": chunk, "everything": everything, "online": store.keeps_online, "dry_run": dry_run}
+    how = {"start": start, "chunk": chunk, "full_refresh": full_refresh, "dry_run": dry_run}
+    how["online"] = store.keeps_online
     done = 0
 
     def one(group: str) -> Materialized:
