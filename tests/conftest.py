@@ -11,7 +11,7 @@ import pytest
 from tests import tiers
 from tests.draws import load_profile, rng
 from tests.eats import eats
-from tests.jvm import COMMON
+from tests.jvm import SESSION
 from tests.servers.postgres import postgres_server
 from tests.servers.redis import redis_server
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["eats", "postgres_server", "redis_server", "rng", "spark"]
 
-os.environ.setdefault("SPARK_SUBMIT_OPTS", COMMON)
+os.environ.setdefault("SPARK_SUBMIT_OPTS", SESSION)
 load_profile()
 
 
@@ -33,7 +33,13 @@ def spark() -> Iterator[SparkSession]:
     session = palette.spark_session(
         master="local[2]",
         app_name="palette-tests",
-        **{"spark.sql.shuffle.partitions": 1, "spark.default.parallelism": 2, "spark.log.level": "ERROR"},
+        **{
+            "spark.sql.shuffle.partitions": 1,
+            "spark.default.parallelism": 2,
+            "spark.log.level": "ERROR",
+            # What many tests ask alike is compiled once; of 100 entries, the default, the next test finds few.
+            "spark.sql.codegen.cache.maxEntries": 2000,
+        },
     )
     yield session
     session.stop()

@@ -45,7 +45,7 @@ def tried() -> dict[str, list[Case]]:
             for function in functions_of(family)
             for case in [
                 *(case for case, _ in examples(function)),
-                *cases(function, random_rows=scaled(60, least=20), limit=600),
+                *cases(function, random_rows=scaled(60, least=60), limit=600),
             ]
         ]
         for family in FAMILIES

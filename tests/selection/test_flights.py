@@ -11,8 +11,7 @@ KEYS = {"plane": "tailnum", "airport": ["origin", "dest"], "route": "origin,dest
 OWN = ("dep_delay", "distance", "carrier", "flight", "tailnum")
 
 
-@pytest.mark.slow
-@pytest.mark.spark
+@pytest.mark.proof  # on rows that are made for it, test_select.py proves the same
 def test_what_tells_the_delay_at_arrival(spark, tmp_path):
     store = FeatureStore(tmp_path / "store")
     flight_eta.declare(store)
