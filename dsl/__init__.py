@@ -1,11 +1,11 @@
-"""The expression language of features: one definition, for Spark columns and for single rows.
+"""The expression language of features: one definition for Spark columns and for single rows.
 
 Every function of the language is an attribute of this package (``dsl.nFill``, ``dsl.regionId``); those whose names are
 Python keywords end in an underscore (``if_``, ``and_``, ``or_``, ``not_``). Importing the package loads neither Spark
 nor pandas.
 
-``from dsl import *`` brings all of them but those that would hide a builtin of Python, ``dsl.abs``, ``dsl.pow`` and
-``dsl.round``, which are called by these names; and ``DSLEstimator`` only where pyspark is installed.
+``from dsl import *`` imports all of them except those that would hide a builtin of Python, ``dsl.abs``, ``dsl.pow`` and
+``dsl.round``, and ``DSLEstimator`` only where pyspark is installed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PUBLIC = [
     "parse_ref",
 ]
 
-_HOMES = {
+_NAMES_BY_MODULE = {
     "dsl.compilers.bind": ("Binding",),
     "dsl.syntax.build": ("literal",),
     "dsl.compilers.column": ("compile_columns",),
@@ -64,11 +64,11 @@ _HOMES = {
     "dsl.registry": ("REGISTRY", "Arg", "Nulls"),
     "dsl.compilers.row": ("compile_row",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_MODULE_BY_NAME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 
 def has_function(name: str) -> bool:
-    """Tell whether expressions can call `name`.
+    """Return whether expressions can call `name`.
 
     Examples
     --------
@@ -82,15 +82,15 @@ def has_function(name: str) -> bool:
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return _starred()
-    if name in _HOME_OF:
+        return _star_names()
+    if name in _MODULE_BY_NAME:
         try:
-            value = getattr(importlib.import_module(_HOME_OF[name]), name)
+            value = getattr(importlib.import_module(_MODULE_BY_NAME[name]), name)
         except ModuleNotFoundError as error:
             if error.name != "pyspark":
                 raise
-            told = f"dsl.{name} needs Spark, and pyspark is not installed: pip install 'palette-features[spark]'"
-            raise ImportError(told, name="pyspark") from None
+            message = f"dsl.{name} needs Spark, and pyspark is not installed: pip install 'palette-features[spark]'"
+            raise ImportError(message, name="pyspark") from None
     elif name.startswith("__"):
         raise AttributeError(f"module 'dsl' has no attribute {name!r}")
     else:
@@ -105,16 +105,16 @@ def __dir__() -> list[str]:
     return sorted([*_PUBLIC, *(f"{name}_" if keyword.iskeyword(name) else name for name in REGISTRY.names)])
 
 
-def _starred() -> list[str]:
-    """Return what ``from dsl import *`` brings; it grows with the registry."""
+def _star_names() -> list[str]:
+    """Return the names for ``from dsl import *``; registered functions are among them."""
     hidden = {*dir(builtins)}
     if importlib.util.find_spec("pyspark") is None:
-        hidden |= {*_HOMES["dsl.estimator"]}
+        hidden |= {*_NAMES_BY_MODULE["dsl.estimator"]}
     return [name for name in __dir__() if name not in hidden]
 
 
 def _builder(attribute: str) -> Any:
-    """Make the Python function that builds calls of a registered function."""
+    """Return the Python function that builds calls of a registered function."""
     from dsl.registry import REGISTRY
     from dsl.syntax.build import call
 

@@ -1,4 +1,4 @@
-"""The types of the expression language, and the Spark types that each of them reads."""
+"""Types of the expression language, and the Spark types that each of them reads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 class DType(StrEnum):
     """Type of an expression.
 
-    ``NULL`` is the type of a bare ``null``; ``WEIGHTS`` (text to number) is the type of constants only.
+    ``NULL`` is the type of a bare ``null``; ``WEIGHTS`` (string to number) is a type of constants only.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class DType(StrEnum):
 
     @property
     def ddl(self) -> str:
-        """The type's name for a cast: ``timestamp`` would be what ``spark.sql.timestampType`` says."""
+        """The type's name for a cast: the meaning of ``timestamp`` depends on ``spark.sql.timestampType``."""
         return "timestamp_ltz" if self is DType.TIMESTAMP else self.spark
 
     @property
@@ -84,12 +84,12 @@ TS = DType.TIMESTAMP
 VEC = DType.VECTOR
 STRS = DType.STRINGS
 LISTS = (VEC, STRS)
-"""Types whose values are lists, and may have missing elements where they come from."""
+"""Types whose values are lists; the elements of a source column may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Var:
-    """A type variable: arguments that share one take the same type, out of those allowed.
+    """A type variable: arguments that share it have the same type, one of those allowed.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class Var:
 
     @property
     def fallback(self) -> DType:
-        """The type that it takes when nothing but nulls are given: a number or a vector, if that is allowed."""
+        """The type if all arguments are null: a number or a vector, if that is allowed."""
         return next((dtype for dtype in (NUM, VEC) if dtype in self.allowed), min(self.allowed))
 
 
@@ -112,11 +112,11 @@ ORDERED = Var("O", ANY.allowed - {VEC})
 LISTED = Var("L", frozenset(LISTS))
 
 READERS = {"nVal": NUM, "iVal": INT, "sVal": STR, "bVal": BOOL, "tVal": TS, "vVal": VEC, "aVal": STRS}
-"""The functions that read a feature, and the type they read it as."""
+"""The functions that read a feature, and the types that they read."""
 
 
-def unify(one: DType, other: DType) -> DType | None:
-    """Return the type that both can take, or None when there is none.
+def unify(left: DType, right: DType) -> DType | None:
+    """Return the common type of two types, or None.
 
     Examples
     --------
@@ -127,11 +127,11 @@ def unify(one: DType, other: DType) -> DType | None:
     >>> unify(DType.BOOLEAN, DType.STRING) is None
     True
     """
-    if one is other or other is DType.NULL:
-        return one
-    if one is DType.NULL:
-        return other
-    return NUM if {one, other} == {NUM, INT} else None
+    if left is right or right is DType.NULL:
+        return left
+    if left is DType.NULL:
+        return right
+    return NUM if {left, right} == {NUM, INT} else None
 
 
 _INTEGRAL = "tinyint|smallint|int|bigint"
@@ -148,7 +148,7 @@ _SOURCES = {
 
 
 def reads(dtype: DType, source_type: str) -> bool:
-    """Tell whether a column of Spark type `source_type` can be read as `dtype`.
+    """Return whether a column of Spark type `source_type` can be read as `dtype`.
 
     Examples
     --------

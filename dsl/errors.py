@@ -1,4 +1,4 @@
-"""The errors of the expression language, and the nearest-name suggestions they carry."""
+"""Errors of the expression language, with nearest-name suggestions."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _LIBRARIES = ("dsl", "palette", "pyspark", "py4j", "IPython")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A stretch of an expression's text, for messages that point at it.
+    """A range of an expression's text, for messages that point at it.
 
     Parameters
     ----------
     text : str
-        The whole text of the expression.
+        The complete text of the expression.
     start, end : int
         Offsets of the first character and of the one after the last.
 
     Examples
     --------
-    >>> where = Position("nFil(1)", 0, 4)
-    >>> where.line, where.column
+    >>> position = Position("nFil(1)", 0, 4)
+    >>> position.line, position.column
     (1, 1)
-    >>> print(where.excerpt())
+    >>> print(position.excerpt())
     nFil(1)
     ^^^^
     """
@@ -59,7 +59,7 @@ class Position:
         return self.start - self.text.rfind("\n", 0, self.start)
 
     def excerpt(self) -> str:
-        """Return the line in question with carets below the stretch (a window of it, when it is long)."""
+        """Return the line with carets below the range, cut to a window around it where the line is long."""
         line_start = self.start - self.column + 1
         line = self.text[line_start:].partition("\n")[0]
         offset = self.column - 1
@@ -70,10 +70,10 @@ class Position:
 
 
 class Brief:
-    """What notebooks show of an error: the lines of who called, and the message, without the libraries' own frames."""
+    """Mixin of errors whose traceback in notebooks has the caller's frames and the message, without the libraries'."""
 
     def _render_traceback_(self) -> list[str]:
-        # Asked by IPython; ``traceback.print_exc()`` has it all.
+        # Called by IPython; ``traceback.print_exc()`` still prints all frames.
         import traceback
 
         error: Any = self
@@ -82,19 +82,19 @@ class Brief:
             for frame, line in traceback.walk_tb(error.__traceback__)
             if str(frame.f_globals.get("__name__")).partition(".")[0] not in _LIBRARIES
         )
-        called = ["Traceback (most recent call last):", *(text.rstrip("\n") for text in stack.format())]
-        return [*(called if stack else ()), f"{type(error).__name__}: {error}"]
+        lines = ["Traceback (most recent call last):", *(entry.rstrip("\n") for entry in stack.format())]
+        return [*(lines if stack else ()), f"{type(error).__name__}: {error}"]
 
 
 class DslError(Brief, Exception):
-    """Root of the errors that the expression language raises.
+    """Base class of the errors of the expression language.
 
     Parameters
     ----------
     message : str
-        What is wrong, and what to do.
+        The problem and its remedy.
     position : Position, optional
-        Where, when the expression came from text.
+        The range of the text, if the expression was parsed.
     """
 
     def __init__(self, message: str, position: Position | None = None) -> None:
@@ -105,12 +105,12 @@ class DslError(Brief, Exception):
     def __str__(self) -> str:
         if self.position is None:
             return self.message
-        where = self.position
-        return f"{self.message} (line {where.line}, column {where.column})\n{where.excerpt()}"
+        position = self.position
+        return f"{self.message} (line {position.line}, column {position.column})\n{position.excerpt()}"
 
 
 class DslSyntaxError(DslError, SyntaxError):
-    """A text that is no expression."""
+    """Invalid syntax of an expression."""
 
     def __init__(self, message: str, position: Position | None = None) -> None:
         super().__init__(message, position)
@@ -120,23 +120,23 @@ class DslSyntaxError(DslError, SyntaxError):
 
 
 class UnknownFunctionError(DslError, LookupError):
-    """A function that nobody registered."""
+    """Function not found in the registry."""
 
 
 class UnknownReferenceError(DslError, KeyError):
-    """A feature or column that the data at hand does not have."""
+    """Feature or column not found in the data."""
 
 
 class DslTypeError(DslError, TypeError):
-    """An argument, column or value of a type that its place does not take."""
+    """Argument, column or value of the wrong type."""
 
 
 class RefError(DslError, ValueError):
-    """A malformed feature name."""
+    """Malformed feature name."""
 
 
 class RegistrationError(DslError, ValueError):
-    """A function that cannot be registered as it is declared."""
+    """Invalid declaration of a function."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -150,7 +150,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ''
     """
     by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
-    import difflib  # Only faults need it.
+    import difflib  # needed for errors only
 
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1)
     return f"; did you mean {by_folded[close[0]]!r}?" if close else ""

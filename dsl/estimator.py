@@ -6,8 +6,6 @@ Spark and on Spark Connect, alone and inside a plain ``pyspark.ml`` Pipeline.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Self
@@ -17,104 +15,29 @@ from pyspark.ml import Estimator, Model
 from pyspark.ml.param import Param, Params
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DataType,
-    DoubleType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampType,
-)
+from pyspark.sql.types import StructType
 
-from dsl.compilers.bind import Binding, bind, check_output, references
+from dsl.compilers.bind import Binding, bind, references
 from dsl.compilers.column import compile_columns
-from dsl.compilers.deep_expressions import in_steps
+from dsl.compilers.deep_expressions import split_deep_expressions
 from dsl.compilers.row import compile_row
-from dsl.dtypes import BOOL, INT, NUM, STR, STRS, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
-from dsl.fitting import fit_statistics, settle
-from dsl.persistence import SavedStage
-from dsl.refs import BasisRef, FeatureRef
 from dsl.row_mappings import check_frame, to_mapping, to_mappings
+from dsl.stages.expressions import ExpressionStage, to_texts
+from dsl.stages.schema_bindings import column_types, find_bindings
+from dsl.stages.statistics import bind_statistics, fit_statistics
 from dsl.syntax.nodes import Node
-from dsl.syntax.parser import parsed
 
 __all__ = ["DSLEstimator", "DSLModel"]
 
-_SPARK_TYPES: dict[DType, DataType] = {
-    NUM: DoubleType(),
-    INT: LongType(),
-    STR: StringType(),
-    BOOL: BooleanType(),
-    TS: TimestampType(),
-    VEC: ArrayType(DoubleType()),
-    STRS: ArrayType(StringType()),
-}
 
-
-def _texts(lambdas: Any) -> dict[str, str]:
-    """Return expressions as canonical texts, checked."""
-    if not isinstance(lambdas, Mapping) or not all(isinstance(output, str) for output in lambdas):
-        raise DslTypeError(f"lambdas: expected a dict of output column to expression, found {lambdas!r}")
-    texts: dict[str, str] = {}
-    for output, expr in lambdas.items():
-        try:
-            node = parsed(expr) if isinstance(expr, str) else expr
-        except DslError as error:
-            raise type(error)(f"lambdas[{output!r}]: {error.message}", error.position) from None
-        if not isinstance(node, Node):
-            raise DslTypeError(f"lambdas[{output!r}]: expected an expression, found {expr!r}")
-        check_output(output, node)
-        texts[output] = str(node)
-    folded = Counter(output.casefold() for output in texts)
-    twice = sorted(output for output in texts if folded[output.casefold()] > 1)
-    if twice:
-        raise DslTypeError(f"lambdas: output columns {twice} differ by case only; Spark takes them for one")
-    return texts
-
-
-def _mapping(value: Any) -> dict[str, Any]:
+def _to_dict(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"expected a dict, found {value!r}")
     return dict(value)
 
 
-class _Expressions(SavedStage):
-    """What both stages share: the expressions, and what they do to a schema."""
-
-    lambdas: Param[dict[str, str]] = Param(
-        Params._dummy(), "lambdas", "canonical text of the expression of each output column", typeConverter=_texts
-    )
-
-    def getLambdas(self) -> dict[str, str]:
-        """Return the canonical text of each output column's expression."""
-        return dict(self.getOrDefault(self.lambdas))
-
-    def nodes(self) -> dict[str, Node]:
-        """Return the expression of each output column."""
-        return {output: parsed(text) for output, text in self.getLambdas().items()}
-
-    def _with_outputs(self, schema: StructType) -> StructType:
-        """Return the schema with the output columns; one that exists already is replaced only by itself."""
-        nodes = self.nodes()
-        existing = {name.casefold(): name for name in schema.names}
-        for output, node in nodes.items():
-            present = existing.get(output.casefold())
-            if present is not None and BasisRef(present) not in _basis_refs(node):
-                raise DslError(
-                    f"output column {output!r} exists already; choose another name, or let its expression read "
-                    f"'basis:{present}' to replace it"
-                )
-        added = {output: StructField(output, _SPARK_TYPES[node.dtype]) for output, node in nodes.items()}
-        replaced = {output.casefold(): field for output, field in added.items()}
-        kept = [replaced.pop(field.name.casefold(), field) for field in schema.fields]
-        return StructType([*kept, *replaced.values()])
-
-
-class DSLEstimator(Estimator["DSLModel"], _Expressions):
+class DSLEstimator(Estimator["DSLModel"], ExpressionStage):
     """Compute expressions over features and basis columns.
 
     Parameters
@@ -145,7 +68,7 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
 
     def setLambdas(self, value: Mapping[str, Node | str]) -> Self:
         """Set the expression of each output column."""
-        return self._set(lambdas=_texts(value))
+        return self._set(lambdas=to_texts(value))
 
     def transformSchema(self, schema: StructType) -> StructType:
         """Return the schema that the model's `transform` gives for `schema`.
@@ -156,33 +79,33 @@ class DSLEstimator(Estimator["DSLModel"], _Expressions):
             An input is missing or of a type that cannot be read, or an output exists already.
         """
         nodes = self.nodes()
-        settle(nodes, _find_bindings(nodes, schema))
+        bind_statistics(nodes, find_bindings(nodes, schema))
         return self._with_outputs(schema)
 
     def fit_bound(self, dataset: DataFrame, bindings: Mapping[str, Binding]) -> DSLModel:
-        """Fit for callers that know where each reference's values are, whatever the columns' metadata says.
+        """Fit with given bindings, whatever the columns' metadata says.
 
         Parameters
         ----------
         dataset : DataFrame
             Read once, and only if the expressions have statistics.
         bindings : mapping of str to Binding
-            By canonical name of the reference; others than those needed may be there.
+            By canonical name of the reference; it may have more than the expressions need.
         """
         nodes = self.nodes()
         self._with_outputs(dataset.schema)
-        statistics = fit_statistics(dataset, settle(nodes, bindings), bindings, F)
+        statistics = fit_statistics(dataset, bind_statistics(nodes, bindings), bindings, F)
         needed = {str(ref): asdict(bindings[str(ref)]) for ref in references(nodes.values(), for_scoring=True)}
         model = DSLModel(lambdas=self.getLambdas(), bindings=needed, statistics=statistics)
         return self._copyValues(model)._resetUid(self.uid)
 
     def _fit(self, dataset: DataFrame) -> DSLModel:
         check_frame(dataset, "dataset", DslTypeError)
-        return self.fit_bound(dataset, _find_bindings(self.nodes(), dataset.schema))
+        return self.fit_bound(dataset, find_bindings(self.nodes(), dataset.schema))
 
 
-class DSLModel(Model, _Expressions):
-    """Expressions with their columns and statistics settled; made by `DSLEstimator.fit`.
+class DSLModel(Model, ExpressionStage):
+    """Expressions bound to columns and fitted statistics; made by `DSLEstimator.fit`.
 
     Parameters
     ----------
@@ -195,10 +118,10 @@ class DSLModel(Model, _Expressions):
     """
 
     bindings: Param[dict[str, Any]] = Param(
-        Params._dummy(), "bindings", "column, type and default of each reference", typeConverter=_mapping
+        Params._dummy(), "bindings", "column, type and default of each reference", typeConverter=_to_dict
     )
     statistics: Param[dict[str, Any]] = Param(
-        Params._dummy(), "statistics", "fitted constants by canonical text", typeConverter=_mapping
+        Params._dummy(), "statistics", "fitted constants by canonical text", typeConverter=_to_dict
     )
     _input_kwargs: dict[str, Any]
     _scorer: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
@@ -216,7 +139,7 @@ class DSLModel(Model, _Expressions):
         self._set(**{name: value for name, value in kwargs.items() if value is not None})
 
     def getBindings(self) -> dict[str, Binding]:
-        """Return where each reference finds its value."""
+        """Return the binding of each reference."""
         return {ref: Binding(**binding) for ref, binding in self.getOrDefault(self.bindings).items()}
 
     def getStatistics(self) -> dict[str, Any]:
@@ -240,12 +163,12 @@ class DSLModel(Model, _Expressions):
         Parameters
         ----------
         row : mapping of str to value, pyspark.sql.Row or pandas.Series
-            The input columns; a value may be None, but a column must be there, as for `transform`.
+            The input columns; a value may be None, but no column may be missing, as for `transform`.
 
         Returns
         -------
         dict of str to value
-            What `transform` adds: None, float, int, str, bool, naive UTC datetime or list of float.
+            The columns that `transform` adds: None, float, int, str, bool, naive UTC datetime or list of float.
 
         Raises
         ------
@@ -268,30 +191,30 @@ class DSLModel(Model, _Expressions):
         Parameters
         ----------
         rows : iterable of mappings, or DataFrame of pandas, polars or Arrow
-            The rows; of a DataFrame of Spark `transform` computes them.
+            The rows; for a Spark DataFrame use `transform`.
         errors : {"raise", "return"}
-            Whether the first row that cannot be computed raises, or its error takes the place of its answer.
+            Whether the first row that cannot be computed raises, or its error is returned in its position.
         """
         if errors not in ("raise", "return"):
             raise DslTypeError(f"errors: expected 'raise' or 'return', found {errors!r}")
-        answers: list[Any] = []
+        results: list[Any] = []
         for row in to_mappings(rows, self._types(), DslTypeError):
             try:
-                answers.append(self.score_instance(row))
+                results.append(self.score_instance(row))
             except DslError as error:
                 if errors == "raise":
                     raise
-                answers.append(error)
-        return answers
+                results.append(error)
+        return results
 
     def _types(self) -> dict[str, str]:
         return {binding.column: binding.type for binding in self.getBindings().values()}
 
     def copy(self, extra: Mapping[Param[Any], Any] | None = None) -> Self:
         """Return a copy with the same uid and some Params changed."""
-        that = super().copy(dict(extra or {}))
-        that._scorer = None
-        return that
+        duplicate = super().copy(dict(extra or {}))
+        duplicate._scorer = None
+        return duplicate
 
     def set(self, param: Param[Any], value: Any) -> None:
         """Set one Param."""
@@ -299,7 +222,7 @@ class DSLModel(Model, _Expressions):
         super().set(param, value)
 
     def clear(self, param: Param[Any]) -> None:
-        """Take a Param's value away."""
+        """Remove a Param's value."""
         self._scorer = None
         super().clear(param)
 
@@ -313,12 +236,12 @@ class DSLModel(Model, _Expressions):
         bound, bindings = self._bound(dataset.schema)
         if not bound:
             return dataset
-        steps = in_steps(dataset, bound, bindings, F)
-        return steps.frame.withColumns(compile_columns(steps.exprs, steps.bindings, F)).drop(*steps.parts)
+        split = split_deep_expressions(dataset, bound, bindings, F)
+        return split.frame.withColumns(compile_columns(split.exprs, split.bindings, F)).drop(*split.part_columns)
 
     def _bound(self, schema: StructType) -> tuple[dict[str, Node], dict[str, Binding]]:
         """Bind the expressions to the frozen columns, with the types that they have in this schema."""
-        bindings, types = {}, _types(schema)
+        bindings, types = {}, column_types(schema)
         for ref, binding in self.getBindings().items():
             if binding.column not in types:
                 raise UnknownReferenceError(
@@ -327,43 +250,3 @@ class DSLModel(Model, _Expressions):
                 )
             bindings[ref] = replace(binding, type=types[binding.column])
         return bind(self.nodes(), bindings, self.getStatistics()), bindings
-
-
-def _find_bindings(nodes: Mapping[str, Node], schema: StructType) -> dict[str, Binding]:
-    """Find the columns of references: a basis column by its name, a feature by its column's metadata."""
-    features: dict[str, Binding] = {}
-    for field in schema.fields:
-        feature = (field.metadata or {}).get("feature")
-        if isinstance(feature, dict) and isinstance(feature.get("ref"), str):
-            dtype, default = field.dataType.simpleString(), feature.get("default")
-            if dtype.startswith("array<") and isinstance(default, str):
-                default = json.loads(default)  # lists in Spark's metadata are of one type, so these come as text
-            # A renamed copy keeps the metadata; either one will do.
-            features.setdefault(feature["ref"], Binding(field.name, dtype, default))
-    types = _types(schema)
-    return {str(ref): _find(ref, features, types) for ref in references(nodes.values())}
-
-
-def _types(schema: StructType) -> dict[str, str]:
-    """Return the types of all columns by name; asking the schema for one takes longer the more there are."""
-    types: dict[str, str] = {}
-    for field in schema.fields:
-        types.setdefault(field.name, field.dataType.simpleString())
-    return types
-
-
-def _find(ref: FeatureRef | BasisRef, features: Mapping[str, Binding], types: Mapping[str, str]) -> Binding:
-    if isinstance(ref, BasisRef):
-        if ref.column not in types:
-            raise UnknownReferenceError(f"column {ref.column!r} is missing{nearest(ref.column, types)}")
-        return Binding(ref.column, types[ref.column])
-    if str(ref) not in features:
-        raise UnknownReferenceError(
-            f"no column holds feature {str(ref)!r}{nearest(str(ref), features)}; put a PaletteTransformer with it "
-            "before this stage, or use MLPipeline"
-        )
-    return features[str(ref)]
-
-
-def _basis_refs(node: Node) -> list[FeatureRef | BasisRef]:
-    return references([node], for_scoring=True)

@@ -1,4 +1,4 @@
-"""Calls with plain values, computed by both compilers: the engine of `dsl.testing`."""
+"""Evaluation of calls with plain values by both compilers, for `dsl.testing`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Case", "as_type", "on_columns", "on_row", "same"]
 
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
-_GROUPS_A_JOB = 50
+_GROUPS_PER_JOB = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,15 +51,15 @@ class Case:
         return f"{self.function.name}({', '.join(map(repr, self.args))})"
 
 
-def same(one: Any, other: Any, ulps: int = 0) -> bool:
-    """Tell whether two values are equal: in type, bit for bit; NaN equals NaN and null equals null alone.
+def same(left: Any, right: Any, ulps: int = 0) -> bool:
+    """Return whether two values are equal in type and bit for bit; NaN equals only NaN, null only null.
 
     Parameters
     ----------
-    one, other : object
+    left, right : object
         Plain values.
     ulps : int, default 0
-        Units in the last place that two floats may differ.
+        Units in the last place that two floats may differ by.
 
     Examples
     --------
@@ -68,83 +68,83 @@ def same(one: Any, other: Any, ulps: int = 0) -> bool:
     >>> same(0.1 + 0.2, 0.3, ulps=1)
     True
     """
-    if type(one) is not type(other):
+    if type(left) is not type(right):
         return False
-    if isinstance(one, float):
-        if math.isnan(one) or math.isnan(other):
-            return math.isnan(one) and math.isnan(other)
-        return abs(_ordinal(one) - _ordinal(other)) <= ulps and math.isinf(one) == math.isinf(other)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(same(a, b, ulps) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
+    if isinstance(left, float):
+        if math.isnan(left) or math.isnan(right):
+            return math.isnan(left) and math.isnan(right)
+        return abs(_ordinal(left) - _ordinal(right)) <= ulps and math.isinf(left) == math.isinf(right)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(same(a, b, ulps) for a, b in zip(left, right, strict=True))
+    return bool(left == right)
 
 
-def on_row(tried: Sequence[Case]) -> list[Any]:
-    """Compute calls by the row compiler, and see that it agrees with a plain call of the row body."""
+def on_row(cases: Sequence[Case]) -> list[Any]:
+    """Compute calls by the row compiler, and assert that a plain call of the row body gives the same."""
     scorers: dict[Node, Any] = {}
     values = []
-    for case in tried:
+    for case in cases:
         node, inputs = _expression(case)
         if node not in scorers:
             scorers[node] = compile_row(node)
         value = scorers[node]({str(read.ref).removeprefix("basis:"): value for read, value in inputs.items()})
         direct = case.function.call(*(constant.plain for constant in _literals(case)))
-        assert same(value, direct), f"{case}: inline gives {value!r}, row gives {direct!r}"
+        assert same(value, direct), f"{case}: inline returns {value!r}, row returns {direct!r}"
         values.append(value)
     return values
 
 
-def on_columns(spark: SparkSession, tried: Sequence[Case], *, interpreted: bool = False) -> list[Any]:
+def on_columns(spark: SparkSession, cases: Sequence[Case], *, interpreted: bool = False) -> list[Any]:
     """Compute calls by the column compiler, many in one Spark job.
 
     Parameters
     ----------
     spark : SparkSession
         Classic or Connect.
-    tried : sequence of Case
-        The calls; they may be of several functions.
+    cases : sequence of Case
+        The calls, also of several functions.
     interpreted : bool, default False
         Evaluate without generated Java code, as constant folding and Spark Connect's local relations do.
     """
     groups: dict[Node, list[tuple[int, dict[Read, Any]]]] = {}
-    for number, case in enumerate(tried):
+    for index, case in enumerate(cases):
         node, inputs = _expression(case)
-        groups.setdefault(node, []).append((number, inputs))
-    values: list[Any] = [None] * len(tried)
-    waiting = list(groups.items())
+        groups.setdefault(node, []).append((index, inputs))
+    values: list[Any] = [None] * len(cases)
+    batches = list(groups.items())
     with _engine(spark, interpreted=interpreted):
-        for start in range(0, len(waiting), _GROUPS_A_JOB):
-            batch = waiting[start : start + _GROUPS_A_JOB]
-            results = _evaluated(spark, [(node, [inputs for _, inputs in calls]) for node, calls in batch])
+        for start in range(0, len(batches), _GROUPS_PER_JOB):
+            batch = batches[start : start + _GROUPS_PER_JOB]
+            results = _evaluate(spark, [(node, [inputs for _, inputs in calls]) for node, calls in batch])
             for (_, calls), column in zip(batch, results, strict=True):
-                for (number, _), value in zip(calls, column, strict=True):
-                    values[number] = value
+                for (index, _), value in zip(calls, column, strict=True):
+                    values[index] = value
     return values
 
 
-def as_type(value: Any, wanted: DType) -> Literal | None:
-    """Return the literal of a value in a type, or None where it cannot be."""
-    node = coerce(literal(value), wanted)
+def as_type(value: Any, dtype: DType) -> Literal | None:
+    """Return the literal of a value in a type, or None if it cannot be."""
+    node = coerce(literal(value), dtype)
     return node if isinstance(node, Literal) else None
 
 
 def _expression(case: Case) -> tuple[Node, dict[Read, Any]]:
-    """Return the call with its constants in place, and the values of its other arguments."""
+    """Return the call with its constants, and the values of its other arguments."""
     arguments: list[Node] = []
     inputs = {}
     parameters = case.function.parameters(len(case.args))
-    for number, (parameter, constant) in enumerate(zip(parameters, _literals(case), strict=True)):
+    for index, (parameter, constant) in enumerate(zip(parameters, _literals(case), strict=True)):
         if parameter.constant:
             arguments.append(constant)
         else:
-            read = Read(BasisRef(f"x{number}"), constant.dtype)
+            read = Read(BasisRef(f"x{index}"), constant.dtype)
             arguments.append(read)
             inputs[read] = constant.plain
     return call(case.function.name, *arguments), inputs
 
 
 def _literals(case: Case) -> list[Literal]:
-    """Return the arguments in the types of the case: an integer may stand for a number."""
+    """Return the arguments in the types of the case: integers may be numbers."""
     literals = []
     for value, dtype in zip(case.args, case.types, strict=True):
         constant = as_type(value, dtype)
@@ -153,8 +153,8 @@ def _literals(case: Case) -> list[Literal]:
     return literals
 
 
-def _evaluated(spark: SparkSession, batch: Sequence[tuple[Node, list[dict[Read, Any]]]]) -> list[list[Any]]:
-    """Run one job: each expression has its own input columns, each set of its inputs a row."""
+def _evaluate(spark: SparkSession, batch: Sequence[tuple[Node, list[dict[Read, Any]]]]) -> list[list[Any]]:
+    """Run a single job: each expression has its own input columns, each set of its inputs a row."""
     import pyarrow as pa
     from pyspark.sql import functions as F
 
@@ -177,9 +177,9 @@ def _evaluated(spark: SparkSession, batch: Sequence[tuple[Node, list[dict[Read, 
     frame = shuffled.select(*(times.get(name, F.col(name)).alias(name) for name in arrays))
     result = frame.select("n", *columns)
     for (node, _), field in zip(batch, result.schema.fields[1:], strict=True):
-        wanted = INT.spark if node.dtype is TS else node.dtype.spark
-        found = field.dataType.simpleString()
-        assert found == wanted, f"{node}: the column is {found}, declared {node.dtype}"
+        declared = INT.spark if node.dtype is TS else node.dtype.spark
+        actual = field.dataType.simpleString()
+        assert actual == declared, f"{node}: the column is {actual}, declared {node.dtype}"
     rows = sorted(result.collect(), key=lambda row: row["n"])
     return [
         [_from_spark(row[group + 1], node.dtype) for row in rows[: len(inputs)]]
@@ -188,7 +188,7 @@ def _evaluated(spark: SparkSession, batch: Sequence[tuple[Node, list[dict[Read, 
 
 
 def _array(values: list[Any], dtype: DType) -> Any:
-    """Make a column of values. Times travel as microseconds, or they would pass the zones of process and session."""
+    """Return a column of values. Times are microseconds, independent of the zones of process and session."""
     import pyarrow as pa
 
     types = {NUM: pa.float64(), INT: pa.int64(), STR: pa.string(), BOOL: pa.bool_(), TS: pa.int64()}
@@ -203,12 +203,12 @@ def _from_spark(value: Any, dtype: DType) -> Any:
 
 @contextmanager
 def _engine(spark: SparkSession, *, interpreted: bool) -> Iterator[None]:
-    wanted = {
+    settings = {
         "spark.sql.codegen.wholeStage": str(not interpreted).lower(),
         "spark.sql.codegen.factoryMode": "NO_CODEGEN" if interpreted else "CODEGEN_ONLY",
     }
-    before = {name: spark.conf.get(name) for name in wanted}
-    for name, value in wanted.items():
+    before = {name: spark.conf.get(name) for name in settings}
+    for name, value in settings.items():
         spark.conf.set(name, value)
     try:
         yield
@@ -218,6 +218,6 @@ def _engine(spark: SparkSession, *, interpreted: bool) -> Iterator[None]:
 
 
 def _ordinal(number: float) -> int:
-    """Number the floats in order, the two zeros apart."""
+    """Return the rank of a float among all floats; the two zeros are distinct."""
     (bits,) = struct.unpack("<q", struct.pack("<d", number))
     return bits if bits >= 0 else -(bits & (2**63 - 1)) - 1

@@ -1,4 +1,4 @@
-"""Values as JSON: what JSON lacks is tagged, that is floats without a number, times, dates and decimals."""
+"""JSON encoding of values, with tags for non-finite floats, timestamps, dates and decimals."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ def decode(value: Any) -> Any:
     Raises
     ------
     ValueError
-        If what is tagged cannot be read.
+        If a tagged value is invalid.
 
     Examples
     --------
     >>> decode({"float": "inf"}), decode({"float": 1.0})
     (inf, {'float': 1.0})
     """
-    match value:  # a map holds no texts, so that a tag is never taken for one
-        case {"float": str(text), **others} if not others:
-            return float(text)
-        case {"timestamp": str(text), **others} if not others:
-            return datetime.fromisoformat(text)
-        case {"date": str(text), **others} if not others:
-            return date.fromisoformat(text)
-        case {"decimal": str(text), **others} if not others:
-            return _decimal(text)
+    match value:  # the values of a map are never strings, so it is not confused with a tag
+        case {"float": str(string), **others} if not others:
+            return float(string)
+        case {"timestamp": str(string), **others} if not others:
+            return datetime.fromisoformat(string)
+        case {"date": str(string), **others} if not others:
+            return date.fromisoformat(string)
+        case {"decimal": str(string), **others} if not others:
+            return _parse_decimal(string)
         case list():
             return [decode(item) for item in value]
         case dict():
@@ -65,8 +65,8 @@ def decode(value: Any) -> Any:
     return value
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_decimal(string: str) -> Decimal:
     try:
-        return Decimal(text)
+        return Decimal(string)
     except InvalidOperation:
-        raise ValueError(f"{text!r} is not a decimal") from None
+        raise ValueError(f"{string!r} is not a decimal") from None

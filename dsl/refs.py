@@ -20,9 +20,9 @@ class FeatureRef:
     Parameters
     ----------
     entity, group, feature : str
-        Who, which of its feature groups, which feature of that.
+        Names of the entity, of one of its feature groups and of a feature of the group.
     join_keys : tuple of str
-        The columns that hold the entity's key, in the order in which the entity declares its keys.
+        The columns that hold the entity's key, in the order of the entity's declared keys.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class FeatureRef:
         for key in self.join_keys:
             _check_part("join key", key, name)
         if len(set(self.join_keys)) < len(self.join_keys):
-            raise RefError(f"malformed feature name {name!r}: a join key stands twice")
+            raise RefError(f"malformed feature name {name!r}: duplicate join key")
 
     def __str__(self) -> str:
         return f"{self.entity}:{self.group}:{self.feature}:{','.join(self.join_keys)}"
@@ -59,7 +59,7 @@ class FeatureRef:
 
 @dataclass(frozen=True, slots=True)
 class BasisRef:
-    """A column of the basis, or one that an earlier stage derived.
+    """A column of the basis, or a column derived by an earlier stage.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class BasisRef:
 
 
 def parse_ref(text: str) -> FeatureRef | BasisRef:
-    """Read the name of a feature or of a basis column.
+    """Parse the name of a feature or of a basis column.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def parse_ref(text: str) -> FeatureRef | BasisRef:
     Raises
     ------
     RefError
-        The name is malformed; the message says which part.
+        The name is malformed; the message names the part.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def parse_ref(text: str) -> FeatureRef | BasisRef:
     BasisRef(column='city')
     """
     if not isinstance(text, str):
-        raise RefError(f"a feature name is text, not {type(text).__name__}")
+        raise RefError(f"expected a feature name as a string, found {type(text).__name__}")
     parts = text.removeprefix("@palette:").split(":")
     if parts[0] in ("basis", "@basis") and not text.startswith("@palette:"):
         if len(parts) != 2:
@@ -125,9 +125,9 @@ def _check_entity(entity: str, name: str) -> None:
         raise RefError(f"malformed feature name {name!r}: {entity!r} is reserved and cannot name an entity")
 
 
-def _check_part(what: str, part: str, name: str) -> None:
+def _check_part(kind: str, part: str, name: str) -> None:
     if not _PART.fullmatch(part):
         problem = (
             "is empty" if not part else f"{part!r} must be a letter or underscore, then letters, digits, underscores"
         )
-        raise RefError(f"malformed feature name {name!r}: the {what} {problem}")
+        raise RefError(f"malformed feature name {name!r}: the {kind} {problem}")

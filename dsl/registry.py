@@ -1,4 +1,4 @@
-"""The registry: the functions of the language by name, and the checks that a new one passes."""
+"""Registry: the functions of the language by name, and the checks of a new one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from dsl.dtypes import READERS, DType, Var
 from dsl.errors import RegistrationError, UnknownFunctionError, nearest
-from dsl.records import DECLARED, REQUIRED, Arg, Function, Macro, Nulls, Statistic
+from dsl.signatures import DECLARED, REQUIRED, Arg, Function, Macro, Nulls, Statistic
 
 __all__ = ["DECLARED", "REGISTRY", "REQUIRED", "Arg", "Function", "Macro", "Nulls", "Registry", "Statistic"]
 
@@ -53,19 +53,19 @@ class Registry:
         *args : Arg
             Its parameters.
         returns : DType or Var
-            The type of its value; a variable is that of a parameter.
+            The type of its value; a variable must be that of a parameter.
         examples : sequence
-            Pairs of argument tuple and value, at least one; constants stand among the arguments.
+            Pairs of argument tuple (with constants) and value, at least one.
         nulls : Nulls, default PROPAGATE
-            Under PROPAGATE `row` never sees None, and null comes out; `column` obeys by itself.
+            Under PROPAGATE `row` never receives None, and the value is null; `column` must follow the rule by itself.
         ulps : int, default 0
-            How many units in the last place the bodies may differ.
+            Units in the last place that the bodies may differ by.
         edges : mapping of str to sequence, optional
-            Values worth trying, by parameter name, instead of the usual ones of its type.
+            Values to test, by parameter name, instead of those of its type.
         inline : str or mapping of DType to str, optional
-            A Python expression, such as ``"({x} + {y})"``, equal to `row` and used in its place by the row compiler.
-            The placeholders are names or constants, so that they may stand several times; builtins cannot be used. A
-            mapping gives one expression for each type of the function's variable.
+            A Python expression, such as ``"({x} + {y})"``, that is equal to `row`; the row compiler uses it instead.
+            The placeholders are names or constants, so they may occur several times; builtins cannot be used. A
+            mapping has one expression for each type of the function's variable.
 
         Returns
         -------
@@ -103,9 +103,9 @@ class Registry:
     ) -> Callable[[_Body], _Body]:
         """Register a class with ``aggregate(F, x, **constants)`` as a statistic of the training data.
 
-        An optional ``finish(value, **constants)`` turns the collected value into the constant to keep. With `grouped`
-        there is one aggregate for each value of the first argument, a text, and `finish` takes a list of
-        ``{"key": text or None, "value": ...}``.
+        An optional ``finish(value, **constants)`` turns the collected value into the constant. With `grouped` there is
+        one aggregate for each value of the first argument, a string, and `finish` receives a list of
+        ``{"key": string or None, "value": ...}``.
         """
 
         def decorate(body: _Body) -> _Body:
@@ -120,7 +120,7 @@ class Registry:
     def macro(
         self, name: str, *args: Arg, returns: DType | Var, examples: Sequence[tuple[Any, Any]]
     ) -> Callable[[_Body], _Body]:
-        """Register a class with ``expand(...)``, which writes the function in terms of others."""
+        """Register a class with ``expand(...)``, which defines the function by others."""
 
         def decorate(body: _Body) -> _Body:
             common = self._common(name, args, returns, examples, body, "expand")
@@ -130,12 +130,12 @@ class Registry:
         return decorate
 
     def get(self, name: str) -> Function | Statistic | Macro:
-        """Return what is registered under `name`.
+        """Return the function, statistic or macro registered as `name`.
 
         Raises
         ------
         UnknownFunctionError
-            Nothing is; the nearest known name is offered.
+            There is none; the message suggests the nearest name.
         """
         self._load()
         entry = self._entries.get(name)
@@ -144,7 +144,7 @@ class Registry:
         return entry
 
     def has_function(self, name: str) -> bool:
-        """Tell whether expressions can call `name`.
+        """Return whether expressions can call `name`.
 
         Examples
         --------
@@ -155,7 +155,7 @@ class Registry:
         return name in self._entries or name in READERS
 
     def describe(self, name: str) -> str:
-        """Return how a function is called and what it does.
+        """Return the usage of a function and its docstring.
 
         Examples
         --------
@@ -165,8 +165,8 @@ class Registry:
         Read a feature, or a basis column ('basis:column'), as a string.
         """
         if name in READERS:
-            what = f"Read a feature, or a basis column ('basis:column'), as a {READERS[name]}."
-            return f"{name}('entity:group:feature:key')\n\n{what}"
+            doc = f"Read a feature, or a basis column ('basis:column'), as a {READERS[name]}."
+            return f"{name}('entity:group:feature:key')\n\n{doc}"
         entry = self.get(name)
         return f"{entry.usage}\n\n{entry.doc}"
 
@@ -177,22 +177,22 @@ class Registry:
         return sorted([*self._entries, *READERS])
 
     def __iter__(self) -> Iterator[Function]:
-        return iter(self._of(Function))
+        return iter(self._entries_of(Function))
 
     def __len__(self) -> int:
-        return len(self._of(Function))
+        return len(self._entries_of(Function))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
         """The statistics, sorted by name."""
-        return self._of(Statistic)
+        return self._entries_of(Statistic)
 
     @property
     def macros(self) -> tuple[Macro, ...]:
         """The macros, sorted by name."""
-        return self._of(Macro)
+        return self._entries_of(Macro)
 
-    def _of(self, kind: type[Any]) -> tuple[Any, ...]:
+    def _entries_of(self, kind: type[Any]) -> tuple[Any, ...]:
         self._load()
         return tuple(entry for _, entry in sorted(self._entries.items()) if type(entry) is kind)
 
@@ -203,16 +203,18 @@ class Registry:
 
     def _add(self, entry: Function | Statistic | Macro) -> None:
         if entry.name in self._entries or entry.name in READERS:
-            raise RegistrationError(f"{entry.name}: a function of this name is registered already")
+            raise RegistrationError(f"{entry.name}: a function of this name is already registered")
         self._entries[entry.name] = entry
 
     def _common(
         self, name: str, args: tuple[Arg, ...], returns: DType | Var, examples: Sequence[Any], body: type, *bodies: str
     ) -> dict[str, Any]:
         if not body.__module__.startswith("dsl.functions."):
-            self._load()  # a clash with the functions that come with the language is the newcomer's mistake
+            self._load()  # a clash with a built-in function is an error of the new one
         if not _NAME.fullmatch(name):
-            raise RegistrationError(f"{name!r}: a function name is a small letter, then letters, digits, underscores")
+            raise RegistrationError(
+                f"{name!r}: a function name is a lowercase letter, then letters, digits, underscores"
+            )
         for method in bodies:
             if not callable(getattr(body, method, None)):
                 raise RegistrationError(f"{name}: {body.__name__} needs a static method {method!r}")
@@ -249,11 +251,11 @@ class Registry:
 
     @staticmethod
     def _check_template(name: str, args: tuple[Arg, ...], template: str) -> None:
-        used = {placeholder for _, placeholder, _, _ in string.Formatter().parse(template) if placeholder is not None}
-        unknown = used - {arg.name for arg in args if not arg.repeated}
+        placeholders = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        unknown = placeholders - {arg.name for arg in args if not arg.repeated}
         if unknown:
-            raise RegistrationError(f"{name}: inline uses {sorted(unknown)}, which are no single parameters")
+            raise RegistrationError(f"{name}: inline uses {sorted(unknown)}, which are not names of single parameters")
 
 
 REGISTRY = Registry()
-"""The functions of this process; ``dsl.functions`` fills it on first use, users add theirs."""
+"""The functions of this process; ``dsl.functions`` is loaded on first use, users add theirs."""

@@ -1,7 +1,7 @@
-"""Proof that a function computes the same in Spark and in plain Python: for the language's own ones, and for yours.
+"""Proof that a function computes the same in Spark and in plain Python, for built-in and user functions.
 
-Needs ``pip install hypothesis`` besides Spark. Nothing is mocked: the column body runs in Spark, compiled and
-interpreted, on the examples, on the product of nasty values of each parameter, and on random ones, many in one job.
+Needs ``pip install hypothesis`` and Spark. Nothing is mocked: the column body runs in Spark, compiled and
+interpreted, on the examples, on the product of edge values of each parameter, and on random ones, many in one job.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ EDGES: Mapping[DType, Sequence[Any]] = {
     DType.STRINGS: (None, [], ["a"], ["b", "a", "ß", ""]),
     DType.WEIGHTS: (None, {}, {"a": 1.0, "b": -0.0}, {"": _NAN, "ß": _INF}),
 }
-"""Values worth trying, by type."""
+"""Values to test, by type."""
 
 
 def check_function(name: str, spark: SparkSession, *, random_rows: int = 100, limit: int = 3000) -> None:
-    """Prove that the bodies of a function agree, or say where they do not.
+    """Prove that the bodies of a function agree, or report where they differ.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def check_function(name: str, spark: SparkSession, *, random_rows: int = 100, li
     spark : SparkSession
         Classic or Connect.
     random_rows : int, default 100
-        Random argument tuples for each type that the function takes.
+        Random argument tuples for each type that the function accepts.
     limit : int, default 3000
-        Argument tuples taken from the product of edges, for each type.
+        Argument tuples from the product of edges, for each type.
 
     Raises
     ------
     AssertionError
-        Row, column and expected value differ somewhere; the message lists up to ten such calls.
+        Row, column and expected value differ; the message lists up to ten such calls.
 
     Examples
     --------
@@ -104,23 +104,23 @@ def check_function(name: str, spark: SparkSession, *, random_rows: int = 100, li
     """
     function = REGISTRY.get(name)
     if not isinstance(function, Function):
-        raise TypeError(f"{name}: only functions have two bodies; statistics and macros have none to compare")
+        raise TypeError(f"{name}: only functions have two bodies to compare, not statistics and macros")
     failures = [
         f"example {case}: expected {expected!r}, row {on_row([case])[0]!r}"
         for case, expected in examples(function)
         if not same(on_row([case])[0], expected, function.ulps)
     ]
-    tried = [*(case for case, _ in examples(function)), *cases(function, random_rows=random_rows, limit=limit)]
+    calls = [*(case for case, _ in examples(function)), *cases(function, random_rows=random_rows, limit=limit)]
     for interpreted in (False, True):
-        failures += differences(tried, spark, interpreted=interpreted)
+        failures += differences(calls, spark, interpreted=interpreted)
     if failures:
-        shown = "\n".join(failures[:10])
-        raise AssertionError(f"{name}: {len(failures)} differences, such as\n{shown}")
+        first = "\n".join(failures[:10])
+        raise AssertionError(f"{name}: {len(failures)} differences, such as\n{first}")
 
 
 def examples(function: Function) -> list[tuple[Case, Any]]:
-    """Return the calls that a function was registered with, and what they should give."""
-    found = []
+    """Return the calls that a function was registered with, and their expected values."""
+    calls = []
     for args, expected in function.examples:
         parameters = function.parameters(len(args))
         variables: dict[Var, DType] = {}
@@ -129,28 +129,28 @@ def examples(function: Function) -> list[tuple[Case, Any]]:
                 own = literal(value).dtype
                 variables[parameter.dtype] = unify(variables.get(parameter.dtype, own), own) or own
         variables = {var: var.fallback if dtype is DType.NULL else dtype for var, dtype in variables.items()}
-        found.append((_case(function, parameters, args, variables), expected))
-    return found
+        calls.append((_case(function, parameters, args, variables), expected))
+    return calls
 
 
 def cases(function: Function, *, random_rows: int = 100, limit: int = 3000) -> list[Case]:
-    """Return calls worth trying: the product of edges and random values, for every type that the function takes."""
+    """Return calls to test: the product of edges and random values, for every type that the function accepts."""
     variables = list({arg.dtype: None for arg in function.args if isinstance(arg.dtype, Var)})
-    found = []
+    calls = []
     for chosen in itertools.product(*(sorted(variable.allowed) for variable in variables)):
         types = dict(zip(variables, chosen, strict=True))
         for parameters in _shapes(function):
             edges = [_edges(function, parameter, types) for parameter in parameters]
-            rows = _sampled(edges, limit)
+            rows = _sample(edges, limit)
             if random_rows:
                 rows += _random_rows(edges, [_type(p, types) for p in parameters], parameters, random_rows)
-            found += [_case(function, parameters, args, types) for args in rows]
-    return found
+            calls += [_case(function, parameters, args, types) for args in rows]
+    return calls
 
 
-def differences(tried: Sequence[Case], spark: SparkSession, *, interpreted: bool = False) -> list[str]:
+def differences(calls: Sequence[Case], spark: SparkSession, *, interpreted: bool = False) -> list[str]:
     """Run calls on both sides and describe those whose values differ."""
-    pairs = zip(tried, on_row(tried), on_columns(spark, tried, interpreted=interpreted), strict=True)
+    pairs = zip(calls, on_row(calls), on_columns(spark, calls, interpreted=interpreted), strict=True)
     engine = "interpreted" if interpreted else "compiled"
     return [
         f"{case}: row {row!r}, column {column!r} ({engine})"
@@ -163,17 +163,17 @@ def strategy(dtype: DType) -> SearchStrategy[Any]:
     """Return a hypothesis strategy for the values of a type, null included."""
     from hypothesis import strategies as st
 
-    number = st.floats(width=64)
-    text = st.text(max_size=12)
+    numbers = st.floats(width=64)
+    strings = st.text(max_size=12)
     by_type: dict[DType, SearchStrategy[Any]] = {
-        NUM: st.one_of(number, st.integers(-1000, 1000).map(float), st.floats(-1e6, 1e6)),
+        NUM: st.one_of(numbers, st.integers(-1000, 1000).map(float), st.floats(-1e6, 1e6)),
         INT: st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-1000, 1000)),
-        STR: st.one_of(text, st.sampled_from([edge for edge in EDGES[STR] if edge])),
+        STR: st.one_of(strings, st.sampled_from([edge for edge in EDGES[STR] if edge])),
         BOOL: st.booleans(),
         TS: st.datetimes(),
-        VEC: st.lists(number, max_size=5),
-        DType.STRINGS: st.lists(text, max_size=4),
-        DType.WEIGHTS: st.dictionaries(text, number, max_size=4),
+        VEC: st.lists(numbers, max_size=5),
+        DType.STRINGS: st.lists(strings, max_size=4),
+        DType.WEIGHTS: st.dictionaries(strings, numbers, max_size=4),
     }
     return st.one_of(st.none(), by_type[dtype])
 
@@ -194,13 +194,13 @@ def _shapes(function: Function) -> Iterator[tuple[Arg, ...]]:
 
 
 def _edges(function: Function, parameter: Arg, variables: Mapping[Var, DType]) -> list[Any]:
-    wanted = _type(parameter, variables)
-    edges = function.edges.get(parameter.name, EDGES[wanted])
-    fitting = [value for value in edges if as_type(value, wanted) is not None]
-    return [value for value in fitting if not parameter.constant or _accepted(parameter, value)]
+    dtype = _type(parameter, variables)
+    edges = function.edges.get(parameter.name, EDGES[dtype])
+    values = [value for value in edges if as_type(value, dtype) is not None]
+    return [value for value in values if not parameter.constant or _accepts(parameter, value)]
 
 
-def _accepted(parameter: Arg, value: Any) -> bool:
+def _accepts(parameter: Arg, value: Any) -> bool:
     try:
         if parameter.check is not None and value is not None:
             parameter.check(value)
@@ -209,19 +209,19 @@ def _accepted(parameter: Arg, value: Any) -> bool:
     return True
 
 
-def _sampled(edges: Sequence[Sequence[Any]], limit: int) -> list[tuple[Any, ...]]:
-    """Return the product of edges, or `limit` of it, always the same."""
+def _sample(edges: Sequence[Sequence[Any]], limit: int) -> list[tuple[Any, ...]]:
+    """Return the product of edges, or a fixed sample of `limit` from it."""
     total = math.prod(map(len, edges))
     if total <= limit:
         return list(itertools.product(*edges))
-    chosen = []
-    for number in random.Random(0).sample(range(total), limit):  # noqa: S311  (no secret)
+    rows = []
+    for rank in random.Random(0).sample(range(total), limit):  # noqa: S311  (no secret)
         row = []
         for values in edges:
-            number, index = divmod(number, len(values))
+            rank, index = divmod(rank, len(values))
             row.append(values[index])
-        chosen.append(tuple(row))
-    return chosen
+        rows.append(tuple(row))
+    return rows
 
 
 def _random_rows(
@@ -237,7 +237,7 @@ def _random_rows(
         for edge, dtype, parameter in zip(edges, types, parameters, strict=True)
     ]
 
-    # Hypothesis draws and Spark computes later, all rows in one job.
+    # Hypothesis draws now; Spark computes all rows later, in a single job.
     @settings(
         max_examples=-(-count // batch),
         phases=[Phase.generate],

@@ -1,4 +1,4 @@
-"""Time zones of expressions, and their rules as the time zone database of this process has them."""
+"""Time zones of expressions, and their offsets in the time zone database of this process."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from pathlib import Path
 from dsl.functions.instants import check_zone
 from dsl.syntax.nodes import Call, Literal, Node, walk
 
-__all__ = ["FIRST_CHANGE", "LAST_CHANGE", "STEP", "database_release", "offset_changes", "zones_of"]
+__all__ = ["FIRST_CHANGE", "LAST_CHANGE", "STEP", "database_release", "find_zones", "offset_changes"]
 
-# Between which seconds since 1970 changes of a clock are looked for: from 1900 to 2040, after which rules repeat.
+# Range of the search for clock changes, in seconds since 1970: from 1900 to 2040, after which rules repeat.
 FIRST_CHANGE, LAST_CHANGE = -2_208_988_800, 2_208_988_800
 DAY, STEP = 86_400, 900
 
 
-def zones_of(nodes: Iterable[Node]) -> list[str]:
-    """Return the time zones that expressions read a calendar or a clock of, in order, without UTC.
+def find_zones(nodes: Iterable[Node]) -> list[str]:
+    """Return the time zones whose calendar or clock expressions read, sorted, without UTC.
 
     Examples
     --------
     >>> from dsl import parse
-    >>> zones_of([parse("hour(tVal('basis:at'), 'Europe/Paris') + dayOfWeek(tVal('basis:at'))")])
+    >>> find_zones([parse("hour(tVal('basis:at'), 'Europe/Paris') + dayOfWeek(tVal('basis:at'))")])
     ['Europe/Paris']
     """
-    found = set()
+    zones = set()
     for node in nodes:
         for call in walk(node):
             if isinstance(call, Call):
                 for arg, value in zip(call.function.args, call.args, strict=False):
                     if arg.check is check_zone and isinstance(value, Literal):
-                        found.add(str(value.value))
-    return sorted(found - {"UTC"})
+                        zones.add(str(value.value))
+    return sorted(zones - {"UTC"})
 
 
 def database_release() -> str:
-    """Return the release of the time zone database that this process reads, as ``2025b``; empty if it does not say."""
+    """Return the release of the time zone database that this process reads, such as ``2025b``; empty if unknown."""
     for folder in map(Path, zoneinfo.TZPATH):
         if (folder / "Europe").is_dir():
-            # What is on the system comes before the package.
+            # The system's database has precedence over the package.
             for name in ("tzdata.zi", "+VERSION"):
                 if (folder / name).is_file():
                     with (folder / name).open(encoding="utf-8") as lines:
@@ -55,9 +55,9 @@ def database_release() -> str:
 
 
 def offset_changes(zone: str, start: int = FIRST_CHANGE) -> list[tuple[int, int]]:
-    """Return the seconds since 1970 at which a zone's offset from UTC is another one than a quarter of an hour before.
+    """Return the changes of a zone's offset from UTC: seconds since 1970, and the offset in seconds from then on.
 
-    Each with the offset, in seconds. The first is the start.
+    The first is the offset at the start. Changes are detected to a quarter of an hour.
 
     Examples
     --------

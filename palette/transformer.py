@@ -12,8 +12,8 @@ from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
-from dsl.persistence import SavedStage
 from dsl.row_mappings import check_frame
+from dsl.stages.persistence import PersistentStage
 from palette.catalog import named_columns
 from palette.errors import DataError, SchemaError
 from palette.params import HasStore, ScoresRows
@@ -32,7 +32,7 @@ __all__ = ["PaletteTransformer"]
 MICROSECOND = dt.timedelta(microseconds=1)
 
 
-class PaletteTransformer(Transformer, SavedStage, ScoresRows):
+class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
     """Add one column a feature: the value known at each row's time, or the latest one.
 
     Parameters

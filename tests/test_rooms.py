@@ -38,7 +38,8 @@ LEVELS = [
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 SPARK_FREE = ("palette.serving", "palette.service", "palette.cli", "palette.online", "palette.catalog",
     "palette.definitions", "palette.errors", "palette.times", "palette.types", "palette.paths", "dsl")  # fmt: skip
-WITH_SPARK = ("dsl.estimator", "dsl.fitting", "dsl.evaluate", "dsl.persistence", "dsl.testing",
+WITH_SPARK = ("dsl.estimator", "dsl.evaluate", "dsl.stages.expressions", "dsl.stages.persistence",
+    "dsl.stages.schema_bindings", "dsl.testing",
     "palette.serving.runtime", "palette.serving.testing")  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_integers_that_pandas_made_floats_and_its_times():
 
 
 def test_a_list_of_frames_is_refused():
-    with pytest.raises(DataError, match="found DataFrame; score_instances takes its rows"):
+    with pytest.raises(DataError, match="found DataFrame; score_instances accepts its rows"):
         LocalPipeline(FRAME_PLAN).score_instances([pd.DataFrame(COLUMNS)])
 
 

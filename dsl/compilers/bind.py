@@ -1,6 +1,6 @@
-"""Between tree and compilers: everything that depends on the columns at hand and on fitted statistics is settled.
+"""Binding: expressions completed for the columns at hand and for fitted statistics.
 
-A bound tree has no macros, no statistics, no arguments left out and no reads that its source cannot answer.
+A bound tree has no macros, no statistics, no omitted arguments and no reads of a type that their source does not have.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = [
     "MAX_ENTRIES",
     "Binding",
     "bind",
-    "bound_statistic",
+    "bind_statistic",
     "check_output",
     "expand",
-    "frozen",
-    "rebuild",
     "references",
+    "replace_nodes",
     "statistic_calls",
+    "to_constant",
     "too_many_entries",
 ]
 
@@ -38,7 +38,7 @@ MAX_ENTRIES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where a reference finds its value.
+    """The source of a reference's values.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Binding:
 def bind(
     exprs: Mapping[str, Node], bindings: Mapping[str, Binding], statistics: Mapping[str, Any] | None = None
 ) -> dict[str, Node]:
-    """Settle expressions for the columns at hand.
+    """Bind expressions to the columns at hand.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def bind(
     UnknownReferenceError
         A reference has no binding.
     DslTypeError
-        A source type cannot be read as asked, or a default is wanted that no feature declares.
+        A source cannot be read as the expression's type, or a required default is not declared.
 
     Examples
     --------
@@ -95,33 +95,32 @@ def bind(
     binder = _Binder(bindings, statistics or {})
     bound = {}
     for output, node in exprs.items():
-        # Statistics go first: what only they refer to needs no binding.
-        bound[output] = rebuild(rebuild(expand(node), binder.freeze), binder.settle)
+        bound[output] = binder.bind(node)
         check_output(output, node)
     return bound
 
 
 def check_output(output: str, node: Node) -> None:
-    """Refuse an expression that cannot fill a column: a bare null, or what only constants can be."""
+    """Reject an expression that cannot fill a column: a bare null, or a type of constants only."""
     is_constant = node.dtype is STRS and not isinstance(node, Read)
     if node.dtype is DType.NULL or node.dtype.only_constant or is_constant:
         raise DslTypeError(f"output {output!r} is of type {node.dtype}, which no column has", node.position)
 
 
 def expand(node: Node) -> Node:
-    """Write out the macros of an expression, and of what they expand to."""
-    return rebuild(node, _expand_macro)
+    """Replace the macros of an expression, and those that they expand to, by their definitions."""
+    return replace_nodes(node, lambda part: expand(_expansion(part)) if _is_macro(part) else part)
 
 
 def references(exprs: Iterable[Node], *, for_scoring: bool = False) -> list[FeatureRef | BasisRef]:
-    """Return what expressions refer to, each once, in order.
+    """Return the distinct references of expressions, in order.
 
     Parameters
     ----------
     exprs : iterable of Node
         The expressions.
     for_scoring : bool, default False
-        Leave out what only statistics refer to: a fitted model does not need it.
+        Leave out references that only statistics have: a fitted model does not need them.
 
     Examples
     --------
@@ -129,104 +128,127 @@ def references(exprs: Iterable[Node], *, for_scoring: bool = False) -> list[Feat
     >>> [str(ref) for ref in references([parse("nVal('basis:b') + nVal('basis:a') * nVal('basis:b')")])]
     ['basis:b', 'basis:a']
     """
-    found: dict[FeatureRef | BasisRef, None] = {}
+    refs: dict[FeatureRef | BasisRef, None] = {}
     for node in exprs:
-        whole = rebuild(expand(node), _forget_statistic) if for_scoring else expand(node)
-        found.update(dict.fromkeys(part.ref for part in walk(whole) if isinstance(part, Read)))
-    return list(found)
+        parts = walk(expand(node), into=lambda part: not (for_scoring and _is_statistic(part)))
+        refs.update(dict.fromkeys(part.ref for part in parts if isinstance(part, Read)))
+    return list(refs)
 
 
 def statistic_calls(exprs: Iterable[Node]) -> list[Call]:
-    """Return the statistics that expressions need, each once, in order.
+    """Return the distinct statistics that expressions need, in order.
 
     Raises
     ------
     DslError
-        A statistic stands inside another one: that would take a second pass over the data. Or it is one of a
-        constant: mostly the name of a text column, which has to be read by sVal('...').
+        A statistic is an argument of another one: that would take a second pass over the data. Or its argument is a
+        constant: mostly the name of a string column, which has to be read by sVal('...').
     """
-    found: dict[Call, None] = {}
+    calls: dict[Call, None] = {}
     for node in exprs:
         for part in walk(expand(node)):
             if _is_statistic(part):
-                inner = next((deep for arg in part.args for deep in walk(arg) if deep in found), None)
+                inner = next((deep for arg in part.args for deep in walk(arg) if deep in calls), None)
                 if inner is not None:
                     raise DslError(
-                        f"{part.name}: statistic {inner} stands inside another one; compute it in an earlier stage",
+                        f"{part.name}: {inner} is a statistic inside another one; compute it in an earlier stage",
                         part.position,
                     )
                 if not any(isinstance(deep, Read) for deep in walk(part.args[0])):
                     raise DslTypeError(
                         f"{part.name}: {part.args[0]} is a constant, there is nothing to learn from it; "
-                        "a text column is read by sVal('basis:column')",
+                        "a string column is read by sVal('basis:column')",
                         part.position,
                     )
-                found[part] = None
-    return list(found)
+                calls[part] = None
+    return list(calls)
 
 
-def bound_statistic(statistic: Call, bindings: Mapping[str, Binding]) -> Call:
-    """Settle the arguments of a statistic, to compute it."""
-    bound = rebuild(statistic, _Binder(bindings, {}).settle)
+def bind_statistic(statistic: Call, bindings: Mapping[str, Binding]) -> Call:
+    """Bind the arguments of a statistic, to compute it."""
+    binder = _Binder(bindings, {})
+    bound = binder.complete(statistic, [binder.bind(arg) for arg in statistic.args])
     assert isinstance(bound, Call)
     return bound
 
 
-def frozen(call: Call, value: Any) -> Literal:
+def to_constant(statistic: Call, value: Any) -> Literal:
     """Make the literal of a statistic's value, plain or encoded for JSON."""
-    constant = coerce(literal(decode(value)), call.dtype)
+    constant = coerce(literal(decode(value)), statistic.dtype)
     if not isinstance(constant, Literal):
-        raise DslTypeError(f"statistic {call} gave {value!r}, which is not {call.dtype}", call.position)
+        raise DslTypeError(f"statistic {statistic} gave {value!r}, which is not {statistic.dtype}", statistic.position)
     if isinstance(constant.value, tuple) and len(constant.value) > MAX_ENTRIES:
-        raise too_many_entries(call, len(constant.value))
+        raise too_many_entries(statistic, len(constant.value))
     return constant
 
 
-def too_many_entries(call: Call, count: int) -> DslError:
-    """Make the error of a statistic that would be too large to keep."""
+def too_many_entries(statistic: Call, count: int) -> DslError:
+    """Return the error for a statistic that is too large to store."""
     return DslError(
-        f"statistic {call} has {count} entries or more, and at most {MAX_ENTRIES} are kept; use hashBucket for texts "
-        "of many values, or group the rare ones first",
-        call.position,
+        f"statistic {statistic} has {count} entries or more, and at most {MAX_ENTRIES} are stored; use hashBucket for "
+        "strings of many values, or group the rare ones first",
+        statistic.position,
     )
 
 
 class _Binder:
-    """What `bind` does to one node whose parts are done."""
+    """Binds each distinct node once, in one walk."""
 
     def __init__(self, bindings: Mapping[str, Binding], statistics: Mapping[str, Any]) -> None:
         self._bindings = bindings
         self._statistics = statistics
+        self._bound: dict[Node, Node] = {}
 
-    def freeze(self, node: Node) -> Node:
-        """Replace a statistic by its value."""
-        if not _is_statistic(node):
-            return node
-        text = str(node)
-        if text not in self._statistics:
-            raise DslError(f"statistic {text} is not known before fit()", node.position)
-        return frozen(node, self._statistics[text])
+    def bind(self, node: Node) -> Node:
+        """Return the bound expression."""
+        for part in walk(node, into=self._enters):
+            if part not in self._bound:
+                self._bound[part] = self._bind(part)
+        return self._bound[node]
 
-    def settle(self, node: Node) -> Node:
-        """Check a read against its source, and complete a call."""
-        if isinstance(node, Call):
-            return self._completed(node)
-        if isinstance(node, Read):
-            source = self._binding(node).type
-            if not reads(node.dtype, source):
-                raise DslTypeError(_wrong_source(node, source), node.position)
+    def _enters(self, node: Node) -> bool:
+        # What only a statistic refers to needs no binding; a macro is bound by its expansion.
+        return node not in self._bound and not _is_statistic(node) and not _is_macro(node)
+
+    def _bind(self, node: Node) -> Node:
+        """Bind a node whose arguments are bound."""
+        match node:
+            case Read():
+                return self._check_source(node)
+            case Widen(arg):
+                return _widen(node, self._bound[arg])
+            case Call(function=Statistic()):
+                return self._constant(node)
+            case Call(function=Macro()):
+                return self.bind(_expansion(node))
+            case Call():
+                return self.complete(node, [self._bound[arg] for arg in node.args])
         return node
 
-    def _completed(self, node: Call) -> Node:
-        """Add the arguments left out, with their defaults."""
-        missing = node.function.missing(len(node.args))
+    def complete(self, node: Call, args: list[Node]) -> Node:
+        """Return a call with bound arguments, and with the defaults of omitted ones."""
+        missing = node.function.missing(len(args))
         if not missing:
-            return node
-        defaults = [self._declared(node) if arg.default is DECLARED else arg.default for arg in missing]
-        return call(node.name, *node.args, *defaults, position=node.position)
+            return _with_args(node, args)
+        defaults = [self._declared_default(node, args[0]) if p.default is DECLARED else p.default for p in missing]
+        return call(node.name, *args, *defaults, position=node.position)
 
-    def _declared(self, node: Call) -> Any:
-        read = node.args[0].arg if isinstance(node.args[0], Widen) else node.args[0]
+    def _check_source(self, node: Read) -> Read:
+        source = self._binding(node).type
+        if not reads(node.dtype, source):
+            raise DslTypeError(_wrong_source(node, source), node.position)
+        return node
+
+    def _constant(self, node: Call) -> Literal:
+        statistic = expand(node)
+        text = str(statistic)
+        if text not in self._statistics:
+            raise DslError(f"statistic {text} is not known before fit()", node.position)
+        assert isinstance(statistic, Call)
+        return to_constant(statistic, self._statistics[text])
+
+    def _declared_default(self, node: Call, arg: Node) -> Any:
+        read = arg.arg if isinstance(arg, Widen) else arg
         default = self._binding(read).default if isinstance(read, Read) else None
         if default is None:
             raise DslTypeError(
@@ -243,55 +265,60 @@ class _Binder:
         return self._bindings[name]
 
 
-def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
+def replace_nodes(node: Node, change: Callable[[Node], Node]) -> Node:
     """Apply `change` to every distinct node, from the leaves up."""
-    done: dict[Node, Node] = {}
+    replaced: dict[Node, Node] = {}
     for part in walk(node):
         fresh = part
         if isinstance(part, Call):
-            args = [done[arg] for arg in part.args]
-            if any(new is not old for new, old in zip(args, part.args, strict=True)):
-                fresh = call(part.name, *args, position=part.position)
+            fresh = _with_args(part, [replaced[arg] for arg in part.args])
         elif isinstance(part, Widen):
-            fresh = _widened(done[part.arg], part)
-        done[part] = change(fresh)
-    return done[node]
+            fresh = _widen(part, replaced[part.arg])
+        replaced[part] = change(fresh)
+    return replaced[node]
 
 
-def _widened(arg: Node, whole: Widen) -> Node:
-    if arg is whole.arg:
-        return whole
-    wide = coerce(arg, whole.dtype)
-    assert wide is not None, "an integer stays one when it is rebuilt"
+def _with_args(node: Call, args: list[Node]) -> Node:
+    """Return the call with other arguments, checked again; the node itself where they are the same."""
+    if all(new is old for new, old in zip(args, node.args, strict=True)):
+        return node
+    return call(node.name, *args, position=node.position)
+
+
+def _widen(node: Widen, arg: Node) -> Node:
+    if arg is node.arg:
+        return node
+    wide = coerce(arg, node.dtype)
+    assert wide is not None, "an integer stays one when its parts are replaced"
     return wide
 
 
-def _expand_macro(node: Node) -> Node:
-    if not (isinstance(node, Call) and isinstance(node.function, Macro)):
-        return node
+def _expansion(node: Call) -> Node:
+    """Return the definition of a macro for the arguments of its call."""
     macro = node.function
+    assert isinstance(macro, Macro)
     args = [
         arg.plain if parameter.constant and isinstance(arg, Literal) else arg
         for parameter, arg in zip(macro.parameters(len(node.args)), node.args, strict=True)
     ]
-    written_out = macro.expand(*args, *(arg.default for arg in macro.missing(len(args))))
-    result = coerce(expand(written_out), node.dtype)
+    definition = macro.expand(*args, *(arg.default for arg in macro.missing(len(args))))
+    result = coerce(definition, node.dtype)
     if result is None:
-        raise DslTypeError(f"{node.name}: expands to {written_out.dtype}, not to {node.dtype}", node.position)
+        raise DslTypeError(f"{node.name}: expands to {definition.dtype}, not to {node.dtype}", node.position)
     return result
-
-
-def _forget_statistic(node: Node) -> Node:
-    return Literal(None, node.dtype) if _is_statistic(node) else node
 
 
 def _is_statistic(node: Node) -> TypeGuard[Call]:
     return isinstance(node, Call) and isinstance(node.function, Statistic)
 
 
+def _is_macro(node: Node) -> TypeGuard[Call]:
+    return isinstance(node, Call) and isinstance(node.function, Macro)
+
+
 def _wrong_source(node: Read, source: str) -> str:
-    fitting = [name for name, dtype in READERS.items() if reads(dtype, source)]
-    remedy = f"read it with {' or '.join(fitting)}" if fitting else "cast it in an earlier stage"
+    readers = [name for name, dtype in READERS.items() if reads(dtype, source)]
+    remedy = f"read it with {' or '.join(readers)}" if readers else "cast it in an earlier stage"
     if source.startswith(("struct<", "map<")):
         column = str(node.ref).split(":")[-1 if isinstance(node.ref, BasisRef) else 2]
         part = f"{column}.field" if source.startswith("struct<") else f"{column}['key']"

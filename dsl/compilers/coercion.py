@@ -1,6 +1,6 @@
-"""Python values on their way into a row function: what a request or a store gives, made into what is computed on.
+"""Coercion of incoming Python values, from requests and stores, to the values that row functions compute with.
 
-The value that comes out is the one that a Spark column of the source type would have given the column compiler.
+The result is the value that a Spark column of the source type has in the column compiler.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 from dsl.dtypes import BOOL, INT, LISTS, NUM, STR, STRS, TS, DType
 from dsl.errors import DslTypeError
 
-__all__ = ["fitted_decimal", "naive_utc", "reader", "reading_lines"]
+__all__ = ["fit_decimal", "naive_utc", "reader", "reading_lines"]
 
 _FLOAT32 = struct.Struct("f")
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
-# Wide enough for a number of 38 digits before and 38 behind the point.
+# Wide enough for a number of 38 digits before and 38 after the point.
 _ROUNDING = Context(prec=80, rounding=ROUND_HALF_UP)
 _INTEGRAL = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 """Integer types, and their bits."""
-_SAME = {(NUM, "float"), *((INT, source) for source in _INTEGRAL)}
-"""Reads whose values are in Python what they are in a store, though Spark calls the types otherwise."""
+_SAME_IN_PYTHON = {(NUM, "float"), *((INT, source) for source in _INTEGRAL)}
+"""Reads of another Spark type whose values are the same in Python."""
 
 
 def reader(dtype: DType, source_type: str, name: str = "value") -> Callable[[Any], Any]:
@@ -38,12 +38,12 @@ def reader(dtype: DType, source_type: str, name: str = "value") -> Callable[[Any
     source_type : str
         The Spark type of the feature or column.
     name : str, default "value"
-        What to call it in messages.
+        Its name in messages.
 
     Returns
     -------
     callable
-        None gives None, numpy values count as Python ones, and a value of the wrong type raises DslTypeError.
+        It returns None for None, treats numpy values as Python ones, and raises DslTypeError for a wrong type.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def reader(dtype: DType, source_type: str, name: str = "value") -> Callable[[Any
 
 
 def naive_utc(time: datetime) -> datetime:
-    """Return a plain datetime in UTC without zone; one that has no zone is UTC already.
+    """Return a plain datetime in UTC without zone; a datetime without zone is in UTC already.
 
     Examples
     --------
@@ -92,9 +92,9 @@ def reading_lines(
     *,
     trusted: bool = False,
 ) -> list[str]:
-    """Return Python lines that convert the value of a local variable, in place.
+    """Return Python lines that convert the value of a local variable in place.
 
-    Values of the class that mostly comes are spared the call of `reader`'s conversion.
+    Values of the most common class skip the call of `reader`'s conversion.
 
     Parameters
     ----------
@@ -103,46 +103,46 @@ def reading_lines(
     dtype, source_type, name
         As for `reader`.
     bind : callable
-        Returns the name of a constant, given its value and a key that tells it from others.
+        Returns the name of a constant, given its value and a unique key.
     trusted : bool, default False
-        Whether the value is known to be one of the source type, out of a store that checked it. A list may still
-        have missing elements.
+        Whether the value is of the source type, because a store has checked it. A list may still have missing
+        elements.
 
     Examples
     --------
     >>> reading_lines("x", DType.STRING, "string", "basis:city", lambda value, key: "c")
     ['if x.__class__ is not c and x is not None: x = c(x)']
     """
-    if trusted and dtype not in LISTS and (source_type == dtype.spark or (dtype, source_type) in _SAME):
+    if trusted and dtype not in LISTS and (source_type == dtype.spark or (dtype, source_type) in _SAME_IN_PYTHON):
         return []
-    whole = f"{local} = {local} + {bind(0.0, ('number', 0.0))}"
+    widen = f"{local} = {local} + {bind(0.0, ('number', 0.0))}"
     if dtype is NUM and source_type in _INTEGRAL and trusted:
-        return [f"if {local} is not None: {whole}"]
-    # A store rounded its decimals when they were written.
-    held = "double" if trusted and _DECIMAL.fullmatch(source_type) else source_type
-    convert = f"{local} = {bind(reader(dtype, held, name), (dtype, held, name))}({local})"
+        return [f"if {local} is not None: {widen}"]
+    # A store rounds decimals when it writes them.
+    value_type = "double" if trusted and _DECIMAL.fullmatch(source_type) else source_type
+    convert = f"{local} = {bind(reader(dtype, value_type, name), (dtype, value_type, name))}({local})"
     exact = {STR: str, BOOL: bool}.get(dtype) or (float if dtype is NUM and source_type == "double" else None)
     if dtype is INT or (dtype is NUM and source_type in _INTEGRAL):
         low, high = _bounds(source_type)
         fits = f"{bind(low, low)} <= {local} < {bind(high, high)}"
-        known = f"{local}.__class__ is {bind(int, int)} and {fits}"
+        expected = f"{local}.__class__ is {bind(int, int)} and {fits}"
         if dtype is NUM:
-            return [f"if {known}: {whole}", f"elif {local} is not None: {convert}"]
-        return [f"if not ({known}) and {local} is not None: {convert}"]
+            return [f"if {expected}: {widen}", f"elif {local} is not None: {convert}"]
+        return [f"if not ({expected}) and {local} is not None: {convert}"]
     if dtype is TS and source_type != "date":
-        known = f"{local}.__class__ is {bind(datetime, datetime)} and {local}.tzinfo is None"
-        return [f"if not ({known}) and {local} is not None: {convert}"]
+        expected = f"{local}.__class__ is {bind(datetime, datetime)} and {local}.tzinfo is None"
+        return [f"if not ({expected}) and {local} is not None: {convert}"]
     if exact is None:
         return [f"if {local} is not None: {convert}"]
     return [f"if {local}.__class__ is not {bind(exact, exact)} and {local} is not None: {convert}"]
 
 
 def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
-    """Return the conversion of values that are neither None nor numpy's; it gives NotImplemented for a wrong one."""
+    """Return the conversion of values that are neither None nor numpy's; it returns NotImplemented for a wrong type."""
     if dtype is NUM:
         if source_type in _INTEGRAL:
-            whole = _integer(source_type)
-            return lambda value: value if (value := whole(value)) is NotImplemented else float(value)
+            integer = _integer(source_type)
+            return lambda value: value if (value := integer(value)) is NotImplemented else float(value)
         if decimal := _DECIMAL.fullmatch(source_type):
             return _decimal(int(decimal[1]), int(decimal[2]))
         return _float32 if source_type == "float" else _float
@@ -161,7 +161,7 @@ def _conversion(dtype: DType, source_type: str) -> Callable[[Any], Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return numpy's value as Python's. Its times are never numbers, which Python's may be for them."""
+    """Return numpy's value as a Python one; times never become integers."""
     if value.dtype.kind not in "mM":
         return value.tolist()
     plain = value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value
@@ -177,32 +177,32 @@ def _float(value: Any) -> Any:
         return NotImplemented
 
 
-def fitted_decimal(value: Decimal, precision: int, scale: int) -> Decimal | None:
-    """Return what a decimal column holds of a number: rounded to its scale, half up; None beyond its precision.
+def fit_decimal(value: Decimal, precision: int, scale: int) -> Decimal | None:
+    """Return a number as a decimal column stores it: rounded half up to its scale; None beyond its precision.
 
     Examples
     --------
-    >>> fitted_decimal(Decimal("1.235"), 3, 2), fitted_decimal(Decimal("9.995"), 3, 2)
+    >>> fit_decimal(Decimal("1.235"), 3, 2), fit_decimal(Decimal("9.995"), 3, 2)
     (Decimal('1.24'), None)
     """
     limit = Decimal(10) ** (precision - scale)
     if not value.is_finite() or abs(value) > limit:
         return None
-    fitted = value.quantize(Decimal(1).scaleb(-scale), context=_ROUNDING)
-    return fitted if abs(fitted) < limit else None
+    rounded = value.quantize(Decimal(1).scaleb(-scale), context=_ROUNDING)
+    return rounded if abs(rounded) < limit else None
 
 
 def _decimal(precision: int, scale: int) -> Callable[[Any], Any]:
-    """Return the conversion for a decimal column; a float counts as the decimal that is written for it, as in JSON."""
+    """Return the conversion for a decimal column; a float counts as its shortest decimal, as in JSON."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             return NotImplemented
         exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if exact.is_nan() and isinstance(value, Decimal):
-            return None  # as Spark makes of it
-        fitted = fitted_decimal(exact, precision, scale)
-        return NotImplemented if fitted is None else float(fitted)
+            return None  # as in Spark
+        rounded = fit_decimal(exact, precision, scale)
+        return NotImplemented if rounded is None else float(rounded)
 
     return convert
 
@@ -235,9 +235,9 @@ def _integer(source_type: str) -> Callable[[Any], Any]:
 
 
 def _midnight(value: Any) -> Any:
-    """Return the midnight of a date; a time of day is cut off, as a date column would."""
-    moment = _utc(value)
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0) if isinstance(moment, datetime) else moment
+    """Return the midnight of a date; a time of day is truncated, as in a date column."""
+    time = _utc(value)
+    return time.replace(hour=0, minute=0, second=0, microsecond=0) if isinstance(time, datetime) else time
 
 
 def _utc(value: Any) -> Any:
@@ -246,13 +246,13 @@ def _utc(value: Any) -> Any:
             return None
         try:
             return naive_utc(value)
-        except (OverflowError, ValueError):  # no time of the years 1 to 9999 in UTC
+        except (OverflowError, ValueError):  # outside the years 1 to 9999 in UTC
             return NotImplemented
     return datetime(value.year, value.month, value.day) if isinstance(value, date) else NotImplemented
 
 
 def _scalar(value: Any) -> Any:
-    """Return a number of numpy's as Python's; its times are no numbers."""
+    """Return numpy's number as a Python one, and other values, times among them, unchanged."""
     return value.tolist() if type(value).__module__ == "numpy" and value.dtype.kind in "biuf" else value
 
 
@@ -260,7 +260,7 @@ def _vector_of(element: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def vector(value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             return NotImplemented
-        if None in value:  # a vector has no missing elements: one that has is missing itself
+        if None in value:  # a vector has no missing elements: with one it is missing itself
             return None
         converted = [
             item if item.__class__ is float and element is _float else element(_scalar(item)) for item in value
@@ -271,7 +271,7 @@ def _vector_of(element: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _strings(value: Any) -> Any:
-    """Return a list of texts without its missing elements."""
+    """Return a list of strings without its missing elements."""
     if not isinstance(value, (list, tuple)) or not all(item is None or isinstance(item, str) for item in value):
         return NotImplemented
     return [str.__str__(item) for item in value if item is not None]

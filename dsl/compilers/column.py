@@ -25,11 +25,11 @@ def compile_columns(bound: Mapping[str, Node], bindings: Mapping[str, Binding], 
     Parameters
     ----------
     bound : mapping of str to Node
-        What `dsl.compilers.bind.bind` returned.
+        Expressions from `dsl.compilers.bind.bind`.
     bindings : mapping of str to Binding
-        The same that were given to it.
+        The bindings passed to `bind`.
     F : module
-        ``pyspark.sql.functions``; its functions serve both kinds of session.
+        ``pyspark.sql.functions``, for classic and Connect sessions.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def compile_columns(bound: Mapping[str, Node], bindings: Mapping[str, Binding], 
     """
     compiler = _Compiler(bindings, F)
     columns = {output: compiler.column(node) for output, node in bound.items()}
-    # The cast costs nothing: it makes all lists of one type, whether or not Spark knows that no element is null.
+    # The cast costs nothing: all lists have one type, whether or not Spark knows that no element is null.
     return {
         name: column.cast(bound[name].dtype.spark) if bound[name].dtype in LISTS else column
         for name, column in columns.items()
@@ -55,18 +55,18 @@ class _Compiler:
 
     def column(self, node: Node) -> Column:
         if node not in self._columns:
-            self._columns[node] = self._fresh(node)
+            self._columns[node] = self._compile(node)
         return self._columns[node]
 
     def arguments(self, node: Call) -> list[Any]:
-        """Return a call's arguments as bodies take them: Columns, and plain values for constant parameters."""
+        """Return the arguments for a body: Columns, and plain values for constant parameters."""
         parameters = node.function.parameters(len(node.args))
         return [
             arg.plain if parameter.constant and isinstance(arg, Literal) else self.column(arg)
             for parameter, arg in zip(parameters, node.args, strict=True)
         ]
 
-    def _fresh(self, node: Node) -> Column:
+    def _compile(self, node: Node) -> Column:
         match node:
             case Literal():
                 return _literal(node, self._F)
@@ -83,28 +83,28 @@ class _Compiler:
 
 
 def statistic_columns(statistic: Call, bindings: Mapping[str, Binding], F: Any) -> tuple[list[Column], dict[str, Any]]:
-    """Compile the arguments of a bound statistic, as `aggregate` takes them: Columns, and constants by name."""
+    """Compile the arguments of a bound statistic for `aggregate`: Columns, and constants by name."""
     compiler = _Compiler(bindings, F)
     pairs = zip(statistic.function.args, statistic.args, strict=True)
     return [compiler.column(arg) for parameter, arg in pairs if not parameter.constant], constant_arguments(statistic)
 
 
 def constant_arguments(statistic: Call) -> dict[str, Any]:
-    """Return the constant arguments of a statistic by name, as `aggregate` and `finish` take them."""
+    """Return the constant arguments of a statistic by name, for `aggregate` and `finish`."""
     pairs = zip(statistic.function.args, statistic.args, strict=True)
     return {arg.name: value.plain for arg, value in pairs if arg.constant and isinstance(value, Literal)}
 
 
 def source_column(read: Read, binding: Binding, F: Any) -> Column:
-    """Read a source column as the type that the expression asks for, whatever the session's time zone."""
-    quoted = binding.column.replace("`", "``")
-    column = F.col(f"`{quoted}`")
+    """Read a source column as the type of the expression, whatever the session's time zone."""
+    escaped = binding.column.replace("`", "``")
+    column = F.col(f"`{escaped}`")
     if binding.type == read.dtype.spark and read.dtype not in LISTS:
         return column
     if read.dtype is TS:
         return _utc(column, binding.type, F)
     if read.dtype is VEC:
-        # A vector has no missing elements: one that has is missing itself.
+        # A vector has no missing elements: with one it is missing itself.
         column = F.when(~F.exists(column, F.isnull), column)
     if read.dtype is STRS:
         column = F.array_compact(column)

@@ -1,6 +1,6 @@
-"""Functions made of generated lines.
+"""Definition of functions from generated lines.
 
-Apart from the row compiler, so that a plan without expressions is compiled without importing the language.
+Separate from the row compiler, so that a plan without expressions is compiled without importing the language.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["define"]
 
 
 def define(name: str, parameters: list[str], lines: list[str], constants: Mapping[str, Any]) -> Callable[..., Any]:
-    """Make a function of generated lines; `name`, `parameters` and `lines` hold generated identifiers only."""
+    """Define a function from generated lines; `name`, `parameters` and `lines` have generated identifiers only."""
     source = "\n    ".join([f"def {name}({', '.join(parameters)}):", *lines])
     namespace: dict[str, Any] = {"__builtins__": {}, **constants}
     exec(_compiled(source, name), namespace)  # noqa: S102  (see above)
@@ -22,7 +22,7 @@ def define(name: str, parameters: list[str], lines: list[str], constants: Mappin
     return function
 
 
-# A bundle's function is made twice, to test it and to serve: large models take most of their loading time for it.
+# A bundle's function is defined twice, to test it and to serve: for large models that is most of the loading time.
 @functools.lru_cache(maxsize=8)
 def _compiled(source: str, name: str) -> CodeType:
     return compile(source, f"<generated {name}>", "exec")

@@ -1,7 +1,7 @@
 """The row compiler: the expressions of a stage become one generated Python function.
 
-Each distinct subexpression is a local variable, null rules are tests in place, and everything that comes from an
-expression (names, texts, numbers) is bound in a table of constants: the source holds generated identifiers only.
+Each distinct subexpression is a local variable, null rules are inline tests, and everything from an expression (names,
+strings, numbers) is bound in a table of constants: the source has generated identifiers only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dsl.syntax.build import literal
 from dsl.syntax.nodes import Call, Literal, Node, Read, Widen, walk
 from dsl.syntax.parser import parse
 
-__all__ = ["Program", "compile_row", "generate", "reader", "reads_of"]
+__all__ = ["Program", "compile_row", "distinct_reads", "generate", "reader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Program:
     lines : list of str
         Assignments, not indented.
     constants : dict of str to object
-        What the lines refer to besides local variables.
+        The constants that the lines refer to.
     outputs : dict of str to str
-        For each output the local variable or constant that holds it.
+        The local variable or constant of each output.
     """
 
     lines: list[str]
@@ -58,8 +58,8 @@ def compile_row(
     exprs : mapping of str to Node or str, or Node or str
         Expressions by output name, or a single one.
     bindings : mapping of str to Binding, optional
-        Which key of the row holds each reference, and its type. Without it ``basis:x`` is ``row["x"]``, a feature is
-        found under its canonical name, and both have the type that they are read as.
+        The key of the row for each reference, and its type. By default ``basis:x`` is ``row["x"]``, the key of a
+        feature is its canonical name, and both have the type that they are read as.
     statistics : mapping of str to constant, optional
         Fitted statistics by canonical text.
     required : bool, default False
@@ -69,7 +69,7 @@ def compile_row(
     Returns
     -------
     callable
-        It takes a mapping, and returns a dict of the outputs (or the one value).
+        It accepts a mapping, and returns a dict of the outputs (or the single value).
 
     Examples
     --------
@@ -79,22 +79,22 @@ def compile_row(
     >>> compile_row("nVal('basis:x') * 2")({"x": 1.5})
     3.0
     """
-    one = isinstance(exprs, (Node, str))
-    named = {"value": exprs} if isinstance(exprs, (Node, str)) else exprs
-    nodes = {output: parse(expr) if isinstance(expr, str) else expr for output, expr in named.items()}
+    single = isinstance(exprs, (Node, str))
+    exprs_by_output = {"value": exprs} if isinstance(exprs, (Node, str)) else exprs
+    nodes = {output: parse(expr) if isinstance(expr, str) else expr for output, expr in exprs_by_output.items()}
     if bindings is None:
-        bindings = _natural_bindings(nodes)
+        bindings = _default_bindings(nodes)
     bound = bind(nodes, bindings, statistics)
     code = _Code("r")
-    reads = reads_of(bound)
+    reads = distinct_reads(bound)
     columns = dict.fromkeys(bindings[str(read.ref)].column for read in reads)
-    raw = {column: f"k{place}" for place, column in enumerate(columns)} if required else {}
+    raw = {column: f"k{index}" for index, column in enumerate(columns)} if required else {}
     inputs = {read: code.read_from_row(read, bindings[str(read.ref)], raw) for read in reads}
     program = generate(bound, inputs)
-    first = required_lines(raw, UnknownReferenceError, code.constant) if required else ["get = row.get"]
-    lines = [*first, *code.lines, *program.lines]
-    values = {output: _own(atom, bound[output].dtype) for output, atom in program.outputs.items()}
-    if one:
+    prologue = required_lines(raw, UnknownReferenceError, code.constant) if required else ["get = row.get"]
+    lines = [*prologue, *code.lines, *program.lines]
+    values = {output: _copy_list(atom, bound[output].dtype) for output, atom in program.outputs.items()}
+    if single:
         lines.append(f"return {values['value']}")
     else:
         pairs = ", ".join(f"{code.constant(output, output)}: {value}" for output, value in values.items())
@@ -102,28 +102,28 @@ def compile_row(
     return define("score", ["row"], lines, {**code.constants, **program.constants})
 
 
-def reads_of(bound: Mapping[str, Node]) -> list[Read]:
+def distinct_reads(bound: Mapping[str, Node]) -> list[Read]:
     """Return the distinct reads of expressions in order; one reference may be read as two types."""
-    found = dict.fromkeys(part for node in bound.values() for part in walk(node) if isinstance(part, Read))
-    return list(found)
+    reads = dict.fromkeys(part for node in bound.values() for part in walk(node) if isinstance(part, Read))
+    return list(reads)
 
 
 def generate(bound: Mapping[str, Node], inputs: Mapping[Read, str], prefix: str = "v") -> Program:
-    """Generate the code of bound expressions, to be put into a function.
+    """Generate the code of bound expressions, for the body of a function.
 
     Parameters
     ----------
     bound : mapping of str to Node
-        What `dsl.compilers.bind.bind` returned.
+        Expressions from `dsl.compilers.bind.bind`.
     inputs : mapping of Read to str
-        The local variable that holds each read's value, converted already (see `reader`).
+        The local variable of each read's value, converted already (see `reader`).
     prefix : str, default "v"
-        Start of the generated names; code that stands in one function has different ones.
+        Start of the generated names; it differs between programs of the same function.
 
     Returns
     -------
     Program
-        It raises nothing, whatever the values are.
+        Its lines never raise, whatever the values are.
 
     Examples
     --------
@@ -149,13 +149,13 @@ class _Code:
         self._locals = 0
 
     def atom(self, node: Node) -> str:
-        """Return the name or constant that holds a node's value, after generating what computes it."""
+        """Return the variable or constant of a node's value, after generating its code."""
         if node not in self._atoms:
-            self._atoms[node] = self._fresh(node)
+            self._atoms[node] = self._generate(node)
         return self._atoms[node]
 
     def constant(self, value: object, key: Hashable) -> str:
-        """Return the name under which a constant is bound."""
+        """Return the name of a constant, after binding it."""
         if value is None or value is True or value is False:
             return repr(value)
         if key not in self._constant_names:
@@ -164,14 +164,14 @@ class _Code:
         return self._constant_names[key]
 
     def read_from_row(self, read: Read, binding: Binding, raw: Mapping[str, str]) -> str:
-        """Generate the conversion of one value of ``row``; ``raw`` names the variables of columns that were read."""
+        """Generate the conversion of a value of ``row``; ``raw`` has the variables of columns that are read already."""
         local, column = self._local(), binding.column
         atom = raw.get(column) or f"get({self.constant(column, ('column', column))})"
         self.lines.append(f"{local} = {atom}")
         self.lines += reading_lines(local, read.dtype, binding.type, str(read.ref), self.constant)
         return local
 
-    def _fresh(self, node: Node) -> str:
+    def _generate(self, node: Node) -> str:
         match node:
             case Literal():
                 return self.constant(node.plain, node)
@@ -210,17 +210,17 @@ class _Code:
         return f"{self._prefix}{self._locals - 1}"
 
 
-def _own(atom: str, dtype: DType) -> str:
-    """Return a value that the caller may change: a list may be a constant of the function, or the caller's own."""
+def _copy_list(atom: str, dtype: DType) -> str:
+    """Return a value that the caller may modify: a list may be a constant of the function, or an input."""
     return f"None if {atom} is None else [*{atom}]" if dtype in LISTS else atom
 
 
-def _natural_bindings(nodes: Mapping[str, Node]) -> dict[str, Binding]:
-    """Bind each reference to its own name and to the type that it is read as."""
+def _default_bindings(nodes: Mapping[str, Node]) -> dict[str, Binding]:
+    """Bind each reference to its name and to the type that it is read as."""
     types: dict[str, str] = {}
-    for read in reads_of(nodes):
-        integer_too = {read.dtype.spark, types.get(str(read.ref))} == {NUM.spark, INT.spark}
-        types[str(read.ref)] = INT.spark if integer_too else read.dtype.spark
+    for read in distinct_reads(nodes):
+        both = {read.dtype.spark, types.get(str(read.ref))} == {NUM.spark, INT.spark}
+        types[str(read.ref)] = INT.spark if both else read.dtype.spark
     return {
         str(ref): Binding(ref.column if isinstance(ref, BasisRef) else str(ref), types.get(str(ref), "double"))
         for ref in references(nodes.values())

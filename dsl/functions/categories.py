@@ -1,4 +1,4 @@
-"""Categories: texts turned into numbers that are learnt from the training data."""
+"""Categories: encodings of strings that are fitted on the training data."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _TABLES: dict[str, Sequence[Any]] = {
     "table": [{}, {"a": 0.0, "": 1.0, "ß": -0.5, "\x00": 2.0}],
 }
 
-# A sketch that counts exactly as long as there are fewer than three quarters of this many categories.
-_COUNTED = 65_536
-_SHOWN = MAX_ENTRIES + 2  # with null, and one more that shows that there are too many
+# Size of the sketch: counts are exact up to three quarters of this number of categories.
+_SKETCH_SIZE = 65_536
+_TOP = MAX_ENTRIES + 2  # with null, and one more to detect that there are too many
 
 
 class LeakageWarning(UserWarning):
-    """A statistic of the label was fitted, so that training rows see their own label."""
+    """A statistic of the label was fitted, so training rows see their own label."""
 
 
 def _counts(F: Any, text: Column) -> Column:
-    return F.call_function("approx_top_k", text, F.lit(_SHOWN), F.lit(_COUNTED))
+    return F.call_function("approx_top_k", text, F.lit(_TOP), F.lit(_SKETCH_SIZE))
 
 
 def _by_count(value: Sequence[Any] | None) -> dict[str, int]:
-    """Order categories: the most frequent first, equally frequent ones by their text."""
+    """Order categories by count, the largest first, then by string."""
     counted = [(item["item"], item["count"]) for item in value or () if item["item"] is not None]
     return dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))
 
@@ -50,7 +50,7 @@ def _by_count(value: Sequence[Any] | None) -> dict[str, int]:
     "categories", _TEXT, returns=DType.WEIGHTS, examples=[((["b", "a", "b", None],), {"b": 0.0, "a": 1.0})]
 )
 class Categories:
-    """The texts, each with its rank by frequency from 0; equally frequent ones in order. Null of nothing."""
+    """Strings and their ranks by frequency from 0, ties in order. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, text: Column) -> Column:
@@ -65,7 +65,7 @@ class Categories:
     "frequencies", _TEXT, returns=DType.WEIGHTS, examples=[((["b", "a", "b", "b", None],), {"b": 0.75, "a": 0.25})]
 )
 class Frequencies:
-    """The share of each text among those that are not null. Null of nothing."""
+    """The share of each string among the values that are not null. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, text: Column) -> Column:
@@ -93,9 +93,9 @@ def _check_smoothing(smoothing: float) -> None:
     examples=[((["a", "a", "b", None], [1.0, 3.0, 5.0, None], 1.0), {"a": 7 / 3, "b": 4.0})],
 )
 class TargetMeans:
-    """The mean target of each text, mixed with as many rows of the overall mean as `smoothing` says. Null of nothing.
+    """The mean target of each string, with `smoothing` rows of the overall mean added. Null when there are no values.
 
-    Fitting it warns of leakage.
+    Fitting it issues a leakage warning.
     """
 
     @staticmethod
@@ -106,8 +106,8 @@ class TargetMeans:
     @staticmethod
     def finish(value: Sequence[Any], smoothing: float) -> dict[str, float] | None:
         warnings.warn(
-            "targetMean learns from the label: the rows it was fitted on see their own. Fit it on rows that the model "
-            "is not trained on (earlier ones, or another fold), or raise the smoothing.",
+            "targetMean learns from the label: the rows that it was fitted on see their own label. Fit it on rows that "
+            "the model is not trained on (earlier ones, or another fold), or increase the smoothing.",
             LeakageWarning,
             stacklevel=2,
         )
@@ -124,7 +124,7 @@ class TargetMeans:
 
 
 def _map(F: Any, table: Mapping[str, float]) -> Column:
-    """Return a map that Spark folds to one literal; built from single values it would be thousands of expressions."""
+    """Return a map that Spark folds to a literal; built from single values it would be thousands of expressions."""
     return F.from_json(F.lit(json.dumps(table)), "map<string,double>")
 
 
@@ -138,7 +138,7 @@ def _map(F: Any, table: Mapping[str, float]) -> Column:
     inline="{table}.get({text})",
 )
 class Lookup:
-    """The number that the table has for a text. Null when it has none."""
+    """The number of the string in the table. Null when it is not in the table."""
 
     @staticmethod
     def column(F: Any, text: Column, table: Mapping[str, float]) -> Column:
@@ -159,17 +159,17 @@ class Lookup:
     edges={"text": _TABLES["text"], "table": [{}, {"a": 1.0, "": 0.0, "ß": 2.0}]},
 )
 class OneHotOf:
-    """A vector with 1.0 at the rank that the table has for a text, all 0.0 when it has none. Null without a table."""
+    """A vector with 1.0 at the string's rank in the table, all 0.0 when it is not there. Null without a table."""
 
     @staticmethod
     def column(F: Any, text: Column, table: Mapping[str, float] | None) -> Column:
         if not table:
             return F.lit(None).cast("array<double>") if table is None else F.array().cast("array<double>")
-        places = F.sequence(F.lit(0), F.lit(len(table) - 1))
+        indices = F.sequence(F.lit(0), F.lit(len(table) - 1))
         rank = _map(F, table)[text]
-        # A lambda may not refer to a Column with a UDF in it (a region, say), so the rank comes in as data.
+        # A lambda may not refer to a Column with a UDF in it (a region, say), so the rank is passed as data.
         ranks = F.array_repeat(rank, len(table))
-        return F.zip_with(places, ranks, lambda place, wanted: F.when(place == wanted, 1.0).otherwise(0.0))
+        return F.zip_with(indices, ranks, lambda index, rank: F.when(index == rank, 1.0).otherwise(0.0))
 
     @staticmethod
     def row(text: str | None, table: Mapping[str, float] | None) -> list[float] | None:
@@ -184,7 +184,7 @@ class OneHotOf:
 
 @REGISTRY.macro("stringIndex", _TEXT, returns=INT, examples=[((["b", "a", "b", None],), [0, 1, 0, None])])
 class StringIndex:
-    """The rank of the text by its frequency in the training data, from 0. Null when it was not there."""
+    """Rank of the string by frequency in the training data, from 0. Null when it was not in the training data."""
 
     @staticmethod
     def expand(text: Node) -> Node:
@@ -195,7 +195,7 @@ class StringIndex:
     "frequency", _TEXT, returns=NUM, examples=[((["b", "a", "b", "b", None],), [0.75, 0.25, 0.75, 0.75, None])]
 )
 class Frequency:
-    """The share of the training data that has this text. Null when none has."""
+    """The share of the string in the training data. Null when it was not in the training data."""
 
     @staticmethod
     def expand(text: Node) -> Node:
@@ -209,9 +209,9 @@ class Frequency:
     examples=[((["b", "a", "b", None],), [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])],
 )
 class OneHot:
-    """A vector with 1.0 at the text's rank by frequency, all 0.0 when it was not in the training data.
+    """A vector with 1.0 at the string's rank by frequency, all 0.0 when it was not in the training data.
 
-    Null when there were no texts at all.
+    Null when the training data had no values.
     """
 
     @staticmethod
@@ -228,9 +228,9 @@ class OneHot:
     examples=[((["a", "a", "b", None], [1.0, 3.0, 5.0, 3.0], 1.0), [7 / 3, 7 / 3, 4.0, 3.0])],
 )
 class TargetMean:
-    """The mean target of the text's rows, smoothed; the overall mean for a text without any. Null of nothing.
+    """The smoothed mean target of the string; the overall mean if it was unseen. Null when there were no values.
 
-    Fitting it warns of leakage: use it on rows that the model is not trained on.
+    Fitting it issues a leakage warning: fit it on rows that the model is not trained on.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Comparisons. NaN equals itself and is larger than any other number; text compares by code point."""
+"""Comparisons. NaN equals itself and is larger than any other number; strings compare by code point."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _inline(plain: str, number: str) -> dict[Any, str]:
 
 
 def equal(x: Any, y: Any) -> bool:
-    """Tell whether two values that are not None are equal, NaN to NaN too."""
+    """Return whether two values that are not None are equal; NaN equals NaN."""
     if x.__class__ is list:
         return len(x) == len(y) and all(map(equal, x, y))
     return x == y or (x != x and y != y)
@@ -95,7 +95,7 @@ class Lt:
     inline=_inline("({x} <= {y})", "({x} <= {y} or {y} != {y})"),
 )
 class Le:
-    """Whether `x` is less than `y` or equal to it, ``x <= y``. Null when either is null."""
+    """Whether `x` is less than or equal to `y`, ``x <= y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -135,7 +135,7 @@ class Gt:
     inline=_inline("({x} >= {y})", "({x} >= {y} or {x} != {x})"),
 )
 class Ge:
-    """Whether `x` is greater than `y` or equal to it, ``x >= y``. Null when either is null."""
+    """Whether `x` is greater than or equal to `y`, ``x >= y``. Null when either is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -156,7 +156,7 @@ class Ge:
     examples=[((2.0, 1.0, 2.0), True), ((3, 1, 2), False), ((3, None, 2), False), ((1, None, 2), None)],
 )
 class Between:
-    """Whether ``x >= low and x <= high``. Null when that is."""
+    """Whether ``x >= low and x <= high``. Null when that is null."""
 
     @staticmethod
     def column(F: Any, x: Column, low: Column, high: Column) -> Column:
@@ -179,7 +179,7 @@ class Between:
     edges={"value": [None, -0.0, math.nan, 7.0, 7, -(2**63), "", "a", "ß", True]},
 )
 class IsIn:
-    """Whether `x` equals one of the values. Null when `x` is null, or when it equals none and one of them is null."""
+    """Whether `x` is among the values. Null when `x` is null, or when it is not among them and one of them is null."""
 
     @staticmethod
     def column(F: Any, x: Column, *values: Any) -> Column:

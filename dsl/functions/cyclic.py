@@ -1,6 +1,6 @@
 """Cyclical encodings: a clock or calendar position as a point on a circle, so that 23 h and 0 h are neighbours.
 
-The few values there are come from one table, made in Python, for both bodies: they are equal to the last bit.
+Both bodies read the values from the same table, computed in Python, so they are bit-equal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dsl.dtypes import NUM, TS
-from dsl.functions.instants import MOMENTS, ZONE
+from dsl.functions.instants import EDGES, ZONE
 from dsl.functions.time import DayOfWeek, Hour, Month
 from dsl.registry import REGISTRY, Arg
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DayOfWeekCos", "DayOfWeekSin", "HourCos", "HourSin", "MonthCos", "MonthSin"]
 
-_MOMENT = Arg("moment", TS)
+_TIMESTAMP = Arg("moment", TS)
 _SUNRISE = datetime(2024, 4, 7, 6)  # a Sunday in April
 
 
@@ -38,7 +38,7 @@ def _look_up(F: Any, table: Sequence[float], index: Column) -> Column:
     return F.get(F.array(*map(F.lit, table)), index)
 
 
-@REGISTRY.register("hourSin", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 1.0)])
+@REGISTRY.register("hourSin", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 1.0)])
 class HourSin:
     """Sine of the hour on a circle of 24. Null when `moment` is null."""
 
@@ -51,7 +51,7 @@ class HourSin:
         return _HOUR_SIN[Hour.row(moment, zone)]
 
 
-@REGISTRY.register("hourCos", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 0.0)])
+@REGISTRY.register("hourCos", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 0.0)])
 class HourCos:
     """Cosine of the hour on a circle of 24. Null when `moment` is null."""
 
@@ -64,9 +64,9 @@ class HourCos:
         return _HOUR_COS[Hour.row(moment, zone)]
 
 
-@REGISTRY.register("dayOfWeekSin", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 0.0)])
+@REGISTRY.register("dayOfWeekSin", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 0.0)])
 class DayOfWeekSin:
-    """Sine of the day on a circle of seven that begins with Sunday. Null when `moment` is null."""
+    """Sine of the day of the week on a circle of 7 from Sunday. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column, zone: str) -> Column:
@@ -77,9 +77,9 @@ class DayOfWeekSin:
         return _WEEK_SIN[DayOfWeek.row(moment, zone) - 1]
 
 
-@REGISTRY.register("dayOfWeekCos", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 1.0)])
+@REGISTRY.register("dayOfWeekCos", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 1.0)])
 class DayOfWeekCos:
-    """Cosine of the day on a circle of seven that begins with Sunday. Null when `moment` is null."""
+    """Cosine of the day of the week on a circle of 7 from Sunday. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column, zone: str) -> Column:
@@ -90,9 +90,9 @@ class DayOfWeekCos:
         return _WEEK_COS[DayOfWeek.row(moment, zone) - 1]
 
 
-@REGISTRY.register("monthSin", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 1.0)])
+@REGISTRY.register("monthSin", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 1.0)])
 class MonthSin:
-    """Sine of the month on a circle of twelve that begins with January. Null when `moment` is null."""
+    """Sine of the month on a circle of 12 from January. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column, zone: str) -> Column:
@@ -103,9 +103,9 @@ class MonthSin:
         return _YEAR_SIN[Month.row(moment, zone) - 1]
 
 
-@REGISTRY.register("monthCos", _MOMENT, ZONE, returns=NUM, edges=MOMENTS, examples=[((_SUNRISE,), 0.0)])
+@REGISTRY.register("monthCos", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 0.0)])
 class MonthCos:
-    """Cosine of the month on a circle of twelve that begins with January. Null when `moment` is null."""
+    """Cosine of the month on a circle of 12 from January. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column, zone: str) -> Column:

@@ -1,4 +1,4 @@
-"""Differences between times, and times shifted or truncated."""
+"""Differences between timestamps, and timestamps shifted or truncated."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dsl.dtypes import INT, NUM, STR, TS
 from dsl.functions.instants import (
     DAY,
+    EDGES,
     FIRST,
     LAST,
-    MOMENTS,
     ZONE,
     local,
     local_date,
@@ -37,7 +37,7 @@ def _check_unit(unit: str) -> None:
 
 
 def _from_micros(F: Any, count: Column) -> Column:
-    """Return the time so many microseconds after 1970, null outside the years 1 to 9999."""
+    """Return the timestamp `count` microseconds after 1970, null outside the years 1 to 9999."""
     return F.when(count.between(_FIRST, _LAST), F.timestamp_micros(count))
 
 
@@ -53,7 +53,7 @@ def _elapsed(F: Any, end: Column, start: Column) -> Column:
     examples=[((_NOON, datetime(2024, 2, 29, 12)), 1800.0), ((datetime(1970, 1, 1), _NOON), -1709209800.0)],
 )
 class SecondsBetween:
-    """Seconds from `start` to `end`, with their fraction. Null when either is null."""
+    """Seconds from `start` to `end`, with fraction. Null when either is null."""
 
     @staticmethod
     def column(F: Any, end: Column, start: Column) -> Column:
@@ -72,7 +72,7 @@ class SecondsBetween:
     examples=[((_NOON, datetime(2024, 2, 29)), 12.5)],
 )
 class HoursBetween:
-    """Hours from `start` to `end`, with their fraction. Null when either is null."""
+    """Hours from `start` to `end`, with fraction. Null when either is null."""
 
     @staticmethod
     def column(F: Any, end: Column, start: Column) -> Column:
@@ -90,7 +90,7 @@ class HoursBetween:
     ZONE,
     returns=INT,
     examples=[((_NOON, datetime(2024, 2, 28, 23)), 1), ((_NOON, datetime(2024, 2, 28, 23), "Europe/Paris"), 0)],
-    edges={"zone": MOMENTS["zone"], "end": MOMENTS["moment"], "start": MOMENTS["moment"]},
+    edges={"zone": EDGES["zone"], "end": EDGES["moment"], "start": EDGES["moment"]},
 )
 class DateDiff:
     """Days from the date of `start` to the date of `end`. Null when either is null."""
@@ -111,7 +111,7 @@ class DateDiff:
     examples=[((datetime(1970, 1, 1, 0, 0, 1, 500_000),), 1.5), ((_NOON,), 1709209800.0)],
 )
 class EpochSeconds:
-    """Seconds since 1970 in UTC, with their fraction. Null when `moment` is null."""
+    """Seconds since 1970 in UTC, with fraction. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column) -> Column:
@@ -130,7 +130,7 @@ class EpochSeconds:
     examples=[((_NOON, 0.25), datetime(2024, 2, 29, 12, 30, 0, 250_000)), ((_NOON, 1e12), None)],
 )
 class AddSeconds:
-    """The time so many seconds later, rounded to microseconds. Null outside the years 1 to 9999."""
+    """The timestamp `seconds` later, rounded to microseconds. Null outside the years 1 to 9999."""
 
     @staticmethod
     def column(F: Any, moment: Column, seconds: Column) -> Column:
@@ -155,7 +155,7 @@ class AddSeconds:
         ((_NOON, "week"), datetime(2024, 2, 26)),
         ((_NOON, "day", "Asia/Kolkata"), datetime(2024, 2, 28, 18, 30)),
     ],
-    edges={**MOMENTS, "unit": [*_CLOCK_UNITS, *_CALENDAR_UNITS]},
+    edges={**EDGES, "unit": [*_CLOCK_UNITS, *_CALENDAR_UNITS]},
 )
 class TruncTime:
     """The start of the second, minute, hour, day, week (Monday), month, quarter or year. Null before the year 1."""

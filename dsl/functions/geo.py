@@ -1,4 +1,4 @@
-"""Places: cells, named regions, geohashes and distances. Angles are degrees."""
+"""Geography: cells, named regions, geohashes and distances. Angles are in degrees."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from dsl.dtypes import INT, NUM, STR
-from dsl.functions.polygons import OUTLINES, place_udf, regions_of
+from dsl.functions.polygons import OUTLINES, parse_regions, point_udf
 from dsl.registry import REGISTRY, Arg, Nulls
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _check_resolution(resolution: int) -> None:
 
 def _check_precision(precision: int) -> None:
     if not 1 <= precision <= 12:
-        raise ValueError(f"must be a number of letters, 1 to 12, found {precision}")
+        raise ValueError(f"must be a number of characters, 1 to 12, found {precision}")
 
 
 def _on_earth(lat: Column, long: Column) -> Column:
@@ -37,7 +37,7 @@ def _on_earth(lat: Column, long: Column) -> Column:
     Arg("lat", NUM),
     Arg("long", NUM),
     Arg("resolution", INT, constant=True, default=8, check=_check_resolution),
-    Arg("polygons", STR, constant=True, default=None, check=regions_of),
+    Arg("polygons", STR, constant=True, default=None, check=parse_regions),
     returns=STR,
     nulls=Nulls.HANDLED,
     examples=[
@@ -52,15 +52,15 @@ def _on_earth(lat: Column, long: Column) -> Column:
     edges={"lat": _COORDINATES, "long": _COORDINATES, "resolution": [0, 8, 15], "polygons": [None, OUTLINES]},
 )
 class RegionId:
-    """The H3 cell of a place, or with `polygons` (a GeoJSON FeatureCollection) the name of the first that holds it.
+    """H3 cell of a point, or with `polygons` (a GeoJSON FeatureCollection) the name of the first that contains it.
 
-    Null outside the globe or all polygons; a ring spans at most 180 degrees of longitude.
+    Null off the globe or outside all polygons; a ring spans at most 180 degrees of longitude.
     """
 
     @staticmethod
     def column(F: Any, lat: Column, long: Column, resolution: int, polygons: str | None) -> Column:
         if polygons is not None:
-            return regions_of(polygons).column(F, lat, long)
+            return parse_regions(polygons).column(F, lat, long)
 
         # Workers have h3.
         def cells(lats: Any, longs: Any) -> Any:
@@ -76,26 +76,26 @@ class RegionId:
                 "string",
             )
 
-        return place_udf(F, cells)(lat, long)
+        return point_udf(F, cells)(lat, long)
 
     @staticmethod
     def row(lat: float | None, long: float | None, resolution: int, polygons: str | None) -> str | None:
         if lat is None or long is None or resolution is None:
             return None
         if polygons is not None:
-            return regions_of(polygons).find(lat, long)
+            return parse_regions(polygons).find(lat, long)
         return _to_cell(lat, long, resolution) if -90 <= lat <= 90 and -180 <= long <= 180 else None
 
 
 def _to_cell(lat: float, long: float, resolution: int) -> str:
-    global _to_cell  # noqa: PLW0603 - h3 takes its place on first use: importing it costs more than all the rest
+    global _to_cell  # noqa: PLW0603 - replaced by h3's on first use: importing it costs more than all the rest
 
     from h3 import latlng_to_cell as _to_cell
 
     return _to_cell(lat, long, resolution)
 
 
-# The letter of five bits, where three of one coordinate (first, third and fifth) alternate with two of the other.
+# The character of five bits, where three of one coordinate (first, third and fifth) alternate with two of the other.
 _ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
 _LETTERS = "".join(
     _ALPHABET[(three & 4) << 2 | (three & 2) << 1 | three & 1 | (two & 2) << 2 | (two & 1) << 1]
@@ -105,11 +105,11 @@ _LETTERS = "".join(
 
 
 def _letter_bits(precision: int) -> tuple[int, int, list[tuple[bool, int, int]]]:
-    """Return how many bits longitude and latitude have, and for each letter which has three and what to shift by."""
+    """Return the bits of longitude and latitude; for each character whether longitude has three, and both shifts."""
     long_bits, lat_bits = (5 * precision + 1) // 2, 5 * precision // 2
     letters, long_left, lat_left = [], long_bits, lat_bits
-    for place in range(precision):
-        long_has_three = place % 2 == 0
+    for index in range(precision):
+        long_has_three = index % 2 == 0
         long_left -= 3 if long_has_three else 2
         lat_left -= 2 if long_has_three else 3
         letters.append((long_has_three, long_left, lat_left))
@@ -126,7 +126,7 @@ def _letter_bits(precision: int) -> tuple[int, int, list[tuple[bool, int, int]]]
     edges={"lat": _COORDINATES, "long": _COORDINATES, "precision": [1, 2, 5, 12]},
 )
 class Geohash:
-    """The geohash of a place, of so many letters. Null outside the globe."""
+    """Geohash of a point, with `precision` characters. Null off the globe."""
 
     @staticmethod
     def column(F: Any, lat: Column, long: Column, precision: int) -> Column:
@@ -134,10 +134,10 @@ class Geohash:
             step = F.floor(angle * 2.0**bits / span) + 2 ** (bits - 1)
             return F.least(step, F.lit(2**bits - 1))
 
-        long_bits, lat_bits, places = _letter_bits(precision)
+        long_bits, lat_bits, shifts = _letter_bits(precision)
         x, y = steps(long, long_bits, 360.0), steps(lat, lat_bits, 180.0)
         letters = []
-        for long_has_three, long_shift, lat_shift in places:
+        for long_has_three, long_shift, lat_shift in shifts:
             (three, by_three), (two, by_two) = (x, long_shift), (y, lat_shift)
             if not long_has_three:
                 (three, by_three), (two, by_two) = (two, by_two), (three, by_three)
@@ -149,11 +149,11 @@ class Geohash:
     def row(lat: float, long: float, precision: int) -> str | None:
         if not (-90 <= lat <= 90 and -180 <= long <= 180):
             return None
-        long_bits, lat_bits, places = _letter_bits(precision)
+        long_bits, lat_bits, shifts = _letter_bits(precision)
         x = min(math.floor(long * 2.0**long_bits / 360.0) + 2 ** (long_bits - 1), 2**long_bits - 1)
         y = min(math.floor(lat * 2.0**lat_bits / 180.0) + 2 ** (lat_bits - 1), 2**lat_bits - 1)
         letters = []
-        for long_has_three, long_shift, lat_shift in places:
+        for long_has_three, long_shift, lat_shift in shifts:
             three, two = x >> long_shift, y >> lat_shift
             if not long_has_three:
                 three, two = two, three
@@ -173,10 +173,10 @@ class Geohash:
     edges=dict.fromkeys(("lat1", "long1", "lat2", "long2"), (None, -180.0, -90.0, 0.0, 37.775, 90.0, math.nan)),
 )
 class Haversine:
-    """Distance between two places along the globe, in kilometres. Null when either is outside the globe."""
+    """Great-circle distance between two points, in kilometres. Null when either is off the globe."""
 
-    # The distance from the first place, and the one from its antipode: both are sums of squares, so that neither near
-    # nor opposite places lose digits, as they do in asin(sqrt(near)).
+    # The distance from the first point, and from its antipode: both are sums of squares, so that neither near nor
+    # opposite points lose digits, as they do in asin(sqrt(near)).
 
     @staticmethod
     def column(F: Any, lat1: Column, long1: Column, lat2: Column, long2: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Hashes of text, the same in every process and version."""
+"""Hashes of strings, the same in every process and version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _check_buckets(buckets: int) -> None:
 
 @REGISTRY.register("crc32", Arg("text", STR), returns=INT, examples=[(("abc",), 891568578), (("",), 0)])
 class Crc32:
-    """CRC-32 of the text in UTF-8, as zlib has it. Null when `text` is null."""
+    """CRC-32 of the string in UTF-8, as in zlib. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
@@ -42,7 +42,7 @@ class Crc32:
     examples=[(("abc",), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")],
 )
 class Sha256:
-    """SHA-256 of the text in UTF-8, in hexadecimal. Null when `text` is null."""
+    """SHA-256 of the string in UTF-8, in hexadecimal. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
@@ -62,7 +62,7 @@ class Sha256:
     edges={"buckets": [1, 2, 1000, 2**40]},
 )
 class HashBucket:
-    """One of so many buckets, from 0: CRC-32 of the key, an integer as its digits. Null when `key` is null."""
+    """Bucket number from 0: CRC-32 of the key (of an integer its digits), modulo `buckets`. Null when `key` is null."""
 
     @staticmethod
     def column(F: Any, key: Column, buckets: int) -> Column:

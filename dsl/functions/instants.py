@@ -1,7 +1,7 @@
-"""Moments as microseconds and seconds, in ways that no session time zone can touch.
+"""Timestamps as microseconds and seconds, independent of the session's time zone.
 
 Spark's own time functions read the session's zone. These expressions start from the microseconds since 1970 instead,
-shifted to the wall clock of the zone asked for.
+shifted to the wall clock of the given zone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dsl.registry import Arg
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["DAY", "FIRST", "LAST", "MOMENTS", "ZONE", "check_zone", "local", "local_date", "local_seconds", "micros",
+__all__ = ["DAY", "EDGES", "FIRST", "LAST", "ZONE", "check_zone", "local", "local_date", "local_seconds", "micros",
     "timestamp_literal", "utc", "wall_clock"]  # fmt: skip
 
 EPOCH = datetime(1970, 1, 1)
@@ -44,7 +44,7 @@ def check_zone(zone: str) -> None:
     """
     try:
         known = zone == "UTC" or ("/" in zone and zone[0].isupper() and _region(zone) is not None)
-    except (KeyError, ValueError, OSError):  # whichever zoneinfo meets first
+    except (KeyError, ValueError, OSError):  # zoneinfo raises any of them
         known = False
     if not known:
         raise ValueError(f"must be a time zone such as 'UTC' or 'Europe/Paris', found {zone!r}")
@@ -53,7 +53,7 @@ def check_zone(zone: str) -> None:
 ZONE = Arg("zone", STR, constant=True, default="UTC", check=check_zone)
 """The parameter of functions that read a calendar or a clock."""
 
-MOMENTS: dict[str, Sequence[Any]] = {
+EDGES: dict[str, Sequence[Any]] = {
     "zone": ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"],
     "moment": [
         None,
@@ -76,27 +76,27 @@ MOMENTS: dict[str, Sequence[Any]] = {
         LAST,
     ],
 }
-"""Values to try: ends of the calendar, leap days, both sides of clock changes."""
+"""Values to test: ends of the calendar, leap days, both sides of clock changes."""
 
 
-def micros(moment: datetime) -> int:
-    """Return the microseconds from 1970 to a naive UTC time.
+def micros(timestamp: datetime) -> int:
+    """Return the microseconds from 1970 to a naive UTC timestamp.
 
     Examples
     --------
     >>> micros(datetime(1969, 12, 31, 23, 59, 59))
     -1000000
     """
-    return (moment - EPOCH) // _MICROSECOND
+    return (timestamp - EPOCH) // _MICROSECOND
 
 
-def timestamp_literal(F: Any, moment: datetime | None) -> Column:
-    """Return a naive UTC time as a Column; ``F.lit`` would read it in the zone of the process."""
-    return F.lit(None).cast("timestamp_ltz") if moment is None else F.timestamp_micros(F.lit(micros(moment)))
+def timestamp_literal(F: Any, timestamp: datetime | None) -> Column:
+    """Return a naive UTC timestamp as a Column; ``F.lit`` would read it in the zone of the process."""
+    return F.lit(None).cast("timestamp_ltz") if timestamp is None else F.timestamp_micros(F.lit(micros(timestamp)))
 
 
-def local(moment: datetime, zone: str) -> datetime:
-    """Return the wall clock of `zone` at a naive UTC time; at the ends of the calendar it stops.
+def local(timestamp: datetime, zone: str) -> datetime:
+    """Return the wall clock of `zone` at a naive UTC timestamp, limited to the ends of the calendar.
 
     Examples
     --------
@@ -104,15 +104,15 @@ def local(moment: datetime, zone: str) -> datetime:
     datetime.datetime(2024, 7, 2, 0, 0)
     """
     if zone == "UTC":
-        return moment
+        return timestamp
     try:
-        return moment.replace(tzinfo=UTC).astimezone(_region(zone)).replace(tzinfo=None)
+        return timestamp.replace(tzinfo=UTC).astimezone(_region(zone)).replace(tzinfo=None)
     except OverflowError:
-        return FIRST if moment.year == 1 else LAST
+        return FIRST if timestamp.year == 1 else LAST
 
 
 def utc(wall: datetime, zone: str) -> datetime:
-    """Return the naive UTC time at which the clock of `zone` shows `wall`, the first time when it does so twice.
+    """Return the first naive UTC timestamp at which the clock of `zone` shows `wall`.
 
     Examples
     --------
@@ -124,20 +124,20 @@ def utc(wall: datetime, zone: str) -> datetime:
     return wall.replace(tzinfo=_region(zone)).astimezone(UTC).replace(tzinfo=None)
 
 
-def wall_clock(F: Any, moment: Column, zone: str) -> Column:
-    """Return the timestamp that UTC shows when `zone` shows the time of `moment`; as `local`, it stops at the ends."""
+def wall_clock(F: Any, timestamp: Column, zone: str) -> Column:
+    """Return the wall clock of `zone` as a timestamp in UTC, limited to the ends of the calendar as in `local`."""
     if zone == "UTC":
-        return moment
-    shifted = F.from_utc_timestamp(moment, zone)
+        return timestamp
+    shifted = F.from_utc_timestamp(timestamp, zone)
     within = F.least(F.greatest(shifted, timestamp_literal(F, FIRST)), timestamp_literal(F, LAST))
-    return F.when(moment.isNotNull(), within)  # least and greatest skip nulls
+    return F.when(timestamp.isNotNull(), within)  # least and greatest skip nulls
 
 
-def local_seconds(F: Any, moment: Column, zone: str) -> Column:
-    """Return the seconds from 1970 to the wall clock of `zone`, whole ones, rounded down."""
-    return F.unix_seconds(wall_clock(F, moment, zone))
+def local_seconds(F: Any, timestamp: Column, zone: str) -> Column:
+    """Return the seconds from 1970 to the wall clock of `zone`, rounded down."""
+    return F.unix_seconds(wall_clock(F, timestamp, zone))
 
 
-def local_date(F: Any, moment: Column, zone: str) -> Column:
-    """Return the date on the calendar of `zone`; the quotient of such numbers is never rounded up to a whole one."""
-    return F.date_from_unix_date(F.floor(local_seconds(F, moment, zone) / DAY).cast("int"))
+def local_date(F: Any, timestamp: Column, zone: str) -> Column:
+    """Return the date on the calendar of `zone`; the quotient of such numbers is never rounded up to an integer."""
+    return F.date_from_unix_date(F.floor(local_seconds(F, timestamp, zone) / DAY).cast("int"))

@@ -1,4 +1,4 @@
-"""Three-valued logic and choices: a null condition is neither true nor false, and takes the else branch."""
+"""Three-valued logic and conditionals: a null condition is neither true nor false, and selects the else branch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Or:
 
 @REGISTRY.register("not", Arg("x", BOOL), returns=BOOL, examples=[((True,), False)], inline="(not {x})")
 class Not:
-    """Whether `x` is false, ``not x``. Null when it is null."""
+    """Whether `x` is false, ``not x``. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -83,7 +83,7 @@ class Not:
     inline="({then} if {condition} else {otherwise})",
 )
 class If:
-    """`then` where the condition is true, `otherwise` where it is false or null. Null when the chosen one is."""
+    """`then` if the condition is true, `otherwise` if it is false or null. Null when the selected value is null."""
 
     @staticmethod
     def column(F: Any, condition: Column, then: Column, otherwise: Column) -> Column:
@@ -104,7 +104,7 @@ class If:
     examples=[((False, 1.0, True, 2.0, 3.0), 2.0), ((None, "a", "b"), "b"), ((False, 1), None)],
 )
 class Case:
-    """The value after the first condition that is true, else the last argument. Null when nothing is left."""
+    """The value of the first condition that is true, else `otherwise`. Null when that is null or omitted."""
 
     @staticmethod
     def column(F: Any, *args: Column) -> Column:

@@ -1,7 +1,7 @@
 """Elementary functions.
 
-The libraries of Java and of C may differ in the last places. How far, each function declares: more than the worst of
-a million random arguments.
+The libraries of Java and C may differ in the last places. Each function declares by how much: more than the largest
+difference for a million random arguments.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Sqrt:
 
 @REGISTRY.register("exp", Arg("x", NUM), returns=NUM, ulps=1, examples=[((0.0,), 1.0), ((1000.0,), math.inf)])
 class Exp:
-    """The number `e` to this power; infinite when that is too large for a double. Null when `x` is null."""
+    """`e` to the power of `x`; infinite when that is too large for a double. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -82,7 +82,7 @@ class Log10:
 
 @REGISTRY.register("log1p", Arg("x", NUM), returns=NUM, ulps=1, examples=[((0.0,), 0.0), ((-1.0,), None)])
 class Log1p:
-    """Natural logarithm of one more than the number, exact near zero. Null for -1 and below."""
+    """Natural logarithm of ``1 + x``, accurate near zero. Null for -1 and below."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -102,7 +102,7 @@ class Log1p:
     examples=[((2.0, 10.0), 1024.0), ((0.0, -1.0), None), ((-8.0, 0.5), None), ((10.0, 400.0), math.inf)],
 )
 class Pow:
-    """`x` to the power of `y`; infinite when that is too large for a double. Null when it is not defined."""
+    """`x` to the power of `y`; infinite when that is too large for a double. Null when it is undefined."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -118,7 +118,7 @@ class Pow:
             return y
         try:
             return math.pow(x, y)
-        except ValueError:  # a negative number, and a power that is not whole
+        except ValueError:  # a negative number, and a power that is not an integer
             return None
         except OverflowError:
             return -math.inf if x < 0 and y % 2 == 1 else math.inf
@@ -165,7 +165,7 @@ class Tan:
 
 @REGISTRY.register("asin", Arg("x", NUM), returns=NUM, ulps=1, examples=[((0.0,), 0.0), ((1.5,), None)])
 class Asin:
-    """The angle, in radians, whose sine is the number. Null outside -1 to 1."""
+    """Arc sine, in radians. Null outside -1 to 1."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -178,7 +178,7 @@ class Asin:
 
 @REGISTRY.register("acos", Arg("x", NUM), returns=NUM, ulps=1, examples=[((1.0,), 0.0), ((1.5,), None)])
 class Acos:
-    """The angle, in radians, whose cosine is the number. Null outside -1 to 1."""
+    """Arc cosine, in radians. Null outside -1 to 1."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -191,7 +191,7 @@ class Acos:
 
 @REGISTRY.register("atan", Arg("x", NUM), returns=NUM, ulps=1, examples=[((0.0,), 0.0)])
 class Atan:
-    """The angle, in radians, whose tangent is the number. Null when `x` is null."""
+    """Arc tangent, in radians. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -206,7 +206,7 @@ class Atan:
     "atan2", Arg("y", NUM), Arg("x", NUM), returns=NUM, ulps=1, examples=[((0.0, 1.0), 0.0), ((-0.0, 1.0), 0.0)]
 )
 class Atan2:
-    """The angle, in radians, of the direction (`x`, `y`). Null when either is null."""
+    """Angle of the point (`x`, `y`), in radians. Null when either is null."""
 
     @staticmethod
     def column(F: Any, y: Column, x: Column) -> Column:
@@ -214,12 +214,12 @@ class Atan2:
 
     @staticmethod
     def row(y: float, x: float) -> float:
-        return math.atan2(y + 0.0, x + 0.0)  # as Spark, which knows no negative zero here
+        return math.atan2(y + 0.0, x + 0.0)  # as in Spark, which has no negative zero here
 
 
 @REGISTRY.register("tanh", Arg("x", NUM), returns=NUM, ulps=4, examples=[((0.0,), 0.0), ((math.inf,), 1.0)])
 class Tanh:
-    """Hyperbolic tangent, a curve from -1 to 1. Null when `x` is null."""
+    """Hyperbolic tangent, from -1 to 1. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -232,7 +232,7 @@ class Tanh:
 
 @REGISTRY.register("sigmoid", Arg("x", NUM), returns=NUM, ulps=5, examples=[((0.0,), 0.5), ((-1000.0,), 0.0)])
 class Sigmoid:
-    """Logistic curve ``1 / (1 + exp(-x))``, from 0 to 1. Null when `x` is null."""
+    """Logistic function ``1 / (1 + exp(-x))``, from 0 to 1. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -245,7 +245,7 @@ class Sigmoid:
 
 @REGISTRY.register("radians", Arg("x", NUM), returns=NUM, examples=[((180.0,), math.pi)])
 class Radians:
-    """Degrees turned into radians. Null when `x` is null."""
+    """Conversion of degrees to radians. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -258,7 +258,7 @@ class Radians:
 
 @REGISTRY.register("degrees", Arg("x", NUM), returns=NUM, examples=[((math.pi,), 180.0)])
 class Degrees:
-    """Radians turned into degrees. Null when `x` is null."""
+    """Conversion of radians to degrees. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Missing values: null, and NaN where a number is missing."""
+"""Missing values: null, and NaN for a missing number."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOON = datetime(2024, 2, 29, 12)
     inline="({default} if {x} is None or {x} != {x} else {x})",
 )
 class NFill:
-    """A number with null and NaN replaced by a constant, or by the feature's declared default. Null when that is."""
+    """The number; null and NaN become a constant or the feature's declared default. Null when that is null."""
 
     @staticmethod
     def column(F: Any, x: Column, default: float | None) -> Column:
@@ -51,7 +51,7 @@ class NFill:
     inline=_PLAIN,
 )
 class IFill:
-    """An integer with null replaced by a constant, or by the feature's declared default. Null when that is."""
+    """The integer; null becomes a constant or the feature's declared default. Null when that is null."""
 
     @staticmethod
     def column(F: Any, x: Column, default: int | None) -> Column:
@@ -72,7 +72,7 @@ class IFill:
     inline=_PLAIN,
 )
 class SFill:
-    """Text with null replaced by a constant, or by the feature's declared default. Null when that is."""
+    """The string; null becomes a constant or the feature's declared default. Null when that is null."""
 
     @staticmethod
     def column(F: Any, x: Column, default: str | None) -> Column:
@@ -93,7 +93,7 @@ class SFill:
     inline=_PLAIN,
 )
 class BFill:
-    """A boolean with null replaced by a constant, or by the feature's declared default. Null when that is."""
+    """The boolean; null becomes a constant or the feature's declared default. Null when that is null."""
 
     @staticmethod
     def column(F: Any, x: Column, default: bool | None) -> Column:
@@ -114,7 +114,7 @@ class BFill:
     inline=_PLAIN,
 )
 class TFill:
-    """A time with null replaced by a constant, or by the feature's declared default. Null when that is."""
+    """The timestamp; null becomes a constant or the feature's declared default. Null when that is null."""
 
     @staticmethod
     def column(F: Any, x: Column, default: datetime | None) -> Column:
@@ -134,7 +134,7 @@ class TFill:
     inline="({x} is None)",
 )
 class IsNull:
-    """Whether a value is null (NaN is not). Never null."""
+    """Whether the value is null; NaN is not. Never null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -154,7 +154,7 @@ class IsNull:
     inline="({x} is None or {x} != {x})",
 )
 class IsMissing:
-    """Whether a number is null or NaN. Never null."""
+    """Whether the number is null or NaN. Never null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -173,7 +173,7 @@ class IsMissing:
     examples=[((None, 1.0, 2.0), 1.0), ((None, "a"), "a"), ((None, math.nan, 1.0), math.nan), ((None,), None)],
 )
 class Coalesce:
-    """The first value that is not null (NaN is not). Null when all are null."""
+    """The first value that is not null; NaN counts as a value. Null when all are null."""
 
     @staticmethod
     def column(F: Any, *xs: Column) -> Column:
@@ -196,7 +196,7 @@ class Coalesce:
     examples=[((-1.0, -1.0), None), ((2.0, -1.0), 2.0), (("n/a", "n/a"), None), ((1, None), 1)],
 )
 class NullIf:
-    """`x`, without the value that stands for a missing one. Null when `x` equals `y`."""
+    """`x`, unless it equals `y`, a value that means missing. Null when `x` equals `y` or is null."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:

@@ -32,7 +32,7 @@ _is_number = re.compile(_NUMBER).fullmatch
 
 
 def _fits_integer(x: Column) -> Column:
-    """Tell whether the whole part of a double fits 64 bits; NaN, which sorts above them, does not."""
+    """Return whether the integer part of a double fits 64 bits; NaN, which sorts above them, does not."""
     return (x >= float(MIN_INTEGER)) & (x < -float(MIN_INTEGER))
 
 
@@ -53,7 +53,7 @@ def _check_limit(limit: float) -> None:
     examples=[((-2.5,), 2.5), ((-3,), 3), ((MIN_INTEGER,), None)],
 )
 class Abs:
-    """The number without its sign. Null for the smallest integer, which has no positive twin."""
+    """Absolute value. Null for the smallest integer, whose absolute value does not fit 64 bits."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -91,7 +91,7 @@ class Sign:
     edges={"digits": [0, 1, 2, 7, 15]},
 )
 class Round:
-    """The number rounded to so many decimal digits, halves away from zero, as it is written. Null when `x` is null."""
+    """The number rounded to `digits` decimals, halves of its printed form away from zero. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column, digits: int) -> Column:
@@ -111,7 +111,7 @@ class Round:
     examples=[((2.7,), 2), ((-2.1,), -3), ((1e300,), None), ((math.nan,), None)],
 )
 class Floor:
-    """The largest integer not above the number. Null when it does not fit 64 bits, or for NaN."""
+    """The largest integer less than or equal to `x`. Null when it does not fit 64 bits, or for NaN."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -129,7 +129,7 @@ class Floor:
     examples=[((2.1,), 3), ((-2.7,), -2), ((1e300,), None), ((math.nan,), None)],
 )
 class Ceil:
-    """The smallest integer not below the number. Null when it does not fit 64 bits, or for NaN."""
+    """The smallest integer greater than or equal to `x`. Null when it does not fit 64 bits, or for NaN."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -151,7 +151,7 @@ class Ceil:
     inline="({low} if {x} < {low} else {high} if {x} > {high} else {x})",
 )
 class Clip:
-    """The number, or the limit that it is beyond; NaN stays. Null when `x` or a limit is null."""
+    """The number limited to the range from `low` to `high`; NaN stays NaN. Null when `x` or a limit is null."""
 
     @staticmethod
     def column(F: Any, x: Column, low: float, high: float) -> Column:
@@ -171,7 +171,7 @@ class Clip:
     examples=[((2.9,), 2), ((-2.9,), -2), ((True,), 1), ((1e30,), None), ((math.nan,), None)],
 )
 class ToInteger:
-    """The whole part of a number, 1 for true and 0 for false. Null when it does not fit 64 bits, or for NaN."""
+    """The integer part of a number; 1 for true, 0 for false. Null when it does not fit 64 bits, or for NaN."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -189,7 +189,7 @@ class ToInteger:
     examples=[((2,), 2.0), ((True,), 1.0), ((2**53 + 1,), 2.0**53)],
 )
 class ToNumber:
-    """An integer as a double, the nearest one; 1.0 for true and 0.0 for false. Null when `x` is null."""
+    """The nearest double to an integer; 1.0 for true, 0.0 for false. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:
@@ -208,7 +208,7 @@ class ToNumber:
     examples=[(("-12",), -12), (("1_0",), None), (("9223372036854775808",), None), ((" 1",), None)],
 )
 class ParseInteger:
-    """The integer that a text spells: a sign, then ASCII digits, nothing else. Null for any other text."""
+    """The integer that a string represents: an optional sign, then ASCII digits. Null for any other string."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
@@ -227,7 +227,7 @@ class ParseInteger:
     examples=[(("1e5",), 100000.0), (("-.5",), -0.5), (("1,5",), None), (("nan",), None), (("1e999",), math.inf)],
 )
 class ParseNumber:
-    """The double that a text spells in ASCII digits, with fraction and exponent. Null for any other text."""
+    """The double that a string represents in ASCII digits, with fraction and exponent. Null for any other string."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:

@@ -1,6 +1,6 @@
 """Arithmetic: the operators ``+ - * / %`` and the minus sign.
 
-Doubles follow IEEE 754, so that a result too large is infinite. Integers have 64 bits: a result beyond them is null.
+Doubles follow IEEE 754, so a result that is too large is infinite. Integers have 64 bits; an overflow gives null.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
 def in_range(value: float) -> float | None:
-    """Return a number as it is, or None for an integer beyond 64 bits."""
+    """Return the number, or None for an integer beyond 64 bits."""
     return value if value.__class__ is float or MIN_INTEGER <= value <= MAX_INTEGER else None
 
 
@@ -33,7 +33,7 @@ def in_range(value: float) -> float | None:
     inline={NUM: "({x} + {y})"},
 )
 class Add:
-    """Sum, ``x + y``. Null when an integer sum leaves 64 bits."""
+    """Sum, ``x + y``. Null on integer overflow."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -53,7 +53,7 @@ class Add:
     inline={NUM: "({x} - {y})"},
 )
 class Sub:
-    """Difference, ``x - y``. Null when an integer difference leaves 64 bits."""
+    """Difference, ``x - y``. Null on integer overflow."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -73,7 +73,7 @@ class Sub:
     inline={NUM: "({x} * {y})"},
 )
 class Mul:
-    """Product, ``x * y``. Null when an integer product leaves 64 bits."""
+    """Product, ``x * y``. Null on integer overflow."""
 
     @staticmethod
     def column(F: Any, x: Column, y: Column) -> Column:
@@ -136,7 +136,7 @@ class Mod:
     inline={NUM: "(-{x})"},
 )
 class Neg:
-    """The number with its sign turned, ``-x``. Null for the smallest integer, which has no positive twin."""
+    """Negation, ``-x``. Null on integer overflow, for the smallest integer."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Named polygons out of GeoJSON, and which of them holds a place."""
+"""Named polygons from GeoJSON, and the search for the one that contains a point."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["OUTLINES", "Regions", "place_udf", "regions_of"]
+__all__ = ["OUTLINES", "Regions", "parse_regions", "point_udf"]
 
 Ring: TypeAlias = "list[tuple[float, float, float, float]]"
 
 _SPLIT = "split it at the antimeridian, into a MultiPolygon of both sides"
-_SHAPE = "must be the text of a GeoJSON FeatureCollection of polygons that have a property 'name'"
+_SHAPE = "must be a GeoJSON FeatureCollection of polygons that have a property 'name'"
 
 OUTLINES = json.dumps(
     {
@@ -43,44 +43,44 @@ OUTLINES = json.dumps(
 """A square with a hole, its ring not closed, and a triangle north of it: examples and edges of `regionId`."""
 
 
-def place_udf(F: Any, texts: Any) -> Any:
-    """Make a UDF of a function that takes Arrow arrays ``lats`` and ``longs`` and returns one of texts.
+def point_udf(F: Any, function: Any) -> Any:
+    """Return the UDF of a function of Arrow arrays ``lats`` and ``longs`` that returns an array of strings.
 
     Spark ships a function defined inside another one by value, so that workers need not have this package.
     """
     import pyarrow as pa
 
-    texts.__annotations__ = dict.fromkeys(("lats", "longs", "return"), pa.Array)  # Spark wants them as types
-    return F.arrow_udf(texts, "string")
+    function.__annotations__ = dict.fromkeys(("lats", "longs", "return"), pa.Array)  # Spark needs types, not strings
+    return F.arrow_udf(function, "string")
 
 
 class Regions:
-    """Polygons by name, ready to be searched.
+    """Polygons by name, prepared for searching.
 
-    A place belongs to the first polygon with a part whose outer ring holds it, and none of its holes. A ring holds a
-    place if it has an odd number of edges to the east of it, so of two polygons that share an edge, one holds its
-    points. Coordinates are taken as a plane: a polygon across the antimeridian is written as two, as GeoJSON asks.
+    A point belongs to the first polygon with a part whose outer ring contains it, and none of whose holes does. A ring
+    contains a point if an odd number of its edges is to the east, so of two polygons that share an edge, one contains
+    its points. Coordinates are planar: a polygon across the antimeridian is written as two, as GeoJSON requires.
 
     Parameters
     ----------
     outlines : list of (str, list of list of ring)
-        Names and parts; of a part the outer ring and the holes, as edges (longitude, latitude, longitude, latitude).
+        Names and parts; a part is its outer ring and holes, as edges (longitude, latitude, longitude, latitude).
     """
 
     def __init__(self, outlines: list[tuple[str, list[list[Ring]]]]) -> None:
         self._outlines = outlines
 
     def find(self, lat: float, long: float) -> str | None:
-        """Return the name of the polygon that holds a place, or None.
+        """Return the name of the polygon that contains a point, or None.
 
         Examples
         --------
-        >>> regions_of(OUTLINES).find(0.5, 0.5)
+        >>> parse_regions(OUTLINES).find(0.5, 0.5)
         'south'
         """
         for name, parts in self._outlines:
             for outer, *holes in parts:
-                if _holds(outer, lat, long) and not any(_holds(hole, lat, long) for hole in holes):
+                if _contains(outer, lat, long) and not any(_contains(hole, lat, long) for hole in holes):
                     return name
         return None
 
@@ -88,14 +88,14 @@ class Regions:
         """Return the name as a Column."""
         outlines = self._outlines
 
-        # Workers have numpy; the arithmetic is that of `_holds`.
+        # Workers have numpy; the arithmetic is that of `_contains`.
         def names(lats: Any, longs: Any) -> Any:
             import numpy as np
             import pyarrow as pa
 
             y, x = lats.to_numpy(False), longs.to_numpy(False)
 
-            def held(ring: Any) -> Any:
+            def contained(ring: Any) -> Any:
                 inside = np.zeros(len(y), bool)
                 for x1, y1, x2, y2 in ring:
                     crosses = np.flatnonzero((y1 > y) != (y2 > y))
@@ -105,16 +105,16 @@ class Regions:
             chosen = np.full(len(y), len(outlines))
             for index in reversed(range(len(outlines))):
                 for outer, *holes in outlines[index][1]:
-                    inside = held(outer)
+                    inside = contained(outer)
                     for hole in holes:
-                        inside &= ~held(hole)
+                        inside &= ~contained(hole)
                     chosen[inside] = index
             return pa.array([*(name for name, _ in outlines), None], "string").take(pa.array(chosen))
 
-        return place_udf(F, names)(lat, long)
+        return point_udf(F, names)(lat, long)
 
 
-def _holds(ring: Ring, lat: float, long: float) -> bool:
+def _contains(ring: Ring, lat: float, long: float) -> bool:
     inside = False
     for x1, y1, x2, y2 in ring:
         if (y1 > lat) != (y2 > lat) and long < (x2 - x1) * (lat - y1) / (y2 - y1) + x1:
@@ -123,20 +123,20 @@ def _holds(ring: Ring, lat: float, long: float) -> bool:
 
 
 @lru_cache(maxsize=64)
-def regions_of(text: str) -> Regions:
-    """Read a GeoJSON FeatureCollection; a ring that lacks its last point is closed.
+def parse_regions(text: str) -> Regions:
+    """Parse a GeoJSON FeatureCollection; a ring without its last point is closed.
 
     Raises
     ------
     ValueError
-        It is invalid, or a feature has no name or no polygon; a point is not on the globe, or a ring has fewer than
+        It is invalid, or a feature has no name or no polygon; a point is off the globe, or a ring has fewer than
         three points or spans more than 180 degrees of longitude.
 
     Examples
     --------
-    >>> regions_of("{}")
+    >>> parse_regions("{}")
     Traceback (most recent call last):
-    ValueError: must be the text of a GeoJSON FeatureCollection of polygons that have a property 'name'
+    ValueError: must be a GeoJSON FeatureCollection of polygons that have a property 'name'
     """
     try:
         outlines = [_outline(feature) for feature in json.loads(text)["features"]]
@@ -148,7 +148,7 @@ def regions_of(text: str) -> Regions:
 
 
 class RingError(Exception):
-    """A ring that is not one on the globe."""
+    """Invalid ring."""
 
 
 def _outline(feature: dict[str, Any]) -> tuple[str, list[list[Ring]]]:
@@ -164,17 +164,17 @@ def _ring(name: str, points: list[list[Any]]) -> Ring:
     for point in points:
         if any(isinstance(angle, bool) or not isinstance(angle, (int, float)) for angle in point[:2]):
             raise ValueError
-    places = [(float(long), float(lat)) for long, lat, *_ in points]
-    for long, lat in places:
+    positions = [(float(long), float(lat)) for long, lat, *_ in points]
+    for long, lat in positions:
         if not (abs(long) <= 180 and abs(lat) <= 90):
             swapped = abs(long) <= 90 < abs(lat) <= 180
             across = abs(lat) <= 90 and 180 < abs(long) <= 540
             remedy = "; longitude comes first" if swapped else f"; {_SPLIT}" if across else ""
             raise RingError(f"must have points on the globe, found [{long:g}, {lat:g}] in {name!r}{remedy}")
-    if len(set(places)) < 3:
-        raise RingError(f"must have rings of three points and more, found one of {len(set(places))} in {name!r}")
-    longs = [long for long, _ in places]
+    if len(set(positions)) < 3:
+        raise RingError(f"must have rings of at least three points, found one of {len(set(positions))} in {name!r}")
+    longs = [long for long, _ in positions]
     if (span := max(longs) - min(longs)) > 180:
         raise RingError(f"must have rings of at most 180 degrees of longitude, found {span:g} in {name!r}: {_SPLIT}")
     # A level edge is never crossed.
-    return [(*one, *other) for one, other in pairwise([*places, places[0]]) if one[1] != other[1]]
+    return [(*start, *end) for start, end in pairwise([*positions, positions[0]]) if start[1] != end[1]]

@@ -1,4 +1,4 @@
-"""Scaling: numbers measured by the training data."""
+"""Scaling by statistics of the training data."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _check_splits(splits: Sequence[float]) -> None:
     edges={"splits": [[], [0.0], [-1.0, 0.5, 2.5], [-math.inf, math.inf]]},
 )
 class Bucket:
-    """How many of the splits the number reaches: 0 below the first. Null for NaN."""
+    """Number of splits less than or equal to `x`: 0 below the first. Null for NaN."""
 
     @staticmethod
     def column(F: Any, x: Column, splits: Sequence[float]) -> Column:
         points = F.array(*map(F.lit, splits)).cast("array<double>")
-        # A lambda may not refer to a Column with a UDF in it, so the number comes in as data.
+        # A lambda may not refer to a Column with a UDF in it, so the number is passed as data.
         reached = F.zip_with(points, F.array_repeat(x, len(splits)), lambda point, number: point <= number)
         count = F.array_size(F.filter(reached, lambda is_reached: is_reached))
         return F.when(x.isNotNull() & ~F.isnan(x), count.cast("bigint"))
@@ -59,9 +59,9 @@ class Bucket:
     examples=[(([4.0, 3.0, 2.0, 1.0, None], 2), [1, 1, 1, 0, None])],
 )
 class Bucketize:
-    """Which of `parts` shares of the training data, equal as far as values allow, the number is in, from 0.
+    """Index, from 0, of the number's bucket among `parts` equal shares of the training data (as far as ties allow).
 
-    Null for NaN, or when there were no numbers.
+    Null for NaN, or when there were no values.
     """
 
     @staticmethod
@@ -71,7 +71,7 @@ class Bucketize:
 
 @REGISTRY.macro("zScore", _X, returns=NUM, examples=[(([1.0, 3.0, 5.0, None],), [-1.0, 0.0, 1.0, None])])
 class ZScore:
-    """How many standard deviations the number is above the mean. Null when all numbers were equal."""
+    """Distance from the mean in standard deviations. Null when all numbers were equal."""
 
     @staticmethod
     def expand(x: Node) -> Node:
@@ -80,7 +80,7 @@ class ZScore:
 
 @REGISTRY.macro("minMax", _X, returns=NUM, examples=[(([1.0, 3.0, 5.0, None],), [0.0, 0.5, 1.0, None])])
 class MinMax:
-    """The number on a scale from 0 at the least to 1 at the greatest one. Null when all numbers were equal."""
+    """The number scaled from the smallest, 0, to the largest, 1. Null when all numbers were equal."""
 
     @staticmethod
     def expand(x: Node) -> Node:
@@ -92,7 +92,7 @@ class MinMax:
     "robustScale", _X, returns=NUM, examples=[(([1.0, 2.0, 3.0, 4.0, 90.0],), [-1.0, -0.5, 0.0, 0.5, 43.5])]
 )
 class RobustScale:
-    """The distance from the median, by that between the quartiles. Null when the quartiles were equal."""
+    """Distance from the median, divided by the interquartile range. Null when the quartiles were equal."""
 
     @staticmethod
     def expand(x: Node) -> Node:

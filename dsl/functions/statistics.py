@@ -1,4 +1,4 @@
-"""Figures of the training data, frozen at fit. They skip null and NaN, and are null where nothing is left."""
+"""Statistics of the training data, computed at fit. They skip null and NaN, and are null when there are no values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Count", "Maximum", "Mean", "Median", "Minimum", "Mode", "Quantile", 
 
 _DISCRETE = Var("D", frozenset({STR, INT, BOOL}))
 _ACCURACY = 100_000
-"""Quantiles are exact up to about so many rows; beyond, ranks are off by at most one in so many."""
+"""Quantiles are exact up to about this many rows; for more rows the error of ranks is at most 1 in this number."""
 
 
 def present(F: Any, x: Column) -> Column:
-    """Return the numbers with NaN made null, which aggregates skip."""
+    """Return the numbers with NaN replaced by null, which aggregates skip."""
     return F.nanvl(x, F.lit(None))
 
 
@@ -34,7 +34,7 @@ def check_parts(parts: int) -> None:
 
 @REGISTRY.statistic("count", Arg("x", NUM), returns=INT, examples=[(([1.0, None, float("nan")],), 1), (([None],), 0)])
 class Count:
-    """How many numbers there are, neither null nor NaN. Never null."""
+    """Count of the numbers that are neither null nor NaN. Never null."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:
@@ -43,7 +43,7 @@ class Count:
 
 @REGISTRY.statistic("mean", Arg("x", NUM), returns=NUM, examples=[(([1.0, None, 3.0],), 2.0), (([None],), None)])
 class Mean:
-    """Arithmetic mean. Null of nothing."""
+    """Arithmetic mean. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:
@@ -52,7 +52,7 @@ class Mean:
 
 @REGISTRY.statistic("stddev", Arg("x", NUM), returns=NUM, examples=[(([1.0, 3.0, 5.0],), 2.0), (([1.0],), None)])
 class Stddev:
-    """Standard deviation of a sample. Null of fewer than two numbers."""
+    """Sample standard deviation. Null for fewer than two numbers."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:
@@ -61,7 +61,7 @@ class Stddev:
 
 @REGISTRY.statistic("minimum", Arg("x", NUM), returns=NUM, examples=[(([2.0, None, 1.0, float("nan")],), 1.0)])
 class Minimum:
-    """The least number. Null of nothing."""
+    """The smallest number. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:
@@ -70,7 +70,7 @@ class Minimum:
 
 @REGISTRY.statistic("maximum", Arg("x", NUM), returns=NUM, examples=[(([2.0, None, 1.0, float("nan")],), 2.0)])
 class Maximum:
-    """The greatest number. Null of nothing."""
+    """The largest number. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:
@@ -81,11 +81,11 @@ class Maximum:
     "median", Arg("x", NUM), returns=NUM, examples=[(([5.0, 1.0, 2.0],), 2.0), (([1.0, 2.0, 4.0, 9.0],), 3.0)]
 )
 class Median:
-    """The middle number, or the mean of the two middle ones; beyond 100,000 rows nearly so. Null of nothing."""
+    """The median; approximate beyond 100,000 rows. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:
-        # percentile_approx takes the lower of two middle numbers; of the numbers turned round, that is the upper one.
+        # percentile_approx returns the lower of two middle numbers; for the negated numbers that is the upper one.
         numbers = present(F, x)
         lower, upper = (
             F.percentile_approx(sign * numbers, F.lit(0.5), _ACCURACY) for sign in (F.lit(1.0), F.lit(-1.0))
@@ -101,7 +101,10 @@ class Median:
     examples=[(([4.0, 3.0, 2.0, 1.0, None], 0.25), 1.0), (([1.0, 2.0], 1.0), 2.0), (([None], 0.5), None)],
 )
 class Quantile:
-    """The least of the numbers that a share `q` does not exceed; beyond 100,000 rows nearly so. Null of nothing."""
+    """The smallest number with at least a share `q` of the numbers up to it; approximate beyond 100,000 rows.
+
+    Null when there are no values.
+    """
 
     @staticmethod
     def aggregate(F: Any, x: Column, q: float) -> Column:
@@ -116,7 +119,7 @@ class Quantile:
     examples=[(([4.0, 3.0, 2.0, 1.0], 4), [1.0, 2.0, 3.0]), (([1.0, 1.0], 4), [1.0]), (([None], 4), None)],
 )
 class Quantiles:
-    """The quantiles that part the numbers into so many equal shares, each once, ascending. Null of nothing."""
+    """The distinct quantiles between `parts` equal shares of the numbers, ascending. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, x: Column, parts: int) -> Column:
@@ -135,7 +138,7 @@ class Quantiles:
     examples=[((["b", "a", "b", None],), "b"), (([2, 1],), 1), (([None],), None)],
 )
 class Mode:
-    """The most frequent value, of several the least. Null of nothing."""
+    """The most frequent value; of equally frequent ones the smallest. Null when there are no values."""
 
     @staticmethod
     def aggregate(F: Any, x: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Text. Positions count code points from 1."""
+"""Strings. Positions count code points from 1."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 __all__ = ["Concat", "Contains", "EndsWith", "Length", "Lower", "Position", "Replace", "Reverse", "SplitPart",
     "StartsWith", "Substring", "ToText", "Trim", "Upper"]  # fmt: skip
 
-_SPELLED = Var("S", frozenset({STR, INT, BOOL}))
+_PRINTABLE = Var("S", frozenset({STR, INT, BOOL}))
 
-# Letters that Unicode gave a case after version 14, as pairs of capital and small letter. Spark maps them; Python 3.11
-# does not know them yet.
-_LATER_PAIRS = {
+# Letters whose case Unicode defined after version 14, as pairs of uppercase and lowercase letter. Spark maps them;
+# Python 3.11 does not.
+_LATER_LOWERCASE = {
     0x1C89: 0x1C8A, 0xA7CB: 0x0264, 0xA7CC: 0xA7CD, 0xA7CE: 0xA7CF, 0xA7D2: 0xA7D3, 0xA7D4: 0xA7D5, 0xA7DA: 0xA7DB,
     0xA7DC: 0x019B,
     **dict(zip(range(0x10D50, 0x10D66), range(0x10D70, 0x10D86), strict=True)),
     **dict(zip(range(0x16EA0, 0x16EB9), range(0x16EBB, 0x16ED4), strict=True)),
 }  # fmt: skip
-_LATER_CAPITALS = {small: capital for capital, small in _LATER_PAIRS.items()}
+_LATER_UPPERCASE = {lower: upper for upper, lower in _LATER_LOWERCASE.items()}
 
 _SIZES = [-(2**31), -5, -1, 0, 1, 2, 3, 2**31 - 1]
 
@@ -39,40 +39,40 @@ def _check_part(number: int) -> None:
         raise ValueError("must not be 0: parts are counted from 1, or from -1 backwards")
 
 
-def _kept(F: Any, text: Column) -> Column:
-    """Return the text itself, past the optimizer: it takes lower(upper(x)) for lower(x), which is wrong for 'ß'."""
+def _binary_collation(F: Any, text: Column) -> Column:
+    """Return the string in a form that keeps the optimizer from simplifying lower(upper(x)), which is wrong for 'ß'."""
     return F.collate(text, "UTF8_BINARY")
 
 
 @REGISTRY.register("lower", Arg("text", STR), returns=STR, examples=[(("Été",), "été"), (("ΟΔΟΣ",), "οδος")])
 class Lower:
-    """The text in small letters, in no particular language. Null when `text` is null."""
+    """The string in lowercase, independent of language. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
-        return F.lower(_kept(F, text))
+        return F.lower(_binary_collation(F, text))
 
     @staticmethod
     def row(text: str) -> str:
-        return text.lower() if text.isascii() else text.lower().translate(_LATER_PAIRS)
+        return text.lower() if text.isascii() else text.lower().translate(_LATER_LOWERCASE)
 
 
 @REGISTRY.register("upper", Arg("text", STR), returns=STR, examples=[(("été",), "ÉTÉ"), (("ß",), "SS")])
 class Upper:
-    """The text in capital letters, in no particular language. Null when `text` is null."""
+    """The string in uppercase, independent of language. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
-        return F.upper(_kept(F, text))
+        return F.upper(_binary_collation(F, text))
 
     @staticmethod
     def row(text: str) -> str:
-        return text.upper() if text.isascii() else text.upper().translate(_LATER_CAPITALS)
+        return text.upper() if text.isascii() else text.upper().translate(_LATER_UPPERCASE)
 
 
 @REGISTRY.register("trim", Arg("text", STR), returns=STR, examples=[(("  a b ",), "a b"), (("\ta ",), "\ta")])
 class Trim:
-    """The text without spaces (U+0020 alone) at its ends. Null when `text` is null."""
+    """The string without leading and trailing spaces (U+0020 only). Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
@@ -85,7 +85,7 @@ class Trim:
 
 @REGISTRY.register("length", Arg("text", STR), returns=INT, examples=[(("",), 0), (("a😀",), 2)])
 class Length:
-    """How many code points the text has. Null when `text` is null."""
+    """Number of code points of the string. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
@@ -98,7 +98,7 @@ class Length:
 
 @REGISTRY.register("reverse", Arg("text", STR), returns=STR, examples=[(("a😀b",), "b😀a")])
 class Reverse:
-    """The code points of the text, last first. Null when `text` is null."""
+    """The string with its code points in reverse order. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column) -> Column:
@@ -113,7 +113,7 @@ class Reverse:
     "concat", Arg("text", STR, repeated=True), returns=STR, examples=[(("a", "b"), "ab"), (("a", None), None)]
 )
 class Concat:
-    """The texts joined. Null when one of them is null."""
+    """The strings concatenated. Null when one of them is null."""
 
     @staticmethod
     def column(F: Any, *texts: Column) -> Column:
@@ -133,7 +133,7 @@ class Concat:
     inline="({part} in {text})",
 )
 class Contains:
-    """Whether `part` stands in `text`. Null when either is null."""
+    """Whether `text` contains `part`. Null when either is null."""
 
     @staticmethod
     def column(F: Any, text: Column, part: Column) -> Column:
@@ -152,7 +152,7 @@ class Contains:
     examples=[(("abc", "ab"), True), (("abc", "b"), False)],
 )
 class StartsWith:
-    """Whether `text` begins with `prefix`. Null when either is null."""
+    """Whether `text` starts with `prefix`. Null when either is null."""
 
     @staticmethod
     def column(F: Any, text: Column, prefix: Column) -> Column:
@@ -190,7 +190,7 @@ class EndsWith:
     examples=[(("c", "abc"), 3), (("x", "abc"), 0), (("", "abc"), 1)],
 )
 class Position:
-    """Where `part` first stands in `text`, counted from 1, or 0 when it does not. Null when either is null."""
+    """Position of the first `part` in `text`, counted from 1; 0 when there is none. Null when either is null."""
 
     @staticmethod
     def column(F: Any, part: Column, text: Column) -> Column:
@@ -231,7 +231,7 @@ class Replace:
     edges={"start": _SIZES, "count": _SIZES},
 )
 class Substring:
-    """`count` code points of the text from `start`, a negative one counted from the end. Null when `text` is null."""
+    """`count` code points from position `start`, counted from the end if negative. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column, start: int, count: int) -> Column:
@@ -253,7 +253,7 @@ class Substring:
     edges={"separator": [None, "", ",", "a", " ", "ß", "aa", "."], "number": [-3, -2, -1, 1, 2, 3, 2**31 - 1]},
 )
 class SplitPart:
-    """One of the parts between separators, the last is -1; empty when there are fewer. Null when text is null."""
+    """The part between separators by number, -1 is the last; empty when there are fewer. Null when `text` is null."""
 
     @staticmethod
     def column(F: Any, text: Column, separator: Column, number: int) -> Column:
@@ -267,10 +267,10 @@ class SplitPart:
 
 
 @REGISTRY.register(
-    "toText", Arg("x", _SPELLED), returns=STR, examples=[((12,), "12"), ((True,), "true"), (("a",), "a")]
+    "toText", Arg("x", _PRINTABLE), returns=STR, examples=[((12,), "12"), ((True,), "true"), (("a",), "a")]
 )
 class ToText:
-    """An integer or a boolean spelled as text, as a key is. Null when `x` is null."""
+    """The string form of an integer or boolean, as in keys. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Parts of a time, on the calendar and clock of a zone: UTC unless another one is given, never the session's."""
+"""Parts of a timestamp in a time zone: UTC by default, never the session's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dsl.dtypes import BOOL, INT, TS
-from dsl.functions.instants import DAY, MOMENTS, ZONE, local, local_date, local_seconds
+from dsl.functions.instants import DAY, EDGES, ZONE, local, local_date, local_seconds
 from dsl.registry import REGISTRY, Arg
 
 if TYPE_CHECKING:
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["DayOfMonth", "DayOfWeek", "DayOfYear", "Hour", "IsWeekend", "Minute", "Month", "Quarter", "Second",
     "WeekOfYear", "Year"]  # fmt: skip
 
-_MOMENT = Arg("moment", TS)
+_TIMESTAMP = Arg("moment", TS)
 _LEAP = datetime(2024, 2, 29, 23, 30, 15)  # a Thursday
 
 
 @REGISTRY.register(
     "year",
-    _MOMENT,
+    _TIMESTAMP,
     ZONE,
     returns=INT,
-    edges=MOMENTS,
+    edges=EDGES,
     examples=[((_LEAP,), 2024), ((datetime(2023, 12, 31, 23), "Europe/Paris"), 2024)],
 )
 class Year:
@@ -39,7 +39,7 @@ class Year:
         return local(moment, zone).year
 
 
-@REGISTRY.register("quarter", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 1)])
+@REGISTRY.register("quarter", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 1)])
 class Quarter:
     """The quarter of the year, 1 to 4. Null when `moment` is null."""
 
@@ -53,7 +53,7 @@ class Quarter:
 
 
 @REGISTRY.register(
-    "month", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 2), ((_LEAP, "Europe/Paris"), 3)]
+    "month", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 2), ((_LEAP, "Europe/Paris"), 3)]
 )
 class Month:
     """The month, 1 to 12. Null when `moment` is null."""
@@ -67,9 +67,9 @@ class Month:
         return local(moment, zone).month
 
 
-@REGISTRY.register("weekOfYear", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 9)])
+@REGISTRY.register("weekOfYear", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 9)])
 class WeekOfYear:
-    """The week of ISO 8601, 1 to 53: weeks begin on Monday, the first has a Thursday. Null when `moment` is null."""
+    """The ISO 8601 week, 1 to 53: weeks begin on Monday, the first has a Thursday. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column, zone: str) -> Column:
@@ -80,7 +80,7 @@ class WeekOfYear:
         return local(moment, zone).isocalendar()[1]
 
 
-@REGISTRY.register("dayOfYear", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 60)])
+@REGISTRY.register("dayOfYear", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 60)])
 class DayOfYear:
     """The day of the year, 1 to 366. Null when `moment` is null."""
 
@@ -93,7 +93,7 @@ class DayOfYear:
         return local(moment, zone).timetuple().tm_yday
 
 
-@REGISTRY.register("dayOfMonth", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 29)])
+@REGISTRY.register("dayOfMonth", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 29)])
 class DayOfMonth:
     """The day of the month, 1 to 31. Null when `moment` is null."""
 
@@ -107,7 +107,7 @@ class DayOfMonth:
 
 
 @REGISTRY.register(
-    "dayOfWeek", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 5), ((datetime(2024, 3, 3),), 1)]
+    "dayOfWeek", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 5), ((datetime(2024, 3, 3),), 1)]
 )
 class DayOfWeek:
     """The day of the week, from 1 for Sunday to 7 for Saturday, as in Spark. Null when `moment` is null."""
@@ -123,14 +123,14 @@ class DayOfWeek:
 
 @REGISTRY.register(
     "isWeekend",
-    _MOMENT,
+    _TIMESTAMP,
     ZONE,
     returns=BOOL,
-    edges=MOMENTS,
+    edges=EDGES,
     examples=[((_LEAP,), False), ((datetime(2024, 3, 3),), True)],
 )
 class IsWeekend:
-    """Whether it is Saturday or Sunday. Null when `moment` is null."""
+    """Whether the day is Saturday or Sunday. Null when `moment` is null."""
 
     @staticmethod
     def column(F: Any, moment: Column, zone: str) -> Column:
@@ -142,7 +142,7 @@ class IsWeekend:
 
 
 @REGISTRY.register(
-    "hour", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 23), ((_LEAP, "Asia/Kolkata"), 5)]
+    "hour", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 23), ((_LEAP, "Asia/Kolkata"), 5)]
 )
 class Hour:
     """The hour, 0 to 23. Null when `moment` is null."""
@@ -157,7 +157,7 @@ class Hour:
 
 
 @REGISTRY.register(
-    "minute", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 30), ((_LEAP, "Asia/Kolkata"), 0)]
+    "minute", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 30), ((_LEAP, "Asia/Kolkata"), 0)]
 )
 class Minute:
     """The minute, 0 to 59. Null when `moment` is null."""
@@ -171,7 +171,7 @@ class Minute:
         return local(moment, zone).minute
 
 
-@REGISTRY.register("second", _MOMENT, ZONE, returns=INT, edges=MOMENTS, examples=[((_LEAP,), 15)])
+@REGISTRY.register("second", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 15)])
 class Second:
     """The second, 0 to 59, without its fraction. Null when `moment` is null."""
 

@@ -1,4 +1,4 @@
-"""Lists: vectors of doubles, and texts. Sums run from first to last element, so that both bodies round alike."""
+"""Lists: vectors of doubles, and lists of strings. Sums run from first to last element, so both bodies round alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Cosine", "Distance", "Dot", "Element", "Includes", "Norm", "Size", "
 
 def _check_index(index: int) -> None:
     if not 0 <= index < 2**31:
-        raise ValueError(f"must be counted from 0, found {index}")
+        raise ValueError(f"must be 0 or greater, found {index}")
 
 
 def _sum(F: Any, terms: Column) -> Column:
@@ -29,7 +29,7 @@ def _sum(F: Any, terms: Column) -> Column:
     "vector", Arg("x", NUM, repeated=True), returns=VEC, examples=[((1.0, 2.0), [1.0, 2.0]), ((1.0, None), None)]
 )
 class Vector:
-    """The numbers as a vector. Null when one of them is null."""
+    """A vector of the numbers. Null when one of them is null."""
 
     @staticmethod
     def column(F: Any, *xs: Column) -> Column:
@@ -47,7 +47,7 @@ class Vector:
     "size", Arg("vector", LISTED), returns=INT, examples=[(([1.0, 2.0],), 2), (([],), 0), ((["vegan", "late"],), 2)]
 )
 class Size:
-    """How many elements the vector, or the list of texts, has. Null when `vector` is null."""
+    """Number of elements of the vector or list of strings. Null when `vector` is null."""
 
     @staticmethod
     def column(F: Any, vector: Column) -> Column:
@@ -66,7 +66,7 @@ class Size:
     examples=[((["vegan", "late"], "late"), True), ((["vegan"], "veg"), False), (([], ""), False)],
 )
 class Includes:
-    """Whether one of the texts is `text`. Null when an argument is null."""
+    """Whether `text` is in the list of strings `texts`. Null when an argument is null."""
 
     @staticmethod
     def column(F: Any, texts: Column, text: Column) -> Column:
@@ -84,7 +84,7 @@ class Includes:
     examples=[(([1.0, 2.5],), 3.5), (([],), 0.0), (([math.nan],), math.nan)],
 )
 class VectorSum:
-    """Sum of the elements, 0 of none. Null when `vector` is null."""
+    """Sum of the elements, 0 if there are none. Null when `vector` is null."""
 
     @staticmethod
     def column(F: Any, vector: Column) -> Column:
@@ -92,7 +92,7 @@ class VectorSum:
 
     @staticmethod
     def row(vector: list[float]) -> float:
-        total = 0.0  # sum() rounds otherwise from Python 3.12 on
+        total = 0.0  # sum() rounds differently from Python 3.12 on
         for x in vector:
             total += x
         return total
@@ -164,7 +164,7 @@ class VectorMin:
     edges={"index": [0, 1, 2, 2**31 - 1]},
 )
 class Element:
-    """The element at a place counted from 0. Null beyond the last one."""
+    """The element at an index from 0. Null beyond the last one."""
 
     @staticmethod
     def column(F: Any, vector: Column, index: int) -> Column:
@@ -187,13 +187,13 @@ class Dot:
 
     @staticmethod
     def column(F: Any, a: Column, b: Column) -> Column:
-        return _sum(F, F.zip_with(a, b, lambda x, y: x * y))  # the shorter one is filled with nulls
+        return _sum(F, F.zip_with(a, b, lambda x, y: x * y))  # the shorter vector is padded with nulls
 
     @staticmethod
     def row(a: list[float], b: list[float]) -> float | None:
         if len(a) != len(b):
             return None
-        total = 0.0  # sum() rounds otherwise from Python 3.12 on
+        total = 0.0  # sum() rounds differently from Python 3.12 on
         for x, y in zip(a, b, strict=True):
             total += x * y
         return total
@@ -223,7 +223,7 @@ class Norm:
     examples=[(([1.0, 0.0], [0.0, 2.0]), 0.0), (([3.0, 4.0], [3.0, 4.0]), 1.0), (([0.0], [1.0]), None)],
 )
 class Cosine:
-    """Cosine of the angle between two vectors. Null when they differ in size, or one has no length."""
+    """Cosine of the angle between two vectors. Null when they differ in size, or one has length 0."""
 
     @staticmethod
     def column(F: Any, a: Column, b: Column) -> Column:

@@ -1,6 +1,8 @@
 """The expression tree, its parser and its printer."""
 
-from dsl.syntax import build, nodes, printer
+from dsl.syntax.build import call
+from dsl.syntax.nodes import Node
+from dsl.syntax.printer import to_text
 
-# Operators build trees and nodes print themselves; both modules import the nodes, not the other way round.
-nodes.CONNECTED.update(call=build.call, to_text=printer.to_text)
+Node._build = call
+Node._to_text = to_text

@@ -1,4 +1,4 @@
-"""Making the tree: plain values become literals, texts become feature reads, and every call is checked."""
+"""Construction of the tree: plain values become literals, feature names become reads, and every call is checked."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dsl.syntax.nodes import Call, Literal, Node, Read, Widen
 
 __all__ = ["call", "coerce", "literal", "read"]
 
-_Entry: TypeAlias = "Function | Statistic | Macro"
+_Callee: TypeAlias = "Function | Statistic | Macro"
 _INT64 = range(-(2**63), 2**63)
-# What of a list does what the function does of a single value.
-_OF_LISTS = {
+# The function of lists for a function of single values.
+_LIST_FUNCTIONS = {
     ("minimum", VEC): "vectorMin",
     ("maximum", VEC): "vectorMax",
     ("mean", VEC): "vectorMean",
@@ -46,13 +46,13 @@ def literal(value: Any, position: Position | None = None) -> Literal:
         case int():
             if value not in _INT64:
                 raise DslTypeError(
-                    "an integer literal must fit into 64 bits; write a number, with a point or an exponent", position
+                    "an integer literal must fit 64 bits; for a number write a point or an exponent", position
                 )
             return Literal(int(value), INT, position=position)
         case float():
             return Literal(float(value), NUM, position=position)
         case str():
-            return Literal(_checked_text(value, position), STR, position=position)
+            return Literal(_check_string(value, position), STR, position=position)
         case datetime():
             return Literal(naive_utc(value), TS, position=position)
         case date():
@@ -61,7 +61,7 @@ def literal(value: Any, position: Position | None = None) -> Literal:
             return _list_literal(value, position)
         case Mapping():
             return _map_literal(value, position)
-    raise DslTypeError(f"{value!r} of type {type(value).__name__} is no literal of the language", position)
+    raise DslTypeError(f"{value!r} of type {type(value).__name__} cannot be a literal", position)
 
 
 def read(reader: str, name: Any, position: Position | None = None) -> Read:
@@ -72,27 +72,28 @@ def read(reader: str, name: Any, position: Position | None = None) -> Read:
     >>> read("nVal", "@basis:order_size")
     <nVal('basis:order_size')>
     """
-    text = name.value if isinstance(name, Literal) else name
-    where = name.position if isinstance(name, Node) else position
-    if not isinstance(text, str):
-        raise DslTypeError(f"{reader}: expected the name of a feature or basis column in quotes", where or position)
+    plain_name = name.value if isinstance(name, Literal) else name
+    name_position = name.position if isinstance(name, Node) else position
+    if not isinstance(plain_name, str):
+        message = f"{reader}: expected the name of a feature or basis column in quotes"
+        raise DslTypeError(message, name_position or position)
     try:
-        return Read(parse_ref(text), READERS[reader], position=position)
+        return Read(parse_ref(plain_name), READERS[reader], position=position)
     except RefError as error:
-        raise RefError(f"{reader}: {error.message}", where) from None
+        raise RefError(f"{reader}: {error.message}", name_position) from None
 
 
 def call(name: str, /, *values: Any, position: Position | None = None, **named: Any) -> Node:
-    """Apply a function to nodes and plain values, checking everything.
+    """Apply a function to nodes and plain values, with all checks.
 
     Parameters
     ----------
     name : str
         A registered function, or a reader such as ``nVal``.
     *values : Node or plain value
-        A plain text where a parameter is no string is the name of a feature, read with the parameter's type.
+        A string for a parameter of another type is the name of a feature, read with the parameter's type.
     position : Position, optional
-        Where the call stands in the text.
+        The range of the call in the text.
     **named
         Arguments by name.
 
@@ -124,15 +125,17 @@ def call(name: str, /, *values: Any, position: Position | None = None, **named: 
     if name == "neg" and isinstance(fitted[0], Literal) and fitted[0].value is not None and fitted[0].value != -(2**63):
         return Literal(-fitted[0].value, fitted[0].dtype, position=position)
     returns = bound[function.returns] if isinstance(function.returns, Var) else function.returns
-    return Call(name, fitted, returns, position=position)
+    return Call(function, fitted, returns, position=position)
 
 
-def _checked_text(text: str, position: Position | None) -> str:
+def _check_string(value: str, position: Position | None) -> str:
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
-        raise DslTypeError(f"text {text!r} holds half a surrogate pair, which no column can hold", position) from None
-    return str(text)
+        raise DslTypeError(
+            f"string {value!r} contains an unpaired surrogate, which no column can hold", position
+        ) from None
+    return str(value)
 
 
 def _list_literal(values: Any, position: Position | None) -> Literal:
@@ -141,7 +144,7 @@ def _list_literal(values: Any, position: Position | None) -> Literal:
         return Literal(tuple(float(item.value) for item in items), VEC, position=position)
     if all(item.dtype is STR for item in items):
         return Literal(tuple(item.value for item in items), DType.STRINGS, position=position)
-    raise DslTypeError("a list literal holds numbers only, or texts only", position)
+    raise DslTypeError("a list literal has numbers only, or strings only", position)
 
 
 def _map_literal(values: Mapping[Any, Any], position: Position | None) -> Literal:
@@ -149,104 +152,103 @@ def _map_literal(values: Mapping[Any, Any], position: Position | None) -> Litera
     if all(key.dtype is STR and weight.dtype in (NUM, INT) for key, weight in pairs):
         weights = tuple((key.value, float(weight.value)) for key, weight in pairs)
         return Literal(weights, DType.WEIGHTS, position=position)
-    raise DslTypeError("a map literal takes texts to numbers", position)
+    raise DslTypeError("a map literal maps strings to numbers", position)
 
 
-def _with_named(function: _Entry, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+def _with_named(function: _Callee, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
     if not named:
         return values
     remaining = [arg for arg in function.args if not arg.repeated][len(values) :]
     unknown = named.keys() - {arg.name for arg in remaining}
     if unknown or any(arg.repeated for arg in function.args):
-        raise DslTypeError(f"{function.name}: cannot take {sorted(unknown or named)} by name in {function.usage}")
+        raise DslTypeError(f"{function.name}: cannot pass {sorted(unknown or named)} by name to {function.usage}")
     filled = list(values)
     for arg in remaining:
         if named.keys().isdisjoint(later.name for later in remaining[remaining.index(arg) :]):
             break
         value = named.get(arg.name, arg.default)
         if arg.name not in named and (not arg.optional or value is DECLARED):
-            raise DslTypeError(f"{function.name}: argument {arg.name!r} is missing in {function.usage}")
+            raise DslTypeError(f"{function.name}: argument {arg.name!r} of {function.usage} is missing")
         filled.append(value)
     return tuple(filled)
 
 
-def _node(function: _Entry, parameter: Arg, value: Any, position: Position | None) -> Node:
-    """Make a node of an argument; a text in a place that takes no text is the name of a feature."""
+def _node(function: _Callee, parameter: Arg, value: Any, position: Position | None) -> Node:
+    """Return the node of an argument; a string for a parameter of another type is the name of a feature."""
     node = value if isinstance(value, Node) else literal(value, position)
     if not (isinstance(node, Literal) and node.dtype is STR) or parameter.constant:
         return node
-    takes = parameter.dtype
-    if takes is STR or (isinstance(takes, Var) and STR in takes.allowed):
+    dtype = parameter.dtype
+    if dtype is STR or (isinstance(dtype, Var) and STR in dtype.allowed):
         return node
-    wanted = takes.fallback if isinstance(takes, Var) else takes
     try:
-        return Read(parse_ref(node.value), wanted, position=node.position)
+        return Read(parse_ref(node.value), dtype.fallback if isinstance(dtype, Var) else dtype, position=node.position)
     except RefError as error:
         raise DslTypeError(
-            f"{function.name}: argument {parameter.name!r} must be {_said(takes)}, or the name of a feature: "
+            f"{function.name}: argument {parameter.name!r} must be {_describe(dtype)}, or the name of a feature: "
             f"{error.message}",
             node.position or position,
         ) from error
 
 
-def _bind_variables(function: _Entry, parameters: tuple[Arg, ...], args: list[Node]) -> dict[Var, DType]:
-    """Find the type of each variable."""
+def _bind_variables(function: _Callee, parameters: tuple[Arg, ...], args: list[Node]) -> dict[Var, DType]:
+    """Return the type of each variable."""
     bound = {p.dtype: DType.NULL for p in function.args if isinstance(p.dtype, Var)}
     for parameter, arg in zip(parameters, args, strict=True):
         variable = parameter.dtype
         if not isinstance(variable, Var):
             continue
         if arg.dtype not in variable.allowed and arg.dtype is not DType.NULL:
-            raise _mismatch(function, parameter, arg, _said(variable))
-        joined = unify(bound[variable], arg.dtype)
-        if joined is None:
+            raise _mismatch(function, parameter, arg, _describe(variable))
+        common = unify(bound[variable], arg.dtype)
+        if common is None:
             raise _mismatch(function, parameter, arg, f"{bound[variable]}, as the arguments before it", args)
-        bound[variable] = joined
+        bound[variable] = common
     return {variable: variable.fallback if dtype is DType.NULL else dtype for variable, dtype in bound.items()}
 
 
-def _fit(function: _Entry, parameter: Arg, arg: Node, bound: dict[Var, DType]) -> Node:
+def _fit(function: _Callee, parameter: Arg, arg: Node, bound: dict[Var, DType]) -> Node:
     """Coerce an argument to its parameter's type and check constants."""
-    wanted = bound[parameter.dtype] if isinstance(parameter.dtype, Var) else parameter.dtype
-    fitted = coerce(arg, wanted)
-    if fitted is None:
-        raise _mismatch(function, parameter, arg, str(wanted))
+    dtype = bound[parameter.dtype] if isinstance(parameter.dtype, Var) else parameter.dtype
+    node = coerce(arg, dtype)
+    if node is None:
+        raise _mismatch(function, parameter, arg, str(dtype))
     if not parameter.constant:
-        return fitted
-    if isinstance(fitted, Literal):
-        if parameter.check is not None and fitted.value is not None:
+        return node
+    if isinstance(node, Literal):
+        if parameter.check is not None and node.value is not None:
             try:
-                parameter.check(fitted.plain)
+                parameter.check(node.plain)
             except ValueError as error:
                 raise DslTypeError(f"{function.name}: argument {parameter.name!r} {error}", arg.position) from None
-    elif not (isinstance(fitted, Call) and isinstance(fitted.function, Statistic)):
+    elif not (isinstance(node, Call) and isinstance(node.function, Statistic)):
         raise DslTypeError(
             f"{function.name}: argument {parameter.name!r} must be a constant: a literal, or a statistic like mean(x)",
             arg.position,
         )
-    return fitted
+    return node
 
 
-def coerce(node: Node, wanted: DType) -> Node | None:
-    """Return the node as `wanted` type, or None where it cannot be: integers widen, null is of every type."""
-    if node.dtype is wanted:
+def coerce(node: Node, dtype: DType) -> Node | None:
+    """Return the node as another type, or None if it cannot be: integers widen, null is of every type."""
+    if node.dtype is dtype:
         return node
     if isinstance(node, Literal):
         if node.value is None and node.dtype is DType.NULL:
-            return Literal(None, wanted, position=node.position)
-        if node.dtype is INT and wanted is NUM:
+            return Literal(None, dtype, position=node.position)
+        if node.dtype is INT and dtype is NUM:
             return Literal(float(node.value), NUM, position=node.position)
-        if node.value == () and {node.dtype, wanted} <= {VEC, DType.STRINGS, DType.WEIGHTS}:
-            return Literal((), wanted, position=node.position)
-    if node.dtype is INT and wanted is NUM:
+        if node.value == () and {node.dtype, dtype} <= {VEC, DType.STRINGS, DType.WEIGHTS}:
+            return Literal((), dtype, position=node.position)
+    if node.dtype is INT and dtype is NUM:
         return Widen(node)
     return None
 
 
-def _mismatch(function: _Entry, parameter: Arg, arg: Node, expected: str, others: Sequence[Node] = ()) -> DslTypeError:
+def _mismatch(function: _Callee, parameter: Arg, arg: Node, expected: str, others: Sequence[Node] = ()) -> DslTypeError:
     hint = next((_reading_hint(node) for node in (arg, *others) if _reading_hint(node)), "")
-    if other := _OF_LISTS.get((function.name, arg.dtype)):
-        hint = f"; of the elements of {arg.dtype} tells {other}(...)"
+    if list_function := _LIST_FUNCTIONS.get((function.name, arg.dtype)):
+        hint = f"; for the elements of {arg.dtype} use {list_function}(...)"
     return DslTypeError(
         f"{function.name}: argument {parameter.name!r} must be {expected}, found {arg.dtype} {arg}{hint}", arg.position
     )
@@ -261,7 +263,7 @@ def _reading_hint(node: Node) -> str:
         return ""
 
 
-def _said(dtype: DType | Var) -> str:
+def _describe(dtype: DType | Var) -> str:
     if isinstance(dtype, DType):
         return str(dtype)
     return "of any type" if dtype.allowed == ANY.allowed else " or ".join(sorted(dtype.allowed))

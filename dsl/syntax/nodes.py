@@ -1,11 +1,12 @@
-"""The typed tree of an expression; `dsl.syntax.build` makes and checks it, `dsl.syntax.printer` shows it."""
+"""The typed tree of an expression; `dsl.syntax.build` makes and checks it, `dsl.syntax.printer` prints it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
 
 from dsl.dtypes import NUM, READERS, DType
 from dsl.errors import DslError, DslTypeError, Position
@@ -15,12 +16,9 @@ from dsl.registry import REGISTRY, Function, Macro, Statistic
 __all__ = ["MAX_DEPTH", "MAX_NODES", "Call", "Literal", "Node", "Operand", "Read", "Widen", "walk"]
 
 MAX_DEPTH = 100
-"""Nesting that the compilers, Spark and Spark Connect all bear."""
+"""Nesting that the compilers, Spark and Spark Connect all handle."""
 MAX_NODES = 10_000
 """Nodes of one expression, shared ones counted as often as they occur."""
-
-# The builder and the printer import this module; `dsl.syntax` enters them here.
-CONNECTED: dict[str, Callable[..., Any]] = {}
 
 _READER_OF = {dtype: name for name, dtype in READERS.items()}
 
@@ -28,7 +26,7 @@ _READER_OF = {dtype: name for name, dtype in READERS.items()}
 class Node:
     """An expression.
 
-    Python's operators build larger ones; ``==`` compares the trees, ``eq(a, b)`` is the comparison to compute.
+    Python's operators build larger ones; ``==`` compares the trees, ``eq(a, b)`` builds a comparison.
 
     Examples
     --------
@@ -45,50 +43,54 @@ class Node:
     size: int
     depth: int
 
+    # The builder and the printer import this module, so `dsl.syntax` sets both.
+    _build: ClassVar[Callable[..., Node]]
+    _to_text: ClassVar[Callable[[Node], str]]
+
     def __add__(self, other: Operand) -> Node:
-        return _call("add", self, other)
+        return Node._build("add", self, other)
 
     def __radd__(self, other: Operand) -> Node:
-        return _call("add", other, self)
+        return Node._build("add", other, self)
 
     def __sub__(self, other: Operand) -> Node:
-        return _call("sub", self, other)
+        return Node._build("sub", self, other)
 
     def __rsub__(self, other: Operand) -> Node:
-        return _call("sub", other, self)
+        return Node._build("sub", other, self)
 
     def __mul__(self, other: Operand) -> Node:
-        return _call("mul", self, other)
+        return Node._build("mul", self, other)
 
     def __rmul__(self, other: Operand) -> Node:
-        return _call("mul", other, self)
+        return Node._build("mul", other, self)
 
     def __truediv__(self, other: Operand) -> Node:
-        return _call("div", self, other)
+        return Node._build("div", self, other)
 
     def __rtruediv__(self, other: Operand) -> Node:
-        return _call("div", other, self)
+        return Node._build("div", other, self)
 
     def __mod__(self, other: Operand) -> Node:
-        return _call("mod", self, other)
+        return Node._build("mod", self, other)
 
     def __rmod__(self, other: Operand) -> Node:
-        return _call("mod", other, self)
+        return Node._build("mod", other, self)
 
     def __neg__(self) -> Node:
-        return _call("neg", self)
+        return Node._build("neg", self)
 
     def __lt__(self, other: Operand) -> Node:
-        return _call("lt", self, other)
+        return Node._build("lt", self, other)
 
     def __le__(self, other: Operand) -> Node:
-        return _call("le", self, other)
+        return Node._build("le", self, other)
 
     def __gt__(self, other: Operand) -> Node:
-        return _call("gt", self, other)
+        return Node._build("gt", self, other)
 
     def __ge__(self, other: Operand) -> Node:
-        return _call("ge", self, other)
+        return Node._build("ge", self, other)
 
     def __bool__(self) -> bool:
         raise DslTypeError(
@@ -100,8 +102,7 @@ class Node:
         return f"<{self}>"
 
     def __str__(self) -> str:
-        text: str = CONNECTED["to_text"](self)
-        return text
+        return Node._to_text(self)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -111,7 +112,7 @@ class Literal(Node):
     Parameters
     ----------
     value : object
-        None, or what the type holds.
+        None, or a value of the type.
     dtype : DType
         Its type.
     """
@@ -119,15 +120,22 @@ class Literal(Node):
     value: Any
     dtype: DType
     position: Position | None = field(default=None, kw_only=True)
+    _hash: int | None = field(init=False, default=None)
 
     def __eq__(self, other: object) -> bool:
         # repr, and not the value: 0.0 and -0.0 are two literals, NaN is one.
         if not isinstance(other, Literal):
             return NotImplemented
-        return self.dtype is other.dtype and repr(self.value) == repr(other.value)
+        return self is other or (self.dtype is other.dtype and repr(self.value) == repr(other.value))
 
     def __hash__(self) -> int:
-        return hash((self.dtype, repr(self.value)))
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash((self.dtype, repr(self.value))))
+        return self._hash  # type: ignore[return-value]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Strings have another hash in another process.
+        return partial(Literal, position=self.position), (self.value, self.dtype)
 
     @property
     def plain(self) -> Any:
@@ -156,7 +164,7 @@ class Read(Node):
     Parameters
     ----------
     ref : FeatureRef or BasisRef
-        What is read.
+        The name of the feature or column.
     dtype : DType
         The type that it is read as.
     """
@@ -183,7 +191,7 @@ class Read(Node):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Widen(Node):
-    """An integer expression where a number is wanted. It does not show in the text: parsing puts it back."""
+    """An integer expression where a number is expected. It is not printed: parsing adds it again."""
 
     arg: Node
 
@@ -194,7 +202,7 @@ class Widen(Node):
 
     @property
     def position(self) -> Position | None:  # type: ignore[override]
-        """Where the integer stands."""
+        """The position of the integer."""
         return self.arg.position
 
     @property
@@ -208,29 +216,31 @@ class Widen(Node):
         return self.arg.depth
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Call(Node):
     """A function applied to arguments; built by `dsl.syntax.build.call`, which checks them.
 
     Parameters
     ----------
-    name : str
-        The registered function.
+    function : Function, Statistic or Macro
+        The signature of the function called.
     args : tuple of Node
         The arguments as written; trailing ones may be left out.
     dtype : DType
         The type of the value.
     """
 
-    name: str
+    function: Function | Statistic | Macro
     args: tuple[Node, ...]
     dtype: DType
-    position: Position | None = field(default=None, kw_only=True, compare=False)
-    size: int = field(init=False, compare=False)
-    depth: int = field(init=False, compare=False)
-    _hash: int = field(init=False, compare=False)
+    position: Position | None = field(default=None, kw_only=True)
+    name: str = field(init=False)
+    size: int = field(init=False)
+    depth: int = field(init=False)
+    _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.function.name)
         object.__setattr__(self, "size", 1 + sum(arg.size for arg in self.args))
         object.__setattr__(self, "depth", 1 + max((arg.depth for arg in self.args), default=0))
         if self.size > MAX_NODES or self.depth > MAX_DEPTH:
@@ -239,23 +249,40 @@ class Call(Node):
                 "compute a part of it in an earlier stage",
                 self.position,
             )
-        # Kept, because a hash that walks the tree would make every look-up of a subexpression cost its size.
+        # Stored, because a hash that walks the tree would make every look-up of a subexpression cost its size.
         object.__setattr__(self, "_hash", hash((self.name, self.args, self.dtype)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Call):
+            return NotImplemented
+        return self is other or (
+            self._hash == other._hash
+            and self.name == other.name
+            and self.dtype is other.dtype
+            and self.args == other.args
+        )
 
     def __hash__(self) -> int:
         return self._hash
 
-    @property
-    def function(self) -> Function | Statistic | Macro:
-        """The record of the function called."""
-        return REGISTRY.get(self.name)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By name: the process that reads it has its own functions, and other hashes of strings.
+        return _call, (self.name, self.args, self.dtype, self.position)
 
 
 Operand: TypeAlias = "Node | float | str | bool | datetime | list[Any] | None"
 
 
-def walk(node: Node) -> Iterator[Node]:
-    """Yield the distinct nodes of a tree, each after those that it refers to."""
+def walk(node: Node, *, into: Callable[[Node], bool] | None = None) -> Iterator[Node]:
+    """Yield the distinct nodes of a tree, each after those that it refers to.
+
+    Parameters
+    ----------
+    node : Node
+        The root.
+    into : callable, optional
+        Returns whether to visit the arguments of a node.
+    """
     seen: set[Node] = set()
     stack = [(node, False)]
     while stack:
@@ -265,10 +292,15 @@ def walk(node: Node) -> Iterator[Node]:
         elif current not in seen:
             seen.add(current)
             stack.append((current, True))
-            inner = current.args if isinstance(current, Call) else (current.arg,) if isinstance(current, Widen) else ()
-            stack.extend((child, False) for child in reversed(inner))
+            if into is None or into(current):
+                stack.extend((child, False) for child in reversed(_children(current)))
 
 
-def _call(name: str, *args: Operand) -> Node:
-    node: Node = CONNECTED["call"](name, *args)
-    return node
+def _children(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, Call):
+        return node.args
+    return (node.arg,) if isinstance(node, Widen) else ()
+
+
+def _call(name: str, args: tuple[Node, ...], dtype: DType, position: Position | None) -> Call:
+    return Call(REGISTRY.get(name), args, dtype, position=position)

@@ -1,4 +1,4 @@
-"""Text to tree. The grammar is LALR, and no step recurses with the text: hostile nesting ends in a plain error."""
+"""Parser. The grammar is LALR, and no step recurses with the text: hostile nesting ends in a plain error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lark import Lark, Token
     from lark.exceptions import UnexpectedInput
 
-__all__ = ["MAX_TEXT", "OPERATORS", "parse", "parsed"]
+__all__ = ["MAX_TEXT", "OPERATORS", "parse", "parse_cached"]
 
 MAX_TEXT = 100_000
 """Characters of one expression."""
@@ -37,11 +37,11 @@ OPERATORS = {
     "/": "div",
     "%": "mod",
 }
-"""Binary operators, loosest first, and the functions they stand for."""
+"""Binary operators, loosest first, and their functions."""
 
 _PREFIXES = {"not": "not", "-": "neg"}
-_WORDS = {"true": True, "false": False, "null": None}
-_KEYWORDS = {*_WORDS, "and", "or", "not"}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_KEYWORDS = {*_CONSTANTS, "and", "or", "not"}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", "'": "'", '"': '"'}
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
 _OTHER_SPELLINGS = {"=": "==", "&": "and", "|": "or", "!": "not"}
@@ -49,7 +49,7 @@ _LONGEST_INTEGER = 19
 
 
 def parse(text: str) -> Node:
-    """Read an expression.
+    """Parse an expression.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def parse(text: str) -> Node:
     Returns
     -------
     Node
-        The tree, checked; its nodes know their place in the text.
+        The tree, checked; its nodes have their positions in the text.
 
     Raises
     ------
     DslSyntaxError
-        The text is no expression.
+        The syntax is invalid.
     DslError
-        It is one, but a function is unknown or an argument does not fit.
+        A function is unknown, or an argument does not fit.
 
     Examples
     --------
@@ -79,9 +79,9 @@ def parse(text: str) -> Node:
         ^^^^
     """
     if not isinstance(text, str):
-        raise DslSyntaxError(f"an expression is text, not {type(text).__name__}")
+        raise DslSyntaxError(f"expected an expression as a string, found {type(text).__name__}")
     if len(text) > MAX_TEXT:
-        raise DslSyntaxError(f"the expression has {len(text)} characters; at most {MAX_TEXT} are read")
+        raise DslSyntaxError(f"the expression has {len(text)} characters; the limit is {MAX_TEXT}")
     from lark.exceptions import UnexpectedInput
 
     try:
@@ -92,8 +92,8 @@ def parse(text: str) -> Node:
 
 
 @lru_cache(maxsize=8192)
-def parsed(text: str) -> Node:
-    """Read an expression as :func:`parse` does; a tree is never changed, so that it is made once."""
+def parse_cached(text: str) -> Node:
+    """Parse an expression as :func:`parse` does, with a cache: trees are immutable."""
     return parse(text)
 
 
@@ -106,7 +106,7 @@ def _lark() -> Lark:
 
 
 class _Builder:
-    """Turns Lark's tree into ours; the methods are called after the grammar's rules."""
+    """Turns Lark's tree into ours; the methods are named after the grammar's rules."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -134,7 +134,7 @@ class _Builder:
         values = [argument for argument in arguments if isinstance(argument, Node)]
         named = dict(argument for argument in arguments if not isinstance(argument, Node))
         if len(values) + len(named) < len(arguments):
-            raise DslSyntaxError(f"{name}: an argument is given twice by name", where)
+            raise DslSyntaxError(f"{name}: duplicate argument by name", where)
         if any(isinstance(argument, Node) for argument in arguments[len(values) :]):
             raise DslSyntaxError(f"{name}: arguments by name come last", where)
         try:
@@ -142,7 +142,7 @@ class _Builder:
         except DslError as error:
             if error.position is not where:
                 raise
-            raise type(error)(error.message, _place(self._text, name)) from None
+            raise type(error)(error.message, _position(self._text, name)) from None
 
     def _named(self, _: Position, parts: list[Any]) -> tuple[str, Node]:
         name, value = parts
@@ -162,10 +162,10 @@ class _Builder:
         try:
             return literal(datetime.fromisoformat(text), where)
         except ValueError:
-            raise DslSyntaxError(f"{text!r} is no time; write timestamp '2024-01-31 12:00:00'", where) from None
+            raise DslSyntaxError(f"{text!r} is not a timestamp; write timestamp '2024-01-31 12:00:00'", where) from None
 
-    def _word(self, where: Position, parts: list[Any]) -> Node:
-        return literal(_WORDS[parts[0]], where)
+    def _constant(self, where: Position, parts: list[Any]) -> Node:
+        return literal(_CONSTANTS[parts[0]], where)
 
     def _list(self, where: Position, parts: list[Any]) -> Node:
         return literal([part.value for part in parts], where)
@@ -181,7 +181,7 @@ class _Builder:
         if not token.isdecimal():
             return literal(sign * float(token), where)
         if len(token) > _LONGEST_INTEGER:
-            raise DslSyntaxError("an integer must fit into 64 bits; write a number, with a point or an exponent", where)
+            raise DslSyntaxError("an integer must fit 64 bits; for a number write a point or an exponent", where)
         return literal(sign * int(token), where)
 
     def _unquoted(self, token: Token) -> str:
@@ -191,14 +191,14 @@ class _Builder:
                 return chr(int(codepoint, 16))
             if match[4] in _ESCAPES:
                 return _ESCAPES[match[4]]
-            start = _place(self._text, token).start + 1 + match.start()
+            start = _position(self._text, token).start + 1 + match.start()
             where = Position(self._text, start, start + len(match[0]))
-            raise DslSyntaxError(f"unknown escape {match[0]!r}; a backslash is written twice", where)
+            raise DslSyntaxError(f"unknown escape {match[0]!r}; write a backslash as \\\\", where)
 
         return _ESCAPE.sub(replace, token[1:-1])
 
 
-def _place(text: str, token: Token) -> Position:
+def _position(text: str, token: Token) -> Position:
     start, end = token.start_pos, token.end_pos
     assert start is not None
     assert end is not None
@@ -209,21 +209,21 @@ def _syntax_error(text: str, error: UnexpectedInput) -> DslSyntaxError:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     if isinstance(error, UnexpectedCharacters):
-        return _illegible(text, error.pos_in_stream or 0)
+        return _unexpected_character(text, error.pos_in_stream or 0)
     assert isinstance(error, UnexpectedToken)
     if error.token.type == "$END":
-        return _ended(text)
+        return _unexpected_end(text)
     previous = [token for token in (error.token_history or [])[-1:] if token is not None]
     for suspect in [*previous, error.token]:
         if suspect.type == "NAME" and (suspect is not error.token or suspect.lower() in _KEYWORDS):
-            return _not_called(str(suspect), _place(text, suspect))
-    where = _place(text, error.token)
+            return _not_called(str(suspect), _position(text, suspect))
+    where = _position(text, error.token)
     if error.token.type == "COMPARISON":
         return DslSyntaxError("comparisons do not chain; write a < b and b < c", where)
     return DslSyntaxError(f"unexpected {str(error.token)!r}{_other_spelling(error.token)}", where)
 
 
-def _ended(text: str) -> DslSyntaxError:
+def _unexpected_end(text: str) -> DslSyntaxError:
     if not text.strip():
         return DslSyntaxError("the expression is empty")
     last = re.search(r"[A-Za-z_]\w*\s*$", text)
@@ -235,17 +235,17 @@ def _ended(text: str) -> DslSyntaxError:
 def _not_called(name: str, where: Position) -> DslSyntaxError:
     if name.lower() in _KEYWORDS:
         return DslSyntaxError(f"unexpected {name!r}; did you mean {name.lower()!r}?", where)
-    return DslSyntaxError(f"{name!r} is not called; a feature name stands in quotes: nVal('basis:{name}')", where)
+    return DslSyntaxError(f"{name!r} is not called; write a feature name in quotes: nVal('basis:{name}')", where)
 
 
-def _illegible(text: str, start: int) -> DslSyntaxError:
+def _unexpected_character(text: str, start: int) -> DslSyntaxError:
     character = text[start]
     where = Position(text, start, start + 1)
     if character in "'\"":
-        return DslSyntaxError("the quoted text does not end on its line", where)
+        return DslSyntaxError("the string does not end on its line", where)
     return DslSyntaxError(f"unexpected {character!r}{_other_spelling(character)}", where)
 
 
-def _other_spelling(sign: str) -> str:
-    meant = _OTHER_SPELLINGS.get(sign)
-    return f"; did you mean {meant!r}?" if meant else ""
+def _other_spelling(operator: str) -> str:
+    intended = _OTHER_SPELLINGS.get(operator)
+    return f"; did you mean {intended!r}?" if intended else ""

@@ -1,4 +1,4 @@
-"""Tree to canonical text. Parsing the text gives an equal tree."""
+"""Printer: the canonical text of a tree. Parsing the text gives an equal tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsl.syntax.nodes import Call, Literal, Node, Read, Widen
 
 __all__ = ["to_text"]
 
-# Binding strength of what stands at the top of a text: an operand weaker than its place wants stands in parentheses.
+# Binding strength of the outermost operator: a weaker operand than its position allows is put in parentheses.
 _COMPARISON, _SUM, _PRODUCT, _ATOM = 4, 5, 6, 8
 _INFIX = {
     "or": ("or", 1),
@@ -51,21 +51,21 @@ def _print(node: Node) -> tuple[str, int]:
             return f"{node.reader}('{ref}')", _ATOM
         case Literal(value, dtype):
             return _literal(value, dtype), _ATOM
-        case Call(name, (left, right)) if name in _INFIX:
-            sign, strength = _INFIX[name]
+        case Call(name=name, args=(left, right)) if name in _INFIX:
+            operator, strength = _INFIX[name]
             # Comparisons do not chain, so that both sides of one must bind more tightly.
-            outer = _within(left, strength + (strength == _COMPARISON))
-            return f"{outer} {sign} {_within(right, strength + 1)}", strength
-        case Call(name, (operand,)) if name in _PREFIX:
-            sign, strength = _PREFIX[name]
-            return f"{sign}{_within(operand, strength)}", strength
+            first = _within(left, strength + (strength == _COMPARISON))
+            return f"{first} {operator} {_within(right, strength + 1)}", strength
+        case Call(name=name, args=(operand,)) if name in _PREFIX:
+            operator, strength = _PREFIX[name]
+            return f"{operator}{_within(operand, strength)}", strength
     assert isinstance(node, Call)
     return f"{node.name}({', '.join(_print(arg)[0] for arg in node.args)})", _ATOM
 
 
 def _within(node: Node, strength: int) -> str:
-    text, own = _print(node)
-    return text if own >= strength else f"({text})"
+    text, strength_of_node = _print(node)
+    return text if strength_of_node >= strength else f"({text})"
 
 
 def _literal(value: Any, dtype: DType) -> str:

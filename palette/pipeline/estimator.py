@@ -12,9 +12,9 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.sql.types import StructType
 
 from dsl.estimator import DSLModel
-from dsl.persistence import SavedStage
 from dsl.row_mappings import check_frame
-from dsl.zones import zones_of
+from dsl.stages.persistence import PersistentStage
+from dsl.zones import find_zones
 from palette.errors import DataError, PlanError
 from palette.offline.join.latest_values import warn_latest_values
 from palette.offline.join.lookup import check_time
@@ -40,7 +40,7 @@ __all__ = ["MLPipeline"]
 HABITS = "pass the stages one after the other, or all of them in one list"
 
 
-class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
+class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
     """Stages in a row, with features looked up where their join keys first exist.
 
     Parameters
@@ -196,7 +196,7 @@ class MLPipeline(Estimator[MLPipelineModel], SavedStage, HasStore):
         self._copyValues(model)._set(inputTypes=types, planned=fitting.planned, localForms=forms, ttls=fitting.ttls)
         expressions = (stage for stage in flat_stages(model.stages) if isinstance(stage, DSLModel))
         nodes = [node for stage in expressions for node in stage.nodes().values()]
-        model._set(runtime=runtime_of(dataset.sparkSession, zones_of(nodes)))
+        model._set(runtime=runtime_of(dataset.sparkSession, find_zones(nodes)))
         if fitting.pins:
             model._set(pins=fitting.pins, pinnedTables=self.store.tables.root)
         if fitting.sample is not None and (tested := self_test(model, *fitting.sample)):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pyspark.ml import Model
 from pyspark.ml.param import Param, Params, TypeConverters
 
-from dsl.persistence import SavedStage
 from dsl.row_mappings import check_frame
+from dsl.stages.persistence import PersistentStage
 from palette.errors import DataError, SchemaError
 from palette.params import ScoresRows
 from palette.paths import COPY_THERE, local_path
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["MLPipelineModel"]
 
 
-class MLPipelineModel(Model, SavedStage, ScoresRows):
+class MLPipelineModel(Model, PersistentStage, ScoresRows):
     """A fitted :class:`MLPipeline`.
 
     ``transform`` looks up what was known at each row's time, in ``timestampCol``; after

@@ -10,7 +10,7 @@ from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWritable, MLWriter
 from pyspark.sql.utils import is_remote
 
-from dsl.persistence import REFUSED, check_format, known_class
+from dsl.stages.persistence import REFUSED, check_format, known_class
 from palette.errors import DataError, SchemaError
 from palette.paths import has_scheme
 

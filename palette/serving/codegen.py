@@ -198,13 +198,13 @@ class PlanCode:
         """Compute expressions; all of a step see the columns as they were before it."""
         # Here, not above: plans without expressions do without the language.
         from dsl.compilers.bind import Binding, bind
-        from dsl.compilers.row import generate, reads_of
-        from dsl.syntax.parser import parsed
+        from dsl.compilers.row import distinct_reads, generate
+        from dsl.syntax.parser import parse_cached
 
         bindings = {name: Binding(**binding) for name, binding in step.bindings.items()}
-        nodes: dict[str, Node] = {column: parsed(text) for column, text in step.lambdas.items()}
+        nodes: dict[str, Node] = {column: parse_cached(text) for column, text in step.lambdas.items()}
         bound = bind(nodes, bindings, step.statistics)
-        inputs = {read: self._read(read, bindings[str(read.ref)]) for read in reads_of(bound)}
+        inputs = {read: self._read(read, bindings[str(read.ref)]) for read in distinct_reads(bound)}
         self._computed += 1
         program = generate(bound, inputs, prefix=f"s{self._computed}_")
         self._lines += program.lines

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from dsl.compilers.coercion import fitted_decimal
+from dsl.compilers.coercion import fit_decimal
 from palette.errors import DataError
 from palette.serving.stages.vectors import Sparse
 
@@ -107,7 +107,7 @@ def _decimal(value: str | float, name: str, dtype: str) -> decimal.Decimal:
     if not DECIMAL.fullmatch(text):
         raise DataError(f"{name}: {value!r:.80} is no decimal number, as in 12.50")
     precision, scale = map(int, dtype.removeprefix("decimal(").removesuffix(")").split(","))
-    fitted = fitted_decimal(decimal.Decimal(text), precision, scale)
+    fitted = fit_decimal(decimal.Decimal(text), precision, scale)
     if fitted is None:
         raise DataError(f"{name}: {value!r:.80} has more digits than {dtype} holds")
     return fitted

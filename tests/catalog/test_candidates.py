@@ -102,7 +102,7 @@ def test_found_and_named_ones_differ(catalog):
         (["airport:wether:*:dest"], None, FeatureNotFoundError, "did you mean 'airport:weather'"),
         (["airport:weather:*:no key"], None, RefError, "the join key 'no key' must be"),
         (["airport:*:dest"], None, RefError, "found 3 parts"),
-        ([3], None, RefError, "a feature name is text, not int"),
+        ([3], None, RefError, "expected a feature name as a string, found int"),
         (["basis:dely"], None, SchemaError, "did you mean 'delay'"),
         (None, {"aeroport": "dest"}, FeatureNotFoundError, "did you mean 'airport'"),
         (None, {"airport": "dst"}, SchemaError, "join key 'dst' of airport: .*did you mean 'dest'"),

@@ -10,7 +10,7 @@ import pytest
 
 import dsl
 from dsl import Binding, DslError, DslTypeError, UnknownReferenceError, nFill, nVal, parse
-from dsl.compilers.bind import MAX_ENTRIES, bind, expand, frozen, references, statistic_calls
+from dsl.compilers.bind import MAX_ENTRIES, bind, expand, references, statistic_calls, to_constant
 from dsl.dtypes import NUM, STR
 from dsl.json_values import decode, encode
 from dsl.registry import REGISTRY, Arg
@@ -148,9 +148,9 @@ def test_statistic_inside_a_statistic_is_refused(text):
 def test_large_statistic_is_refused():
     ranks = parse("frequencies(sVal('basis:s'))")
     most = {str(number): 1.0 for number in range(MAX_ENTRIES)}
-    assert len(frozen(ranks, most).value) == MAX_ENTRIES
+    assert len(to_constant(ranks, most).value) == MAX_ENTRIES
     with pytest.raises(DslError, match=r"10001 entries.*hashBucket"):
-        frozen(ranks, {**most, "more": 1.0})
+        to_constant(ranks, {**most, "more": 1.0})
 
 
 def test_integer_still_widens_when_its_parts_change():

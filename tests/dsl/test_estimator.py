@@ -222,7 +222,7 @@ def test_no_outputs_change_nothing(frame):
 
 def test_too_many_groups_are_refused(spark):
     frame = spark.range(MAX_ENTRIES + 2).selectExpr("string(id) s", "1.0d label")
-    with pytest.raises(DslError, match="10000 are kept; use hashBucket"):
+    with pytest.raises(DslError, match="10000 are stored; use hashBucket"):
         DSLEstimator(lambdas={"y": "targetMean(sVal('basis:s'), 'basis:label')"}).fit(frame)
 
 

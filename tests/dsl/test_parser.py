@@ -114,7 +114,7 @@ def test_literal(text, value, dtype):
         param("9223372036854775808", DslTypeError, "64 bits", 1, id="large integer"),
         param("1" * 30, DslSyntaxError, "64 bits", 1, id="larger integer"),
         param("[1, 'a']", DslTypeError, "numbers only", 1, id="mixed list"),
-        param("timestamp 'noon'", DslSyntaxError, "no time", 1, id="no time"),
+        param("timestamp 'noon'", DslSyntaxError, "not a timestamp", 1, id="no time"),
         param("nFil(1)", UnknownFunctionError, "mean 'nFill'", 1, id="unknown function"),
         param("1 + nFil(1)", UnknownFunctionError, "mean 'nFill'", 5, id="unknown function inside"),
         param("nVal('basis')", RefError, "malformed", 6, id="name"),
@@ -124,9 +124,9 @@ def test_literal(text, value, dtype):
         param("1 + upper('a', 'b')", DslTypeError, "expected upper", 5, id="too many"),
         param("nFill()", DslTypeError, "found 0 arguments", 1, id="too few"),
         param("nFill('basis:x', nVal('basis:y'))", DslTypeError, "must be a constant", 18, id="constant"),
-        param("nFill('basis:x', wrong=1)", DslTypeError, "cannot take", 1, id="unknown by name"),
+        param("nFill('basis:x', wrong=1)", DslTypeError, "cannot pass", 1, id="unknown by name"),
         param("nFill(default=1, 'basis:x')", DslSyntaxError, "come last", 1, id="by name first"),
-        param("nFill('basis:x', default=1, default=2)", DslSyntaxError, "twice", 1, id="twice by name"),
+        param("nFill('basis:x', default=1, default=2)", DslSyntaxError, "duplicate argument", 1, id="twice by name"),
         param("'basis:x' < 1", DslTypeError, "nVal\\('basis:x'\\)", 13, id="name or text"),
         param("'abc' + 1", DslTypeError, "malformed feature name", 1, id="text in a sum"),
         param("1\n+ upper(2)", DslTypeError, "line 2, column 9", 9, id="second line"),
@@ -141,7 +141,7 @@ def test_refused(text, error, says, column):
 
 
 def test_text_not_a_text():
-    with pytest.raises(DslSyntaxError, match="not int"):
+    with pytest.raises(DslSyntaxError, match="found int"):
         parse(1)
 
 

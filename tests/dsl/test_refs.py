@@ -44,7 +44,7 @@ def test_name_canonical(text, expected):
         param("a:b::d", "feature is empty", id="no feature"),
         param("a:b:c:", "join key is empty", id="no key"),
         param("a:b:c:d,", "join key is empty", id="trailing comma"),
-        param("a:b:c:d,d", "stands twice", id="key twice"),
+        param("a:b:c:d,d", "duplicate join key", id="key twice"),
         param("1a:b:c:d", "entity '1a'", id="digit first"),
         param("a:b-c:d:e", "feature group 'b-c'", id="dash"),
         param("a:b:ü:e", "feature 'ü'", id="not ascii"),
@@ -65,7 +65,7 @@ def test_name_malformed(text, says):
 
 
 def test_name_not_text():
-    with pytest.raises(RefError, match="not int"):
+    with pytest.raises(RefError, match="found int"):
         parse_ref(3)
 
 

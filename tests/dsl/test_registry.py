@@ -57,7 +57,7 @@ def test_function_is_found_with_all_it_was_given():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        param(lambda: registered(X, name="Twice"), "small letter", id="name"),
+        param(lambda: registered(X, name="Twice"), "lowercase letter", id="name"),
         param(lambda: registered(X, body=Undocumented), "docstring", id="docstring"),
         param(lambda: registered(X, body=Rowless), "'row'", id="body"),
         param(lambda: registered(X, examples=[]), "example", id="examples"),
@@ -75,9 +75,9 @@ def test_register_refuses(make, says):
 
 
 def test_register_refuses_a_second_of_the_name():
-    with pytest.raises(RegistrationError, match="registered already"):
+    with pytest.raises(RegistrationError, match="already registered"):
         REGISTRY.register("nFill", X, returns=NUM, examples=[((1.0,), 2.0)])(Twice)
-    with pytest.raises(RegistrationError, match="registered already"):
+    with pytest.raises(RegistrationError, match="already registered"):
         REGISTRY.register("nVal", X, returns=NUM, examples=[((1.0,), 2.0)])(Twice)
 
 

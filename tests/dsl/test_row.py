@@ -17,7 +17,7 @@ from dsl import Binding, DslTypeError, compile_row, nFill, nVal, parse
 from dsl.compilers.bind import bind
 from dsl.compilers.coercion import reading_lines
 from dsl.compilers.generated import define
-from dsl.compilers.row import generate, reader, reads_of
+from dsl.compilers.row import distinct_reads, generate, reader
 from dsl.dtypes import READERS
 from dsl.testing import same
 
@@ -101,7 +101,7 @@ def test_programs_with_prefixes_go_together():
 
 def test_reads_of_are_distinct():
     nodes = {"a": parse("nVal('basis:x') + nVal('basis:x')"), "b": parse("iVal('basis:x') + nVal('basis:y')")}
-    assert [str(read) for read in reads_of(nodes)] == ["nVal('basis:x')", "iVal('basis:x')", "nVal('basis:y')"]
+    assert [str(read) for read in distinct_reads(nodes)] == ["nVal('basis:x')", "iVal('basis:x')", "nVal('basis:y')"]
 
 
 def test_vectors_belong_to_the_caller():

@@ -85,7 +85,7 @@ def test_categories_above_the_limit_are_refused(spark):
 
     many = spark.range(10_001).select(F.col("id").cast("string").alias("s"), F.lit(1.0).alias("y"))
     for expression in ("stringIndex(sVal('basis:s'))", "targetMean(sVal('basis:s'), nVal('basis:y'))"):
-        with pytest.raises(DslError, match="at most 10000 are kept; use hashBucket"):
+        with pytest.raises(DslError, match="at most 10000 are stored; use hashBucket"):
             DSLEstimator(lambdas={"out": expression}).fit(many)
     model = DSLEstimator(lambdas={"out": "stringIndex(sVal('basis:s'))"}).fit(many.limit(10_000))
     assert sorted(row.out for row in model.transform(many.limit(10_000)).collect()) == list(range(10_000))

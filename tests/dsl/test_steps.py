@@ -65,11 +65,11 @@ def test_steps_that_gain_nothing_vanish(frame):
 def test_shallow_expressions_take_one_step(frame):
     from pyspark.sql import functions as F
 
-    from dsl.compilers.deep_expressions import in_steps
+    from dsl.compilers.deep_expressions import split_deep_expressions
 
     exprs = {"a": parse("nFill('basis:x', 1) * 2 + 1"), "b": parse("abs('basis:x')")}
-    steps = in_steps(frame, exprs, {"basis:x": dsl.Binding("x", "double")}, F)
-    assert steps.frame is frame
-    assert steps.exprs == exprs
-    assert steps.parts == []
+    split = split_deep_expressions(frame, exprs, {"basis:x": dsl.Binding("x", "double")}, F)
+    assert split.frame is frame
+    assert split.exprs == exprs
+    assert split.part_columns == []
     assert exprs["a"].dtype is NUM

@@ -81,7 +81,7 @@ def test_right_function_passes(spark, register):
         param(WrongRow, {}, r"wrong\(nan\): row 0.0, column nan \(interpreted\)", id="row"),
         param(WrongNull, {}, r"wrong\(None\): row None, column 0.0", id="null rule"),
         param(WrongType, {}, "the column is string, declared number", id="type"),
-        param(Half, {"inline": "({x} * 2.0)"}, "inline gives", id="inline"),
+        param(Half, {"inline": "({x} * 2.0)"}, "inline returns", id="inline"),
         param(Half, {"examples": [((3.0,), 1.0)]}, r"example wrong\(3.0\): expected 1.0, row 1.5", id="example"),
     ],
 )

@@ -17,7 +17,7 @@ from pyspark.ml.regression import LinearRegression
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql import Row
 
-import dsl.persistence
+import dsl.stages.persistence
 from dsl import DSLEstimator
 from palette.errors import DataError, UnknownTypeWarning
 from palette.serving import LocalPipeline, spark_pipelines
@@ -78,7 +78,7 @@ def test_rows_of_spark(saved, df):
     _, bad = expressions.score_instances([rows[0], {"x": "a", "n": 1}], errors="return")
     assert isinstance(bad, TypeError)
     for stage in (local, expressions):
-        with pytest.raises((ValueError, TypeError), match=r"rows is a DataFrame of Spark.*rows\.collect"):
+        with pytest.raises((ValueError, TypeError), match=r"rows is a Spark DataFrame.*rows\.collect"):
             stage.score_instances(df)
     with pytest.raises(TypeError, match=r"dataset is a pandas DataFrame, expected .*spark\.createDataFrame"):
         expressions.transform(df.toPandas())
@@ -194,4 +194,4 @@ def test_damaged_stage_is_refused(spark, tmp_path):
 
 
 def test_form_of_expressions_is_the_same_as_the_languages():
-    assert spark_pipelines.FORMAT == dsl.persistence.FORMAT
+    assert spark_pipelines.FORMAT == dsl.stages.persistence.FORMAT

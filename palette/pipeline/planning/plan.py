@@ -13,8 +13,8 @@ from dsl.compilers.bind import Binding, expand, references
 from dsl.dtypes import INT
 from dsl.errors import DslError
 from dsl.estimator import DSLEstimator, DSLModel
-from dsl.fitting import settle
 from dsl.refs import BasisRef, FeatureRef, parse_ref
+from dsl.stages.statistics import bind_statistics
 from dsl.syntax.nodes import Node, Read, walk
 from palette.definitions import Feature
 from palette.errors import PlanError, SchemaError, nearest
@@ -207,7 +207,7 @@ def _check_types(labels: Sequence[str], parts: Sequence[Sequence[Any]], feature:
         for stage in (part for part in inner if isinstance(part, DSL)):
             if isinstance(stage, DSLEstimator):
                 try:
-                    settle(stage.nodes(), _bindings(stage.nodes().values(), derived, feature))
+                    bind_statistics(stage.nodes(), _bindings(stage.nodes().values(), derived, feature))
                 except DslError as error:
                     raise type(error)(f"{label}: {error.message}", error.position) from error
             derived |= {column: node.dtype.spark for column, node in stage.nodes().items()}

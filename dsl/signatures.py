@@ -1,4 +1,4 @@
-"""One record per function: both bodies, its types, its null rule and its examples.
+"""Signatures of functions: one record with both bodies, types, null rule and examples.
 
 A function of the language is a class with a docstring and two static methods: ``column(F, ...)`` builds a Spark Column,
 ``row(...)`` computes the same from plain Python values. Constant arguments reach both as plain Python values (a list
@@ -20,7 +20,7 @@ __all__ = ["DECLARED", "REQUIRED", "Arg", "Function", "Macro", "Nulls", "Signatu
 
 
 class Nulls(Enum):
-    """Who deals with nulls: the framework (any null in, null out) or the function."""
+    """Whether the framework handles nulls (any null in, null out), or the function."""
 
     PROPAGATE = "propagate"
     HANDLED = "handled"
@@ -34,7 +34,7 @@ class _Absent(Enum):
 REQUIRED = _Absent.REQUIRED
 """Default of an argument that must be given."""
 DECLARED = _Absent.DECLARED
-"""Default of a last argument that stands for the declared default of the feature read by the first one."""
+"""Default of a last argument: the declared default of the feature that the first argument reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,16 @@ class Arg:
     name : str
         As in the two bodies.
     dtype : DType or Var
-        What it takes; parameters with the same variable take the same type.
+        Its type; parameters with the same variable have the same type.
     constant : bool, default False
-        Whether it takes only a literal or a statistic.
+        Whether it accepts only a literal or a statistic.
     default : object, optional
-        Value of an argument left out (trailing ones only), or `DECLARED`.
+        Value of an omitted argument (trailing ones only), or `DECLARED`.
     repeated : bool, default False
-        Whether it may be given several times. Several repeated parameters in a row repeat together, as the condition
-        and the value of ``case`` do; the bodies take them as ``*args``. They are given at least once.
+        Whether it may occur several times, and at least once. Adjacent repeated parameters repeat together, as the
+        condition and the value of ``case`` do; the bodies accept them as ``*args``.
     check : callable, optional
-        Called with a constant's value, never None; raises ValueError when it is a bad one.
+        Called with a constant's value, never None; raises ValueError if it is invalid.
     """
 
     name: str
@@ -67,18 +67,18 @@ class Arg:
 
     @property
     def optional(self) -> bool:
-        """Whether it can be left out."""
+        """Whether it can be omitted."""
         return self.default is not REQUIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Signature:
-    """What every registered function has.
+    """The common part of functions, statistics and macros.
 
     Parameters
     ----------
     name : str
-        As people write it.
+        Name in expressions.
     args : tuple of Arg
         Its parameters.
     returns : DType or Var
@@ -103,12 +103,12 @@ class Signature:
         object.__setattr__(self, "_repeated", tuple(arg for arg in self.args if arg.repeated))
 
     def parameters(self, count: int) -> tuple[Arg, ...]:
-        """Return the parameter that each of `count` arguments belongs to.
+        """Return the parameter of each of `count` arguments.
 
         Raises
         ------
         DslTypeError
-            The function does not take so many arguments.
+            The function does not accept that many arguments.
         """
         if not self._repeated:
             required = sum(not arg.optional for arg in self.args)
@@ -124,25 +124,27 @@ class Signature:
         return before + self._repeated * times + after[:rest]
 
     def missing(self, count: int) -> tuple[Arg, ...]:
-        """Return the parameters left out, when `count` arguments are given."""
-        given = self.parameters(count)
-        return tuple(arg for arg in self.args if not arg.repeated and arg not in given)
+        """Return the omitted parameters of a call with `count` arguments."""
+        if count == len(self.args) and not self._repeated:
+            return ()
+        present = self.parameters(count)
+        return tuple(arg for arg in self.args if not arg.repeated and arg not in present)
 
     def _wrong_count(self, count: int) -> DslTypeError:
         return DslTypeError(f"{self.name}: expected {self.usage}, found {count} argument{'s' * (count != 1)}")
 
     @property
     def usage(self) -> str:
-        """How it is called, for people: ``round(x, digits=0)``."""
-        shown = []
+        """The call with its parameters, such as ``round(x, digits=0)``."""
+        parameters = []
         for arg in self.args:
             if arg.repeated:
-                shown.append(f"{arg.name}...")
+                parameters.append(f"{arg.name}...")
             elif arg.default is DECLARED:
-                shown.append(f"{arg.name}=<declared>")
+                parameters.append(f"{arg.name}=<declared>")
             else:
-                shown.append(f"{arg.name}={arg.default!r}" if arg.optional else arg.name)
-        return f"{self.name}({', '.join(shown)})"
+                parameters.append(f"{arg.name}={arg.default!r}" if arg.optional else arg.name)
+        return f"{self.name}({', '.join(parameters)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -156,11 +158,11 @@ class Function(Signature):
     column, row : callable
         The two bodies.
     ulps : int
-        How many units in the last place the two may differ.
+        Units in the last place that the two may differ by.
     edges : mapping of str to sequence, optional
-        Values worth trying, by parameter; they replace those of the parameter's type.
+        Values to test, by parameter; they replace those of the parameter's type.
     inline : mapping of DType or None to str
-        Python expressions that stand for a call of `row`, by the type of the function's variable (None: any type).
+        Python expressions that replace a call of `row`, by the type of the function's variable (None: any type).
     """
 
     nulls: Nulls
@@ -180,17 +182,17 @@ class Function(Signature):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Statistic(Signature):
-    """A figure of the training data, frozen when an estimator is fitted.
+    """A statistic of the training data, computed when an estimator is fitted.
 
     Parameters
     ----------
     aggregate : callable
         ``aggregate(F, x, **constants)`` returns one aggregate Column that skips null and NaN.
     finish : callable
-        ``finish(value, **constants)`` makes the frozen constant out of the collected value.
+        ``finish(value, **constants)`` returns the constant for the collected value.
     grouped : bool
-        Whether there is one aggregate for each value of the first argument, a text; `finish` then takes a list of
-        ``{"key": text or None, "value": ...}``.
+        Whether there is one aggregate for each value of the first argument, a string; the value that `finish` receives
+        is then a list of ``{"key": string or None, "value": ...}``.
     """
 
     aggregate: Callable[..., Any]
@@ -200,12 +202,12 @@ class Statistic(Signature):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Macro(Signature):
-    """A function written in terms of others.
+    """A function defined by other functions.
 
     Parameters
     ----------
     expand : callable
-        Takes nodes (for constant parameters plain values, where they are literals) and returns a node.
+        Returns the definition as a node, given nodes (plain values for literals of constant parameters).
     """
 
     expand: Callable[..., Any]

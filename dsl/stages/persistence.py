@@ -16,17 +16,17 @@ from pyspark.sql.utils import is_remote
 
 from dsl.errors import DslError
 
-__all__ = ["FORMAT", "REFUSED", "SavedStage", "check_format", "known_class"]
+__all__ = ["FORMAT", "REFUSED", "PersistentStage", "check_format", "known_class"]
 
 FORMAT = 1
-"""The form in which stages are saved; a file with a higher number is from a newer release."""
+"""Version of the format of saved stages; a file with a higher number is from a newer release."""
 REFUSED = "class {!r} is of no module that this process has imported; import its module first, if you trust it"
 
 
-class SavedStage(Params, DefaultParamsReadable[Any], DefaultParamsWritable):
-    """A stage that is saved as one JSON text and read back where its class can be imported."""
+class PersistentStage(Params, DefaultParamsReadable[Any], DefaultParamsWritable):
+    """A stage that is saved as one JSON string and loaded where its class can be imported."""
 
-    formatVersion: Param[int] = Param(Params._dummy(), "formatVersion", "version of the saved form", typeConverter=int)
+    formatVersion: Param[int] = Param(Params._dummy(), "formatVersion", "version of the format", typeConverter=int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class SavedStage(Params, DefaultParamsReadable[Any], DefaultParamsWritable):
 
 
 class StageWriter(DefaultParamsWriter):
-    """Saves Params; Spark's own writer overwrites through the JVM, which Spark Connect has not."""
+    """Saves Params; Spark's own writer overwrites through the JVM, which Spark Connect does not have."""
 
     def _handleOverwrite(self, path: str) -> None:
         if not is_remote():
@@ -58,10 +58,10 @@ class StageWriter(DefaultParamsWriter):
 
 
 class StageReader(DefaultParamsReader[Any]):
-    """Reads what :class:`StageWriter` wrote."""
+    """Loads the stages that :class:`StageWriter` saves."""
 
     def load(self, path: str) -> Any:
-        """Read a stage.
+        """Load a stage.
 
         Raises
         ------
@@ -76,9 +76,9 @@ class StageReader(DefaultParamsReader[Any]):
 
 
 def known_class(name: str) -> bool:
-    """Tell whether a saved class may be loaded: one of Spark ML or ours, or a stage whose module is imported.
+    """Return whether a saved class may be loaded: one of Spark ML or ours, or a stage whose module is imported.
 
-    Spark's reader imports whatever module a file names, and so runs it.
+    Spark's reader imports any module that a file names, and so runs it.
 
     Examples
     --------
@@ -89,12 +89,12 @@ def known_class(name: str) -> bool:
     if name.startswith(("pyspark.ml.", "dsl.", "palette.")):
         return True
     module, _, attribute = name.rpartition(".")
-    found = getattr(sys.modules.get(module), attribute, None)
-    return isinstance(found, type) and issubclass(found, Params)
+    cls = getattr(sys.modules.get(module), attribute, None)
+    return isinstance(cls, type) and issubclass(cls, Params)
 
 
 def check_format(metadata: dict[str, Any], path: str) -> None:
-    """Refuse what a newer release saved: its Params may mean something else."""
-    found = metadata.get("defaultParamMap", {}).get("formatVersion", FORMAT)
-    if found > FORMAT:
-        raise DslError(f"{path!r} has format {found}, this release reads up to {FORMAT}; update it")
+    """Reject the format of a newer release: its Params may mean something else."""
+    version = metadata.get("defaultParamMap", {}).get("formatVersion", FORMAT)
+    if version > FORMAT:
+        raise DslError(f"{path!r} has format {version}, this release reads up to {FORMAT}; update it")
