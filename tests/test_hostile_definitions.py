@@ -44,14 +44,14 @@ def group(words):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(entity("description: 1e999"), "line 2: '1e999' is no float .*quotes", id="float"),
-        pytest.param(entity(f"description: {'1' * 5000}"), "'111.* is no int", id="endless-number"),
-        pytest.param(entity("description: !!bool maybe"), "'maybe' is no bool", id="bool"),
-        pytest.param(entity("description: !!timestamp now"), "'now' is no timestamp", id="timestamp"),
-        pytest.param(entity("tags: !!set {a, b}"), "leave out the tag .*set", id="set"),
-        pytest.param(entity("tags: !!python/tuple [a]"), "leave out the tag .*python/tuple", id="python-tag"),
-        pytest.param("\n!!python/object/apply:os.system [id]", "leave out the tag", id="python-call"),
-        pytest.param("\n!!python/object/new:os.system {args: [id]}", "leave out the tag", id="python-new"),
+        pytest.param(entity("description: 1e999"), "line 2: '1e999' is not a valid float .*quotes", id="float"),
+        pytest.param(entity(f"description: {'1' * 5000}"), "'111.* is not a valid int", id="endless-number"),
+        pytest.param(entity("description: !!bool maybe"), "'maybe' is not a valid bool", id="bool"),
+        pytest.param(entity("description: !!timestamp now"), "'now' is not a valid timestamp", id="timestamp"),
+        pytest.param(entity("tags: !!set {a, b}"), "remove the tag .*set", id="set"),
+        pytest.param(entity("tags: !!python/tuple [a]"), "remove the tag .*python/tuple", id="python-tag"),
+        pytest.param("\n!!python/object/apply:os.system [id]", "remove the tag", id="python-call"),
+        pytest.param("\n!!python/object/new:os.system {args: [id]}", "remove the tag", id="python-new"),
         pytest.param(entity("<<: {owner: x}"), "Entity 'e': unknown key '<<'", id="merge"),
         pytest.param(entity("? [a] : b"), "not YAML", id="list-as-key"),
         pytest.param("\n" + "[" * 100_000, "not YAML", id="deep-list"),
@@ -165,7 +165,7 @@ def test_names_of_palette_s_own_columns_are_refused(what):
     for name in ("__event", "__created", "__palette_row"):
         with pytest.raises(DefinitionError, match=f"'{name}' begins with '__'.*choose another name"):
             NAMED[what](name)
-    with pytest.raises(DefinitionError, match="'_METADATA' is a column that Spark gives to files"):
+    with pytest.raises(DefinitionError, match="'_METADATA' is a column that Spark adds to files"):
         NAMED[what]("_METADATA")
 
 
@@ -196,7 +196,7 @@ def test_functions_that_are_no_names_are_refused(name):
         pytest.param(lambda: Aggregate("x", "sum", [ENDLESS]), "windows: .*longer", id="window"),
         pytest.param(lambda: Aggregate("x", "sum", 5), "windows: expected a list", id="window-number"),
         pytest.param(lambda: Aggregate("x", "percentile", "1h", at=float("nan")), "at must be", id="at"),
-        pytest.param(lambda: Feature("x", "decimal(5,2)", "abc"), "'abc' is no decimal", id="decimal"),
+        pytest.param(lambda: Feature("x", "decimal(5,2)", "abc"), "'abc' is not a decimal", id="decimal"),
         pytest.param(
             lambda: Feature("x", "decimal(5,2)", "NaN"), r"expected decimal\(5,2\), found .*NaN", id="decimal-nan"
         ),
@@ -212,7 +212,7 @@ def test_functions_that_are_no_names_are_refused(name):
         pytest.param(lambda: Feature("x", "a" * 1_000_000), "unknown type", id="type"),
         pytest.param(lambda: Feature("x", "struct<a:int>"), "declare its parts as features", id="struct"),
         pytest.param(lambda: Feature("x", "map<string,int>"), r"selectExpr\('\*'", id="map"),
-        pytest.param(lambda: Feature("x", "int", tags=["a" * 201]), "tags.0: .*201 characters; 200", id="tag"),
+        pytest.param(lambda: Feature("x", "int", tags=["a" * 201]), "tags.0: .*201 characters, the maximum is 200", id="tag"),
         pytest.param(lambda: Feature("x", "int", owner="a" * 201), "owner: .*201 characters", id="owner"),
         pytest.param(lambda: Feature("x", "int", description="a" * 10_001), "10,001 characters", id="description"),
         pytest.param(lambda: RPCSource(url="http://h/\r\nX: y", mapping={}), "http or https", id="url-lines"),
@@ -240,6 +240,6 @@ def test_a_cache_that_cannot_be_is_refused(cache, tmp_path):
 
 @pytest.mark.parametrize("url", ["http://u:hunter2@h/", "https://hunter2@h", "http://u:hunter2@h?x=/"])
 def test_passwords_are_refused_in_urls_that_everyone_may_read(url):
-    with pytest.raises(DefinitionError, match="holds a user or password") as refused:
+    with pytest.raises(DefinitionError, match="contains a user or password") as refused:
         RPCSource(url=url, mapping={})
     assert "hunter2" not in str(refused.value)

@@ -71,6 +71,6 @@ def basis_plan(lambdas, **types):
     return Plan((step,), tuple(lambdas))
 
 
-def replace(settings, **changes):
+def with_changes(settings, **changes):
     """Return settings with changes, validated again."""
     return Settings(**{**dict(settings), **changes})

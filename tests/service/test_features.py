@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from palette.service.models import stores
-from tests.service.asked import BODY, Asked, basis_plan, saved
+from tests.service.asked import BODY, Asked, basis_plan, saved, with_changes
 from tests.service.test_scoring import Elsewhere
 from tests.serving.test_plan import order
 
@@ -70,7 +68,7 @@ def test_a_batch(asked):
 
 
 def test_the_budget_is_for_all_levels(tmp_path, elsewhere):
-    asked = Asked(replace(saved(tmp_path), budget=5.0))
+    asked = Asked(with_changes(saved(tmp_path), budget=5.0))
     for route in ("features", "score"):
         asked.post(f"/v1/models/eta/{route}", BODY)
         first, second = elsewhere.budgets

@@ -12,7 +12,7 @@ from palette.errors import DefinitionError
 from palette.service.app import Service
 from palette.service.logs import JsonLines
 from palette.service.settings import Settings, name_bundles, read_tokens
-from tests.service.asked import BODY, Asked, replace, saved
+from tests.service.asked import BODY, Asked, saved, with_changes
 from tests.serving.test_plan import order
 
 SCORE = "/v1/models/eta/score"
@@ -43,13 +43,13 @@ def test_each_token_lets_in_and_health_is_open(settings):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com"])
 def test_without_a_token_only_loopback_is_served(settings, host):
     with pytest.raises(DefinitionError, match="there is no token: set PALETTE_TOKENS"):
-        Service(replace(settings, host=host), ())
-    Service(replace(settings, host=host), (TOKEN,))
+        Service(with_changes(settings, host=host), ())
+    Service(with_changes(settings, host=host), (TOKEN,))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_needs_no_token(settings, host):
-    replace(settings, host=host).check_open(())
+    with_changes(settings, host=host).check_open(())
 
 
 def test_tokens_come_from_the_variable_and_a_file(monkeypatch, tmp_path):
@@ -71,7 +71,7 @@ def test_tokens_come_from_the_variable_and_a_file(monkeypatch, tmp_path):
 
 
 def test_a_body_beyond_the_bound_is_refused(settings):
-    asked = Asked(replace(settings, max_body=200))
+    asked = Asked(with_changes(settings, max_body=200))
     for path in (SCORE, "/v1/models/unknown/score", "/v1/models/eta:load"):
         answer = asked.post(path, content=b"x" * 201)
         assert (answer.status_code, answer.json()["kind"]) == (413, "too_large")
@@ -108,7 +108,7 @@ def raw(service, messages):
 
 
 def test_a_body_that_does_not_come_is_408(settings):
-    service = Asked(replace(settings, body_seconds=0.05)).service
+    service = Asked(with_changes(settings, body_seconds=0.05)).service
     part = {"type": "http.request", "body": b"{", "more_body": True}
     for messages in ([], [part]):
         status, body = raw(service, messages)
@@ -144,7 +144,7 @@ def test_what_nothing_answers(settings, method, path, status, message):
 
 
 def test_the_log_is_json_and_holds_no_values(settings, caplog):
-    asked = Asked(replace(settings, access_log=True))
+    asked = Asked(with_changes(settings, access_log=True))
     with caplog.at_level(logging.INFO, "palette"):
         asked.post(SCORE, {"row": order(r_id="secret", city="hidden")})
         asked.post(SCORE, {"row": order(r_id="secret", city=987654)})
@@ -176,7 +176,7 @@ def test_the_log_is_json_and_holds_no_values(settings, caplog):
 )
 def test_settings_that_cannot_be(settings, change, message):
     with pytest.raises(DefinitionError, match=message):
-        replace(settings, **change)
+        with_changes(settings, **change)
 
 
 def test_names_of_bundles():

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from palette.service.app import Service
 from palette.service.models import stores
 from palette.service.models.loaded_bundles import read_state, write_state
 from palette.serving import LocalPipeline
-from tests.service.asked import BODY, Asked, basis_plan, filled, replace, saved
+from tests.service.asked import BODY, Asked, basis_plan, filled, saved, with_changes
 from tests.service.test_scoring import Elsewhere
 from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN
 
@@ -27,7 +28,7 @@ OTHER = basis_plan({"x": "nVal('basis:x') * 2"}, x="double")
 @pytest.fixture
 def settings(tmp_path):
     LocalPipeline(OTHER).save(tmp_path / "root" / "other")
-    return replace(saved(tmp_path), bundle_root=str(tmp_path / "root"))
+    return with_changes(saved(tmp_path), bundle_root=str(tmp_path / "root"))
 
 
 def test_what_is_told(settings):
@@ -42,7 +43,7 @@ def test_what_is_told(settings):
 
 def test_several_models(tmp_path, settings):
     both = (*settings.bundles, ("double", str(tmp_path / "root/other")))
-    asked = Asked(replace(settings, bundles=both))
+    asked = Asked(with_changes(settings, bundles=both))
     assert asked.post("/v1/models/double/score", {"row": {"x": 2}}).json()["result"] == {"x": 4.0}
     assert asked.post(SCORE, BODY).json()["result"]["a"] == 1.5
 
@@ -80,7 +81,7 @@ def test_a_bundle_that_cannot_be_loaded_changes_nothing(tmp_path, settings, path
 
 
 def test_who_may_load(settings):
-    closed = Asked(replace(settings, bundle_root=None)).post(LOAD, {"path": "other"})
+    closed = Asked(with_changes(settings, bundle_root=None)).post(LOAD, {"path": "other"})
     assert (closed.status_code, closed.json()["kind"]) == (403, "forbidden")
     asked = Asked(settings)
     assert asked.post("/v1/models/eat:load", {"path": "other"}).status_code == 404
@@ -101,7 +102,7 @@ def test_what_workers_load_at_once_is_all_kept(tmp_path):
 
 
 def test_a_worker_takes_what_others_have_loaded(tmp_path, settings):
-    settings = replace(settings, state=str(tmp_path / "bundles.json"))
+    settings = with_changes(settings, state=str(tmp_path / "bundles.json"))
     asked, another = Asked(settings), Asked(settings)
     assert asked.post(LOAD, {"path": "other"}).status_code == 200
     assert (asked.service.registry.stale, another.service.registry.stale) == (False, True)
@@ -134,7 +135,7 @@ def test_reload_of_something_broken_changes_nothing(tmp_path, settings, caplog):
 def test_tokens_are_read_again_and_never_go(tmp_path, settings):
     file = tmp_path / "tokens"
     file.write_text("the-first-token-of-ours\n")
-    asked = Asked(replace(settings, token_file=str(file)), None)
+    asked = Asked(with_changes(settings, token_file=str(file)), None)
 
     def status(token):
         return asked.get("/v1/models", headers={"authorization": f"Bearer {token}"}).status_code
@@ -159,7 +160,7 @@ def test_tokens_are_read_again_and_never_go(tmp_path, settings):
 )
 def test_what_cannot_be_served_is_told_at_the_start(settings, change, error, message):
     with pytest.raises(error, match=message):
-        Service(replace(settings, **change), ())
+        Service(with_changes(settings, **change), ())
 
 
 def test_a_snapshot_without_the_group_is_told_at_the_start(tmp_path, settings):

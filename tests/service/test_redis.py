@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import httpx
 import pytest
 
 from palette.online.redis.store import RedisStore
 from tests.servers.redis import RedisServer
-from tests.service.asked import BODY, Asked, filled, saved
+from tests.service.asked import BODY, Asked, filled, saved, with_changes
 from tests.service.running import Running
 from tests.service.test_scoring import ANSWER, SCORE
 from tests.serving.test_plan import KNOWN
@@ -53,7 +51,7 @@ def test_rows_batches_features_and_health(redis, tmp_path):
 
 
 def test_defaults_while_it_is_down(redis, tmp_path):
-    asked = Asked(replace(saved(tmp_path), store=redis.url, on_store_error="default", cache_size=100))
+    asked = Asked(with_changes(saved(tmp_path), store=redis.url, on_store_error="default", cache_size=100))
     redis.stop()
     answer = asked.post(SCORE, BODY)
     assert answer.status_code == 200
