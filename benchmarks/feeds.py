@@ -22,7 +22,6 @@ import palette
 from benchmarks.table import Result, print_table
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
 from palette.online.codec.codec import RowCodec
-from palette.online.codec.schema import Schema
 from tests.servers.redis import RedisServer
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def run(spark: SparkSession, *, quick: bool) -> list[Result]:
         return [Result(WHAT.format(keys), AGAINST, None, note="not measured: apt-get install redis-tools")]
     with contextlib.closing(RedisServer().start()) as server, tempfile.TemporaryDirectory() as home:
         store = _store(spark, home, server, keys)
-        size = len(RowCodec(Schema.of(*store.definitions("restaurant:kitchen"))).encode((1, None, 1.0, 1, 1.0)))
+        size = len(RowCodec(store.online.layout("restaurant:kitchen").stored).encode((1, None, 1.0, 1, 1.0)))
         before = _own_rate(server, size, keys)
         told = store.materialize("restaurant:kitchen", to=END)
         again = store.materialize("restaurant:kitchen", to=END)

@@ -18,9 +18,8 @@ from benchmarks.table import Result
 from benchmarks.turns import Turn, calling, in_turns
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.online.codec.codec import RowCodec
-from palette.online.codec.schema import Schema
 from palette.online.redis.store import RedisStore
-from palette.online.remote import fill
+from palette.online.snapshot.fill import fill
 from palette.serving import LocalPipeline
 from tests.servers.redis import RedisServer
 
@@ -82,7 +81,7 @@ def sizes(store: RedisStore, local: LocalPipeline, world: EatsWorld) -> tuple[in
     region = local.score_instance(ORDER, now=AT)["region_id"]
     keys = {BATCHES[0]: ORDER["r_id"], BATCHES[1]: ORDER["r_id"], BATCHES[2]: region}
     rows = [world.snapshot.table(group).rows[key] for group, key in keys.items()]
-    codecs = (RowCodec(Schema.of(*store.definitions(group))) for group in keys)
+    codecs = (RowCodec(store.layout(group).stored) for group in keys)
     first, second, third = (len(codec.encode(row)) for codec, row in zip(codecs, rows, strict=True))
     return first + second, third
 

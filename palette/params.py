@@ -19,7 +19,7 @@ from palette.store import FeatureStore
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-    from palette.online import OnlineReader
+    from palette.online import FeatureReader
 
 __all__ = ["HasStore", "ScoresRows"]
 
@@ -125,7 +125,7 @@ class ScoresRows(HasStore):
         """Return what is done to one row."""
 
     def score_instance(
-        self, row: Mapping[str, Any], store: OnlineReader | FeatureStore | None = None, now: dt.datetime | None = None
+        self, row: Mapping[str, Any], store: FeatureReader | FeatureStore | None = None, now: dt.datetime | None = None
     ) -> dict[str, Any]:
         """Score one row: the columns that ``transform`` adds, as plain Python values.
 
@@ -168,7 +168,7 @@ class ScoresRows(HasStore):
     def score_instances(
         self,
         rows: Iterable[Mapping[str, Any]],
-        store: OnlineReader | FeatureStore | None = None,
+        store: FeatureReader | FeatureStore | None = None,
         now: dt.datetime | None = None,
         *,
         errors: str = "raise",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from palette import Snapshot
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.errors import DataError, PaletteError, SnapshotError
 from palette.online.table import GroupTable
 from palette.serving.bundle import read_bundle, write_bundle
@@ -21,7 +21,7 @@ from tests.serving.test_bundle import PLAN
 
 NOW = dt.datetime(2026, 1, 2)
 FEATURES = [Feature("text", "string"), Feature("list", "array<double>"), Feature("n", "bigint"), Feature("at", "date")]
-TABLE = GroupTable(Entity("e", keys={"k": "string"}), FeatureGroup("g", entity="e", features=FEATURES))
+TABLE = GroupTable(GroupSchema(Entity("e", keys={"k": "string"}), FeatureGroup("g", entity="e", features=FEATURES)))
 KEYS = [f"k{number}" for number in range(50)]
 TABLE.put(
     TABLE.pack({"k": key, "text": key * number, "list": [1.0] * number, "n": number, "at": dt.date(2026, 1, 1)}, 0)

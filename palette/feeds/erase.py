@@ -14,7 +14,8 @@ from palette.feeds.keys import deduplicate_keys, keys_frame
 from palette.feeds.reports import Erased
 from palette.feeds.windows.update import partials_beside
 from palette.offline.delta.erase import Erasure
-from palette.online.erase import defined, erase_rows, rows_in_snapshot
+from palette.online.erase import erase_rows, rows_in_snapshot
+from palette.online.store import require_store
 from palette.paths import path_text
 from palette.times import now_micros
 
@@ -67,7 +68,7 @@ def erase(
     plans = [_plan(stores, GroupSchema(*pair), keys, paths, dry_run=dry_run) for pair in definitions]
     reports = []
     for work in plans:
-        with defined(stores.online, work.schema.entity, work.schema.group):
+        with require_store(stores.online, work.schema.name).with_definition(work.schema):
             reports.append(_count(stores, work) if dry_run else _erase(stores, work))
     return reports
 

@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame
 from palette.definitions import arrow_type, widens
 from palette.errors import DataError, SchemaError
 from palette.offline.delta.validate import converted
-from palette.online import GroupTable
+from palette.online import RowLayout
 from palette.online.codec.keys import is_absent
-from palette.online.snapshot.snapshot import packed_keys
-from palette.online.table import key_list
+from palette.online.layout import key_list
+from palette.online.snapshot.snapshot import pack_arrow_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,8 +34,8 @@ def deduplicate_keys(schema: GroupSchema, keys: Iterable[Any] | DataFrame) -> li
     """
     if isinstance(keys, DataFrame):
         keys = _collect(schema, keys)
-    table = GroupTable(schema.entity, schema.group)
-    distinct = list(dict.fromkeys(table.key(key) for key in key_list(keys, schema.name)))
+    layout = RowLayout(schema)
+    distinct = list(dict.fromkeys(layout.key(key) for key in key_list(keys, schema.name)))
     if any(map(is_absent, distinct)):
         raise DataError(f"{schema.name}: a key has a null in {' or '.join(schema.keys)}: no row has such a key")
     return distinct
@@ -52,7 +52,7 @@ def _collect(schema: GroupSchema, keys: DataFrame) -> Iterable[Any]:
         if not widens(actual := fields[name].dataType.simpleString(), dtype):
             raise SchemaError(f"{schema.name}: key {name!r} is {actual}, the entity's is {dtype}: cast it")
     columns = [converted(fields[name], dtype) for name, dtype in schema.keys.items()]
-    return packed_keys(schema.entity, keys.select(*columns).distinct().toArrow())
+    return pack_arrow_keys(schema.entity, keys.select(*columns).distinct().toArrow())
 
 
 def keys_frame(spark: SparkSession, entity: Entity, keys: list[Any]) -> DataFrame:

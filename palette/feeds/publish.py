@@ -18,7 +18,7 @@ from palette.columns import exact_column
 from palette.feeds.publish_workers import fill_online, retain_online
 from palette.offline.delta.change_feed import rows_since
 from palette.offline.point_in_time import latest
-from palette.online.reader import AHEAD
+from palette.online.store import AHEAD, require_store
 from palette.times import now_micros, to_datetime, to_micros
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ def planned(
     """
     version = tables.resolve(spark, group)
     identity = tables.identity(spark, group, version)
-    store = getattr(online, "behind", online)
-    if full_refresh and not getattr(store, "can_replace", True):
-        store.replace(group.full_name, ())  # which says why it cannot
-    target = _target(store)
+    store = require_store(online, group.full_name)
+    if full_refresh and not store.can_replace:
+        store.replace(group.full_name, ())  # raises the error that names the remedy
+    target = store.identity()
     since = None if target is None else catalog.dispersal(group.full_name, target)
     if since is not None and (
         full_refresh or since.identity != identity or since.version > version or not store.holds(group.full_name)
@@ -113,7 +113,7 @@ def disperse(
         return Dispersed()
     at = min(at, to_datetime(now_micros()) + AHEAD)
     # Before the rows: one that is emptied meanwhile is another store.
-    target = _target(getattr(online, "behind", online), make=True)
+    target = online.identity(make=True)
     rows = _rows(spark, tables, entity, group, plan)
     newest = latest(rows, entity, group, "event", to_micros(at))
     taken = fill_online(online, newest, entity, group, replace=plan.replaces)
@@ -123,11 +123,6 @@ def disperse(
         left = at if waiting else None
         catalog.set_dispersal(group.full_name, target, Dispersal(plan.identity, plan.version, left))
     return Dispersed(taken, removed, waiting)
-
-
-def _target(store: Any, *, make: bool = False) -> str | None:
-    """Return under what name the catalog keeps a store; None where it is of this process and is lost with it."""
-    return store.target(make=make) if hasattr(store, "target") else None
 
 
 def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup, plan: Planned) -> DataFrame:

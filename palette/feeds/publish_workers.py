@@ -16,15 +16,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.utils import is_remote
 
 from palette.archive import can_be_archived, write_archive
+from palette.definitions import GroupSchema
 from palette.errors import StoreError
 from palette.offline.arrow_export import arrow_batches, columns_of
 from palette.offline.unsupported_values import split_faults, warn_left_out
-from palette.online.snapshot.snapshot import packed_keys, packed_rows
+from palette.online.snapshot.snapshot import pack_arrow, pack_arrow_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from palette.definitions import Entity, FeatureGroup
+    from palette.online import OnlineStore
 
 __all__ = ["fill_online", "retain_online"]
 
@@ -33,15 +35,17 @@ RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .*", re.MULTILINE)
 _sent: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGroup, *, replace: bool = False) -> int:
+def fill_online(
+    online: OnlineStore, rows: DataFrame, entity: Entity, group: FeatureGroup, *, replace: bool = False
+) -> int:
     """Put rows, one a key, into an online store; never an older one over a newer one, unless they are to replace all.
 
     Parameters
     ----------
-    online : OnlineReader
+    online : OnlineStore
         One with an ``opener`` (Redis) is opened and filled by each task; another one by this process, in batches.
     replace : bool
-        Whether they take the place of newer rows and deletions as well; see :meth:`RemoteReader.replace`.
+        Whether they take the place of newer rows and deletions as well; see :meth:`OnlineStore.replace`.
 
     Returns
     -------
@@ -53,24 +57,23 @@ def fill_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGrou
     StoreError
         If a task could not fill it.
     """
-    store = getattr(online, "behind", online)
-    if not hasattr(store, "opener"):
-        table = online.table(group.full_name)
-        batches = (packed_rows(entity, group, batch) for batch in arrow_batches(rows, entity, group))
+    schema, opener = GroupSchema(entity, group), online.opener()
+    if opener is None:
+        layout = online.layout(schema.name)
+        batches = (pack_arrow(schema, batch) for batch in arrow_batches(rows, entity, group))
         if replace:
-            return sum(online.replace(group.full_name, batch) for batch in batches)
-        return sum(table.put(batch, settled=True) for batch in batches)
+            return sum(online.replace(schema.name, batch) for batch in batches)
+        return sum(online.put_packed(layout, batch, resolved=True) for batch in batches)
     wanted = rows.select(*columns_of(rows, entity, group))
     _ship(rows.sparkSession)
-    fill = _filler(store.opener(), entity, group, replace=replace)
+    fill = _filler(opener, entity, group, replace=replace)
     filled = wanted.mapInArrow(fill, "taken bigint, left_out bigint, fault string")
     try:
         taken, left_out, fault = filled.agg(F.sum("taken"), F.sum("left_out"), F.min("fault")).first()
     except PythonException as error:
         raised = RAISED.findall(str(error)) or ["a task failed"]
-        raise StoreError(f"{group.full_name}: {store!r} was not filled: {raised[-1]}") from error
-    if store is not online:
-        online.clear()
+        raise StoreError(f"{group.full_name}: {online!r} was not filled: {raised[-1]}") from error
+    online.invalidate()
     warn_left_out(group.full_name, [(left_out or 0, fault)])
     return int(taken or 0)
 
@@ -79,14 +82,15 @@ def _filler(
     opened: Callable[[Any], Any], entity: Entity, group: FeatureGroup, *, replace: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return what a task runs: it opens the store, and puts its batches as they come."""
+    schema = GroupSchema(entity, group)
 
     def fill(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         store, done = opened({group.full_name: (entity, group)}.__getitem__), []
         try:
             for batch in batches:
                 held, number, fault = split_faults(batch)
-                packed, name = packed_rows(entity, group, held), group.full_name
-                count = store.replace(name, packed) if replace else store.put(name, packed, settled=True)
+                packed, name = pack_arrow(schema, held), schema.name
+                count = store.replace(name, packed) if replace else store.put(name, packed, resolved=True)
                 done.append((count, number, fault))
         finally:
             store.close()
@@ -101,14 +105,14 @@ def _filler(
     return fill
 
 
-def retain_online(online: Any, rows: DataFrame, entity: Entity, group: FeatureGroup) -> int:
+def retain_online(online: OnlineStore, rows: DataFrame, entity: Entity, group: FeatureGroup) -> int:
     """Remove the online rows of keys that no row has; return how many are gone."""
 
     def keys() -> Iterator[Any]:
         for batch in arrow_batches(rows, entity, group):
-            yield from packed_keys(entity, batch)
+            yield from pack_arrow_keys(entity, batch)
 
-    return int(online.retain(group.full_name, keys()))
+    return online.retain(group.full_name, keys())
 
 
 def _ship(spark: SparkSession) -> None:

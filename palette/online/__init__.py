@@ -1,4 +1,4 @@
-"""What serving reads: the newest row of every key, live or frozen, here or elsewhere."""
+"""Online stores and snapshots: the newest row of every key, in memory, in files, in LMDB or Redis."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ from palette.lazy_imports import lazy
 if TYPE_CHECKING:
     from palette.online.factory import open_online
     from palette.online.features import FeatureRows
+    from palette.online.layout import STATIC, LocalTable, RowLayout
     from palette.online.lmdb import LmdbStore
     from palette.online.memory import MemoryStore
     from palette.online.near_cache import CacheCounts, NearCache
-    from palette.online.reader import OnlineReader
+    from palette.online.reader import FeatureReader, LocalReader
     from palette.online.redis.store import RedisStore
-    from palette.online.remote import RemoteReader, fill
+    from palette.online.snapshot.fill import fill
     from palette.online.snapshot.snapshot import Snapshot, from_arrow
-    from palette.online.table import STATIC, GroupTable
+    from palette.online.store import OnlineStore
+    from palette.online.table import GroupTable
 
 __all__ = [
     "STATIC",
     "CacheCounts",
+    "FeatureReader",
     "FeatureRows",
     "GroupTable",
     "LmdbStore",
+    "LocalReader",
+    "LocalTable",
     "MemoryStore",
     "NearCache",
-    "OnlineReader",
+    "OnlineStore",
     "RedisStore",
-    "RemoteReader",
+    "RowLayout",
     "Snapshot",
     "fill",
     "from_arrow",
@@ -36,21 +41,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "STATIC": "palette.online.table",
+    "STATIC": "palette.online.layout",
     "CacheCounts": "palette.online.near_cache",
+    "FeatureReader": "palette.online.reader",
     "FeatureRows": "palette.online.features",
     "GroupTable": "palette.online.table",
     "LmdbStore": "palette.online.lmdb",
+    "LocalReader": "palette.online.reader",
+    "LocalTable": "palette.online.layout",
     "MemoryStore": "palette.online.memory",
     "NearCache": "palette.online.near_cache",
-    "OnlineReader": "palette.online.reader",
+    "OnlineStore": "palette.online.store",
     "RedisStore": "palette.online.redis.store",
-    "RemoteReader": "palette.online.remote",
+    "RowLayout": "palette.online.layout",
     "Snapshot": "palette.online.snapshot.snapshot",
-    "fill": "palette.online.remote",
+    "fill": "palette.online.snapshot.fill",
     "from_arrow": "palette.online.snapshot.snapshot",
     "open_online": "palette.online.factory",
 }
 
-# Who scores from memory does not pay for what other stores import.
+# Scoring from memory does not pay for the imports of other stores.
 __getattr__, __dir__ = lazy(__name__, _HOMES)

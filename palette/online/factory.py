@@ -10,8 +10,7 @@ from palette.errors import DefinitionError
 from palette.paths import local_or_none, local_path, path_text
 
 if TYPE_CHECKING:
-    from palette.online.memory import Definitions
-    from palette.online.reader import OnlineReader
+    from palette.online.reader import Definitions, FeatureReader
 
 __all__ = ["open_online"]
 
@@ -22,7 +21,7 @@ MEMORY = "memory"
 
 def open_online(
     uri: str | Path, definitions: Definitions, *, cache: Mapping[str, Any] | None = None, must_exist: bool = False
-) -> OnlineReader:
+) -> FeatureReader:
     """Open the online store that a URI names.
 
     Parameters

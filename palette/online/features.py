@@ -11,7 +11,7 @@ from dsl.row_mappings import to_mappings
 from palette.definitions.expressions import check_join_keys, named_columns
 from palette.errors import DataError, FeatureNotFoundError, MissingColumnError, PaletteError, SchemaError, nearest
 from palette.online.codec.keys import is_absent
-from palette.online.table import GroupTable
+from palette.online.layout import Request, Row, RowLayout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,35 +67,35 @@ class FeatureRows(list[dict[str, Any]]):
 class Lookup(NamedTuple):
     """A group that is read through some join keys."""
 
-    table: GroupTable
+    layout: RowLayout
     join_keys: tuple[str, ...]
 
     @property
     def group(self) -> str:
         """The full name of the group."""
-        return self.table.group.full_name
+        return self.layout.name
 
     @property
     def types(self) -> dict[str, str]:
         """The join keys, with the types of the entity's keys."""
-        return dict(zip(self.join_keys, self.table.entity.keys.values(), strict=True))
+        return dict(zip(self.join_keys, self.layout.entity.keys.values(), strict=True))
 
     def keys(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the key of each row, as the table holds it."""
+        """Return the key of each row, as rows have it."""
         try:
             if len(self.join_keys) == 1:
                 (column,) = self.join_keys
                 parts = [row[column] for row in rows]
                 if not any(isinstance(part, Mapping) for part in parts):
-                    return self.table.asked(parts)
+                    return self.layout.lookup_keys(parts)
             return [self._key(row) for row in rows]
         except (KeyError, PaletteError) as error:
             raise self._fault(rows, error) from None
 
     def _key(self, row: Mapping[str, Any]) -> Any:
         # As a mapping, so that a value that is a list or mapping is not read as several parts.
-        parts = {key: row[column] for key, column in zip(self.table.entity.keys, self.join_keys, strict=True)}
-        return self.table.key(parts, asked=True)
+        parts = {key: row[column] for key, column in zip(self.layout.entity.keys, self.join_keys, strict=True)}
+        return self.layout.lookup_key(parts)
 
     def _fault(self, rows: Sequence[Mapping[str, Any]], error: Exception) -> Exception:
         """Return what is wrong with the first row that has no key."""
@@ -118,8 +118,8 @@ class FeatureRequest:
 
     Parameters
     ----------
-    tables : callable
-        Returns the table of a full name ``entity:group``.
+    layouts : callable
+        Returns the layout of a full name ``entity:group``.
     features : mapping of str to str, or sequence of str
         Output column to expression, or expressions, as ``training_set`` takes them.
     status : bool
@@ -131,36 +131,36 @@ class FeatureRequest:
         If a name is unknown, none is given, or two columns would have the same name.
     """
 
-    def __init__(self, tables: Callable[[str], GroupTable], features: Features, *, status: bool = False) -> None:
+    def __init__(self, layouts: Callable[[str], RowLayout], features: Features, *, status: bool = False) -> None:
         self._status = status
-        # Each asked for once: all columns of a group are of one definition.
-        tables = functools.cache(tables)
+        # Each once: all columns of a group are of one definition.
+        layouts = functools.cache(layouts)
         self._lookups: dict[tuple[str, tuple[str, ...]], Lookup] = {}
-        # Each column, the place of its look-up, and its feature there.
+        # Each column, the index of its look-up, and its feature there.
         self._columns: list[tuple[str, int, str]] = []
         self.types: dict[str, str] = {}
-        named = named_columns(features, lambda group: tables(group).group)
+        named = named_columns(features, lambda group: layouts(group).group)
         if not named:
             raise SchemaError("features: expected at least one expression, found none")
         for column, name in named.items():
-            self._add(tables, column, name)
+            self._add(layouts, column, name)
             if status:
                 if f"{column}__status" in named:
                     raise SchemaError(f"column {column!r}: its status has the name of another column")
                 self.types[f"{column}__status"] = "string"
 
-    def _add(self, tables: Callable[[str], GroupTable], column: str, name: str) -> None:
+    def _add(self, layouts: Callable[[str], RowLayout], column: str, name: str) -> None:
         ref = parse_ref(name)
         if isinstance(ref, BasisRef):
             raise FeatureNotFoundError(f"{name!r} is a column of the basis and needs no look-up")
         group = f"{ref.entity}:{ref.group}"
         try:
-            table = tables(group)
-            feature = table.group.feature(ref.feature)
+            layout = layouts(group)
+            feature = layout.group.feature(ref.feature)
         except FeatureNotFoundError as error:
             raise FeatureNotFoundError(f"{name!r}: {error}") from error
-        check_join_keys(ref, table.entity)
-        self._lookups.setdefault((group, ref.join_keys), Lookup(table, ref.join_keys))
+        check_join_keys(ref, layout.entity)
+        self._lookups.setdefault((group, ref.join_keys), Lookup(layout, ref.join_keys))
         self._columns.append((column, list(self._lookups).index((group, ref.join_keys)), feature.name))
         self.types[column] = feature.dtype
 
@@ -177,36 +177,35 @@ class FeatureRequest:
         listed = _mappings(rows, types)
         return [lookup.keys(listed) for lookup in lookups]
 
-    def requests(self, keys: Sequence[Sequence[Any]]) -> dict[tuple[str, Any], GroupTable]:
-        """Return the distinct (group, key) to read, each with its table; nobody is asked for a null key."""
-        return {
-            (lookup.group, key): lookup.table
+    def requests(self, keys: Sequence[Sequence[Any]]) -> list[Request]:
+        """Return the distinct (group, key) to read; a null key is not looked up."""
+        requests = {
+            (lookup.group, key): None
             for lookup, some in zip(self._lookups.values(), keys, strict=True)
             for key in some
             if not is_absent(key)
         }
+        return list(requests)
 
-    def answer(
-        self, keys: Sequence[Sequence[Any]], found: Mapping[tuple[str, Any], tuple[Any, ...] | None], now: int
-    ) -> FeatureRows:
+    def answer(self, keys: Sequence[Sequence[Any]], packed: Mapping[Request, Row | None], now: int) -> FeatureRows:
         """Return the features of the rows, out of the packed rows of :meth:`requests`, at ``now`` (microseconds)."""
         answers = []
         for lookup, some in zip(self._lookups.values(), keys, strict=True):
             group = lookup.group
-            packed = [found.get((group, key)) for key in some]
+            own = [packed.get((group, key)) for key in some]
             if self._status:
-                answers.append([lookup.table.answer(row, now, status=True) for row in packed])
+                answers.append([lookup.layout.answer(row, now, status=True) for row in own])
             else:
-                answers.append(lookup.table.answers(packed, now))
+                answers.append(lookup.layout.answers(own, now))
         columns = self._columns
         if self._status:
             columns = [
-                one
-                for column, place, feature in columns
-                for one in ((column, place, feature), (f"{column}__status", place, f"{feature}__status"))
+                entry
+                for column, index, feature in columns
+                for entry in ((column, index, feature), (f"{column}__status", index, f"{feature}__status"))
             ]
         rows = (
-            {name: values[place][feature] for name, place, feature in columns} for values in zip(*answers, strict=True)
+            {name: values[index][feature] for name, index, feature in columns} for values in zip(*answers, strict=True)
         )
         return FeatureRows(rows, self.types)
 

@@ -14,17 +14,18 @@ from typing import Any, ClassVar
 
 from palette.definitions import FeatureGroup
 from palette.errors import DefinitionError, StoreError, StoreTimeoutError
-from palette.online.codec.byte_store import IDENTITY, CodedStore, Shelf
+from palette.online.codec.byte_store import IDENTITY, ByteStore, GroupCodec
 from palette.online.codec.codec import is_deletion
 from palette.online.codec.keys import KeySet, is_absent
-from palette.online.remote import Definitions, Request, Row, newest
-from palette.online.table import GroupTable
+from palette.online.layout import Request, Row
+from palette.online.order import newest
+from palette.online.reader import Definitions
 from palette.paths import local_path
 from palette.times import resolve_now
 
 __all__ = ["LmdbStore"]
 
-NOTES = b"#schemas/"
+SCHEMAS = b"#schemas/"
 HASHED = b"##"
 READERS = 1022
 # LMDB itself takes no longer keys; what is longer goes by its hash.
@@ -32,7 +33,7 @@ LONGEST = 511
 CHUNK = 10_000
 
 
-class LmdbStore(CodedStore):
+class LmdbStore(ByteStore):
     """The newest row of every key, in a file that processes of one machine share.
 
     A read never waits, not for writers either; writers wait for each other. What was written survives a crash.
@@ -110,121 +111,117 @@ class LmdbStore(CodedStore):
     # --- reading
 
     def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return packed rows as they were at one moment; see :meth:`palette.online.RemoteReader.fetch`."""
+        """Return packed rows as they were at one moment; see :meth:`palette.online.FeatureReader.fetch`."""
         if budget is not None and budget <= 0:
             raise StoreTimeoutError(f"{self!r}: no time was left to ask it")
-        shelves = self._shelves
+        codecs = self._codecs
         rows: list[Row | None] = [None] * len(requests)
-        found: list[tuple[int, Shelf, bytes]] = []
+        stored: list[tuple[int, GroupCodec, bytes]] = []
         with self._transaction() as transaction:
-            for at, (group, key) in enumerate(requests):
+            for index, (group, key) in enumerate(requests):
                 if is_absent(key):
                     continue
-                shelf = shelves.get(group) or self._shelf(group)
-                data = transaction.get(_place(shelf, key))
+                codec = codecs.get(group) or self._codec(group)
+                data = transaction.get(_row_key(codec, key))
                 if data is not None:
-                    found.append((at, shelf, data))
-        for at, shelf, data in found:
-            rows[at] = self._row(shelf, data)
+                    stored.append((index, codec, data))
+        for index, codec, data in stored:
+            rows[index] = self._row(codec, data)
         return rows
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Do as :meth:`fetch` does; it takes microseconds, less than another thread would."""
         return self.fetch(requests, budget)
 
-    def _identity(self, *, make: bool) -> str | None:
+    def _own_name(self, *, make: bool) -> str | None:
         if not make and not (self._path / "data.mdb").exists():
-            return None  # only asked: nothing is made
+            return None  # a question creates no store
         with self._transaction(write=make) as transaction:
             if make:
                 transaction.put(IDENTITY, os.urandom(16).hex().encode(), overwrite=False)
-            identity = transaction.get(IDENTITY)
-        return None if identity is None else identity.decode()
+            name = transaction.get(IDENTITY)
+        return None if name is None else name.decode()
 
-    def _note(self, group: str, fingerprint: bytes) -> str | None:
+    def _schema_record(self, group: str, fingerprint: bytes) -> str | None:
         with self._transaction() as transaction:
-            text = transaction.get(_note_place(group, fingerprint))
-        return None if text is None else text.decode()
+            record = transaction.get(_schema_key(group, fingerprint))
+        return None if record is None else record.decode()
 
     # --- writing
 
-    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
-        """Put packed rows in transactions of ten thousand; see :meth:`palette.online.RemoteReader.put`."""
-        return self._keep(self._shelf(group), packed, settled=settled)
-
-    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
-        return self._keep(self._shelf_for(table), packed, settled=settled)
-
-    def _keep(self, shelf: Shelf, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
-        encode = shelf.codec.encode
-        rows = [(_place(shelf, key), encode(row), row) for key, row in newest(packed, settled=settled).items()]
-        return sum(self._write(shelf, chunk, settled=settled) for chunk in _chunks(rows))
+    def _put(self, codec: GroupCodec, packed: Iterable[tuple[Any, Row]], *, resolved: bool) -> int:
+        encode = codec.rows.encode
+        rows = [(_row_key(codec, key), encode(row), row) for key, row in newest(packed, resolved=resolved).items()]
+        return sum(self._write(codec, chunk, resolved=resolved) for chunk in _chunks(rows))
 
     def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
-        """Put packed rows whatever is known of their keys; see :meth:`palette.online.RemoteReader.replace`."""
-        shelf = self._shelf(group)
-        encode = shelf.codec.encode
-        rows = [(_place(shelf, key), encode(row)) for key, row in dict(packed).items()]
+        """Put packed rows over whatever is known of their keys; see :meth:`palette.online.OnlineStore.replace`."""
+        codec = self._codec(group)
+        encode = codec.rows.encode
+        rows = [(_row_key(codec, key), encode(row)) for key, row in dict(packed).items()]
         for chunk in _chunks(rows):
             with self._transaction(write=True) as transaction:
-                self._put_note(transaction, shelf)
-                for place, data in chunk:
-                    transaction.put(place, data)
+                self._record_schema(transaction, codec)
+                for row_key, data in chunk:
+                    transaction.put(row_key, data)
         return len(rows)
 
     def retain(self, group: str, keys: Iterable[Any]) -> int:
-        """Remove the rows of all other keys; see :meth:`palette.online.RemoteReader.retain`."""
-        shelf = self._shelf_for(self.table(group))
-        kept = KeySet(_place(shelf, key) for key in keys)
+        """Remove the rows of all other keys; see :meth:`palette.online.OnlineStore.retain`."""
+        codec = self._codec_for(self.layout(group))
+        retained = KeySet(_row_key(codec, key) for key in keys)
         with self._transaction() as transaction:
-            others = [found for found in self._rows_of(transaction, shelf) if found[0] not in kept]
-        gone = 0
+            others = [item for item in self._scan_rows(transaction, codec) if item[0] not in retained]
+        removed = 0
         for chunk in _chunks(others):
             with self._transaction(write=True) as transaction:
-                # What was written meanwhile stays.
-                gone += sum(transaction.get(place) == data and transaction.delete(place) for place, data in chunk)
-        return gone
+                # Rows that were written meanwhile stay.
+                removed += sum(transaction.get(key) == data and transaction.delete(key) for key, data in chunk)
+        return removed
 
-    def _rows_of(self, transaction: Any, shelf: Shelf) -> Iterator[tuple[bytes, bytes]]:
-        """Yield places and bytes of all rows of a group; those of long keys are known by their schema."""
-        group = shelf.schema.group
-        notes = NOTES + group.encode() + b"/"
-        schemas = {place[len(notes) :] for place, _ in _scanned(transaction, notes)}
-        for place, data in _scanned(transaction, group.encode() + b"/"):
+    def _scan_rows(self, transaction: Any, codec: GroupCodec) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys and bytes of all rows of a group; rows with hashed keys are known by their schema."""
+        group = codec.stored.group
+        prefix = SCHEMAS + group.encode() + b"/"
+        schemas = {key[len(prefix) :] for key, _ in _scan(transaction, prefix)}
+        for key, data in _scan(transaction, group.encode() + b"/"):
             if not is_deletion(data):
-                yield place, data
-        for place, data in _scanned(transaction, HASHED):
+                yield key, data
+        for key, data in _scan(transaction, HASHED):
             if data[2:8] in schemas and not is_deletion(data):
-                yield place, data
+                yield key, data
 
-    def _put_note(self, transaction: Any, shelf: Shelf) -> None:
-        schema = shelf.schema
-        transaction.put(_note_place(schema.group, schema.fingerprint), schema.text.encode(), overwrite=False)
+    def _record_schema(self, transaction: Any, codec: GroupCodec) -> None:
+        stored = codec.stored
+        transaction.put(_schema_key(stored.group, stored.fingerprint), stored.json.encode(), overwrite=False)
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
-        """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
+        """Delete what is known of keys up to a moment; see :meth:`palette.online.OnlineStore.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
-        table, moment = self.table(name), resolve_now(at)
-        shelf = self._shelf_for(table)
-        found = dict.fromkeys(table.asked(keys))
-        places = [_place(shelf, key) for key in found if not is_absent(key)]
-        if shelf.schema.as_they_come:
+        layout, deleted_at = self.layout(name), resolve_now(at)
+        codec = self._codec_for(layout)
+        distinct = dict.fromkeys(layout.lookup_keys(keys))
+        row_keys = [_row_key(codec, key) for key in distinct if not is_absent(key)]
+        if codec.stored.without_times:
             with self._transaction(write=True) as transaction:
-                return sum(transaction.delete(place) for place in places)
-        tombstone = shelf.codec.tombstone(moment)
-        return sum(self._write(shelf, chunk) for chunk in _chunks([(place, tombstone, moment) for place in places]))
+                return sum(transaction.delete(row_key) for row_key in row_keys)
+        tombstone = codec.rows.tombstone(deleted_at)
+        rows = [(row_key, tombstone, deleted_at) for row_key in row_keys]
+        return sum(self._write(codec, chunk) for chunk in _chunks(rows))
 
-    def _write(self, shelf: Shelf, rows: Sequence[tuple[bytes, bytes, Row | int]], *, settled: bool = False) -> int:
-        """Write values that win over what is there; count rows that were taken, or are gone."""
-        taken = 0
+    def _write(
+        self, codec: GroupCodec, rows: Sequence[tuple[bytes, bytes, Row | int]], *, resolved: bool = False
+    ) -> int:
+        """Write values that win over what is there; count rows that were written, or deleted."""
+        count = 0
         with self._transaction(write=True) as transaction:
-            self._put_note(transaction, shelf)
-            for place, data, new in rows:
-                old = transaction.get(place)
-                if old is None or (old != data and self._wins(shelf, new, old, settled=settled)):
-                    transaction.put(place, data)
-                    taken += not isinstance(new, int) or (old is not None and self._row(shelf, old) is not None)
-        return taken
+            self._record_schema(transaction, codec)
+            for row_key, data, new in rows:
+                old = transaction.get(row_key)
+                if old is None or (old != data and self._wins(codec, new, old, resolved=resolved)):
+                    transaction.put(row_key, data)
+                    count += not isinstance(new, int) or (old is not None and self._row(codec, old) is not None)
+        return count
 
 
 class _Environment:
@@ -269,28 +266,26 @@ def _library() -> Any:
     return lmdb
 
 
-def _place(shelf: Shelf, key: Any) -> bytes:
-    place = shelf.schema.group.encode() + b"/" + shelf.encode_key(key)
-    return place if len(place) <= LONGEST else _hashed(place)
+def _row_key(codec: GroupCodec, key: Any) -> bytes:
+    return _shortened(codec.stored.group.encode() + b"/" + codec.encode_key(key))
 
 
-def _note_place(group: str, fingerprint: bytes) -> bytes:
-    place = NOTES + group.encode() + b"/" + fingerprint
-    return place if len(place) <= LONGEST else _hashed(place)
+def _schema_key(group: str, fingerprint: bytes) -> bytes:
+    return _shortened(SCHEMAS + group.encode() + b"/" + fingerprint)
 
 
-def _scanned(transaction: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield what is kept under places that begin so."""
+def _shortened(key: bytes) -> bytes:
+    return key if len(key) <= LONGEST else HASHED + hashlib.blake2b(key, digest_size=32).digest()
+
+
+def _scan(transaction: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the items whose keys begin with a prefix."""
     with transaction.cursor() as cursor:
         if cursor.set_range(prefix):
-            for place, data in cursor:
-                if not place.startswith(prefix):
+            for key, data in cursor:
+                if not key.startswith(prefix):
                     return
-                yield place, data
-
-
-def _hashed(place: bytes) -> bytes:
-    return HASHED + hashlib.blake2b(place, digest_size=32).digest()
+                yield key, data
 
 
 def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:

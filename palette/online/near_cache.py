@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from palette.errors import DefinitionError
 from palette.online.codec.keys import is_absent
-from palette.online.delegating import DelegatingReader
-from palette.online.remote import RemoteReader, Request, Row
+from palette.online.delegating import DelegatingStore
+from palette.online.layout import Request, Row, RowLayout
 
 if TYPE_CHECKING:
     from palette.definitions import FeatureGroup
-    from palette.online.table import GroupTable
+    from palette.online.store import OnlineStore
 
 __all__ = ["CacheCounts", "NearCache"]
 
@@ -36,14 +36,14 @@ class _Flight(set[Request]):
     generation: int
 
 
-class NearCache(DelegatingReader):
+class NearCache(DelegatingStore):
     """The rows of a store that were asked for last.
 
     What is written or deleted through the cache is seen at once; what others write, when the ttl is over.
 
     Parameters
     ----------
-    store : RemoteReader
+    store : OnlineStore
         Asked for what the cache does not hold.
     size : int
         Rows at most; the one that was not asked for the longest time goes first.
@@ -67,7 +67,7 @@ class NearCache(DelegatingReader):
 
     def __init__(
         self,
-        store: RemoteReader,
+        store: OnlineStore,
         size: int,
         ttl: float,
         *,
@@ -96,14 +96,19 @@ class NearCache(DelegatingReader):
         """Hits and misses so far, and the rows now held."""
         return CacheCounts(self._hits, self._misses, len(self._rows))
 
-    def clear(self) -> None:
+    def invalidate(self) -> None:
         """Drop all rows."""
         self._drop(list(self._rows))
 
     def close(self) -> None:
         """Drop all rows, and close the store."""
-        self.clear()
+        self.invalidate()
         super().close()
+
+    async def close_async(self) -> None:
+        """Drop all rows, and close the store, the connections of the running event loop too."""
+        self.invalidate()
+        await super().close_async()
 
     # --- reading
 
@@ -190,20 +195,21 @@ class NearCache(DelegatingReader):
 
     # --- writing
 
-    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
+    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, resolved: bool = False) -> int:
         """Put packed rows into the store, and drop what is held of their keys."""
         rows = list(packed)
         try:
-            return super().put(group, rows, settled=settled)
+            return super().put(group, rows, resolved=resolved)
         finally:
             self._drop((group, key) for key, _ in rows)
 
-    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
+    def put_packed(self, layout: RowLayout, packed: Iterable[tuple[Any, Row]], *, resolved: bool = False) -> int:
+        """Put rows that a layout packed into the store, and drop what is held of their keys."""
         rows = list(packed)
         try:
-            return super()._put(table, rows, settled=settled)
+            return super().put_packed(layout, rows, resolved=resolved)
         finally:
-            self._drop((table.group.full_name, key) for key, _ in rows)
+            self._drop((layout.name, key) for key, _ in rows)
 
     def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
         """Put packed rows into the store, whatever it knows of their keys, and drop what is held of them."""
@@ -218,16 +224,16 @@ class NearCache(DelegatingReader):
         try:
             return super().retain(group, keys)
         finally:
-            self.clear()
+            self.invalidate()
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
         """Delete from the store, and drop what is held of the keys."""
         name = group if isinstance(group, str) else group.full_name
-        wanted = self.table(name).asked(keys)
+        listed = self.layout(name).lookup_keys(keys)
         try:
-            return self._store.delete(name, wanted, at)
+            return self._store.delete(name, listed, at)
         finally:
-            self._drop((name, key) for key in wanted)
+            self._drop((name, key) for key in listed)
 
     def _drop(self, requests: Iterable[Request]) -> None:
         with self._guard:

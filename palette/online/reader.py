@@ -1,97 +1,171 @@
-"""How serving reads feature groups, whatever holds them."""
+"""The interface of everything that serving reads: rows by group and key, features by expression."""
 
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from palette.errors import DataError, SnapshotError
-from palette.online.table import GroupTable, key_list
-from palette.times import MICROSECOND, now_micros, resolve_now, to_datetime
+from palette.online.features import FeatureRequest
+from palette.online.layout import LocalTable, Request, Row, RowLayout, key_list
+from palette.times import resolve_now, to_datetime
 
 if TYPE_CHECKING:
+    from palette.definitions import Entity, FeatureGroup, GroupSchema
     from palette.definitions.expressions import Features
     from palette.online.features import FeatureRows
 
-__all__ = ["AHEAD", "OnlineReader", "listed_requests", "packed_rows"]
+__all__ = ["Definitions", "FeatureReader", "LocalReader"]
 
-# How far ahead of this clock rows may be that are written online: clocks differ, but one row of the year 2099 would
-# keep out all that follows.
-AHEAD = dt.timedelta(minutes=5)
+Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
+T = TypeVar("T")
+# Yields requests, is sent their rows, and returns the answer.
+Reading: TypeAlias = "Generator[list[Request], Sequence[Row | None], T]"
 
 
-def packed_rows(
-    table: GroupTable, rows: Iterable[Mapping[str, Any]], ahead: dt.timedelta | None
-) -> list[tuple[Any, tuple[Any, ...]]]:
-    """Return rows packed for a write at this moment.
+class FeatureReader(ABC):
+    """Something that holds the newest row of every key.
 
-    Raises
-    ------
-    DataError
-        If one cannot be packed, or is further ahead of the clock than a write takes.
+    A reader of your own has one method, :meth:`fetch`; and :meth:`fetch_async` where a thread is not good enough. It
+    may answer one fetch from several places. One that is written to as well is an :class:`palette.online.OnlineStore`;
+    one whose rows are in this process is a :class:`LocalReader`, which spares them the fetch.
+
+    Parameters
+    ----------
+    definitions : callable
+        Returns the entity and the feature group of a full name ``entity:group``.
+
+    Attributes
+    ----------
+    at : int or None
+        The time of a snapshot in microseconds, before which it cannot be read; None for a live store.
+    generation : int
+        Grows before a layout is replaced by another one, so that what was prepared on it is prepared again.
     """
-    now = now_micros()
-    packed = [(*table.pack(row, now), row) for row in rows]
-    if ahead is not None and not table.schema.as_they_come:
-        at = 0 if table.group.timestamp is not None else 1
-        column, latest = table.group.timestamp or table.group.created, now + ahead // MICROSECOND
-        for _, values, row in packed:
-            if values[at] is not None and values[at] > latest:
-                raise DataError(
-                    f"{table.group.full_name}: {column!r} is {to_datetime(values[at])}, more than {ahead} ahead of the "
-                    f"clock, and would keep out the key's true rows: {dict(row)!r:.200}; correct it, or write it with "
-                    "ahead=timedelta(...)"
-                )
-    return [(key, values) for key, values, _ in packed]
 
-
-def listed_requests(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
-    """Return what a read asks for, with the keys of each group as a list.
-
-    Raises
-    ------
-    DataError
-        If it is no mapping of groups to lists of keys.
-    """
-    if not isinstance(keys, Mapping):
-        raise DataError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
-    return {group: key_list(wanted, group) for group, wanted in keys.items()}
-
-
-class OnlineReader(ABC):
-    """Something that holds the newest row of every key."""
-
-    # Microseconds; a live store has no moment before which it cannot be asked.
     at: int | None = None
-    # Grows before a table is replaced by another one, so that what was prepared on it is prepared again.
     generation: int = 0
 
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._layouts: dict[str, RowLayout] = {}
+        self._lock = threading.RLock()
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to be pickled: a store is opened where it is used."""
+        """Raise :class:`DataError`: a store is opened where it is used."""
         raise DataError(f"a {type(self).__name__} cannot be sent to another process: open it in the worker")
 
-    @abstractmethod
-    def table(self, group: str) -> GroupTable:
-        """Return the table of a feature group ``entity:group``."""
+    # --- what a reader does
 
-    def refresh(self) -> None:  # noqa: B027 - nothing to do for most
-        """Take up definitions that changed; what is frozen has none."""
+    @abstractmethod
+    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return the packed row of each (full name of a group, key), all in one round trip.
+
+        Rows are the packed tuples of :class:`palette.online.RowLayout`, keys what its ``key`` returns; both by
+        :meth:`layout`, and not by the definitions of now, which may have changed since.
+
+        Parameters
+        ----------
+        requests : sequence of (str, key)
+            A key that is None, or has a part that is None, has no row and is not looked up.
+        budget : float, optional
+            Seconds that it may take.
+
+        Raises
+        ------
+        StoreTimeoutError
+            If it took longer.
+        StoreError
+            If the store cannot be reached, rejects the read, or holds something that cannot be read.
+        """
+
+    async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return what :meth:`fetch` returns, without blocking the event loop."""
+        import asyncio  # heavy, and most processes never wait for anything
+
+        return await asyncio.to_thread(self.fetch, requests, budget)
+
+    def close(self) -> None:  # noqa: B027 - nothing to do for most
+        """Close connections and files; the reader may be used again."""
+
+    async def close_async(self) -> None:
+        """Close connections and files, those of the running event loop too."""
+        self.close()
+
+    async def ping_async(self, budget: float) -> None:
+        """Raise :class:`palette.errors.StoreError` unless it answers within ``budget`` seconds."""
+        layout = next(iter(self._layouts.values()), None)
+        if layout is not None:
+            await self.fetch_async([(layout.name, layout.probe_key)], budget)
+
+    # --- definitions
+
+    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name."""
+        return self._definitions(group)
+
+    def layout(self, group: str) -> RowLayout:
+        """Return the layout of the rows of a group ``entity:group``, valid until :attr:`generation` changes."""
+        layout = self._layouts.get(group)
+        entity, definition = self.definitions(group)
+        if layout is not None and layout.entity is entity and layout.group is definition:
+            return layout
+        with self._lock:
+            entity, definition = self.definitions(group)
+            layout = self._layouts.get(group)
+            if layout is None or (layout.entity, layout.group) != (entity, definition):
+                from palette.definitions import GroupSchema
+
+                # First the number: if it is the same before and after a fetch, so is the layout of the rows.
+                self.generation += layout is not None
+                self._invalidate_layout(group)
+                layout = self._layouts[group] = self._make_layout(GroupSchema(entity, definition), layout)
+        return layout
+
+    def _make_layout(self, schema: GroupSchema, before: RowLayout | None) -> RowLayout:
+        """Return the layout of a definition, which takes the place of another one if there was one."""
+        del before
+        return RowLayout(schema)
+
+    def _invalidate_layout(self, group: str) -> None:  # noqa: B027 - nothing to do for most
+        """Drop what was prepared for the layout of a group; called with the lock held."""
+
+    def refresh(self) -> None:
+        """Read the definitions again; a group that was removed is unknown from then on."""
+        for group in list(self._layouts):
+            try:
+                self.layout(group)
+            except KeyError:
+                with self._lock:
+                    self.generation += 1
+                    self._invalidate_layout(group)
+                    self._layouts.pop(group, None)
+
+    # --- reads
 
     def read(
-        self, keys: Mapping[str, Iterable[Any]], now: dt.datetime | str | None = None, *, status: bool = False
+        self,
+        keys: Mapping[str, Iterable[Any]],
+        now: dt.datetime | str | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
     ) -> dict[str, list[dict[str, Any]]]:
-        """Read many groups and keys.
+        """Read many groups and keys in one round trip.
 
         Parameters
         ----------
         keys : mapping of str to iterable
             ``entity:group`` to keys: values, or tuples or mappings for composite keys.
         now : datetime or str, optional
-            The moment at which ttl counts, a text in ISO 8601; naive is UTC; default is this moment.
+            The time at which ttl counts, a string in ISO 8601; naive is UTC; default now.
         status : bool
             Adds ``<feature>__status``: ``present``, ``null``, ``expired`` or ``missing``.
+        budget : float, optional
+            Seconds that it may take.
 
         Returns
         -------
@@ -101,16 +175,22 @@ class OnlineReader(ABC):
         Raises
         ------
         DataError
-            If one key stands where a list of keys is expected, or a key has another type than the entity's.
+            If a single key is passed where a list of keys is expected, or a key has another type than the entity's.
         SnapshotError
             If ``now`` is before the snapshot's time, or a group is not in it.
         """
-        at, requested = self.check_now(resolve_now(now)), listed_requests(keys)
-        found = {}
-        for group, wanted in requested.items():
-            table = self.table(group)
-            found[group] = [table.answer(table.rows.get(key), at, status=status) for key in table.asked(wanted)]
-        return found
+        return self._run(self._read(keys, now, status=status), budget)
+
+    async def read_async(
+        self,
+        keys: Mapping[str, Iterable[Any]],
+        now: dt.datetime | str | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return what :meth:`read` returns, without blocking the event loop."""
+        return await self._run_async(self._read(keys, now, status=status), budget)
 
     def features(
         self,
@@ -119,8 +199,9 @@ class OnlineReader(ABC):
         now: dt.datetime | None = None,
         *,
         status: bool = False,
+        budget: float | None = None,
     ) -> FeatureRows:
-        """Look features up for rows; a store elsewhere is asked once, for all groups and keys.
+        """Look features up for rows, all groups and keys in one round trip.
 
         Parameters
         ----------
@@ -133,6 +214,8 @@ class OnlineReader(ABC):
             The time at which ttl counts; naive is UTC; default now.
         status : bool
             Adds ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.
+        budget : float, optional
+            Seconds that it may take.
 
         Returns
         -------
@@ -150,21 +233,15 @@ class OnlineReader(ABC):
 
         Examples
         --------
-        >>> from palette import Entity, Feature, FeatureGroup, Snapshot
+        >>> from palette import Entity, Feature, FeatureGroup
+        >>> from palette.online import MemoryStore
         >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
-        >>> table = GroupTable(Entity("restaurant", keys={"id": "string"}), menu)
-        >>> _ = table.put([table.pack({"id": "r1", "dishes": 40}, stamp=0)])
-        >>> snapshot = Snapshot([table], at=dt.datetime(2026, 1, 1))
-        >>> snapshot.features(["restaurant:menu:dishes:r_id"], [{"r_id": "r1"}, {"r_id": None}])
+        >>> store = MemoryStore({"restaurant:menu": (Entity("restaurant", keys={"id": "string"}), menu)}.__getitem__)
+        >>> _ = store.write(menu, [{"id": "r1", "dishes": 40}])
+        >>> store.features(["restaurant:menu:dishes:r_id"], [{"r_id": "r1"}, {"r_id": None}])
         [{'dishes': 40}, {'dishes': None}]
         """
-        from palette.online.features import FeatureRequest
-
-        at = self.check_now(resolve_now(now))
-        request = FeatureRequest(self.table, features, status=status)
-        keys = request.keys(rows)
-        found = {(group, key): table.rows.get(key) for (group, key), table in request.requests(keys).items()}
-        return request.answer(keys, found, at)
+        return self._run(self._look_up(features, rows, now, status=status), budget)
 
     async def features_async(
         self,
@@ -173,9 +250,10 @@ class OnlineReader(ABC):
         now: dt.datetime | None = None,
         *,
         status: bool = False,
+        budget: float | None = None,
     ) -> FeatureRows:
-        """Do as :meth:`features` does, without holding up the event loop."""
-        return self.features(features, rows, now, status=status)
+        """Return what :meth:`features` returns, without blocking the event loop."""
+        return await self._run_async(self._look_up(features, rows, now, status=status), budget)
 
     def check_now(self, now: int) -> int:
         """Return ``now``, or raise :class:`SnapshotError` if it lies before the snapshot's time."""
@@ -185,3 +263,91 @@ class OnlineReader(ABC):
                 f"{to_datetime(self.at).isoformat()}Z: take a snapshot at an earlier time"
             )
         return now
+
+    def _read(
+        self, keys: Mapping[str, Iterable[Any]], now: dt.datetime | str | None, *, status: bool
+    ) -> Reading[dict[str, list[dict[str, Any]]]]:
+        at, lists = self.check_now(resolve_now(now)), _key_lists(keys)
+        while True:
+            generation = self.generation
+            layouts = {group: self.layout(group) for group in lists}
+            checked = {group: layout.lookup_keys(lists[group]) for group, layout in layouts.items()}
+            rows = yield [(group, key) for group, some in checked.items() for key in some]
+            # Else a definition changed meanwhile: layouts and rows may be of two.
+            if generation == self.generation:
+                break
+        answers, start = {}, 0
+        for group, layout in layouts.items():
+            packed = rows[start : start + len(checked[group])]
+            start += len(packed)
+            answers[group] = (
+                [layout.answer(row, at, status=True) for row in packed] if status else layout.answers(packed, at)
+            )
+        return answers
+
+    def _look_up(
+        self, features: Features, rows: Iterable[Mapping[str, Any]], now: dt.datetime | None, *, status: bool
+    ) -> Reading[FeatureRows]:
+        at, listed = self.check_now(resolve_now(now)), list(rows) if isinstance(rows, Iterator) else rows
+        while True:
+            generation = self.generation
+            request = FeatureRequest(self.layout, features, status=status)
+            keys = request.keys(listed)
+            requests = request.requests(keys)
+            packed = yield requests
+            if generation == self.generation:
+                return request.answer(keys, dict(zip(requests, packed, strict=True)), at)
+
+    def _run(self, reading: Reading[T], budget: float | None) -> T:
+        try:
+            requests = next(reading)
+            while True:
+                requests = reading.send(self.fetch(requests, budget) if requests else ())
+        except StopIteration as done:
+            return done.value
+
+    async def _run_async(self, reading: Reading[T], budget: float | None) -> T:
+        try:
+            requests = next(reading)
+            while True:
+                requests = reading.send(await self.fetch_async(requests, budget) if requests else ())
+        except StopIteration as done:
+            return done.value
+
+
+class LocalReader(FeatureReader):
+    """A reader whose rows are in this process: plans read its tables directly, without a fetch."""
+
+    @abstractmethod
+    def table(self, group: str) -> LocalTable:
+        """Return the rows of a group ``entity:group``."""
+
+    def layout(self, group: str) -> RowLayout:
+        """Return :meth:`table`."""
+        return self.table(group)
+
+    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return the packed row of each (full name of a group, key)."""
+        del budget
+        gets = {group: self.table(group).get for group in dict.fromkeys(group for group, _ in requests)}
+        return [gets[group](key) for group, key in requests]
+
+    async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
+        """Return what :meth:`fetch` returns, at once."""
+        return self.fetch(requests, budget)
+
+    async def ping_async(self, budget: float) -> None:
+        """Return: there is nothing to reach."""
+
+
+def _key_lists(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    """Return the keys of each group as a list.
+
+    Raises
+    ------
+    DataError
+        If it is not a mapping of groups to lists of keys.
+    """
+    if not isinstance(keys, Mapping):
+        raise DataError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
+    return {group: key_list(some, group) for group, some in keys.items()}

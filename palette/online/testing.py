@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from palette.online.contract import deletions, load, ordering, values
-from palette.online.contract.fixtures import MakeStore, Store
+from palette.online.contract import deletions, load, ordering, properties, values
+from palette.online.contract.fixtures import MakeStore
 
-__all__ = ["CHECKS", "MakeStore", "Store", "check_store"]
+__all__ = ["CHECKS", "MakeStore", "check_store"]
 
-CHECKS: tuple[Callable[[MakeStore], None], ...] = (*ordering.CHECKS, *deletions.CHECKS, *values.CHECKS, *load.CHECKS)
+CHECKS: tuple[Callable[[MakeStore], None], ...] = (
+    *ordering.CHECKS,
+    *deletions.CHECKS,
+    *values.CHECKS,
+    *load.CHECKS,
+    *properties.CHECKS,
+)
 """What is checked, one promise each; a test suite may run them one by one."""
 
 
@@ -19,14 +25,14 @@ def check_store(make_store: MakeStore) -> None:
     Parameters
     ----------
     make_store : callable
-        Takes the definitions (a callable from ``entity:group`` to entity and group) and returns an empty store, a
-        :class:`palette.online.MemoryStore` or a :class:`palette.online.RemoteReader`. It is called many times; a
-        store that is returned later need not be apart from one that is no longer used, but it must be empty.
+        Gets the definitions (a callable from ``entity:group`` to entity and group) and returns an empty
+        :class:`palette.online.OnlineStore`. It is called many times; a store that is returned later may share its
+        place with one that is no longer used, but it must be empty.
 
     Raises
     ------
     AssertionError
-        The store breaks a promise; the message says which, and what was found.
+        The store breaks a promise; the message names it, with the value expected and the value returned.
 
     Examples
     --------

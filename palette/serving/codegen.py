@@ -16,7 +16,7 @@ from dsl.compilers.generated import define
 from dsl.compilers.missing_columns import required_lines
 from dsl.dtypes import LISTS, TS, reads
 from palette.errors import MissingColumnError, SchemaError, SnapshotError
-from palette.online import GroupTable
+from palette.online import LocalTable, RowLayout
 from palette.online.codec.conversion import feature_conversion
 from palette.serving.coercion import incoming_lines
 from palette.serving.plan import DslStep, LookupStep, Plan, sparse_steps
@@ -74,14 +74,14 @@ class PlanCode:
         else:
             self.apply(step)
 
-    def read_table(self, step: LookupStep, table: GroupTable) -> None:
+    def read_table(self, step: LookupStep, table: LocalTable) -> None:
         """Read the columns of one group from a table in this process."""
         self._check_time(step)
         row, key = self._local(), self._key_of(step)
-        self._lines.append(f"{row} = {self._constant(table.rows.get, ('get', table.group.full_name))}({key})")
+        self._lines.append(f"{row} = {self._constant(table.get, ('get', table.name))}({key})")
         self._unpack(step, row, table)
 
-    def fetch(self, level: Sequence[LookupStep], table: Callable[[str], GroupTable]) -> None:
+    def fetch(self, level: Sequence[LookupStep], layout: Callable[[str], RowLayout]) -> None:
         """Read the columns of several groups from a store elsewhere, in one round trip."""
         for step in level:
             self._check_time(step)
@@ -91,7 +91,7 @@ class PlanCode:
         pairs = ", ".join(f"({name}, {key})" for name, key in zip(names, keys, strict=True))
         self._lines.append(f"{', '.join(rows)}, = yield ({pairs},)")
         for step, row in zip(level, rows, strict=True):
-            self._unpack(step, row, table(step.group.full_name))
+            self._unpack(step, row, layout(step.group.full_name))
 
     def _check_time(self, step: LookupStep) -> None:
         """Check the row's own time, if it has one: a store knows the values of one time."""
@@ -126,10 +126,10 @@ class PlanCode:
         ]
         return keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
 
-    def _unpack(self, step: LookupStep, row: str, table: GroupTable) -> None:
-        """Take the columns of a look-up out of a packed row of a table; of expired and missing ones they are null."""
-        group = table.group
-        reads = _reads(step, table)
+    def _unpack(self, step: LookupStep, row: str, layout: RowLayout) -> None:
+        """Read the columns of a look-up from a packed row of a layout; of expired and missing ones they are null."""
+        group = layout.group
+        reads = _reads(step, layout)
         # A model keeps the ttl that it was fitted with, whatever the store's definition is now.
         ttl = None if group.timestamp is None else step.group.ttl
         expired = "" if ttl is None else f"{row}[0] < {self._horizon(ttl)}"
@@ -360,9 +360,9 @@ class PlanCode:
         return f"x{self._locals - 1}"
 
 
-def _reads(step: LookupStep, table: GroupTable) -> dict[str, tuple[int, Callable[[Any], Any] | None]]:
+def _reads(step: LookupStep, layout: RowLayout) -> dict[str, tuple[int, Callable[[Any], Any] | None]]:
     """Return where a packed row holds each feature, and what makes it a value of the type that the plan knows."""
-    name, entity, group = step.group.full_name, table.entity, table.group
+    name, entity, group = step.group.full_name, layout.entity, layout.group
     keys, known = list(entity.keys.values()), list(step.entity.keys.values())
     # All integers are one key, whatever their width.
     if [_width(dtype) for dtype in keys] != [_width(dtype) for dtype in known]:

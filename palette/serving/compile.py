@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from palette.online import GroupTable
+from palette.online import GroupTable, LocalTable, RowLayout
 from palette.serving.codegen import PlanCode
 from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.request import NO_CHECKS, Checks
@@ -32,7 +32,7 @@ Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequ
 
 
 def compile_plan(
-    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
+    plan: Plan, table: Callable[[str], LocalTable], *, status: bool = False, checks: Checks = NO_CHECKS
 ) -> Score:
     """Compile a plan to one function of a row and the moment in microseconds.
 
@@ -62,15 +62,14 @@ def compile_plan(
     code = PlanCode(plan, checks, status=status)
     for step in plan.steps:
         if isinstance(step, LookupStep):
-            held = table(step.group.full_name)
-            code.read_table(step, held)
+            code.read_table(step, table(step.group.full_name))
         else:
             code.add(step)
     return code.function()
 
 
 def compile_levels(
-    plan: Plan, table: Callable[[str], GroupTable], *, status: bool = False, checks: Checks = NO_CHECKS
+    plan: Plan, layout: Callable[[str], RowLayout], *, status: bool = False, checks: Checks = NO_CHECKS
 ) -> Levels:
     """Compile a plan whose rows are fetched from a store elsewhere, all that are known to be needed at once.
 
@@ -78,8 +77,8 @@ def compile_levels(
     ----------
     plan, status, checks
         As for :func:`compile_plan`.
-    table : callable
-        Returns the table of a feature group whose layout the rows that are sent have.
+    layout : callable
+        Returns the layout of a feature group, which the rows that are sent have.
 
     Returns
     -------
@@ -96,7 +95,7 @@ def compile_levels(
     code = PlanCode(plan, checks, status=status)
     for level in levels_of(plan):
         if isinstance(level, tuple):
-            code.fetch(level, table)
+            code.fetch(level, layout)
         else:
             code.add(level)
     return code.function()
@@ -158,12 +157,12 @@ def output_types(plan: Plan) -> dict[str, str]:
 
 def _checked(plan: Plan) -> PlanCode:
     """Return the code of a plan on empty tables of the groups that it knows."""
-    definitions = {step.group.full_name: step for step in plan.steps if isinstance(step, LookupStep)}
+    # Of a group that is looked up more than once, the last definition.
+    schemas = {step.group.full_name: step.schema for step in plan.steps if isinstance(step, LookupStep)}
     code = PlanCode(plan)
     for step in plan.steps:
         if isinstance(step, LookupStep):
-            found = definitions[step.group.full_name]
-            code.read_table(step, GroupTable(found.entity, found.group))
+            code.read_table(step, GroupTable(schemas[step.group.full_name]))
         else:
             code.add(step)
     code.function()

@@ -1,17 +1,17 @@
-"""Prepared plans: one that reads tables in this process, and one that fetches rows from a store elsewhere."""
+"""Prepared plans: one that reads tables in this process, and one that fetches rows from a store."""
 
 from __future__ import annotations
 
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from palette.errors import DataError, StoreError
-from palette.online import OnlineReader
-from palette.online.remote import RemoteReader
+from palette.online.layout import LocalTable, Request, Row
+from palette.online.reader import FeatureReader, LocalReader
 from palette.serving.compile import Levels, Score, compile_levels, compile_plan, known_columns
 from palette.serving.plan import Plan
 from palette.serving.request import Checks, TimeCheck, column_check
@@ -21,6 +21,9 @@ __all__ = ["ROW_ERRORS", "STORE_ERROR", "Options", "Program", "program_of"]
 STORE_ERROR = "__store_error"
 # What the values of a row raise: it costs the others of a batch nothing.
 ROW_ERRORS = (ValueError, TypeError, ArithmeticError)
+T = TypeVar("T")
+# Yields requests, is sent their rows, and returns the answer.
+Scoring: TypeAlias = "Generator[Sequence[Request], Sequence[Row | None], T]"
 
 
 @dataclass(frozen=True)
@@ -87,19 +90,19 @@ class Program(ABC):
         """Return what :meth:`score_many` returns, without keeping the event loop waiting for a store."""
 
 
-def program_of(plan: Plan, reader: OnlineReader, options: Options) -> Program:
-    """Prepare a plan on a store; one that looks nothing up asks none."""
-    if plan.groups and isinstance(reader, RemoteReader):
-        return RemoteProgram(plan, reader, options)
-    return TableProgram(plan, reader, options)
+def program_of(plan: Plan, reader: FeatureReader, options: Options) -> Program:
+    """Prepare a plan on a store; one without look-ups reads none."""
+    if isinstance(reader, LocalReader):
+        return TableProgram(plan, reader.table, reader.at, options)
+    return FetchProgram(plan, reader, options) if plan.groups else TableProgram(plan, _no_table, reader.at, options)
 
 
 class TableProgram(Program):
-    """Reads tables in this process."""
+    """Reads tables in this process; ``at`` is the time of a snapshot."""
 
-    def __init__(self, plan: Plan, reader: OnlineReader, options: Options) -> None:
-        # The generated function itself: nothing stands between a request and it.
-        self.score = compile_plan(plan, reader.table, status=options.status, checks=options.checks(plan, reader.at))
+    def __init__(self, plan: Plan, table: Callable[[str], LocalTable], at: int | None, options: Options) -> None:
+        # The generated function itself: there is nothing between a request and it.
+        self.score = compile_plan(plan, table, status=options.status, checks=options.checks(plan, at))
 
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
@@ -125,14 +128,14 @@ def _tried(score: Any, row: Mapping[str, Any], now: int) -> dict[str, Any] | Exc
         return error
 
 
-class RemoteProgram(Program):
+class FetchProgram(Program):
     """Fetches the rows of a level in one round trip, those of many requests together.
 
     Columns are taken out of rows by the tables whose layout the rows have: where the reader's generation is another
     one after a fetch, a definition has changed, and the request begins again with a plan compiled for the new tables.
     """
 
-    def __init__(self, plan: Plan, reader: RemoteReader, options: Options) -> None:
+    def __init__(self, plan: Plan, reader: FeatureReader, options: Options) -> None:
         self._plan = plan
         self._checks = options.checks(plan, reader.at)
         self._reader = reader
@@ -144,83 +147,78 @@ class RemoteProgram(Program):
         """Return the plan on the tables of a generation, and that generation."""
         generation = self._reader.generation
         status, checks = self._options.status, self._checks
-        return compile_levels(self._plan, self._reader.table, status=status, checks=checks), generation
+        return compile_levels(self._plan, self._reader.layout, status=status, checks=checks), generation
 
     def _score(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
         wait = _Wait(self._options)
-        while True:
-            levels, generation = self._compiled
-            request = levels(row, now)
-            try:
-                wanted = next(request)
-                while True:
-                    try:
-                        rows = self._reader.fetch(wanted, budget=wait.left())
-                    except StoreError as error:
-                        rows = wait.failed(error, len(wanted))
-                    if self._reader.generation != generation:
-                        break
-                    wanted = request.send(rows)
-            except StopIteration as done:
-                return wait.marked(done.value)
-            self._compiled = self._compile()
+        return wait.marked(self._run(self._one(row, now), wait))
 
     async def score_async(self, row: Mapping[str, Any], now: int) -> dict[str, Any]:
         """Return the outputs for one row."""
         wait = _Wait(self._options)
-        while True:
-            levels, generation = self._compiled
-            request = levels(row, now)
-            try:
-                wanted = next(request)
-                while True:
-                    try:
-                        rows = await self._reader.fetch_async(wanted, budget=wait.left())
-                    except StoreError as error:
-                        rows = wait.failed(error, len(wanted))
-                    if self._reader.generation != generation:
-                        break
-                    wanted = request.send(rows)
-            except StopIteration as done:
-                return wait.marked(done.value)
-            self._compiled = self._compile()
+        return wait.marked(await self._run_async(self._one(row, now), wait))
 
     def score_many(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
         """Return the outputs for each row, or the error that its values raise."""
         wait = _Wait(self._options)
-        while True:
-            levels, generation = self._compiled
-            batch = _Batch(levels(row, now) for row in rows)
-            while wanted := batch.wanted():
-                try:
-                    found = self._reader.fetch(wanted, budget=wait.left())
-                except StoreError as error:
-                    found = wait.failed(error, len(wanted))
-                if self._reader.generation != generation:
-                    break
-                batch.send(wanted, found)
-            else:
-                return wait.all_marked(batch.answers)
-            self._compiled = self._compile()
+        return wait.all_marked(self._run(self._many(rows, now), wait))
 
     async def score_many_async(self, rows: Sequence[Mapping[str, Any]], now: int) -> list[dict[str, Any] | Exception]:
         """Return what :meth:`score_many` returns."""
         wait = _Wait(self._options)
+        return wait.all_marked(await self._run_async(self._many(rows, now), wait))
+
+    def _one(self, row: Mapping[str, Any], now: int) -> Scoring[dict[str, Any]]:
+        while True:
+            levels, generation = self._compiled
+            request: Any = levels(row, now)
+            rows: Any = None
+            try:
+                while True:
+                    rows = yield request.send(rows)
+                    if self._reader.generation != generation:
+                        break
+            except StopIteration as done:
+                return done.value
+            self._compiled = self._compile()
+
+    def _many(self, rows: Sequence[Mapping[str, Any]], now: int) -> Scoring[list[Any]]:
         while True:
             levels, generation = self._compiled
             batch = _Batch(levels(row, now) for row in rows)
-            while wanted := batch.wanted():
-                try:
-                    found = await self._reader.fetch_async(wanted, budget=wait.left())
-                except StoreError as error:
-                    found = wait.failed(error, len(wanted))
+            while requests := batch.requests():
+                packed = yield requests
                 if self._reader.generation != generation:
                     break
-                batch.send(wanted, found)
+                batch.send(requests, packed)
             else:
-                return wait.all_marked(batch.answers)
+                return batch.answers
             self._compiled = self._compile()
+
+    def _run(self, scoring: Scoring[T], wait: _Wait) -> T:
+        fetch, rows = self._reader.fetch, None
+        try:
+            while True:
+                requests = scoring.send(rows)  # type: ignore[arg-type]
+                try:
+                    rows = fetch(requests, wait.left())
+                except StoreError as error:
+                    rows = wait.failed(error, len(requests))
+        except StopIteration as done:
+            return done.value
+
+    async def _run_async(self, scoring: Scoring[T], wait: _Wait) -> T:
+        fetch, rows = self._reader.fetch_async, None
+        try:
+            while True:
+                requests = scoring.send(rows)  # type: ignore[arg-type]
+                try:
+                    rows = await fetch(requests, wait.left())
+                except StoreError as error:
+                    rows = wait.failed(error, len(requests))
+        except StopIteration as done:
+            return done.value
 
 
 class _Wait:
@@ -252,30 +250,34 @@ class _Wait:
 
 
 class _Batch:
-    """Requests that go from level to level together; what several want is fetched once."""
+    """Rows that go from level to level together; what several of them read is fetched once."""
 
-    def __init__(self, requests: Iterable[Any]) -> None:
+    def __init__(self, scorings: Iterable[Any]) -> None:
         self.answers: list[Any] = []
-        self._wanted: list[tuple[int, Any, tuple[tuple[str, Any], ...]]] = []
-        for place, request in enumerate(requests):
+        self._waiting: list[tuple[int, Any, tuple[Request, ...]]] = []
+        for index, scoring in enumerate(scorings):
             self.answers.append(None)
-            self._step(place, request, None)
+            self._step(index, scoring, None)
 
-    def wanted(self) -> list[tuple[str, Any]]:
+    def requests(self) -> list[Request]:
         """Return the distinct (group, key) of this level, empty at the end."""
-        return list(dict.fromkeys(pair for _, _, pairs in self._wanted for pair in pairs))
+        return list(dict.fromkeys(pair for _, _, pairs in self._waiting for pair in pairs))
 
-    def send(self, wanted: Sequence[tuple[str, Any]], rows: Sequence[Any]) -> None:
-        """Take the rows of :meth:`wanted`, and go to the next level."""
-        found = dict(zip(wanted, rows, strict=True)).get
-        waiting, self._wanted = self._wanted, []
-        for place, request, pairs in waiting:
-            self._step(place, request, [*map(found, pairs)])
+    def send(self, requests: Sequence[Request], rows: Sequence[Any]) -> None:
+        """Pass the rows of :meth:`requests` on, and go to the next level."""
+        packed = dict(zip(requests, rows, strict=True)).get
+        waiting, self._waiting = self._waiting, []
+        for index, scoring, pairs in waiting:
+            self._step(index, scoring, [*map(packed, pairs)])
 
-    def _step(self, place: int, request: Any, rows: list[Any] | None) -> None:
+    def _step(self, index: int, scoring: Any, rows: list[Any] | None) -> None:
         try:
-            self._wanted.append((place, request, request.send(rows)))
+            self._waiting.append((index, scoring, scoring.send(rows)))
         except StopIteration as done:
-            self.answers[place] = done.value
+            self.answers[index] = done.value
         except ROW_ERRORS as error:
-            self.answers[place] = error
+            self.answers[index] = error
+
+
+def _no_table(group: str) -> LocalTable:
+    raise AssertionError(f"a plan without look-ups reads {group}")

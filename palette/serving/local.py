@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dsl.row_mappings import to_mapping, to_mappings
 from palette.errors import DataError
-from palette.online.reader import OnlineReader
-from palette.online.table import GroupTable
+from palette.online.layout import LocalTable
+from palette.online.reader import FeatureReader, LocalReader
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.compile import Score, check_plan, request_columns
 from palette.serving.executors import Options, Program, program_of
@@ -27,7 +27,7 @@ __all__ = ["LocalPipeline"]
 
 # The store given, its earliest moment, what is read of it, what scores one row, the reader's generation at that time,
 # and what scores in all other ways.
-Ready: TypeAlias = "tuple[Any, int, OnlineReader, Score, int, Program]"
+Ready: TypeAlias = "tuple[Any, int, FeatureReader, Score, int, Program]"
 NEVER = -(1 << 63)
 KEPT = 4
 
@@ -80,7 +80,7 @@ class LocalPipeline:
     def __init__(
         self,
         plan: Plan,
-        store: OnlineReader | FeatureStore | str | Path | None = None,
+        store: FeatureReader | FeatureStore | str | Path | None = None,
         *,
         on_store_error: str = "raise",
         budget: float | None = None,
@@ -119,7 +119,7 @@ class LocalPipeline:
     def load(
         cls,
         path: str | Path,
-        store: OnlineReader | FeatureStore | str | Path | None = None,
+        store: FeatureReader | FeatureStore | str | Path | None = None,
         *,
         types: Mapping[str, str] | None = None,
         java: int | None = None,
@@ -179,7 +179,7 @@ class LocalPipeline:
         row: Mapping[str, Any] | Any,
         now: dt.datetime | None = None,
         *,
-        store: OnlineReader | FeatureStore | None = None,
+        store: FeatureReader | FeatureStore | None = None,
     ) -> dict[str, Any]:
         """Return the columns that ``transform`` adds, for one row.
 
@@ -230,7 +230,7 @@ class LocalPipeline:
         now: dt.datetime | None = None,
         *,
         errors: str = "raise",
-        store: OnlineReader | FeatureStore | None = None,
+        store: FeatureReader | FeatureStore | None = None,
     ) -> list[Any]:
         """Score rows, all at one moment, and read what they need together.
 
@@ -265,14 +265,14 @@ class LocalPipeline:
         return to_mappings(rows, self.request_columns, DataError)
 
     def _program(
-        self, now: dt.datetime | None, store: OnlineReader | FeatureStore | None = None
+        self, now: dt.datetime | None, store: FeatureReader | FeatureStore | None = None
     ) -> tuple[Program, int]:
         ready = self._ready
         if ready is None or (store is not None and store is not ready[0]) or ready[2].generation != ready[4]:
             ready = self._prepare(store if store is not None or ready is None else ready[0])
         return ready[5], ready[2].check_now(resolve_now(now))
 
-    def _prepare(self, store: OnlineReader | FeatureStore | None) -> Ready:
+    def _prepare(self, store: FeatureReader | FeatureStore | None) -> Ready:
         """Make a store the one that is read; the last few stay prepared, for callers that alternate."""
         same = (one for one in self._recent if one[0] is store and one[2].generation == one[4])
         ready = next(same, None) or self._compiled(store)
@@ -280,9 +280,9 @@ class LocalPipeline:
         self._ready = ready
         return ready
 
-    def _compiled(self, store: OnlineReader | FeatureStore | None) -> Ready:
+    def _compiled(self, store: FeatureReader | FeatureStore | None) -> Ready:
         reader = NoStore() if store is None else getattr(store, "online", store)
-        if not isinstance(reader, OnlineReader):
+        if not isinstance(reader, FeatureReader):
             raise DataError(f"store is a snapshot, an online store or a FeatureStore, found {store!r:.80}")
         generation, earliest = reader.generation, NEVER if reader.at is None else reader.at
         program = program_of(self.plan, reader, self._options)
@@ -320,9 +320,12 @@ def _check_errors(errors: str) -> None:
         raise DataError(f"errors is 'raise' or 'return', found {errors!r}")
 
 
-class NoStore(OnlineReader):
-    """What plans without look-ups read."""
+class NoStore(LocalReader):
+    """The reader of plans without look-ups."""
 
-    def table(self, group: str) -> GroupTable:
-        """Refuse."""
+    def __init__(self) -> None:
+        super().__init__(self.table)  # type: ignore[arg-type]
+
+    def table(self, group: str) -> LocalTable:
+        """Raise :class:`DataError`."""
         raise DataError(f"this pipeline reads features of {group}: pass store= (--store), a snapshot or online store")

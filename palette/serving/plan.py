@@ -11,7 +11,7 @@ from palette.errors import DataError
 from palette.serving.stages import LocalStage, stage_from_json, stage_to_json
 
 if TYPE_CHECKING:
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import Entity, FeatureGroup, GroupSchema
 
 __all__ = ["DslStep", "LookupStep", "Plan", "Step", "sparse_steps"]
 
@@ -37,6 +37,13 @@ class LookupStep:
     join_keys: tuple[str, ...]
     columns: dict[str, str]
     timestamp: str | None = None
+
+    @property
+    def schema(self) -> GroupSchema:
+        """The entity and the group as one."""
+        from palette.definitions import GroupSchema
+
+        return GroupSchema(self.entity, self.group)
 
     def to_json(self) -> dict[str, Any]:
         """Return this step as JSON holds it."""

@@ -10,7 +10,7 @@ from typing import Any
 from dsl.errors import DslError
 from dsl.json_values import decode, encode
 from palette.errors import DataError
-from palette.online import GroupTable
+from palette.online import LocalTable
 from palette.serving.compile import compile_plan
 from palette.serving.plan import LookupStep, Plan
 from palette.serving.stages import LocalStage
@@ -113,5 +113,5 @@ def _decoded(value: Any) -> Any:
     return decode(value)
 
 
-def _no_table(group: str) -> GroupTable:
+def _no_table(group: str) -> LocalTable:
     raise DataError(f"a self-test reads no feature group, not {group}")

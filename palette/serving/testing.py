@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette.errors import DataError
-from palette.online import GroupTable
+from palette.online import LocalTable
 from palette.serving.compile import compile_plan
 from palette.serving.plan import Plan
 from palette.serving.runtime import runtime_of
@@ -217,7 +217,7 @@ def _local_answers(form: BundledStage, rows: list[Any], df: DataFrame, untyped: 
     return answers
 
 
-def _no_table(group: str) -> GroupTable:
+def _no_table(group: str) -> LocalTable:
     raise DataError(f"a stage reads no feature group: {group}")
 
 

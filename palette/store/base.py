@@ -9,7 +9,7 @@ from palette.lazy_imports import require_spark
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
     from palette.offline import DeltaTables
-    from palette.online import OnlineReader
+    from palette.online import FeatureReader
 
 __all__ = ["StoreBase"]
 
@@ -23,7 +23,7 @@ class StoreBase:
         What opens this store again, in another process.
     catalog : SqlCatalog
         What is defined, who uses it, what ran.
-    online : OnlineReader
+    online : FeatureReader
         What serving reads.
     models_directory : str
         Where bundles are kept: ``<models_directory>/<name>/<checksum>``.
@@ -35,7 +35,7 @@ class StoreBase:
 
     uri: str
     catalog: SqlCatalog
-    online: OnlineReader
+    online: FeatureReader
     models_directory: str
     modules: tuple[str, ...]
     home: str | None

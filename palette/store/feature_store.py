@@ -93,11 +93,8 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         ...     store.search("price")
         []
         """
-        from palette.online import NearCache, RemoteReader
-
         self.catalog.close()
-        if isinstance(self.online, (RemoteReader, NearCache)):
-            self.online.close()
+        self.online.close()
 
     @classmethod
     def from_config(cls, path: str | Path) -> FeatureStore:

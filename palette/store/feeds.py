@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import NotFoundError
 from palette.lazy_imports import require_spark
+from palette.online import OnlineStore
 from palette.session import active_session, require_delta
 from palette.store.arguments import entity_name, listed
 from palette.store.definitions import DefinitionDoors
@@ -42,7 +43,7 @@ class FeedDoors(DefinitionDoors):
     @property
     def keeps_online(self) -> bool:
         """Whether what goes online is there when this process has ended: in Redis, say, but not in its memory."""
-        return getattr(getattr(self.online, "behind", self.online), "place", None) is not None
+        return isinstance(self.online, OnlineStore) and self.online.durable
 
     @overload
     def materialize(  # type: ignore[overload-overlap]

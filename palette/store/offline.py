@@ -453,7 +453,7 @@ class OfflineDoors(DefinitionDoors):
 
         entity = self.entity(group.entity)
         rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
-        return from_arrow(entity, group, arrow_rows(rows, entity, group))
+        return from_arrow(GroupSchema(entity, group), arrow_rows(rows, entity, group))
 
 
 def look_up(

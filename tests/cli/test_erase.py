@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from palette.cli.app import app
 from palette.cli.commands.erase import _key
-from palette.definitions import Entity, FeatureGroup
+from palette.definitions import Entity, FeatureGroup, GroupSchema
 from palette.errors import DefinitionError, StoreError
 from palette.feeds.reports import Erased
 from palette.online import GroupTable
@@ -36,7 +36,8 @@ def test_keys_are_those_of_the_entity(keys, typed, expected):
     found = _key(entity, typed)
     assert found == expected
     # As stores take them.
-    table = GroupTable(entity, FeatureGroup("sums", entity="shop", features=[{"name": "x", "dtype": "double"}]))
+    sums = FeatureGroup("sums", entity="shop", features=[{"name": "x", "dtype": "double"}])
+    table = GroupTable(GroupSchema(entity, sums))
     assert table.key(found) == expected
 
 

@@ -89,7 +89,7 @@ def test_password_is_the_worker_s_own_or_the_url_s_and_is_not_shown(redis_server
     by_environment = RedisStore(redis_server.url, definitions)
     assert SECRET.encode() in cloudpickle.dumps(by_url.opener())
     assert SECRET.encode() not in cloudpickle.dumps(by_environment.opener())
-    assert SECRET not in f"{by_url.opener()}{by_url.place}{by_environment.place}"
+    assert SECRET not in f"{by_url.opener()}{by_url.address}{by_environment.address}"
     fill = _filler(by_url.opener(), ENTITY, GROUP)
     with pytest.raises(StoreError) as refused:
         list(fill(iter([batch(row("a", 1, 1.0))])))
@@ -98,7 +98,7 @@ def test_password_is_the_worker_s_own_or_the_url_s_and_is_not_shown(redis_server
 
 def test_place_tells_stores_apart(redis_server):
     def place(url, prefix="palette"):
-        return RedisStore(url, {}.__getitem__, prefix).place
+        return RedisStore(url, {}.__getitem__, prefix).address
 
     base = redis_server.unix_url
     places = [place(base), place(base.replace("db=0", "db=1")), place(base, "other"), place(redis_server.url)]
@@ -108,16 +108,16 @@ def test_place_tells_stores_apart(redis_server):
 
 def test_store_knows_whether_it_holds_a_group(store, redis_server):
     assert not store.holds(GROUP.full_name)
-    assert store.target() is None
-    target = store.target(make=True)
-    assert RedisStore(redis_server.url, {}.__getitem__, "mine").target() == target
+    assert store.identity() is None
+    target = store.identity(make=True)
+    assert RedisStore(redis_server.url, {}.__getitem__, "mine").identity() == target
     list(_filler(store.opener(), ENTITY, GROUP)(iter([batch(row("a", 1, 1.0))])))
     assert store.holds(GROUP.full_name)
-    assert NearCache(store, size=3, ttl=1.0).behind is store
+    assert NearCache(store, size=3, ttl=1.0).identity() == target
     redis_server.client().flushall()
     assert not store.holds(GROUP.full_name)
-    assert store.target() is None
-    assert store.target(make=True) not in (None, target), "an emptied store is another one"
+    assert store.identity() is None
+    assert store.identity(make=True) not in (None, target), "an emptied store is another one"
 
 
 @pytest.mark.spark

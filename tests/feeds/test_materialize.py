@@ -163,7 +163,7 @@ def test_rows_of_the_future_wait(spark, tmp_path, redis_url):
     assert store.materialize(GROUP, to=JUNE + DAY + HOUR).rows_dispersed == 0
     store.materialize(GROUP, to=JUNE + 3 * DAY)
     assert online(store, "b") == {"b": (3.0, JUNE + 2 * DAY)}
-    assert store.catalog.dispersal(GROUP, store.online.target()).left_from is None
+    assert store.catalog.dispersal(GROUP, store.online.identity()).left_from is None
 
 
 def test_end_in_time_to_come_does_not_move_the_watermark_there(spark, tmp_path):
@@ -337,7 +337,7 @@ def test_run_that_dies_before_it_says_how_far_it_came_is_repeated(spark, tmp_pat
         patched.setattr(type(store.catalog), moment, dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(GROUP, to=JUNE + 2 * DAY)
-    assert store.catalog.dispersal(GROUP, store.online.target()).version == 0
+    assert store.catalog.dispersal(GROUP, store.online.identity()).version == 0
     rows = offline(spark, store)
     assert len(rows) == 5
     assert store.materialize(GROUP, to=JUNE + 2 * DAY).rows_written == 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from palette.errors import DataError, StoreError
 from palette.online.codec.codec import RowCodec, UnknownSchemaError
 from palette.online.codec.keys import is_absent, key_encoder
-from palette.online.codec.schema import Schema
+from palette.online.codec.schema import StoredSchema
 from palette.online.table import STATIC, newer
 from palette.types import check_value, widens
 
@@ -48,7 +48,9 @@ TIMES = st.integers(-(1 << 55), 1 << 58)
 
 
 def schema(types, *, timestamp="ts", created="made", group="e:g"):
-    return Schema(group, (("id", "string"),), timestamp, created, tuple((f"f{n}", t) for n, t in enumerate(types)))
+    return StoredSchema(
+        group, (("id", "string"),), timestamp, created, tuple((f"f{n}", t) for n, t in enumerate(types))
+    )
 
 
 def rows(types):
@@ -109,12 +111,12 @@ def test_damaged_bytes_are_an_error_or_another_row(case, data):
 def test_rows_of_older_schemas_decode_by_name():
     older = schema(["double", "string", "bigint"])
     data = RowCodec(older).encode((5, 6, 1.5, "a", 7))
-    today = Schema("e:g", older.keys, "ts", "made", (("new", "string"), ("f2", "bigint"), ("f0", "double")))
+    today = StoredSchema("e:g", older.keys, "ts", "made", (("new", "string"), ("f2", "bigint"), ("f0", "double")))
     codec = RowCodec(today)
     with pytest.raises(UnknownSchemaError, match=older.fingerprint.hex()) as raised:
         codec.decode(data)
     assert raised.value.fingerprint == older.fingerprint
-    codec.learn(Schema.parse(older.text))
+    codec.learn(StoredSchema.parse(older.json))
     assert codec.decode(data) == (5, 6, None, 7, 1.5)
 
 

@@ -14,7 +14,7 @@ from dsl.errors import RefError
 from palette import Snapshot
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, FeatureNotFoundError, MissingColumnError, SchemaError, SnapshotError
-from palette.online import LmdbStore, MemoryStore, NearCache, RedisStore, RemoteReader
+from palette.online import LmdbStore, MemoryStore, NearCache, OnlineStore, RedisStore
 
 T0 = dt.datetime(2026, 1, 1)
 HOUR = dt.timedelta(hours=1)
@@ -80,7 +80,7 @@ def cached(request):
     return NearCache(lmdb(request), size=100, ttl=60.0)
 
 
-class Counted(RemoteReader):
+class Counted(OnlineStore):
     """A user's own store, which counts what it is asked for."""
 
     def __init__(self):
@@ -89,10 +89,10 @@ class Counted(RemoteReader):
 
     def fetch(self, requests, budget=None):
         self.asked.append(list(requests))
-        return [self.memory.table(group).rows.get(key) for group, key in requests]
+        return [self.memory.table(group).get(key) for group, key in requests]
 
-    def put(self, group, packed, *, settled=False):
-        return self.memory.put(group, packed, settled=settled)
+    def put(self, group, packed, *, resolved=False):
+        return self.memory.put(group, packed, resolved=resolved)
 
     def delete(self, group, keys, at=None):
         return self.memory.delete(group, keys, at)
@@ -106,7 +106,7 @@ def own(request):
 def store(request):
     store = request.param(request)
     yield store
-    if isinstance(store, RemoteReader):
+    if isinstance(store, OnlineStore):
         store.close()
 
 
@@ -160,7 +160,7 @@ def test_a_table_has_the_declared_types_whatever_the_values():
         (["place:busy:loda:id"], [], FeatureNotFoundError, "mean 'load'"),
         ([], [], SchemaError, "at least one"),
         (["basis:x"], [], FeatureNotFoundError, "needs no look-up"),
-        (["route:trips:minutes:from"], [], SchemaError, "takes 2 join keys"),
+        (["route:trips:minutes:from"], [], SchemaError, "needs 2 join keys"),
         (["place:busy:load:a", "place:busy:load:b"], [], SchemaError, "both fill column 'load'"),
         ({"x": "place:busy:load:a", "x__status": "place:busy:n:a"}, [], SchemaError, "its status"),
         ("place:busy:load:id", [], SchemaError, "a mapping or a list"),

@@ -44,16 +44,16 @@ print(x_of(LmdbStore(sys.argv[1], KNOWN.__getitem__, readonly=True)))
 
 def test_store_of_another_machine_at_the_same_path_is_another_one(tmp_path):
     here = open_store(tmp_path)
-    assert here.target() is None
+    assert here.identity() is None
     assert not (tmp_path / "store").exists(), "to ask makes nothing"
-    target = here.target(make=True)
-    assert (here.target(), here.target(make=True)) == (target, target)
+    target = here.identity(make=True)
+    assert (here.identity(), here.identity(make=True)) == (target, target)
     here.close()
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     there = open_store(tmp_path)
     write(there)
-    assert (there.place, there.target(), there.holds(A.full_name)) == (here.place, None, True)
-    assert there.target(make=True) not in (None, target)
+    assert (there.address, there.identity(), there.holds(A.full_name)) == (here.address, None, True)
+    assert there.identity(make=True) not in (None, target)
 
 
 def test_processes_agree(tmp_path):

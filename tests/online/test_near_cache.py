@@ -10,7 +10,7 @@ import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DefinitionError, StoreError
-from palette.online import MemoryStore, NearCache, RemoteReader
+from palette.online import MemoryStore, NearCache, OnlineStore
 
 T0 = dt.datetime(2026, 1, 1)
 PLACE = Entity("place", keys={"id": "string"})
@@ -18,7 +18,7 @@ GROUP = FeatureGroup("fg", PLACE, [Feature("x", "double")], timestamp="ts")
 NAME = GROUP.full_name
 
 
-class Elsewhere(RemoteReader):
+class Elsewhere(OnlineStore):
     """A store in memory that notes what it is asked for."""
 
     def __init__(self):
@@ -33,12 +33,12 @@ class Elsewhere(RemoteReader):
         self.asked.append([key for _, key in requests])
         if self.fails:
             raise StoreError("down")
-        found = [self.memory.table(group).rows.get(key) for group, key in requests]
+        found = [self.memory.table(group).get(key) for group, key in requests]
         self.before_answer()
         return found
 
-    def put(self, group, packed, *, settled=False):
-        taken = self.memory.put(group, packed, settled=settled)
+    def put(self, group, packed, *, resolved=False):
+        taken = self.memory.put(group, packed, resolved=resolved)
         if self.fails:
             raise StoreError("down")
         return taken
@@ -176,13 +176,13 @@ def test_a_failure_is_passed_on_and_not_kept(store, clock):
 def test_rows_of_a_former_definition_are_dropped(store, clock):
     cache = cache_of(store, clock)
     write(store, "a", 1.0)
-    before = cache.table(NAME), cache.generation
+    before = cache.layout(NAME), cache.generation
     xs(cache, "a")
     later = FeatureGroup("fg", PLACE, [Feature("y", "double"), Feature("x", "double")], timestamp="ts")
     store.known[NAME] = (PLACE, later)
     cache.refresh()
     assert cache.fetch([(NAME, "a")])[0][2:] == (None, 1.0)
-    assert cache.table(NAME) is not before[0]
+    assert cache.layout(NAME) is not before[0]
     assert cache.generation > before[1]
 
 

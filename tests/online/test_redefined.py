@@ -9,8 +9,7 @@ import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.errors import DataError, SchemaError, SnapshotError
-from palette.online import LmdbStore, MemoryStore, NearCache, RedisStore, Snapshot, fill
-from palette.online.remote import RemoteReader
+from palette.online import LmdbStore, MemoryStore, NearCache, OnlineStore, RedisStore, Snapshot, fill
 from palette.service.models.stores import LEVEL, TimedReader
 from palette.service.settings import Settings
 from palette.serving import LocalPipeline
@@ -37,7 +36,7 @@ LATER = {
 }
 
 
-class Own(RemoteReader):
+class Own(OnlineStore):
     """A store of somebody else, which keeps columns by name."""
 
     def __init__(self, definitions, kept):
@@ -45,13 +44,13 @@ class Own(RemoteReader):
         self.kept = kept
 
     def fetch(self, requests, budget=None):
-        return [self._packed(self.table(group), self.kept.get((group, key))) for group, key in requests]
+        return [self._packed(self.layout(group), self.kept.get((group, key))) for group, key in requests]
 
     def _packed(self, table, row):
         return row and (row["event"], None, *(row.get(feature.name) for feature in table.group.features))
 
-    def put(self, group, packed, *, settled=False):
-        names = [feature.name for feature in self.table(group).group.features]
+    def put(self, group, packed, *, resolved=False):
+        names = [feature.name for feature in self.layout(group).group.features]
         for key, (event, _, *values) in packed:
             self.kept[group, key] = {"event": event, **dict(zip(names, values, strict=True))}
         return 1
@@ -81,7 +80,14 @@ def cached(request, tmp_path):
 
 def timed(request, tmp_path):
     make = cached(request, tmp_path)
-    return lambda definitions: TimedReader(make(definitions), lambda *_: None)
+
+    def opened(definitions):
+        store = make(definitions)
+        reader = TimedReader(store, lambda *_: None)
+        reader.write = store.write  # rows come into the store behind, as another process writes them
+        return reader
+
+    return opened
 
 
 def own(request, tmp_path):
@@ -292,7 +298,7 @@ def test_a_definition_changes_in_the_middle_of_a_request(tmp_path, back):
             found = [] if back else super().fetch(requests, budget)
             if changes:
                 known[NAME] = SHOP, changes.pop()
-                self.table(NAME)
+                self.layout(NAME)
             return super().fetch(requests, budget) if back else found
 
     store = Changing(tmp_path, known.__getitem__, size=1 << 24)
@@ -312,5 +318,5 @@ def test_a_definition_changes_in_the_middle_of_a_request(tmp_path, back):
     changes += [LATER["added"]]
     assert cached.read({NAME: ["a"]}, NOW)[NAME][0] == {"z": None, "x": 8, "y": 3.5, "ts": NOW}
     changes += [LATER["reordered"]]
-    cached.clear()
+    cached.invalidate()
     assert asyncio.run(cached.read_async({NAME: ["a"]}, NOW))[NAME][0] == {"y": 3.5, "x": 8, "ts": NOW}

@@ -161,7 +161,7 @@ def test_damaged_rows_are_told_and_mended(make, redis_server):
         b"",
         b"nonsense",
         b"\x01" * 40,
-        b"\x01\x00" + store._shelf(A.full_name).schema.fingerprint + b"\0" * 20,
+        b"\x01\x00" + store.layout(A.full_name).stored.fingerprint + b"\0" * 20,
     ):
         redis_server.client().hset("damaged:place:s:k", "a", bad)
         with pytest.raises(StoreError, match="place:a"):

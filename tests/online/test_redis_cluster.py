@@ -75,8 +75,8 @@ def test_rows_lie_on_all_nodes_and_come_in_order(open_store, nodes):
 
 def test_cluster_has_an_identity(open_store):
     store = open_store("named")
-    assert store.target() is None
-    assert store.target(make=True) == store.target() is not None
+    assert store.identity() is None
+    assert store.identity(make=True) == store.identity() is not None
 
 
 def test_a_slot_that_moves_is_followed(open_store, nodes):

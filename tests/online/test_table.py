@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.errors import DataError, SnapshotError
 from palette.online import MemoryStore, Snapshot, from_arrow
 from palette.online.snapshot.snapshot import CREATED, EVENT
@@ -106,8 +106,8 @@ def test_settled_rows_win_over_rows_of_the_same_times(store):
     table = store.table(NAME)
     table.put([table.pack(row(1, 1, x=10.0), 0)])
     assert table.put([table.pack(row(1, 1, x=7.0), 0)]) == 0
-    assert table.put([table.pack(row(1, 1, x=7.0), 0)], settled=True) == 1
-    assert table.put([table.pack(row(0, 9, x=8.0), 0)], settled=True) == 0
+    assert table.put([table.pack(row(1, 1, x=7.0), 0)], resolved=True) == 1
+    assert table.put([table.pack(row(0, 9, x=8.0), 0)], resolved=True) == 0
 
 
 def test_composite_keys_are_compared_as_values(store):
@@ -205,7 +205,7 @@ def test_times_that_python_cannot_hold_are_told():
     for_ever = pa.array([2**60], pa.timestamp("us", "UTC"))
     rows = pa.table({"id": ["a"], EVENT: none, CREATED: none, "until": for_ever})
     with pytest.raises(DataError, match="shop:lease: 'until' has a time outside of the years 1 to 9999"):
-        from_arrow(Entity("shop", keys={"id": "string"}), group, rows)
+        from_arrow(GroupSchema(Entity("shop", keys={"id": "string"}), group), rows)
 
 
 @pytest.mark.parametrize(

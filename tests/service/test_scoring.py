@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from palette.errors import StoreError, StoreTimeoutError
-from palette.online.remote import RemoteReader
+from palette.online import OnlineStore
 from palette.service.models import stores
 from palette.serving import LocalPipeline
 from palette.serving.executors import STORE_ERROR
@@ -26,7 +26,7 @@ ANSWER = {
 }  # fmt: skip
 
 
-class Elsewhere(RemoteReader):
+class Elsewhere(OnlineStore):
     """A store behind ``fetch`` that fails on demand."""
 
     def __init__(self):
@@ -41,9 +41,9 @@ class Elsewhere(RemoteReader):
         self.budgets.append(budget)
         if self.failing is not None:
             raise self.failing
-        return [self.rows.table(group).rows.get(key) for group, key in requests]
+        return [self.rows.table(group).get(key) for group, key in requests]
 
-    def put(self, group, packed, *, settled=False):
+    def put(self, group, packed, *, resolved=False):
         raise NotImplementedError
 
     def delete(self, group, keys, at=None):

@@ -11,8 +11,7 @@ import datetime as dt
 import pytest
 
 from palette.errors import DataError, StoreError, StoreTimeoutError
-from palette.online import LmdbStore, MemoryStore, Snapshot
-from palette.online.remote import RemoteReader
+from palette.online import LmdbStore, MemoryStore, OnlineStore, Snapshot
 from palette.serving import LocalPipeline
 from palette.serving.executors import STORE_ERROR
 from palette.serving.plan import DslStep, Plan
@@ -28,7 +27,7 @@ ROWS = [
 ]
 
 
-class Elsewhere(RemoteReader):
+class Elsewhere(OnlineStore):
     """A store behind ``fetch``, whose rows are a MemoryStore's."""
 
     def __init__(self):
@@ -48,10 +47,10 @@ class Elsewhere(RemoteReader):
             raise StoreError("the store is down")
         if budget is not None and budget <= 0:
             raise StoreTimeoutError("no time left")
-        return [self.rows.table(group).rows.get(key) for group, key in requests]
+        return [self.rows.table(group).get(key) for group, key in requests]
 
-    def put(self, group, packed, *, settled=False):
-        return self.rows.table(group).put(packed, settled=settled)
+    def put(self, group, packed, *, resolved=False):
+        return self.rows.table(group).put(packed, resolved=resolved)
 
     def delete(self, group, keys, at=None):
         raise NotImplementedError
@@ -178,7 +177,7 @@ def test_a_store_by_its_uri(elsewhere, expected, tmp_path):
     assert pipeline.score_instances(ROWS, now=NOW) == expected
     store = LmdbStore(tmp_path / "lmdb", KNOWN.__getitem__)
     for group in KNOWN:
-        store.put(group, elsewhere.rows.table(group), settled=True)
+        store.put(group, elsewhere.rows.table(group), resolved=True)
     store.close()
     pipeline = LocalPipeline.load(tmp_path / "bundle", store=f"lmdb:{tmp_path / 'lmdb'}")
     assert pipeline.score_instances(ROWS, now=NOW) == expected

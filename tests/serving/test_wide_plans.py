@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, Snapshot
+from palette.definitions import GroupSchema
 from palette.online import GroupTable
 from palette.serving import LocalPipeline
 from palette.serving.bundle import read_bundle, write_bundle
@@ -68,7 +69,7 @@ def test_thousands_of_features_and_expressions():
     features = [Feature(column, "double", default=-1.0) for column in COLUMNS]
     group = FeatureGroup("wide", entity="thing", features=features)
     entity = Entity("thing", keys={"id": "string"})
-    table = GroupTable(entity, group)
+    table = GroupTable(GroupSchema(entity, group))
     table.put([table.pack({"id": "a", **ROW}, stamp=0)])
     names = {column: f"thing:wide:{column}:id" for column in COLUMNS}
     filled = {f"y{column}": f"nFill(nVal('{name}'))" for column, name in names.items()}

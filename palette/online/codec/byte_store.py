@@ -1,136 +1,138 @@
-"""What stores that keep rows as bytes have in common."""
+"""The base of stores that keep rows as bytes."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from palette.online.codec.codec import DamagedRowError, RowCodec, UnknownSchemaError
 from palette.online.codec.keys import key_encoder
-from palette.online.codec.schema import Schema
-from palette.online.remote import Definitions, RemoteReader, Row
-from palette.online.table import GroupTable
-from palette.times import MICROSECOND
+from palette.online.codec.schema import StoredSchema
+from palette.online.layout import Row, RowLayout
+from palette.online.reader import Definitions
+from palette.online.store import OnlineStore
 
-if TYPE_CHECKING:
-    from palette.definitions import Entity, FeatureGroup
-
-__all__ = ["IDENTITY", "CodedStore", "Shelf"]
+__all__ = ["IDENTITY", "ByteStore", "GroupCodec"]
 
 # Where a store keeps its identity; no group is called so.
 IDENTITY = b"#identity"
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """How one feature group is kept.
+class GroupCodec:
+    """The bytes of keys and rows of one feature group.
 
     Attributes
     ----------
-    entity, group : Entity, FeatureGroup
-        The definitions of the table whose rows these are.
-    schema, codec : Schema, RowCodec
-        Of these definitions.
+    layout : RowLayout
+        The layout of the rows.
+    rows : RowCodec
+        Packed rows to bytes, and back.
     encode_key : callable
         Returns a key as bytes, see :func:`palette.online.codec.keys.key_encoder`.
-    ttl : int or None
-        Microseconds.
     """
 
-    entity: Entity
-    group: FeatureGroup
-    schema: Schema
-    codec: RowCodec
+    layout: RowLayout
+    rows: RowCodec
     encode_key: Callable[[Any], bytes]
-    ttl: int | None
 
-
-def _shelf_of(table: GroupTable) -> Shelf:
-    schema = table.schema
-    ttl = None if table.group.ttl is None else table.group.ttl // MICROSECOND
-    return Shelf(table.entity, table.group, schema, RowCodec(schema), key_encoder(table.entity.keys.values()), ttl)
-
-
-class CodedStore(RemoteReader):
-    """A remote store of bytes, which keeps a note of every schema in which it holds rows."""
+    @classmethod
+    def of(cls, layout: RowLayout) -> GroupCodec:
+        """Return the codec of a layout."""
+        return cls(layout, RowCodec(layout.stored), key_encoder(layout.schema.keys.values()))
 
     @property
-    def place(self) -> str:
-        """Where this store is, without passwords."""
-        return repr(self)
+    def stored(self) -> StoredSchema:
+        """The schema that is recorded with the rows."""
+        return self.layout.stored
 
-    def target(self, *, make: bool = False) -> str | None:
-        """Return what tells this store from others, also from another machine's at the same address.
 
-        That is its place and an identity that it keeps itself: one that was emptied is another store.
+class ByteStore(OnlineStore):
+    """A durable store of bytes, which records every schema in which it holds rows."""
 
-        Parameters
-        ----------
-        make : bool
-            Whether a store without identity is given one; else there is None.
-        """
-        identity = self._identity(make=make)
-        return None if identity is None else f"{self.place} {identity}"
-
-    def holds(self, group: str) -> bool:
-        """Tell whether rows of a group, as it is defined now, were put here, and not everything was lost since."""
-        return self._note(group, self.table(group).schema.fingerprint) is not None
+    durable = True
 
     def __init__(self, definitions: Definitions) -> None:
         super().__init__(definitions)
-        self._shelves: dict[str, Shelf] = {}
+        self._codecs: dict[str, GroupCodec] = {}
 
-    def _shelf(self, group: str) -> Shelf:
-        """Return how rows of a group are kept, by the table that :meth:`table` returned last."""
-        found = self._shelves.get(group)
-        if found is None:
-            # Under the lock, so that no shelf of the table before is kept after it was replaced.
+    @property
+    def address(self) -> str:
+        """Where this store is, without passwords."""
+        return repr(self)
+
+    def identity(self, *, make: bool = False) -> str | None:
+        """Return the address and a random name that the store keeps itself; see :class:`OnlineStore`."""
+        name = self._own_name(make=make)
+        return None if name is None else f"{self.address} {name}"
+
+    def holds(self, group: str) -> bool:
+        """Return whether rows of a group, by its definition of now, were put here and not lost since."""
+        return self._schema_record(group, self.layout(group).stored.fingerprint) is not None
+
+    def _codec(self, group: str) -> GroupCodec:
+        """Return the codec of a group, by the layout that :meth:`layout` returned last."""
+        codec = self._codecs.get(group)
+        if codec is None:
+            # Under the lock, so that no codec of the layout before stays after it was replaced.
             with self._lock:
-                table = self._shapes.get(group)
-                found = self._shelves[group] = _shelf_of(self.table(group) if table is None else table)
-        return found
+                layout = self._layouts.get(group)
+                codec = self._codecs[group] = GroupCodec.of(self.layout(group) if layout is None else layout)
+        return codec
 
-    def _shelf_for(self, table: GroupTable) -> Shelf:
-        """Return how the rows of a table are kept, which may be one of before the definition changed."""
-        found = self._shelf(table.group.full_name)
-        return found if found.entity == table.entity and found.group == table.group else _shelf_of(table)
+    def _codec_for(self, layout: RowLayout) -> GroupCodec:
+        """Return the codec of a layout, which may be one from before the definition changed."""
+        codec = self._codec(layout.name)
+        return codec if codec.layout.schema == layout.schema else GroupCodec.of(layout)
 
-    def _forget(self, group: str) -> None:
-        self._shelves.pop(group, None)
+    def _invalidate_layout(self, group: str) -> None:
+        self._codecs.pop(group, None)
+
+    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, resolved: bool = False) -> int:
+        """Put packed rows, each atomically; see :meth:`palette.online.OnlineStore.put`."""
+        return self._put(self._codec(group), packed, resolved=resolved)
+
+    def put_packed(self, layout: RowLayout, packed: Iterable[tuple[Any, Row]], *, resolved: bool = False) -> int:
+        """Put rows that a layout packed, in the schema of that layout."""
+        return self._put(self._codec_for(layout), packed, resolved=resolved)
 
     @abstractmethod
-    def _identity(self, *, make: bool) -> str | None:
-        """Return the identity that was written into this store once, see :meth:`target`."""
+    def _put(self, codec: GroupCodec, packed: Iterable[tuple[Any, Row]], *, resolved: bool) -> int:
+        """Put packed rows of a codec's layout."""
 
     @abstractmethod
-    def _note(self, group: str, fingerprint: bytes) -> str | None:
-        """Return the text of a schema that was noted when its rows were put."""
+    def _own_name(self, *, make: bool) -> str | None:
+        """Return the random name that was written into this store once, see :meth:`identity`."""
 
-    def _row(self, shelf: Shelf, data: bytes | None) -> Row | None:
+    @abstractmethod
+    def _schema_record(self, group: str, fingerprint: bytes) -> str | None:
+        """Return the JSON of a schema that was recorded when its rows were put."""
+
+    def _row(self, codec: GroupCodec, data: bytes | None) -> Row | None:
         """Return the row of bytes; a schema that is new to this process is looked up once."""
         if data is None:
             return None
         try:
-            return shelf.codec.decode(data)
+            return codec.rows.decode(data)
         except UnknownSchemaError as error:
-            self._learn(shelf, error)
-            return shelf.codec.decode(data)
+            self._learn(codec, error)
+            return codec.rows.decode(data)
 
-    def _learn(self, shelf: Shelf, error: UnknownSchemaError) -> None:
-        text = self._note(shelf.schema.group, error.fingerprint)
-        schema = None if text is None else Schema.parse(text)
-        if schema is None or schema.fingerprint != error.fingerprint:
+    def _learn(self, codec: GroupCodec, error: UnknownSchemaError) -> None:
+        record = self._schema_record(codec.stored.group, error.fingerprint)
+        stored = None if record is None else StoredSchema.parse(record)
+        if stored is None or stored.fingerprint != error.fingerprint:
             raise error
-        shelf.codec.learn(schema)
+        codec.rows.learn(stored)
 
-    def _wins(self, shelf: Shelf, new: Row | int, old: bytes, *, settled: bool = False) -> bool:
-        """Tell whether a row, or a deletion at a moment, takes the place of bytes; damaged ones are mended so."""
+    def _wins(self, codec: GroupCodec, new: Row | int, old: bytes, *, resolved: bool = False) -> bool:
+        """Return whether a row, or a deletion at a time, replaces bytes; damaged ones are repaired so."""
         try:
-            return shelf.codec.wins(new, old, settled=settled)
+            return codec.rows.wins(new, old, resolved=resolved)
         except UnknownSchemaError as error:
-            self._learn(shelf, error)
-            return shelf.codec.wins(new, old, settled=settled)
+            self._learn(codec, error)
+            return codec.rows.wins(new, old, resolved=resolved)
         except DamagedRowError:
             return True

@@ -17,16 +17,16 @@ from typing import Any
 
 from dsl.compilers.generated import define
 from palette.errors import DataError, StoreError
-from palette.online.codec.schema import Schema
+from palette.online.codec.schema import StoredSchema
 from palette.online.codec.values import FIXED, PLAIN, tail_form
-from palette.online.table import STATIC, newer, not_older
+from palette.online.layout import STATIC, Row
+from palette.online.order import newer, not_older
 
 __all__ = ["DamagedRowError", "RowCodec", "UnknownSchemaError", "is_deletion"]
 
 VERSION = 1
 HEAD = struct.Struct(">BB6sqq")
 BARE, STAMPED, DEAD, DEAD_STATIC = range(4)
-Row = tuple[Any, ...]
 
 
 class UnknownSchemaError(StoreError):
@@ -54,7 +54,7 @@ class RowCodec:
 
     Parameters
     ----------
-    schema : Schema
+    schema : StoredSchema
         Of the group as it is defined now. Rows of other schemas decode once they were told by :meth:`learn`.
 
     Attributes
@@ -65,12 +65,12 @@ class RowCodec:
 
     Examples
     --------
-    >>> codec = RowCodec(Schema("r:fg", (("id", "string"),), "ts", None, (("x", "double"), ("s", "string"))))
+    >>> codec = RowCodec(StoredSchema("r:fg", (("id", "string"),), "ts", None, (("x", "double"), ("s", "string"))))
     >>> codec.decode(codec.encode((7, None, 2.5, "ü")))
     (7, None, 2.5, 'ü')
     """
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: StoredSchema) -> None:
         self.schema = schema
         self._older: dict[bytes, Callable[[bytes], Row | None]] = {}
         # Schemas whose rows, and deletions, say nothing about rows of this one.
@@ -218,21 +218,21 @@ class RowCodec:
             nulls ^= lowest
         return tuple(row)
 
-    def learn(self, schema: Schema) -> None:
+    def learn(self, schema: StoredSchema) -> None:
         """Take up another schema in which rows of this group were written."""
-        reading, older = self.schema.reading(schema), RowCodec(schema)
+        read, older = self.schema.reader_of(schema), RowCodec(schema)
 
         def decode(data: bytes) -> Row | None:
             row = older.decode(data)
-            return None if row is None or reading is None else reading(row)
+            return None if row is None or read is None else read(row)
 
-        if reading is None:
+        if read is None:
             self._strange.add(schema.fingerprint)
         self._older[schema.fingerprint] = decode
 
     # --- which of two wins
 
-    def wins(self, new: Row | int, old: bytes, *, settled: bool = False) -> bool:
+    def wins(self, new: Row | int, old: bytes, *, resolved: bool = False) -> bool:
         """Tell whether a row, or a deletion at a moment, takes the place of stored bytes.
 
         Raises
@@ -252,13 +252,13 @@ class RowCodec:
             return new[1] is not None and bool(new[1] > created)
         if isinstance(new, int):
             return bool(new >= row[0]) if self.schema.timestamp is not None else row[1] is None or bool(new >= row[1])
-        return not_older(new, row) if settled else newer(new, row)
+        return not_older(new, row) if resolved else newer(new, row)
 
     def _death(self, data: bytes) -> tuple[int | None, int | None]:
         """Return event and created of a deletion; no event if it, or the row, says nothing about rows of today."""
         _, mark, fingerprint, event, created = HEAD.unpack_from(data)
         if fingerprint != self.schema.fingerprint and fingerprint not in self._older:
             raise UnknownSchemaError(self.schema.group, fingerprint)
-        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange or self.schema.as_they_come:
+        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange or self.schema.without_times:
             return None, None
         return event, created if mark == DEAD_STATIC else None

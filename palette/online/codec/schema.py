@@ -1,4 +1,4 @@
-"""What a stored row was written as: the names and types of a group at that time, and their fingerprint."""
+"""The schema of stored rows: the names and types of a group when they were written, and their fingerprint."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from palette.online.codec.conversion import UnfitRow, feature_conversion
 from palette.types import INTEGERS, widens
 
 if TYPE_CHECKING:
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import GroupSchema
 
-__all__ = ["Schema"]
+__all__ = ["StoredSchema"]
 
 Row: TypeAlias = "tuple[Any, ...]"
 Convert: TypeAlias = "Callable[[Any], Any]"
 
 
 @dataclass(frozen=True)
-class Schema:
-    """Names and types of one definition of a feature group.
+class StoredSchema:
+    """Names and types of one definition of a feature group, as stores record them next to the rows.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class Schema:
 
     Examples
     --------
-    >>> from palette.definitions import Entity, Feature, FeatureGroup
+    >>> from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
     >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
-    >>> schema = Schema.of(Entity("restaurant", keys={"id": "string"}), menu)
-    >>> schema.text
+    >>> stored = StoredSchema.from_definitions(GroupSchema(Entity("restaurant", keys={"id": "string"}), menu))
+    >>> stored.json
     '["restaurant:menu", [["id", "string"]], null, null, [["dishes", "bigint"]]]'
-    >>> Schema.parse(schema.text) == schema
+    >>> StoredSchema.parse(stored.json) == stored
     True
     """
 
@@ -53,48 +53,48 @@ class Schema:
     features: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, entity: Entity, group: FeatureGroup) -> Schema:
-        """Return the schema of a definition."""
-        features = tuple((feature.name, feature.dtype) for feature in group.features)
-        return cls(group.full_name, tuple(entity.keys.items()), group.timestamp, group.created, features)
+    def from_definitions(cls, schema: GroupSchema) -> StoredSchema:
+        """Return the stored schema of a definition."""
+        keys, features = tuple(schema.keys.items()), tuple(schema.features.items())
+        return cls(schema.name, keys, schema.timestamp, schema.created, features)
 
     @classmethod
-    def parse(cls, text: str) -> Schema:
-        """Return the schema that :attr:`text` says.
+    def parse(cls, record: str) -> StoredSchema:
+        """Return the schema of its :attr:`json`.
 
         Raises
         ------
         StoreError
-            If the text says none.
+            If it is not the JSON of a schema.
         """
         try:
-            group, keys, timestamp, created, features = json.loads(text)
-            pairs = [tuple((str(name), str(dtype)) for name, dtype in found) for found in (keys, features)]
+            group, keys, timestamp, created, features = json.loads(record)
+            pairs = [tuple((str(name), str(dtype)) for name, dtype in columns) for columns in (keys, features)]
         except (TypeError, ValueError, RecursionError) as error:
-            raise StoreError(f"the store's note of a schema is damaged: {text!r:.80}") from error
+            raise StoreError(f"damaged schema record in the store: {record!r:.80}") from error
         return cls(group, pairs[0], timestamp, created, pairs[1])
 
     @cached_property
-    def text(self) -> str:
+    def json(self) -> str:
         """The schema as JSON, always the same."""
         return json.dumps([self.group, self.keys, self.timestamp, self.created, self.features])
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """Six bytes that stand before each row."""
-        return hashlib.blake2b(self.text.encode(), digest_size=6).digest()
+        """Six bytes at the head of each row."""
+        return hashlib.blake2b(self.json.encode(), digest_size=6).digest()
 
     @property
-    def as_they_come(self) -> bool:
+    def without_times(self) -> bool:
         """Whether rows have no times, so that each replaces the one before."""
         return self.timestamp is None and self.created is None
 
-    def reading(self, written: Schema) -> Callable[[Row], Row] | None:
+    def reader_of(self, written: StoredSchema) -> Callable[[Row], Row] | None:
         """Return a function from rows of another schema of the group to rows of this one.
 
         Features are matched by name. One that was widened since, or whose wider values fit, keeps its value; one that
-        the row lacks, or has with an unrelated type, is null; a created time that another column held is null. Of a
-        row whose keys or event time are others nothing is left: then the answer itself is None.
+        the row lacks, or has with an unrelated type, is null; a created time that another column held is null. Rows
+        with other keys or another event time cannot be read: then there is no function.
         """
         if not self._follows(written):
             return None
@@ -102,22 +102,22 @@ class Schema:
         fields = [_field(self.group, name, types, dtype) for name, dtype in self.features]
         same_created = self.created == written.created
         if any(convert for _, convert in fields):
-            return lambda row: _converted(row, fields, same_created=same_created)
-        places = [place for place, _ in fields]
+            return lambda row: _convert(row, fields, same_created=same_created)
+        positions = [position for position, _ in fields]
         get = tuple.__getitem__
 
         def read(row: Row) -> Row:
-            values = [None if place is None else get(row, place) for place in places]
+            values = [None if position is None else get(row, position) for position in positions]
             return (row[0], row[1] if same_created else None, *values)
 
         return read
 
-    def unrelated(self, written: Schema) -> list[str]:
-        """Return the features whose types in two schemas have nothing to do with each other."""
+    def unrelated(self, written: StoredSchema) -> list[str]:
+        """Return the features of which neither type widens to the other."""
         types = dict(written.features)
         return [name for name, dtype in self.features if name in types and not _related(types[name], dtype)]
 
-    def _follows(self, written: Schema) -> bool:
+    def _follows(self, written: StoredSchema) -> bool:
         same = (self.group, self.timestamp, len(self.keys)) == (written.group, written.timestamp, len(written.keys))
         # Integers of all widths are the same bytes.
         return same and all(
@@ -126,23 +126,23 @@ class Schema:
         )
 
 
-def _related(found: str, wanted: str) -> bool:
-    return widens(found, wanted) or widens(wanted, found)
+def _related(written: str, read: str) -> bool:
+    return widens(written, read) or widens(read, written)
 
 
 def _field(group: str, name: str, types: Mapping[str, str], dtype: str) -> tuple[int | None, Convert | None]:
-    """Return where rows of other types hold a feature, and what makes it a value of this type."""
-    found = types.get(name)
-    if found is None or not _related(found, dtype):
+    """Return the position of a feature in rows of other types, and the conversion of its values to this type."""
+    written = types.get(name)
+    if written is None or not _related(written, dtype):
         return None, None
-    return 2 + list(types).index(name), feature_conversion(group, name, found, dtype)
+    return 2 + list(types).index(name), feature_conversion(group, name, written, dtype)
 
 
-def _converted(row: Row, fields: Sequence[tuple[int | None, Convert | None]], *, same_created: bool) -> Row:
+def _convert(row: Row, fields: Sequence[tuple[int | None, Convert | None]], *, same_created: bool) -> Row:
     values: list[Any] = [row[0], row[1] if same_created else None]
     faults: dict[int, str] = {}
-    for place, convert in fields:
-        value = None if place is None else tuple.__getitem__(row, place)
+    for position, convert in fields:
+        value = None if position is None else tuple.__getitem__(row, position)
         if convert is not None:
             try:
                 value = convert(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from palette.errors import StoreError
 from palette.online.contract.fixtures import DATED, GROUPS, HOUR, OTHER, STATIC, T0, TIMED, MakeStore, expect, one, row
-from palette.online.remote import RemoteReader
 
 __all__ = ["CHECKS"]
 
@@ -18,7 +17,9 @@ def a_late_write_does_not_raise_the_dead(make_store: MakeStore) -> None:
     expect(one(store, TIMED, "j")["x"], 1.0, "x of another key")
     late = [row(1.5, 9, x=2.0), row(2, 9, x=2.0), row(2, 9, x=2.0, key="nobody")]
     expect(store.write(TIMED, late), 0, "taken of rows not after a deletion")
-    expect(store.put(TIMED.full_name, [store.table(TIMED.full_name).pack(late[1], 0)], settled=True), 0, "settled too")
+    expect(
+        store.put(TIMED.full_name, [store.layout(TIMED.full_name).pack(late[1], 0)], resolved=True), 0, "resolved too"
+    )
     expect(one(store, TIMED)["x__status"], "missing", "status after late writes")
     expect(store.write(TIMED, [row(2 + 1e-3, None, x=3.0)]), 1, "taken of a row after a deletion")
     expect(one(store, TIMED)["x"], 3.0, "x after a deletion")
@@ -67,10 +68,10 @@ def what_was_rolled_back_is_replaced(make_store: MakeStore) -> None:
     store.write(DATED, [{"id": "bad", "made": T0 + 5 * HOUR, "seats": 5}, {"id": "gone", "made": T0, "seats": 5}])
     store.write(STATIC, [{"id": "bad", "seats": 5}, {"id": "gone", "seats": 5}])
     store.delete(TIMED, ["dead", "erased"], T0 + 9 * HOUR)
-    name, table = TIMED.full_name, store.table(TIMED.full_name)
+    name, layout = TIMED.full_name, store.layout(TIMED.full_name)
     rows = [row(1, x=1.0, key="bad"), row(1, x=1.0, key="dead"), row(5, x=9.0, key="same"), row(1, x=1.0, key="new")]
-    packed = [table.pack(each, 0) for each in rows]
-    if isinstance(store, RemoteReader) and not store.can_replace:
+    packed = [layout.pack(each, 0) for each in rows]
+    if not store.can_replace:
         for ask in (lambda: store.replace(name, packed), lambda: store.retain(name, [])):
             try:
                 ask()
@@ -79,7 +80,7 @@ def what_was_rolled_back_is_replaced(make_store: MakeStore) -> None:
             raise AssertionError("a store that cannot replace rows says that it did")
         return
     expect(store.replace(name, packed[:2]), 2, "keys replaced")
-    expect(table.replace(packed[2:]), 2, "keys replaced through the table")
+    expect(store.replace(name, packed[2:]), 2, "keys replaced, others too")
     expect(store.retain(name, [key for key, _ in packed]), 2, "rows gone of other keys")
     found = {key: one(store, TIMED, key)["x"] for key in ("bad", "dead", "same", "new", "gone", "erased", "k" * 3000)}
     wanted = {"bad": 1.0, "dead": 1.0, "same": 9.0, "new": 1.0, "gone": None, "erased": None, "k" * 3000: None}
@@ -89,11 +90,11 @@ def what_was_rolled_back_is_replaced(make_store: MakeStore) -> None:
     expect(one(store, OTHER, "gone")["x"], 5.0, "x of another group of a key that is removed")
     for group, seats in ((DATED, 3), (STATIC, 4)):
         made = {"made": T0} if group is DATED else {}
-        fresh = store.table(group.full_name).pack({"id": "bad", "seats": seats, **made}, 0)
+        fresh = store.layout(group.full_name).pack({"id": "bad", "seats": seats, **made}, 0)
         expect(store.replace(group.full_name, [fresh]), 1, f"keys replaced of {group.name}")
         expect(store.retain(group.full_name, ["bad"]), 1, f"rows gone of {group.name}")
         expect([one(store, group, key)["seats"] for key in ("bad", "gone")], [seats, None], f"seats of {group.name}")
-    expect(table.retain([]), 5, "rows gone, of all")
+    expect(store.retain(name, []), 5, "rows gone, of all")
 
 
 CHECKS = (

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.online.memory import MemoryStore
-from palette.online.remote import Definitions, RemoteReader
+from palette.online.reader import Definitions
+from palette.online.store import OnlineStore
 
-__all__ = ["GROUPS", "HOUR", "T0", "VALUES", "MakeStore", "Store", "expect", "one", "row"]
+__all__ = ["GROUPS", "HOUR", "T0", "VALUES", "MakeStore", "expect", "one", "row"]
 
-Store = MemoryStore | RemoteReader
-MakeStore = Callable[[Definitions], Store]
+MakeStore = Callable[[Definitions], OnlineStore]
 
 T0 = dt.datetime(2026, 1, 1)
 HOUR = dt.timedelta(hours=1)
@@ -70,6 +69,6 @@ def row(event: float = 0.0, made: float | None = 0.0, key: str = "k", **values: 
     return {"id": key, "ts": T0 + event * HOUR, "made": None if made is None else T0 + made * HOUR, **values}
 
 
-def one(store: Store, group: FeatureGroup, key: Any = "k", now: dt.datetime = T0) -> dict[str, Any]:
+def one(store: OnlineStore, group: FeatureGroup, key: Any = "k", now: dt.datetime = T0) -> dict[str, Any]:
     """Return what a store has for a key, statuses included."""
     return store.read({group.full_name: [key]}, now, status=True)[group.full_name][0]

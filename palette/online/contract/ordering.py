@@ -67,17 +67,17 @@ def ties_go_to_created_then_values(make_store: MakeStore) -> None:
     expect(one(store, TIMED)["x"], 0.0, "x: equal values do not replace each other")
 
 
-def settled_rows_win_ties(make_store: MakeStore) -> None:
+def resolved_rows_win_ties(make_store: MakeStore) -> None:
     """Rows that the rule has picked win over rows of the same times, never over newer ones."""
     store = make_store(GROUPS.__getitem__)
     store.write(TIMED, [row(1, 1, x=10.0)])
-    table = store.table(TIMED.full_name)
-    expect(store.put(TIMED.full_name, [table.pack(row(1, 1, x=7.0), 0)]), 0, "taken of a lower tie")
-    expect(store.put(TIMED.full_name, [table.pack(row(1, 1, x=7.0), 0)], settled=True), 1, "taken of a settled tie")
+    layout = store.layout(TIMED.full_name)
+    expect(store.put(TIMED.full_name, [layout.pack(row(1, 1, x=7.0), 0)]), 0, "taken of a lower tie")
+    expect(store.put(TIMED.full_name, [layout.pack(row(1, 1, x=7.0), 0)], resolved=True), 1, "taken of a resolved tie")
     expect(
-        store.put(TIMED.full_name, [table.pack(row(0, 9, x=8.0), 0)], settled=True), 0, "taken of an old settled row"
+        store.put(TIMED.full_name, [layout.pack(row(0, 9, x=8.0), 0)], resolved=True), 0, "taken of an old resolved row"
     )
-    expect(table.put([table.pack(row(2, 9, x=9.0), 0)], settled=True), 1, "taken through the table")
+    expect(store.put_packed(layout, [layout.pack(row(2, 9, x=9.0), 0)], resolved=True), 1, "taken by the layout")
     expect(one(store, TIMED)["x"], 9.0, "x")
 
 
@@ -153,7 +153,7 @@ CHECKS = (
     newest_event_wins,
     older_rows_count_for_nothing,
     ties_go_to_created_then_values,
-    settled_rows_win_ties,
+    resolved_rows_win_ties,
     static_rows_come_as_they_come,
     statuses_follow_ttl_at_now,
     created_is_stamped,

@@ -26,7 +26,6 @@ from palette.online.contract.fixtures import (
     one,
     row,
 )
-from palette.online.remote import RemoteReader
 
 __all__ = ["CHECKS"]
 
@@ -65,8 +64,8 @@ def keys_are_typed_values(make_store: MakeStore) -> None:
         flags.full_name: [(on, at) for on in (True, False) for at in (T0, dt.datetime(1, 1, 1), T0 + HOUR)],
     }
     for number, (name, keys) in enumerate(wanted.items()):
-        table = store.table(name)
-        rows = [(table.key(key), (1 << 62, None, number * 100.0 + at)) for at, key in enumerate(keys)]
+        layout = store.layout(name)
+        rows = [(layout.key(key), (1 << 62, None, number * 100.0 + at)) for at, key in enumerate(keys)]
         expect(store.put(name, rows), len(keys), f"taken of {len(keys)} different keys of {name}")
     found = store.read(wanted)
     for number, (name, keys) in enumerate(wanted.items()):
@@ -84,8 +83,7 @@ def one_key_is_no_list_of_keys(make_store: MakeStore) -> None:
     for key in ("k", b"k", {"id": "k"}, 7):
         asked: list[Any] = [lambda key=key: store.read({NAMED.full_name: key})]
         asked.append(lambda key=key: store.delete(NAMED, key))
-        if isinstance(store, RemoteReader):
-            asked.append(lambda key=key: asyncio.run(store.read_async({NAMED.full_name: key})))
+        asked.append(lambda key=key: asyncio.run(store.read_async({NAMED.full_name: key})))
         for ask in asked:
             try:
                 ask()
@@ -104,10 +102,10 @@ def values_come_back_as_they_went(make_store: MakeStore) -> None:
         values = {f"f{at}": values[number % len(values)] for at, values in enumerate(VALUES.values())}
         rows += [{"id": f"k{number}", **values}, {"id": f"h{number}", **dict(list(values.items())[number % 2 :: 2])}]
     store.write(TYPED, rows)
-    table = store.table(TYPED.full_name)
+    layout = store.layout(TYPED.full_name)
     found = store.read({TYPED.full_name: [each["id"] for each in rows]})[TYPED.full_name]
     for each, back in zip(rows, found, strict=True):
-        wanted = table.unpack(table.pack(each, 0)[1])
+        wanted = layout.unpack(layout.pack(each, 0)[1])
         expect(back, wanted, f"the row {each['id']}")
     expect(type(found[1]["f10"]), decimal.Decimal, "the type of a decimal")
 
@@ -143,33 +141,31 @@ def features_are_added_and_dropped(make_store: MakeStore) -> None:
     expect(one(store, later)["last"], 0.0, "the added feature")
 
 
-def rows_have_the_layout_of_the_table(make_store: MakeStore) -> None:
-    """A definition that changed counts for rows when it counts for the table, with another generation."""
+def rows_have_the_layout_of_the_store(make_store: MakeStore) -> None:
+    """A definition that changed counts for rows when it counts for the layout, with another generation."""
     known = {TIMED.full_name: (PLACE, TIMED)}
     store = make_store(known.__getitem__)
-    if not isinstance(store, RemoteReader):
-        return
-    name, table = TIMED.full_name, store.table(TIMED.full_name)
-    store.put(name, [table.pack(row(1, x=1.0, n=7, s="a"), 0)])
+    name, layout = TIMED.full_name, store.layout(TIMED.full_name)
+    store.put(name, [layout.pack(row(1, x=1.0, n=7, s="a"), 0)])
     generation = store.generation
     order = [*reversed(TIMED.features), Feature("first", "double")]
     changed = FeatureGroup("timed", PLACE, [order[-1], *order[:-1]], timestamp="ts", created="made", ttl="2h")
     known[name] = (PLACE, changed)
     (found,) = store.fetch([(name, "k")])
     if store.generation == generation:
-        values = [] if found is None else [table.unpack(found)[column] for column in "xns"]
-        expect(values, [1.0, 7, "a"], "a row while the table is the same")
+        values = [] if found is None else [layout.unpack(found)[column] for column in "xns"]
+        expect(values, [1.0, 7, "a"], "a row while the layout is the same")
 
-    later = store.table(name)
+    later = store.layout(name)
 
     def values_now() -> list[Any]:
         (packed,) = store.fetch([(name, "k")])
         return [] if packed is None else [later.unpack(packed)[column] for column in ("first", "x", "n", "s")]
 
-    expect(store.generation > generation, True, "whether a new table has a new generation")
-    expect(values_now(), [None, 1.0, 7, "a"], "a row by the new table")
+    expect(store.generation > generation, True, "whether a new layout has a new generation")
+    expect(values_now(), [None, 1.0, 7, "a"], "a row by the new layout")
     store.put(name, [later.pack(row(2, x=2.0, n=8, s="b"), 0)])
-    expect(values_now(), [None, 2.0, 8, "b"], "a row that the new table packed")
+    expect(values_now(), [None, 2.0, 8, "b"], "a row that the new layout packed")
 
 
 def types_widen_and_created_appears(make_store: MakeStore) -> None:
@@ -249,7 +245,7 @@ def a_removed_group_is_unknown(make_store: MakeStore) -> None:
         expect(one(store, OTHER)["x"], 5.0, "x of a group that stays")
     expect(store.generation > generation, True, "whether what was prepared on the group is prepared again")
     try:
-        store.table(TIMED.full_name)
+        store.layout(TIMED.full_name)
     except KeyError:
         pass
     else:
@@ -266,7 +262,7 @@ CHECKS = (
     values_come_back_as_they_went,
     wide_rows_come_back,
     features_are_added_and_dropped,
-    rows_have_the_layout_of_the_table,
+    rows_have_the_layout_of_the_store,
     types_widen_and_created_appears,
     other_types_are_null,
     other_times_begin_anew,

@@ -1,18 +1,18 @@
-"""The script by which Redis itself decides whether a value takes the place of another."""
+"""The script by which Redis itself decides whether a value replaces another."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-__all__ = ["ALWAYS", "NEWEST", "PUT", "REMOVE", "SETTLED", "Writing"]
+__all__ = ["ALWAYS", "NEWEST", "PUT", "REMOVE", "RESOLVED", "Write"]
 
-NEWEST, SETTLED, ALWAYS = "newest", "settled", "always"
+NEWEST, RESOLVED, ALWAYS = "newest", "resolved", "always"
 
-# See palette.online.codec.codec for the bytes. Event and created are compared here. What only the values decide,
-# and rows of another schema, the caller compares, who knows the types; it comes back with the old value in
-# `expected`, and counts only if that still stands. Replies: 1 taken, 2 a deletion taken of what was no row,
-# 0 not taken, or the old value. Bytes are compared one by one: Lua's `<` goes by the server's locale.
+# See palette.online.codec.codec for the bytes. Event and created are compared here. Ties of both,
+# and rows of another schema, are compared by the caller, who knows the types and repeats the write with the old value
+# in `expected`, which counts only if it is still there. Replies: 1 written, 2 a deletion written where there was no
+# row, 0 not written, or the old value. Bytes are compared one by one: Lua's `<` goes by the server's locale.
 PUT = """
 local key, field, new, mode, expected, expiry = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
@@ -53,16 +53,16 @@ if old then
   if old ~= expected and mode ~= 'always' then
     if #old < 24 or string.sub(old, 1, 1) ~= string.sub(new, 1, 1) then return old end
     if string.sub(old, 3, 8) ~= string.sub(new, 3, 8) then return old end
-    local found = order(new, old)
-    if found < 0 then return 0 end
-    if found == 0 then
+    local sign = order(new, old)
+    if sign < 0 then return 0 end
+    if sign == 0 then
       if old == new then
         -- Put again, perhaps under a longer ttl.
         expire(redis.call('PTTL', key), redis.call('HLEN', key) == 1)
         return 0
       end
       if string.byte(new, 2) > 1 then return 0 end
-      if mode ~= 'settled' then return old end
+      if mode ~= 'resolved' then return old end
     end
   end
 end
@@ -80,28 +80,28 @@ return redis.call('HDEL', KEYS[1], ARGV[1])
 PUT_SHA = hashlib.sha1(PUT.encode(), usedforsecurity=False).hexdigest()
 
 
-class Writing:
-    """A value on its way: a row, or a deletion at a moment.
+class Write:
+    """A value to be written: a row, or a deletion at a time.
 
     Parameters
     ----------
-    where, data : bytes
+    key, data : bytes
         Key and value.
     new : tuple or int
-        What the value says: the packed row, or the moment of the deletion.
+        The packed row, or the time of the deletion.
     expiry : bytes
-        When the key may go, in milliseconds; empty if never.
+        When the key may expire, in milliseconds; empty if never.
 
     Attributes
     ----------
     expected : bytes
-        The old value over which the caller found it to win; empty until then.
+        The old value over which the caller decided that it wins; empty until then.
     """
 
-    __slots__ = ("data", "expected", "expiry", "new", "where")
+    __slots__ = ("data", "expected", "expiry", "key", "new")
 
-    def __init__(self, where: bytes, data: bytes, new: tuple[Any, ...] | int, expiry: bytes) -> None:
-        self.where = where
+    def __init__(self, key: bytes, data: bytes, new: tuple[Any, ...] | int, expiry: bytes) -> None:
+        self.key = key
         self.data = data
         self.new = new
         self.expiry = expiry
@@ -109,4 +109,4 @@ class Writing:
 
     def command(self, field: bytes, mode: str) -> tuple[Any, ...]:
         """Return the command that runs the script."""
-        return ("EVALSHA", PUT_SHA, b"1", self.where, field, self.data, mode, self.expected, self.expiry)
+        return ("EVALSHA", PUT_SHA, b"1", self.key, field, self.data, mode, self.expected, self.expiry)

@@ -11,15 +11,16 @@ from typing import Any
 
 from palette.definitions import FeatureGroup
 from palette.errors import DefinitionError, StoreTimeoutError
-from palette.online.codec.byte_store import IDENTITY, CodedStore, Shelf
+from palette.online.codec.byte_store import IDENTITY, ByteStore, GroupCodec
 from palette.online.codec.codec import UnknownSchemaError, is_deletion
 from palette.online.codec.keys import KeySet, is_absent
+from palette.online.layout import STATIC, Request, Row
+from palette.online.order import newest
+from palette.online.reader import Definitions
 from palette.online.redis.cluster import ClusterWire
-from palette.online.redis.script import ALWAYS, NEWEST, PUT, REMOVE, SETTLED, Writing
+from palette.online.redis.script import ALWAYS, NEWEST, PUT, REMOVE, RESOLVED, Write
 from palette.online.redis.url import Address
 from palette.online.redis.wire import Command, Wire, failure, library, refusal
-from palette.online.remote import Definitions, Request, Row, newest
-from palette.online.table import STATIC, GroupTable
 from palette.times import MICROSECOND, resolve_now
 
 __all__ = ["RedisStore"]
@@ -28,7 +29,7 @@ CHUNK = 1000
 LATEST_EXPIRY = 1 << 52  # Lua counts in doubles
 
 
-class RedisStore(CodedStore):
+class RedisStore(ByteStore):
     """The newest row of every key, in Redis.
 
     Parameters
@@ -93,17 +94,17 @@ class RedisStore(CodedStore):
         self._clients: weakref.WeakKeyDictionary[Any, tuple[Any, AsyncGenerator[Any, None]]]
         self._clients = weakref.WeakKeyDictionary()
         self._redis, _ = library()
-        self._ways: dict[str, tuple[bytes, bytes, Shelf]] = {}
+        self._routes: dict[str, tuple[bytes, bytes, GroupCodec]] = {}
         options = {"prefix": prefix, "timeout": timeout, "expire_after": expire_after}
         self._arguments: tuple[str, dict[str, Any]] = (url, options)
 
     @property
-    def place(self) -> str:
+    def address(self) -> str:
         """Where this store is, without passwords."""
         return f"{self._address.shown} {self._address.database} {self._prefix.decode()}"
 
     def opener(self) -> Callable[[Definitions], RedisStore]:
-        """Return what opens this store in another process; a password is in it only if it was in the URL."""
+        """Return a function that opens this store in another process; a password is in it only if it was in the URL."""
         url, options = self._arguments
         return lambda definitions: RedisStore(url, definitions, max_connections=1, **options)
 
@@ -137,96 +138,98 @@ class RedisStore(CodedStore):
             self._clients.pop(loop, None)
             await client.aclose()
 
-    def _forget(self, group: str) -> None:
-        super()._forget(group)
-        self._ways.pop(group, None)
+    def _invalidate_layout(self, group: str) -> None:
+        super()._invalidate_layout(group)
+        self._routes.pop(group, None)
 
-    def _way(self, group: str) -> tuple[bytes, bytes, Shelf]:
-        """Return what the keys of a group begin with, its field, and how its rows are kept."""
-        # Under the lock, as the shelf itself.
+    def _route(self, group: str) -> tuple[bytes, bytes, GroupCodec]:
+        """Return the prefix of the keys of a group, its field, and its codec."""
+        # Under the lock, as the codec itself.
         with self._lock:
-            way = self._ways[group] = self._way_of(self._shelf(group))
-        return way
+            route = self._routes[group] = self._route_of(self._codec(group))
+        return route
 
-    def _way_of(self, shelf: Shelf) -> tuple[bytes, bytes, Shelf]:
-        return self._prefix + f":{shelf.entity.name}:".encode(), shelf.group.name.encode(), shelf
+    def _route_of(self, codec: GroupCodec) -> tuple[bytes, bytes, GroupCodec]:
+        schema = codec.layout.schema
+        return self._prefix + f":{schema.entity.name}:".encode(), schema.group.name.encode(), codec
 
     # --- reading
 
     def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return packed rows in one round trip; see :meth:`palette.online.RemoteReader.fetch`."""
-        commands, places = self._commands(requests)
+        """Return packed rows in one round trip; see :meth:`palette.online.FeatureReader.fetch`."""
+        commands, targets = self._commands(requests)
         rows: list[Row | None] = [None] * len(requests)
         if commands:
             seconds = self._timeout if budget is None else budget
-            self._take(self._wire.exchange(commands, seconds), places, rows)
+            self._decode(self._wire.exchange(commands, seconds), targets, rows)
         return rows
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Do as :meth:`fetch` does over redis.asyncio; each event loop has connections of its own."""
-        commands, places = self._commands(requests)
+        commands, targets = self._commands(requests)
         rows: list[Row | None] = [None] * len(requests)
         if not commands:
             return rows
         replies = await self._exchange_async(commands, self._timeout if budget is None else budget)
         try:
-            self._take(replies, places, rows, look_up=False)
+            self._decode(replies, targets, rows, learn=False)
         except UnknownSchemaError:
-            await asyncio.to_thread(self._take, replies, places, rows)
+            await asyncio.to_thread(self._decode, replies, targets, rows)
         return rows
 
-    def _commands(self, requests: Sequence[Request]) -> tuple[list[list[Any]], list[list[tuple[int, Shelf]]]]:
-        """Return one command an entity key, and whose answers its replies are."""
+    def _commands(self, requests: Sequence[Request]) -> tuple[list[list[Any]], list[list[tuple[int, GroupCodec]]]]:
+        """Return one command an entity key, and for each the rows that its reply holds: their indices and codecs."""
         commands: list[list[Any]] = []
-        places: list[list[tuple[int, Shelf]]] = []
-        # By what keys begin with, so that a key of several groups becomes bytes once.
+        targets: list[list[tuple[int, GroupCodec]]] = []
+        # By the prefix, so that a key of several groups becomes bytes once.
         numbers: dict[tuple[bytes, Any], int] = {}
-        ways = self._ways
-        for at, (group, key) in enumerate(requests):
-            head, field, shelf = ways.get(group) or self._way(group)
+        routes = self._routes
+        for index, (group, key) in enumerate(requests):
+            head, field, codec = routes.get(group) or self._route(group)
             number = numbers.get((head, key))
             if number is not None:
                 commands[number].append(field)
-                places[number].append((at, shelf))
+                targets[number].append((index, codec))
             elif not is_absent(key):
-                numbers[head, key] = len(places)
-                commands.append(["HMGET", head + shelf.encode_key(key), field])
-                places.append([(at, shelf)])
-        return commands, places
+                numbers[head, key] = len(targets)
+                commands.append(["HMGET", head + codec.encode_key(key), field])
+                targets.append([(index, codec)])
+        return commands, targets
 
-    def _take(
+    def _decode(
         self,
         replies: Sequence[Any],
-        places: Sequence[Sequence[tuple[int, Shelf]]],
+        targets: Sequence[Sequence[tuple[int, GroupCodec]]],
         rows: list[Row | None],
         *,
-        look_up: bool = True,
+        learn: bool = True,
     ) -> None:
-        for reply, asked in zip(replies, places, strict=True):
+        """Put the rows of replies at their indices; a schema that is new here is looked up if it is to ``learn``."""
+        for reply, target in zip(replies, targets, strict=True):
             if isinstance(reply, Exception):
                 raise refusal(repr(self), reply) from reply
-            for data, (at, shelf) in zip(reply, asked, strict=True):
+            for data, (index, codec) in zip(reply, target, strict=True):
                 if data is None:
                     continue
                 try:
-                    rows[at] = shelf.codec.decode(data)
+                    rows[index] = codec.rows.decode(data)
                 except UnknownSchemaError:
-                    if not look_up:
+                    if not learn:
                         raise
-                    rows[at] = self._row(shelf, data)
+                    rows[index] = self._row(codec, data)
 
-    def _identity(self, *, make: bool) -> str | None:
-        # With the notes: what drops these drops it, too.
-        commands: list[Command] = [("HSETNX", self._notes, IDENTITY, os.urandom(16).hex())] if make else []
-        identity = self._exchange([*commands, ("HGET", self._notes, IDENTITY)])[-1]
-        return None if identity is None else identity.decode()
+    def _own_name(self, *, make: bool) -> str | None:
+        # Next to the schemas: whatever drops these drops it, too.
+        commands: list[Command] = [("HSETNX", self._schemas, IDENTITY, os.urandom(16).hex())] if make else []
+        name = self._exchange([*commands, ("HGET", self._schemas, IDENTITY)])[-1]
+        return None if name is None else name.decode()
 
-    def _note(self, group: str, fingerprint: bytes) -> str | None:
-        (reply,) = self._exchange([("HGET", self._notes, f"{group}/{fingerprint.hex()}")])
+    def _schema_record(self, group: str, fingerprint: bytes) -> str | None:
+        (reply,) = self._exchange([("HGET", self._schemas, f"{group}/{fingerprint.hex()}")])
         return None if reply is None else reply.decode()
 
     @property
-    def _notes(self) -> bytes:
+    def _schemas(self) -> bytes:
         return self._prefix + b":schemas"
 
     async def _exchange_async(self, commands: Sequence[Command], seconds: float) -> list[Any]:
@@ -250,103 +253,97 @@ class RedisStore(CodedStore):
 
     # --- writing
 
-    def put(self, group: str, packed: Iterable[tuple[Any, Row]], *, settled: bool = False) -> int:
-        """Put packed rows, each atomically; see :meth:`palette.online.RemoteReader.put`."""
-        return self._keep(self._shelf(group), packed, settled=settled)
+    def _put(self, codec: GroupCodec, packed: Iterable[tuple[Any, Row]], *, resolved: bool) -> int:
+        mode = ALWAYS if codec.stored.without_times else RESOLVED if resolved else NEWEST
+        return self._write_rows(codec, newest(packed, resolved=resolved), mode)
 
-    def _put(self, table: GroupTable, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
-        return self._keep(self._shelf_for(table), packed, settled=settled)
-
-    def _keep(self, shelf: Shelf, packed: Iterable[tuple[Any, Row]], *, settled: bool) -> int:
-        mode = ALWAYS if shelf.schema.as_they_come else SETTLED if settled else NEWEST
-        return self._write_rows(shelf, newest(packed, settled=settled), mode)
-
-    def _write_rows(self, shelf: Shelf, rows: Mapping[Any, Row], mode: str) -> int:
-        head, field, _ = self._way_of(shelf)
-        encode, encode_key = shelf.codec.encode, shelf.encode_key
-        writings = [
-            Writing(head + encode_key(key), encode(row), row, self._expiry(row[0], shelf)) for key, row in rows.items()
+    def _write_rows(self, codec: GroupCodec, rows: Mapping[Any, Row], mode: str) -> int:
+        head, field, _ = self._route_of(codec)
+        encode, encode_key = codec.rows.encode, codec.encode_key
+        writes = [
+            Write(head + encode_key(key), encode(row), row, self._expiry(row[0], codec)) for key, row in rows.items()
         ]
-        return self._write(writings, field, shelf, mode)
+        return self._write(writes, field, codec, mode)
 
     def replace(self, group: str, packed: Iterable[tuple[Any, Row]]) -> int:
-        """Put packed rows whatever is known of their keys; see :meth:`palette.online.RemoteReader.replace`."""
-        return self._write_rows(self._shelf(group), dict(packed), ALWAYS)
+        """Put packed rows over whatever is known of their keys; see :meth:`palette.online.OnlineStore.replace`."""
+        return self._write_rows(self._codec(group), dict(packed), ALWAYS)
 
     def retain(self, group: str, keys: Iterable[Any]) -> int:
-        """Remove the rows of all other keys; see :meth:`palette.online.RemoteReader.retain`.
+        """Remove the rows of all other keys; see :meth:`palette.online.OnlineStore.retain`.
 
         It scans all keys of the server that begin with the prefix and the entity.
         """
-        head, field, shelf = self._way_of(self._shelf_for(self.table(group)))
-        kept = KeySet(head + shelf.encode_key(key) for key in keys)
-        gone = 0
-        for found in self._wire.scan(head + b"*", self._timeout):
-            others = [key for key in found if key not in kept]
+        head, field, codec = self._route_of(self._codec_for(self.layout(group)))
+        retained = KeySet(head + codec.encode_key(key) for key in keys)
+        removed = 0
+        for scanned in self._wire.scan(head + b"*", self._timeout):
+            others = [key for key in scanned if key not in retained]
             rows = self._exchange([("HGET", key, field) for key in others]) if others else []
             remove: list[Command] = [
                 ("EVAL", REMOVE, b"1", key, field, data)
                 for key, data in zip(others, rows, strict=True)
                 if data is not None and not is_deletion(data)
             ]
-            gone += sum(self._exchange(remove)) if remove else 0
-        return gone
+            removed += sum(self._exchange(remove)) if remove else 0
+        return removed
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
-        """Delete what is known of keys up to a moment; see :meth:`palette.online.RemoteReader.delete`."""
+        """Delete what is known of keys up to a moment; see :meth:`palette.online.OnlineStore.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
-        table, moment = self.table(name), resolve_now(at)
-        head, field, shelf = self._way_of(self._shelf_for(table))
-        found = dict.fromkeys(table.asked(keys))
-        where = [head + shelf.encode_key(key) for key in found if not is_absent(key)]
-        if shelf.schema.as_they_come:
-            chunks = [where[start : start + CHUNK] for start in range(0, len(where), CHUNK)]
-            return sum(sum(self._exchange([("HDEL", one, field) for one in chunk])) for chunk in chunks)
-        tombstone = shelf.codec.tombstone(moment)
-        expiry = self._expiry(STATIC if shelf.schema.timestamp is None else moment, shelf)
-        return self._write([Writing(one, tombstone, moment, expiry) for one in where], field, shelf, NEWEST)
+        layout, deleted_at = self.layout(name), resolve_now(at)
+        head, field, codec = self._route_of(self._codec_for(layout))
+        distinct = dict.fromkeys(layout.lookup_keys(keys))
+        hashes = [head + codec.encode_key(key) for key in distinct if not is_absent(key)]
+        if codec.stored.without_times:
+            chunks = [hashes[start : start + CHUNK] for start in range(0, len(hashes), CHUNK)]
+            return sum(sum(self._exchange([("HDEL", key, field) for key in chunk])) for chunk in chunks)
+        tombstone = codec.rows.tombstone(deleted_at)
+        expiry = self._expiry(STATIC if codec.stored.timestamp is None else deleted_at, codec)
+        return self._write([Write(key, tombstone, deleted_at, expiry) for key in hashes], field, codec, NEWEST)
 
-    def _expiry(self, event: int, shelf: Shelf) -> bytes:
-        """Return when a key may go, in milliseconds; nothing if never."""
-        if self._slack is None or shelf.ttl is None:
+    def _expiry(self, event: int, codec: GroupCodec) -> bytes:
+        """Return when a key may expire, in milliseconds; empty if never."""
+        ttl = codec.layout.schema.ttl_micros
+        if self._slack is None or ttl is None:
             return b""
-        return b"%d" % min((event + shelf.ttl + self._slack) // 1000, LATEST_EXPIRY)
+        return b"%d" % min((event + ttl + self._slack) // 1000, LATEST_EXPIRY)
 
-    def _write(self, rows: Sequence[Writing], field: bytes, shelf: Shelf, mode: str) -> int:
-        taken = 0
-        schema = shelf.schema
-        note: Command = ("HSET", self._notes, f"{schema.group}/{schema.fingerprint.hex()}", schema.text)
-        for start in range(0, len(rows), CHUNK):
-            waiting: list[Writing] = list(rows[start : start + CHUNK])
-            notes = [note]
+    def _write(self, writes: Sequence[Write], field: bytes, codec: GroupCodec, mode: str) -> int:
+        count = 0
+        stored = codec.stored
+        record: Command = ("HSET", self._schemas, f"{stored.group}/{stored.fingerprint.hex()}", stored.json)
+        for start in range(0, len(writes), CHUNK):
+            waiting: list[Write] = list(writes[start : start + CHUNK])
+            records = [record]
             while waiting:
-                commands = [one.command(field, mode) for one in waiting]
-                # The note comes first: whoever finds a row finds what it was written as.
-                replies = self._wire.exchange([*notes, *commands], self._timeout)
-                if notes:
-                    self._checked(replies[:1])
+                commands = [write.command(field, mode) for write in waiting]
+                # The schema comes first: whoever reads a row finds the schema that it was written in.
+                replies = self._wire.exchange([*records, *commands], self._timeout)
+                if records:
+                    self._check(replies[:1])
                     replies = replies[1:]
-                notes, again = [], []
-                for one, reply in zip(waiting, replies, strict=True):
+                records, again = [], []
+                for write, reply in zip(waiting, replies, strict=True):
                     if isinstance(reply, Exception):
                         if not str(reply).startswith("NOSCRIPT"):
                             raise refusal(repr(self), reply) from reply
-                        again.append(one)
+                        again.append(write)
                     elif isinstance(reply, bytes):
-                        if self._wins(shelf, one.new, reply, settled=mode == SETTLED):
-                            one.expected = reply
-                            again.append(one)
+                        if self._wins(codec, write.new, reply, resolved=mode == RESOLVED):
+                            write.expected = reply
+                            again.append(write)
                     else:
-                        taken += reply == 1
+                        count += reply == 1
                 if any(isinstance(reply, Exception) for reply in replies):
                     self._wire.everywhere(("SCRIPT", "LOAD", PUT), self._timeout)
                 waiting = again
-        return taken
+        return count
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        return self._checked(self._wire.exchange(commands, self._timeout))
+        return self._check(self._wire.exchange(commands, self._timeout))
 
-    def _checked(self, replies: list[Any]) -> list[Any]:
+    def _check(self, replies: list[Any]) -> list[Any]:
         for reply in replies:
             if isinstance(reply, Exception):
                 raise refusal(repr(self), reply) from reply

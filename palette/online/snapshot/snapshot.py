@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.atomic_directory import replace_directory
-from palette.definitions import Entity, FeatureGroup, arrow_type
+from palette.definitions import Entity, FeatureGroup, GroupSchema, arrow_type
 from palette.definitions.yaml.documents import from_plain, to_plain
 from palette.errors import DataError, PaletteError, SnapshotError, nearest
-from palette.online.reader import OnlineReader
+from palette.online.layout import LocalTable, Row
+from palette.online.reader import LocalReader
 from palette.online.snapshot.mmap_table import MappedTable, write_mapped
 from palette.online.table import GroupTable
 from palette.paths import COPY_HERE, COPY_THERE, local_path
@@ -30,7 +31,7 @@ EVENT, CREATED = "__event", "__created"
 BROKEN = (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 
-class Snapshot(OnlineReader):
+class Snapshot(LocalReader):
     """Per group and key the row that the point-in-time rule picks for one moment, before ttl.
 
     Made by :meth:`palette.FeatureStore.snapshot`; used by ``score_instance`` and
@@ -38,7 +39,7 @@ class Snapshot(OnlineReader):
 
     Parameters
     ----------
-    tables : iterable of GroupTable
+    tables : iterable of GroupTable or MappedTable
         One a feature group.
     at : datetime
         The moment; naive is UTC. Reads at an earlier ``now`` are errors.
@@ -47,15 +48,16 @@ class Snapshot(OnlineReader):
     --------
     >>> from palette.definitions import Feature
     >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
-    >>> table = GroupTable(Entity("restaurant", keys={"id": "string"}), menu)
+    >>> table = GroupTable(GroupSchema(Entity("restaurant", keys={"id": "string"}), menu))
     >>> _ = table.put([table.pack({"id": "r1", "dishes": 40}, stamp=0)])
     >>> snapshot = Snapshot([table], at=dt.datetime(2026, 1, 1))
     >>> snapshot.read({"restaurant:menu": ["r1", "r2"]}, now=dt.datetime(2026, 1, 2))
     {'restaurant:menu': [{'dishes': 40}, {'dishes': None}]}
     """
 
-    def __init__(self, tables: Iterable[GroupTable], at: dt.datetime) -> None:
-        self._tables = {table.group.full_name: table for table in tables}
+    def __init__(self, tables: Iterable[LocalTable], at: dt.datetime) -> None:
+        super().__init__(lambda group: (self.table(group).entity, self.table(group).group))
+        self._tables = {table.name: table for table in tables}
         self.at = to_micros(utc(at))
         # From where it was loaded, and whether mapped.
         self._source: tuple[str, bool] | None = None
@@ -84,7 +86,7 @@ class Snapshot(OnlineReader):
         """Full names of the feature groups in it."""
         return tuple(self._tables)
 
-    def table(self, group: str) -> GroupTable:
+    def table(self, group: str) -> LocalTable:
         """Return the table of a feature group.
 
         Raises
@@ -124,8 +126,9 @@ class Snapshot(OnlineReader):
             entries: list[dict[str, Any]] = []
             for number, table in enumerate(self._tables.values()):
                 file = f"{number:04d}.arrow"
-                with pa.OSFile(str(fresh / file), "wb") as sink, pa.ipc.new_file(sink, _schema(table)) as writer:
-                    writer.write_table(_to_arrow(table))
+                rows = _to_arrow(table)
+                with pa.OSFile(str(fresh / file), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+                    writer.write_table(rows)
                 entity, group = to_plain(table.entity), to_plain(table.group)
                 entries.append({"entity": entity, "group": group, "file": file, "rows": len(table)})
                 if memory_map:
@@ -158,25 +161,24 @@ class Snapshot(OnlineReader):
             meta = json.loads((path / META).read_text("utf-8"))
             if meta["format"] != FORMAT:
                 raise SnapshotError(f"{str(path)!r} has format {meta['format']}; this release reads {FORMAT}")
-            tables: list[GroupTable] = []
+            tables: list[LocalTable] = []
             for entry in meta["groups"]:
                 entity, group = from_plain(entry["entity"], "entities"), from_plain(entry["group"], "feature_groups")
                 if not isinstance(entity, Entity) or not isinstance(group, FeatureGroup):
-                    raise SnapshotError(f"{str(path)!r}: an entity and a feature group are wanted for each table")
+                    raise SnapshotError(f"{str(path)!r}: expected an entity and a feature group for each table")
+                schema = GroupSchema(entity, group)
                 if memory_map:
                     if "mapped" not in entry:
                         raise SnapshotError(f"{str(path)!r} cannot be mapped: save the snapshot with memory_map=True")
-                    tables.append(MappedTable(entity, group, str(path / Path(entry["mapped"]).name)))
+                    tables.append(MappedTable(schema, str(path / Path(entry["mapped"]).name)))
                 else:
                     with pa.memory_map(str(path / Path(entry["file"]).name)) as source:
                         rows = pa.ipc.open_file(source).read_all()
-                    # What Arrow finds in a damaged file may lie anywhere in memory.
+                    # Offsets of a damaged file may point anywhere in memory.
                     rows.validate(full=True)
-                    table = GroupTable(entity, group)
-                    if not rows.schema.equals(_schema(table)):
-                        raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: its columns are others")
-                    table.put(packed_rows(entity, group, rows))
-                    tables.append(table)
+                    if not rows.schema.equals(_arrow_schema(schema)):
+                        raise SnapshotError(f"{str(path)!r}: {schema.name} is damaged: its columns are others")
+                    tables.append(from_arrow(schema, rows))
                 if len(tables[-1]) != entry["rows"]:
                     raise SnapshotError(f"{str(path)!r}: {group.full_name} is damaged: rows are missing")
             snapshot = cls(tables, dt.datetime.fromisoformat(meta["at"]))
@@ -203,23 +205,20 @@ def _loaded(path: str, memory_map: bool) -> Snapshot:
     return Snapshot.load(path, memory_map=memory_map)
 
 
-def from_arrow(entity: Entity, group: FeatureGroup, rows: pa.Table) -> GroupTable:
+def from_arrow(schema: GroupSchema, rows: pa.Table) -> GroupTable:
     """Return a table from Arrow columns: keys, ``__event`` and ``__created`` in microseconds, features."""
-    table = GroupTable(entity, group)
-    table.put(packed_rows(entity, group, rows))
+    table = GroupTable(schema)
+    table.put(pack_arrow(schema, rows))
     return table
 
 
-def packed_rows(
-    entity: Entity, group: FeatureGroup, rows: pa.Table | pa.RecordBatch
-) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Return (key, packed row) of the Arrow columns that :func:`from_arrow` takes."""
-    names = [*entity.keys, EVENT, CREATED, *(feature.name for feature in group.features)]
-    columns = [_plain(rows.column(name), f"{group.full_name}: {name!r}") for name in names[len(entity.keys) :]]
-    return zip(packed_keys(entity, rows), zip(*columns, strict=True), strict=True)
+def pack_arrow(schema: GroupSchema, rows: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, Row]]:
+    """Return (key, packed row) of the Arrow columns of :func:`from_arrow`."""
+    columns = [_plain(rows.column(name), f"{schema.name}: {name!r}") for name in (EVENT, CREATED, *schema.features)]
+    return zip(pack_arrow_keys(schema.entity, rows), zip(*columns, strict=True), strict=True)
 
 
-def packed_keys(entity: Entity, rows: pa.Table | pa.RecordBatch) -> list[Any]:
+def pack_arrow_keys(entity: Entity, rows: pa.Table | pa.RecordBatch) -> list[Any]:
     """Return the keys of Arrow columns that are called like the entity's."""
     columns = [_plain(rows.column(name), f"{entity.name}: key {name!r}") for name in entity.keys]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
@@ -241,22 +240,22 @@ def _plain(column: pa.ChunkedArray | pa.Array, what: str) -> list[Any]:
     return list(column.to_pylist())
 
 
-def _schema(table: GroupTable) -> pa.Schema:
+def _arrow_schema(schema: GroupSchema) -> pa.Schema:
     import pyarrow as pa
 
-    fields = [(name, arrow_type(dtype)) for name, dtype in table.entity.keys.items()]
+    fields = [(name, arrow_type(dtype)) for name, dtype in schema.keys.items()]
     fields += [(EVENT, pa.int64()), (CREATED, pa.int64())]
-    fields += [(feature.name, arrow_type(feature.dtype)) for feature in table.group.features]
+    fields += [(name, arrow_type(dtype)) for name, dtype in schema.features.items()]
     return pa.schema(fields)
 
 
-def _to_arrow(table: GroupTable) -> pa.Table:
+def _to_arrow(table: LocalTable) -> pa.Table:
     import pyarrow as pa
 
     items = list(table)
     composite = len(table.entity.keys) > 1
     rows = [((*key, *row) if composite else (key, *row)) for key, row in items]
-    schema = _schema(table)
+    schema = _arrow_schema(table.schema)
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
     arrays = [pa.array(list(values), field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.table(arrays, schema=schema)

@@ -19,7 +19,7 @@ from palette.service.metrics import Metrics
 from palette.service.models.loaded_bundles import read_state, write_state
 from palette.service.models.served_model import Model, load_model
 from palette.service.models.stores import Stores
-from palette.service.routes.features import FeatureReader
+from palette.service.routes.features import LookupReport
 from palette.service.routes.scoring import Scorer
 from palette.service.settings import Settings, read_tokens
 from palette.serving.served_log.writer import ServedLog
@@ -59,19 +59,19 @@ class Registry:
         for name, path in self._paths.items():
             self._exchange(self._load(name, path, self.stores))
 
-    def _load(self, name: str, path: str, stores: Stores) -> tuple[Model, Scorer, FeatureReader]:
+    def _load(self, name: str, path: str, stores: Stores) -> tuple[Model, Scorer, LookupReport]:
         settings = self.settings
         try:
             model = load_model(name, path, stores, settings, self.metrics)
             scorer = Scorer(model, self.metrics, self._log, settings.max_rows)
-            reader = FeatureReader(model, settings.max_rows, settings.budget)
+            reader = LookupReport(model, settings.max_rows, settings.budget)
         except Exception:
             self.metrics.loads.labels(name, "failed").inc()
             raise
         self.metrics.loads.labels(name, "loaded").inc()
         return model, scorer, reader
 
-    def _exchange(self, loaded: tuple[Model, Scorer, FeatureReader]) -> None:
+    def _exchange(self, loaded: tuple[Model, Scorer, LookupReport]) -> None:
         """Let a model answer from now on; requests under way are answered by the one before."""
         model, scorer, reader = loaded
         self.models = {**self.models, model.name: model}

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from palette.online import OnlineReader
-from palette.online.remote import RemoteReader
+from palette.online import FeatureReader, LocalReader
 from palette.service.metrics import Metrics, ModelMetrics
 from palette.service.models.stores import Stores, TimedReader
 from palette.service.settings import Settings
@@ -38,7 +37,7 @@ class Model:
         When, naive UTC.
     pipeline : LocalPipeline
         Tells the status of each looked-up value.
-    reader : OnlineReader, optional
+    reader : FeatureReader, optional
         Where it reads, timed if it is elsewhere.
     remote : bool
         Whether that is elsewhere.
@@ -63,7 +62,7 @@ class Model:
     path: str
     loaded: dt.datetime
     pipeline: LocalPipeline
-    reader: OnlineReader | None
+    reader: FeatureReader | None
     remote: bool
     columns: dict[str, str]
     outputs: dict[str, str]
@@ -109,8 +108,8 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
     plan = pipeline.plan
     reader = stores.reader(plan, name)
     counts = metrics.model(name, plan)
-    remote = isinstance(reader, RemoteReader)
-    if isinstance(reader, RemoteReader):
+    remote = reader is not None and not isinstance(reader, LocalReader)
+    if reader is not None and remote:
         reader = TimedReader(reader, counts.level)
     # A plan that calls an output of its own so keeps it, and its values are not counted.
     statuses = () if set(counts.statuses) & set(plan.outputs) else counts.statuses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -10,39 +10,33 @@ from typing import Any
 
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError, StoreError
-from palette.online import OnlineReader
+from palette.online import FeatureReader, LocalReader
 from palette.online.delegating import DelegatingReader
 from palette.online.factory import open_online
+from palette.online.layout import Request, Row
 from palette.online.near_cache import NearCache
-from palette.online.remote import RemoteReader, Request, Row
 from palette.serving.plan import LookupStep, Plan
 
 __all__ = ["LEVEL", "Stores", "TimedReader"]
 
 # How many reads the running request has made; a list, so that what is counted in it is seen by the one who set it.
 LEVEL: ContextVar[list[int]] = ContextVar("palette_level")
-PROBES: dict[str, Any] = {
-    "string": "",
-    "boolean": False,
-    "timestamp": dt.datetime(1970, 1, 1),
-    "date": dt.date(1970, 1, 1),
-}
 
 
 class TimedReader(DelegatingReader):
-    """A store elsewhere whose reads are timed, by level of the plan."""
+    """A store whose reads are timed, by level of the plan."""
 
-    def __init__(self, store: RemoteReader, observe: Callable[[int, float], None]) -> None:
-        super().__init__(store)
+    def __init__(self, reader: FeatureReader, observe: Callable[[int, float], None]) -> None:
+        super().__init__(reader)
         self._observe = observe
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return what the store returns, and take down how long it took."""
+        """Return what the store returns, and record its time."""
         reads = LEVEL.get()
         reads[0] += 1
         started = time.perf_counter()
         try:
-            return await self._store.fetch_async(requests, budget)
+            return await self._reader.fetch_async(requests, budget)
         finally:
             self._observe(reads[0], time.perf_counter() - started)
 
@@ -55,9 +49,10 @@ class _Opened:
         self.reader = open_online(uri, self.definitions.__getitem__, cache=cache, must_exist=True)
 
     def fits(self, plan: dict[str, tuple[Entity, FeatureGroup]]) -> bool:
-        # What is in memory brings its own definitions.
-        here = not isinstance(self.reader, RemoteReader)
-        return here or all(self.definitions.get(group, found) == found for group, found in plan.items())
+        # A snapshot has its own definitions.
+        return isinstance(self.reader, LocalReader) or all(
+            self.definitions.get(group, found) == found for group, found in plan.items()
+        )
 
 
 class Stores:
@@ -76,7 +71,7 @@ class Stores:
         self._cache = {"size": cache_size, "ttl": cache_ttl} if cache_size else None
         self._opened: list[_Opened] = []
 
-    def reader(self, plan: Plan, name: str) -> OnlineReader | None:
+    def reader(self, plan: Plan, name: str) -> FeatureReader | None:
         """Return what a plan reads from, None if it looks nothing up.
 
         Raises
@@ -103,28 +98,16 @@ class Stores:
 
     def afresh(self) -> Stores:
         """Return stores of the same URI that read it anew: a snapshot may have been replaced; others are kept."""
-        if any(isinstance(one.reader, RemoteReader) for one in self._opened):
+        if not all(isinstance(opened.reader, LocalReader) for opened in self._opened):
             return self
         fresh = Stores(self._uri)
         fresh._cache = self._cache
         return fresh
 
     async def check(self, budget: float) -> None:
-        """Ask each store that is elsewhere for a row.
-
-        Raises
-        ------
-        StoreError
-            If one does not answer.
-        """
+        """Raise :class:`palette.errors.StoreError` unless every store answers within ``budget`` seconds."""
         for opened in self._opened:
-            reader: Any = opened.reader
-            if isinstance(reader, NearCache):
-                reader = reader.behind
-            if isinstance(reader, RemoteReader):
-                group, (entity, _) = next(iter(opened.definitions.items()))
-                parts = tuple(PROBES.get(dtype, 0) for dtype in entity.keys.values())
-                await reader.fetch_async([(group, parts[0] if len(parts) == 1 else parts)], budget)
+            await opened.reader.ping_async(budget)
 
     @property
     def cache_counts(self) -> tuple[int, int]:
@@ -133,14 +116,7 @@ class Stores:
         return sum(one.hits for one in counts), sum(one.misses for one in counts)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         for opened in self._opened:
-            reader: Any = opened.reader
-            behind = reader.behind if isinstance(reader, NearCache) else reader
-            if hasattr(behind, "close_async"):
-                await behind.close_async()
-            if hasattr(reader, "close"):
-                try:
-                    reader.close()
-                except StoreError:
-                    continue
+            with contextlib.suppress(StoreError):
+                await opened.reader.close_async()

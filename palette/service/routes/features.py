@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError, SnapshotError, StoreError
-from palette.online import STATIC, GroupTable
+from palette.online import STATIC, RowLayout
 from palette.online.codec.conversion import UnfitRow
-from palette.online.remote import RemoteReader, Request, Row
+from palette.online.layout import Request, Row
 from palette.service.http.errors import kind_of, problem_of
 from palette.service.models.served_model import Model
 from palette.service.models.stores import LEVEL
@@ -21,12 +22,12 @@ from palette.serving.json_rows import dumps, plain
 from palette.serving.plan import LookupStep, Plan
 from palette.times import resolve_now, to_datetime
 
-__all__ = ["FeatureReader"]
+__all__ = ["LookupReport"]
 
 MICROSECONDS = 1_000_000
 
 
-class FeatureReader:
+class LookupReport:
     """Answers what a model looks up for a row.
 
     Parameters
@@ -49,15 +50,15 @@ class FeatureReader:
         self._levels: list[tuple[LookupStep, ...]] = [level for level in levels_of(plan) if isinstance(level, tuple)]
         # Once, for the program and for the answers: both go by the layout of the rows.
         reader = model.reader
-        self._tables: dict[str, GroupTable] = (
-            {} if reader is None else {name: reader.table(name) for name in plan.groups}
+        self._layouts: dict[str, RowLayout] = (
+            {} if reader is None else {name: reader.layout(name) for name in plan.groups}
         )
-        self._run = compile_levels(plan, self._tables.__getitem__, checks=model.checks)
+        self._run = compile_levels(plan, self._layouts.__getitem__, checks=model.checks)
         # Of the same layout, with the ttl of the model.
         ttls = {step.group.full_name: step.group.ttl for level in self._levels for step in level}
         self._answering = {
-            name: GroupTable(table.entity, table.group.model_copy(update={"ttl": ttls[name]}))
-            for name, table in self._tables.items()
+            name: RowLayout(replace(layout.schema, group=layout.group.model_copy(update={"ttl": ttls[name]})))
+            for name, layout in self._layouts.items()
         }
 
     async def __call__(self, body: bytes) -> bytes:
@@ -124,12 +125,12 @@ class FeatureReader:
 
     async def _fetch(self, wanted: list[Request], until: float) -> list[Row | None]:
         reader = self._model.reader
-        if wanted and isinstance(reader, RemoteReader):
-            return await reader.fetch_async(wanted, max(0.0, until - time.monotonic()))
-        return [self._tables[group].rows.get(key) for group, key in wanted]
+        if reader is None or not wanted:
+            return []
+        return await reader.fetch_async(wanted, max(0.0, until - time.monotonic()))
 
     def _positions(self, step: LookupStep) -> list[int]:
-        names = [feature.name for feature in self._tables[step.group.full_name].group.features]
+        names = [feature.name for feature in self._layouts[step.group.full_name].group.features]
         return [2 + names.index(feature) for feature in step.columns.values() if feature in names]
 
     def _told(self, step: LookupStep, key: Any, row: Row | None, now: int) -> dict[str, Any]:
