@@ -91,17 +91,17 @@ def generate(catalog: SqlCatalog, *, features: int, models: int) -> tuple[float,
             )
         )
     start = time.perf_counter()
-    catalog.apply([*entities, *groups])
+    catalog.definitions.apply([*entities, *groups])
     applied = time.perf_counter() - start
     known = [f"{group.full_name}:{feature.name}" for group in groups for feature in group.features]
     start = time.perf_counter()
-    catalog.record_models(
+    catalog.models.record_all(
         ModelRecord(f"model_{n}", dict.fromkeys(drawn.sample(known, min(30, len(known))))) for n in range(models)
     )
     recorded = time.perf_counter() - start
     for group in groups[::5]:
-        catalog.set_watermark(group.full_name, "materialized", dt.datetime.now(dt.UTC))
-    catalog.curate(groups[0].full_name)
+        catalog.feeds.set_watermark(group.full_name, "materialized", dt.datetime.now(dt.UTC))
+    catalog.features.curate(groups[0].full_name)
     return applied, recorded
 
 
@@ -122,11 +122,11 @@ def measured(database: str, url: str, *, quick: bool) -> list[Result]:
     applied, _ = generate(catalog, features=features, models=models)
 
     def asking(text: str | None, filters: dict[str, Any]) -> Turn:
-        return calling(lambda: catalog.search(text, **filters), 1)
+        return calling(lambda: catalog.features.search(text, **filters), 1)
 
     arms = {f"search, {database}: {name}": asking(*question) for name, question in QUESTIONS.items()}
     times = in_turns(arms, 2 if quick else 40)
-    catalog.engine.dispose()
+    catalog.close()
     slowest = max(map(p95, times.values()))
     what = f"search of {features:,} features and {models:,} models, {database}"
     return [

@@ -37,7 +37,7 @@ def over_redis(world: EatsWorld) -> list[Result]:
     import redis
 
     with contextlib.closing(RedisServer().start()) as server:
-        store = RedisStore(server.url, world.store.definitions)
+        store = RedisStore(server.url, world.store.resolve_group)
         fill(store, world.snapshot)
         local = LocalPipeline.load(world.bundle, store=store)
         assert local.score_instance(ORDER, now=AT) == world.local.score_instance(ORDER, now=AT)

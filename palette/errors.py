@@ -1,6 +1,26 @@
 """Errors of palette.
 
-Each error is a :class:`PaletteError` and also the builtin that a caller would catch.
+Each error is a :class:`PaletteError` and also the builtin exception that a caller would catch::
+
+    PaletteError
+    ├── ArgumentError (ValueError)                an argument of a call
+    ├── DefinitionError (ValueError)              an entity, feature, group, source or palette.yaml
+    ├── PlanError (ValueError)                    stages of a pipeline that cannot be ordered
+    ├── DataError (ValueError)                    values of rows, or a table without rows
+    │   ├── MissingColumnError                    a row lacks a column
+    │   └── UnknownColumnError                    a row has a column that the pipeline does not read
+    ├── SchemaError (TypeError)                   columns of a table or DataFrame, and their types
+    ├── NotFoundError (LookupError)               a model, version, pin or source
+    │   └── FeatureNotFoundError (KeyError)       an entity, group or feature
+    ├── SnapshotError (LookupError)               a snapshot lacks a group, or is of another time
+    │   └── RequestTimeError (ValueError)         a row of a time that the online store does not cover
+    ├── CatalogError (OSError)                    the catalog's database
+    ├── StoreError (OSError)                      an online store
+    │   └── StoreTimeoutError (TimeoutError)      an online store that did not answer in time
+    ├── LockedError (BlockingIOError)             another run holds the lock of a group
+    └── SparkNotFoundError (ImportError)          PySpark is not installed
+
+The errors of the DSL have a root of their own, :class:`dsl.errors.DslError`.
 """
 
 from __future__ import annotations
@@ -38,39 +58,39 @@ __all__ = [
 
 
 class PaletteError(Brief, Exception):
-    """Root of all errors that palette raises on purpose."""
+    """Root of the errors that palette raises."""
 
     def __str__(self) -> str:
-        # KeyError prints the repr of its argument; a message for people is wanted.
+        # KeyError would print the repr of its argument.
         return str(self.args[0]) if self.args else ""
 
 
 class DefinitionError(PaletteError, ValueError):
-    """An entity, feature or feature group is declared wrongly."""
+    """A definition is invalid: of an entity, a feature, a feature group, a source or a store (``palette.yaml``)."""
 
 
 class ArgumentError(PaletteError, ValueError):
-    """An argument has a value that the function does not accept."""
+    """An argument has a value or a type that the function does not accept."""
 
 
 class NotFoundError(PaletteError, LookupError):
-    """Nothing of that name exists: a model, a version, a pin, a source."""
+    """No model, version, pin or source has that name."""
 
 
 class FeatureNotFoundError(NotFoundError, KeyError):
-    """A feature, group or entity of that name is not in the catalog."""
+    """The catalog has no entity, group or feature of that name."""
 
 
 class CatalogError(PaletteError, OSError):
-    """The catalog's database cannot be reached, or refuses."""
+    """The database of the catalog cannot be reached, rejects a statement, or holds rows that cannot be read."""
 
 
 class LockedError(PaletteError, BlockingIOError):
-    """Another run works on the same."""
+    """Another run holds the lock."""
 
 
 class DeprecatedFeatureWarning(UserWarning):
-    """A feature that is used was marked as deprecated in the catalog."""
+    """A feature in use is marked as deprecated in the catalog."""
 
 
 class LatestValuesWarning(UserWarning):
@@ -78,27 +98,27 @@ class LatestValuesWarning(UserWarning):
 
 
 class TimeZoneWarning(UserWarning):
-    """A time zone that a model reads has other rules where it is scored than where it was fitted."""
+    """A time zone that a model reads has different rules on the scoring machine than it had at fit."""
 
 
 class UnknownTypeWarning(UserWarning):
-    """A pipeline that Spark saved answers otherwise for another type of a column, and its files do not tell which."""
+    """The output of a pipeline saved by Spark depends on the type of a column, which its files do not record."""
 
 
 class SessionWarning(UserWarning):
-    """The Spark session that runs is used as it is, and lacks something."""
+    """The active Spark session is used although it lacks a setting."""
 
 
 class RowsLeftOutWarning(UserWarning):
-    """Rows were left out of a snapshot or an online store, since Python cannot hold a value of theirs."""
+    """Rows were left out of a snapshot or an online store: Python cannot represent one of their values."""
 
 
 class SchemaError(PaletteError, TypeError):
-    """A column is missing, exists already, or has another type than declared."""
+    """A column is missing, exists already, or does not have its declared type."""
 
 
 class DataError(PaletteError, ValueError):
-    """Values that cannot be taken: bad rows, or nothing written yet."""
+    """Invalid data: rejected rows, or a table without rows."""
 
 
 class MissingColumnError(DataError):
@@ -106,19 +126,19 @@ class MissingColumnError(DataError):
 
 
 class UnknownColumnError(DataError):
-    """A row has a column that a pipeline does not know, and the deployment is strict about it."""
+    """A row has a column that the pipeline does not read, and the deployment is strict."""
 
 
 class PlanError(PaletteError, ValueError):
-    """Stages that cannot be ordered: a cycle, or a join key that nothing provides."""
+    """The stages of a pipeline cannot be ordered: a cycle, or a join key that no stage provides."""
 
 
 class SnapshotError(PaletteError, LookupError):
-    """A snapshot lacks what was asked of it, or is asked about a time before it."""
+    """A snapshot does not have the requested group, or is newer than the requested time."""
 
 
 class RequestTimeError(SnapshotError, ValueError):
-    """The own time of a row is one that the store cannot answer for: it has the values of another time."""
+    """The time of a row is outside the range that the online store has values for."""
 
 
 class SparkNotFoundError(PaletteError, ImportError):
@@ -126,11 +146,11 @@ class SparkNotFoundError(PaletteError, ImportError):
 
 
 class StoreError(PaletteError, OSError):
-    """An online store cannot be reached, refuses, or holds something that this release cannot read."""
+    """An online store cannot be reached, rejects a command, or holds data that this release cannot read."""
 
 
 class StoreTimeoutError(StoreError, TimeoutError):
-    """An online store did not answer within the time that it was given."""
+    """An online store did not answer within its timeout."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -143,9 +163,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["prep_time"])
     ''
     """
-    import difflib  # Only faults need it.
+    import difflib  # Only errors need it.
 
-    found = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.6)
-    if not found:
+    matches = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.6)
+    if not matches:
         return ""
-    return "; did you mean " + " or ".join(repr(match) for match in found) + "?"
+    return "; did you mean " + " or ".join(repr(match) for match in matches) + "?"

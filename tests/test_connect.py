@@ -107,9 +107,9 @@ for estimator in (
 tell("models", differ)
 store.optimize("restaurant:kitchen")
 store.vacuum("restaurant:kitchen")
-tell("pins", sorted(store.catalog.pins()))
+tell("pins", sorted(store.catalog.pins.all()))
 done = model.deploy("eta", training=basis)
-taken = store.catalog.statistics("model:eta:1", "training")
+taken = store.catalog.models.statistics("model:eta:1", "training")
 roles = {name: one["role"] for name, one in taken["columns"].items()}
 tell("deployed", {"features": dict(done.features), "rows": taken["rows"], "roles": roles})
 tell("importances", store.models("eta")[0].details["deployment"]["importances"])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore, RPCSource, Snapshot, StreamSource
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError
+from palette.errors import ArgumentError, DataError, DefinitionError, FeatureNotFoundError
 from palette.store.arguments import versions
 
 MENU = FeatureGroup("menu", "shop", [Feature("dishes", "bigint")], timestamp="at")
@@ -81,7 +81,7 @@ def store(tmp_path_factory):
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(store, ask, message):
-    with pytest.raises((DataError, DefinitionError)) as refused:
+    with pytest.raises((DataError, ArgumentError, DefinitionError)) as refused:
         ask(store)
     assert message in str(refused.value)
 
@@ -102,11 +102,11 @@ def test_definitions_may_stand_for_their_names(store):
 def test_a_number_is_the_version_of_the_only_group():
     assert versions(2, ["shop:menu", "shop:menu"], str) == {"shop:menu": 2}
     assert versions(None, ["shop:menu"], str) == {}
-    with pytest.raises(DefinitionError, match=r"features of 2 groups are read, name each: version=\{'shop:hours': N, "):
+    with pytest.raises(ArgumentError, match=r"features of 2 groups are read, name each: version=\{'shop:hours': N, "):
         versions(2, ["shop:menu", "shop:hours"], str)
-    with pytest.raises(DefinitionError, match=r"version=\{'shop:menu': N\}, found str 'shop:menu'"):
+    with pytest.raises(ArgumentError, match=r"version=\{'shop:menu': N\}, found str 'shop:menu'"):
         versions("shop:menu", ["shop:menu"], str)
-    with pytest.raises(DefinitionError, match="expected the number of a version, found str '2'"):
+    with pytest.raises(ArgumentError, match="expected the number of a version, found str '2'"):
         versions({"shop:menu": "2"}, [], str)
 
 

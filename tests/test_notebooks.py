@@ -39,7 +39,7 @@ def test_what_is_searched_for_is_a_table_and_still_a_list(tmp_path):
         Entity("restaurant", keys={"id": "string"}),
         FeatureGroup("menu", "restaurant", [dishes, Feature("price", "double", description="平均")]),
     )
-    store.catalog.curate("restaurant:menu:price")
+    store.catalog.features.curate("restaurant:menu:price")
     found = store.search(entity="restaurant")
     assert [one.dtype for one in found] == ["double", "bigint"]
     assert isinstance(found, list)
@@ -53,7 +53,7 @@ def test_what_is_searched_for_is_a_table_and_still_a_list(tmp_path):
     html = found._repr_html_()
     assert "<td>restaurant:menu:dishes:id</td>" in html
     assert "<b>" not in html
-    store.catalog.record_models(
+    store.catalog.models.record_all(
         [ModelRecord("eta", {"restaurant:menu:price": None}, uri="/b") for _ in "12"], who="ada"
     )
     head, first, second = repr(store.models()).splitlines()

@@ -95,7 +95,7 @@ def world(request, spark, tmp_path_factory, redis_server) -> World:
     write(spark, flights, BEGIN - DAY, fitted)
     model = fit(flights.store, basis.filter(basis.asked_at < fitted.isoformat()).filter("arr_delay is not null"))
     online = replay(flights, model, FeatureStore(flights.store.uri).online)
-    redis = RedisStore(redis_server.url, flights.store.definitions, prefix=f"replay-{request.param}")
+    redis = RedisStore(redis_server.url, flights.store.resolve_group, prefix=f"replay-{request.param}")
     remote = replay(flights, model, redis)
     # Reports still come in for a while after the last flight that asks.
     write(spark, flights, fitted, BEGIN + (request.param + 9) * DAY)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore, PaletteTransformer
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
+from palette.errors import ArgumentError, DataError, DefinitionError, FeatureNotFoundError, SchemaError
 from tests.pit_oracle import canonical
 
 T0 = dt.datetime(2026, 1, 1)
@@ -47,6 +47,33 @@ def test_a_store_travels_as_what_opens_it(tmp_path):
     store.online.write("shop:facts", [{"id": "s1", "x": 1.0}])
     with pytest.raises(DataError, match=r"in this process's memory; name one in palette\.yaml"):
         pickle.dumps(store)
+
+
+def test_a_directory_is_one_store_however_it_is_opened(tmp_path):
+    """With palette.yaml in it, and without; the catalog that one of them fills is the other's."""
+    plain, configured = tmp_path / "plain", tmp_path / "configured"
+    configured.mkdir()
+    (configured / "palette.yaml").write_text("path: inner\nonline: lmdb:online\nfeeds: {modules: [json]}\n")
+    for directory, uri in ((plain, plain), (configured, configured / "palette.yaml")):
+        by_class, by_open = FeatureStore(directory), FeatureStore.open(str(directory))
+        by_class.apply(THING)
+        assert by_open.entity("thing") == THING
+        for name in ("uri", "home", "modules", "models_directory", "catalog"):
+            assert repr(getattr(by_class, name)) == repr(getattr(by_open, name)), name
+        assert by_class.uri == str(uri)
+        assert type(by_class.online) is type(by_open.online)
+        by_open.apply(TWO)
+        assert by_class.group("thing:two") == TWO
+        by_class.close(), by_open.close()
+    with FeatureStore(configured, modules="csv") as store:
+        assert store.modules == ("json", "csv")
+        assert pickle.loads(pickle.dumps(store)).modules == ("json", "csv")
+    for file in (configured / "palette.yaml", tmp_path / "nothing.yaml"):
+        with pytest.raises(ArgumentError, match="is a YAML file: open it by FeatureStore"):
+            FeatureStore(file)
+    for open_store in (FeatureStore, FeatureStore.open):
+        with pytest.raises(ArgumentError, match=r"no store at .*: expected a directory, or a file"):
+            open_store(__file__)
 
 
 def test_interleaved_groups_keep_their_order_beside_twins_in_the_basis(spark, store):
@@ -181,7 +208,7 @@ def test_a_renamed_group_and_feature_keep_their_rows(spark, store):
     store.apply(rename={"thing:one": "uno"}, allow_breaking=True)
     basis = spark.createDataFrame([("a", T0 + HOUR)], "k string, t timestamp")
     assert store.training_set(basis, ["thing:uno:v:k"], timestamp="t", version={"thing:uno": 0}).first()["v"] == 1.0
-    assert store.catalog.pins() == {"mine": {"thing:uno": 0}}
+    assert store.catalog.pins.all() == {"mine": {"thing:uno": 0}}
     with pytest.raises(FeatureNotFoundError, match="was renamed to 'thing:uno:v'"):
         store.training_set(basis, ["thing:one:v:k"], timestamp="t")
     store.apply(rename={"thing:uno:v": "value", "thing:uno:w": "n"}, allow_breaking=True)

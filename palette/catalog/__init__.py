@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
     from palette.catalog.definitions.changes import Change, Changes
     from palette.catalog.features.search import Filters, Found
-    from palette.catalog.feeds.runs import ModelRecord
+    from palette.catalog.models.versions import ModelRecord
 
 __all__ = ["Change", "Changes", "Filters", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
 
@@ -21,7 +21,7 @@ _HOMES = {
     "Changes": "palette.catalog.definitions.changes",
     "Filters": "palette.catalog.features.search",
     "Found": "palette.catalog.features.search",
-    "ModelRecord": "palette.catalog.feeds.runs",
+    "ModelRecord": "palette.catalog.models.versions",
     "SqlCatalog": "palette.catalog.catalog",
 }
 

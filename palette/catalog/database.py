@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from palette.catalog import tables
 from palette.catalog.migrations import HEAD
 from palette.catalog.migrations.import_json import put_aside, take_over
-from palette.errors import CatalogError, DefinitionError, PaletteError
+from palette.errors import ArgumentError, CatalogError, DefinitionError, PaletteError
 
 __all__ = ["PASSWORD", "VERSION_TABLE", "Database"]
 
@@ -73,7 +73,15 @@ class Database:
         self._forget()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._url.render_as_string(hide_password=True)!r})"
+        return f"Database({self.url!r})"
+
+    def __str__(self) -> str:
+        return f"catalog {self.url}"
+
+    @property
+    def url(self) -> str:
+        """The URL, without a password."""
+        return self._url.render_as_string(hide_password=True)
 
     @property
     def path(self) -> Path | None:
@@ -155,7 +163,7 @@ class Database:
                 return result  # noqa: TRY300  the loop's way out
             except _AgainError as error:
                 if not left:
-                    raise CatalogError(f"{self!r}: other writers came first {TRIES} times") from error
+                    raise CatalogError(f"{self}: other writers came first {TRIES} times") from error
                 time.sleep(random.uniform(0.01, 0.1) * (TRIES - left))  # noqa: S311  no secret
         raise AssertionError
 
@@ -176,7 +184,7 @@ class Database:
         try:
             from palette.catalog.migrations.upgrade import upgrade
         except ModuleNotFoundError as error:
-            raise CatalogError(f"{self!r} needs {error.name}: pip install 'palette-features[catalog]'") from error
+            raise CatalogError(f"{self} needs {error.name}: pip install 'palette-features[catalog]'") from error
         upgrade(connection, found, VERSION_TABLE)
         if found is None and self._old():
             assert self._legacy is not None
@@ -191,22 +199,22 @@ class Database:
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
             if state in AGAIN:
-                raise _AgainError(f"{self!r}: {error.orig}") from error
+                raise _AgainError(f"{self}: {error.orig}") from error
             if state == LOCK_NOT_AVAILABLE or str(error.orig) == "database is locked":
                 told = str(error.orig).partition("\n")[0]
                 raise CatalogError(
-                    f"{self!r}: another writer holds the catalog ({told}); try again when it has ended"
+                    f"{self}: another writer holds the catalog ({told}); try again when it has ended"
                 ) from error
             if "NUL (0x00)" in str(error.orig):
-                raise DefinitionError(f"{self!r}: a string contains a NUL character; remove it") from error
+                raise ArgumentError(f"{self}: a string contains a NUL character; remove it") from error
             # Without the statement and its values, which are nobody's business in a log.
-            raise CatalogError(f"{self!r}: {error.orig}") from error
+            raise CatalogError(f"{self}: {error.orig}") from error
         except PoolTimeoutError as error:
-            raise CatalogError(f"{self!r}: {error}") from error
+            raise CatalogError(f"{self}: {error}") from error
         except UnicodeEncodeError as error:
-            raise DefinitionError(f"{self!r}: a string contains an unpaired surrogate; remove it") from error
+            raise ArgumentError(f"{self}: a string contains an unpaired surrogate; remove it") from error
         except OverflowError as error:
-            raise DefinitionError(f"{self!r}: a number is too large: {error}") from error
+            raise ArgumentError(f"{self}: a number is too large: {error}") from error
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[None]:
@@ -216,7 +224,7 @@ class Database:
         except (PaletteError, UnicodeEncodeError):
             raise
         except (InvalidRequestError, ValueError) as error:
-            raise CatalogError(f"{self!r} holds what no release of palette writes: {error}") from error
+            raise CatalogError(f"{self} holds what no release of palette writes: {error}") from error
 
 
 class _AgainError(CatalogError):
@@ -227,7 +235,7 @@ def _checked_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    except (sa.exc.ArgumentError, NoSuchModuleError, ValueError):
         # The text is not shown: there may be a password in it.
         raise DefinitionError("catalog: not a database URL; write postgresql+psycopg://USER@HOST/DATABASE") from None
     if backend not in ("sqlite", "postgresql"):

@@ -46,9 +46,9 @@ def find_bundle(text: str, config: Path) -> Bundle:
 
     Raises
     ------
-    DefinitionError
+    ArgumentError
         If it names a model and no store is there, or after ``@`` stands neither stage nor version.
-    FeatureNotFoundError
+    NotFoundError
         If there is no such model or version, or none in this stage.
 
     Examples

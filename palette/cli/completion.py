@@ -22,27 +22,31 @@ __all__ = ["entities", "groups", "models", "subjects", "things", "whole_words"]
 
 def entities(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an entity."""
-    return _completed(ctx, incomplete, lambda catalog: catalog.entities())
+    return _completed(ctx, incomplete, lambda catalog: catalog.definitions.entities())
 
 
 def groups(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the full name of a feature group."""
-    return _completed(ctx, incomplete, lambda catalog: catalog.groups())
+    return _completed(ctx, incomplete, lambda catalog: catalog.definitions.groups())
 
 
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a model."""
-    return _completed(ctx, incomplete, lambda catalog: {one.name for one in catalog.models()})
+    return _completed(ctx, incomplete, lambda catalog: {one.name for one in catalog.models.versions()})
 
 
 def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an entity, or the full name of a feature group."""
-    return _completed(ctx, incomplete, lambda catalog: [*catalog.entities(), *catalog.groups()])
+    return _completed(ctx, incomplete, lambda catalog: [*catalog.definitions.entities(), *catalog.definitions.groups()])
 
 
 def things(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the full name of a feature group, or the name of a model."""
-    return _completed(ctx, incomplete, lambda catalog: {*catalog.groups(), *(one.name for one in catalog.models())})
+    return _completed(
+        ctx,
+        incomplete,
+        lambda catalog: {*catalog.definitions.groups(), *(one.name for one in catalog.models.versions())},
+    )
 
 
 def _completed(ctx: typer.Context, incomplete: str, known: Callable[[SqlCatalog], Iterable[str]]) -> list[str]:

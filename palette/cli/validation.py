@@ -51,7 +51,7 @@ def _applied(
     if not strangers:
         return {}, []
     try:
-        return open_store(config).catalog.entities(), []
+        return open_store(config).catalog.definitions.entities(), []
     except (ImportError, PaletteError) as error:
         why = str(error) if config.exists() else f"no store at {str(config)!r} could be asked"
     return {}, [

@@ -119,21 +119,21 @@ def _count(stores: Stores, work: _Work) -> Erased:
 def _erase(stores: Stores, work: _Work) -> Erased:
     """Erase under the group's lock, and record the run."""
     catalog, name = stores.catalog, work.schema.name
-    with catalog.lock(name):
-        catalog.end_lost_runs(name, KIND)
+    with catalog.feeds.lock(name):
+        catalog.feeds.end_lost_runs(name, KIND)
         report, latest = _count_in_tables(stores, work)
         lost_pins = {*report.lost_pins, *_pins_lost_before(stores, name)}
         report = replace(report, lost_pins=tuple(sorted(lost_pins)))
         # The number of keys, but never which. The pins are recorded first: they cannot be derived from deleted files.
         details = {"keys": len(work.keys), "lost_pins": list(report.lost_pins)}
-        number = catalog.start_run(name, KIND, details=details)
+        number = catalog.feeds.start_run(name, KIND, details=details)
         try:
             report = _delete(stores, work, report, latest)
         except BaseException as error:
             with contextlib.suppress(CatalogError):
-                catalog.end_run(number, "failed", details={**details, "error": type(error).__name__})
+                catalog.feeds.end_run(number, "failed", details={**details, "error": type(error).__name__})
             raise
-        catalog.end_run(number, "done", details=report.to_json())
+        catalog.feeds.end_run(number, "done", details=report.to_json())
     return report
 
 
@@ -151,12 +151,12 @@ def _delete(stores: Stores, work: _Work, report: Erased, latest: int | None) -> 
 def _pins_lost_before(stores: Stores, name: str) -> set[str]:
     """Return the pins that interrupted erasures lost since the last complete one, and so reported to nobody."""
     lost = set[str]()
-    for run in stores.catalog.runs(name, limit=1000):
+    for run in stores.catalog.feeds.runs(name, limit=1000):
         if run["kind"] == KIND:
             if run["status"] == "done":
                 break
             lost.update(run["details"].get("lost_pins", ()))
-    return lost & set(stores.catalog.pins())
+    return lost & set(stores.catalog.pins.all())
 
 
 def _count_in_tables(stores: Stores, work: _Work) -> tuple[Erased, int | None]:
@@ -166,7 +166,7 @@ def _count_in_tables(stores: Stores, work: _Work) -> tuple[Erased, int | None]:
     own = work.tables.get(OWN)
     if own is None:
         return report, None
-    pinned = {pin: versions[name] for pin, versions in stores.catalog.pins().items() if name in versions}
+    pinned = {pin: versions[name] for pin, versions in stores.catalog.pins.all().items() if name in versions}
     rows, latest = own.rows(group.timestamp or group.created)
     version = stores.tables.version(stores.spark, group)
     return replace(report, rows=rows, version=version, lost_pins=own.lost(pinned)), latest

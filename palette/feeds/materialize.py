@@ -72,7 +72,7 @@ def materialize(
         return run.dry(run.intervals(start, span(chunk), backfill), full_refresh=full_refresh, online=online)
     # Refused before anything is recorded.
     run.intervals(start, span(chunk), backfill)
-    with stores.catalog.lock(group.full_name) as lease, run.recorded():
+    with stores.catalog.feeds.lock(group.full_name) as lease, run.recorded():
         run.compute(run.intervals(start, span(chunk), backfill), lease, backfill)
         lease.check()
         if online:
@@ -113,7 +113,7 @@ class _Run:
             # Windows that end in time to come are not finished.
             to, start = floor(min(to, _now()), source), start and floor(start, source)
             lookback, chunk = whole(lookback, source), whole(chunk, source)
-        marks = {} if self._nothing_is_kept() else self.stores.catalog.watermarks(name)
+        marks = {} if self._nothing_is_kept() else self.stores.catalog.feeds.watermarks(name)
         if start is None:
             self._refuse_another_table(marks)
         found = missing(self._goes_on_from(marks), to, start=start, lookback=lookback, chunk=chunk)
@@ -154,17 +154,17 @@ class _Run:
     def recorded(self) -> Iterator[None]:
         """Keep a row of the run in the catalog, whatever becomes of it."""
         catalog, name = self.stores.catalog, self.group.full_name
-        catalog.end_lost_runs(name, KIND)  # we hold the lock: nobody runs them
-        number = catalog.start_run(name, KIND, details={"to": self.to.isoformat()})
+        catalog.feeds.end_lost_runs(name, KIND)  # we hold the lock: nobody runs them
+        number = catalog.feeds.start_run(name, KIND, details={"to": self.to.isoformat()})
         try:
             yield
         except BaseException as error:
             # The error that matters is this one, even where it cannot be recorded.
             with contextlib.suppress(CatalogError):
                 fault = f"{type(error).__name__}: {error}"[:1000]
-                catalog.end_run(number, "failed", details=self.told.to_json() | {"error": fault})
+                catalog.feeds.end_run(number, "failed", details=self.told.to_json() | {"error": fault})
             raise
-        catalog.end_run(number, "done", details=self.told.to_json())
+        catalog.feeds.end_run(number, "done", details=self.told.to_json())
         self.progress(Progress(name, "done", self.steps, self.steps))
 
     def compute(self, intervals: tuple[Interval, ...], lease: Lease, backfill: str | None) -> None:
@@ -172,8 +172,8 @@ class _Run:
         stores, group, source = self.stores, self.group, self.group.source
         if self._nothing_is_kept():
             # Also those of backfills that were broken off: what they had written is gone.
-            for mark in stores.catalog.watermarks(group.full_name):
-                stores.catalog.forget_watermark(group.full_name, mark)
+            for mark in stores.catalog.feeds.watermarks(group.full_name):
+                stores.catalog.feeds.forget_watermark(group.full_name, mark)
         self.steps, known = len(intervals) + 1, self._watermark()
         began = time.perf_counter()
         for step, interval in enumerate(intervals):
@@ -192,7 +192,7 @@ class _Run:
             if windowed is not None and step == 0:
                 windowed.settle()
             if backfill is not None:
-                stores.catalog.set_watermark(group.full_name, backfill, interval.end)
+                stores.catalog.feeds.set_watermark(group.full_name, backfill, interval.end)
             self.told = replace(
                 self.told,
                 intervals=intervals[: step + 1],
@@ -201,7 +201,7 @@ class _Run:
                 seconds={"compute": time.perf_counter() - began},
             )
         if backfill is not None:
-            stores.catalog.forget_watermark(group.full_name, backfill)
+            stores.catalog.feeds.forget_watermark(group.full_name, backfill)
         watermark = self._watermark()
         silent = bool(intervals) and backfill is None and self.group.timestamp is not None and watermark == known
         self.told = replace(self.told, watermark=watermark, silent=silent)
@@ -223,7 +223,7 @@ class _Run:
     def _advance(self, interval: Interval, newest: dt.datetime | None, *, first: bool) -> None:
         """Record that an interval was computed, and the newest event time that its source gave."""
         catalog, name = self.stores.catalog, self.group.full_name
-        marks = catalog.watermarks(name)
+        marks = catalog.feeds.watermarks(name)
         # Nobody knows yet what time to come brings.
         computed = min(advanced(marks.get(COMPUTED, marks.get(OFFLINE)), interval), _now())
         watermark = self._goes_on_from(marks)
@@ -234,9 +234,9 @@ class _Run:
         if first:
             self._note_table(computed)
         # In this order: killed between the two, the next run goes on from further back.
-        catalog.set_watermark(name, COMPUTED, computed)
+        catalog.feeds.set_watermark(name, COMPUTED, computed)
         if watermark is not None:
-            catalog.set_watermark(name, OFFLINE, watermark)
+            catalog.feeds.set_watermark(name, OFFLINE, watermark)
 
     def _newest(self, interval: Interval, written: Written) -> dt.datetime | None:
         """Return the newest event time that the source gave for an interval; of a static group the interval's end."""
@@ -250,10 +250,10 @@ class _Run:
     def _note_table(self, at: dt.datetime) -> None:
         """Keep which table this is, if that is not known."""
         catalog, name, table = self.stores.catalog, self.group.full_name, self._table()
-        others = {mark for mark in catalog.watermarks(name) if mark.startswith(TABLE)} - {table}
-        catalog.set_watermark(name, table, at)
+        others = {mark for mark in catalog.feeds.watermarks(name) if mark.startswith(TABLE)} - {table}
+        catalog.feeds.set_watermark(name, table, at)
         for other in others:
-            catalog.forget_watermark(name, other)
+            catalog.feeds.forget_watermark(name, other)
 
     def _rows(self, source: BatchSource, interval: Interval) -> DataFrame:
         return rows_of(self.stores.spark, self.group, source, interval, self.stores.modules)
@@ -261,7 +261,7 @@ class _Run:
     def _windows(self, source: BatchSource, interval: Interval) -> tuple[Windowed, tuple[Interval, ...]]:
         """Take the events of an interval, and return where the windows end that change with them."""
         catalog, name, windowed = self.stores.catalog, self.group.full_name, self._windowed()
-        marks = catalog.watermarks(name)
+        marks = catalog.feeds.watermarks(name)
         # Partials that are there nevertheless are of a table that is gone, or of a run that was killed.
         until = marks.get(COMPUTED, marks.get(OFFLINE))
         is_first = until is None
@@ -270,16 +270,16 @@ class _Run:
         if is_first and events.start is not None:
             # A run that is killed after this has kept nothing, and begins again.
             covered = replace(covered, since=events.start)
-            catalog.set_watermark(name, EVENTS, events.start)
+            catalog.feeds.set_watermark(name, EVENTS, events.start)
         left_out = windowed.take(self._rows(source, events), events, anew=is_first)
         self.told = replace(self.told, rows_left_out=self.told.rows_left_out + left_out)
         now_covered = covered.with_events(events)
         if now_covered.since != covered.since:
             # After the events are there: what is killed before this counts as covered less than it is.
             if now_covered.since is None:
-                catalog.forget_watermark(name, EVENTS)
+                catalog.feeds.forget_watermark(name, EVENTS)
             else:
-                catalog.set_watermark(name, EVENTS, now_covered.since)
+                catalog.feeds.set_watermark(name, EVENTS, now_covered.since)
         self.taken = now_covered.taken
         return windowed, windowed.ends(interval, now_covered, renewed=windowed.has_new_features())
 
@@ -321,7 +321,7 @@ class _Run:
         return Windowed.of(self.stores.spark, self.stores.tables, self.entity, self.group)
 
     def _watermark(self) -> dt.datetime | None:
-        return self.stores.catalog.watermarks(self.group.full_name).get(OFFLINE)
+        return self.stores.catalog.feeds.watermarks(self.group.full_name).get(OFFLINE)
 
 
 def _now() -> dt.datetime:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
-from palette.catalog.feeds.locks import Dispersal
+from palette.catalog.feeds.feeds import Dispersal
 from palette.columns import exact_column
 from palette.feeds.publish_workers import fill_online, retain_online
 from palette.offline.delta.change_feed import rows_since
@@ -86,7 +86,7 @@ def planned(
     if full_refresh and not store.can_replace:
         store.replace(group.full_name, ())  # raises the error that names the remedy
     target = store.identity()
-    since = None if target is None else catalog.dispersal(group.full_name, target)
+    since = None if target is None else catalog.feeds.dispersal(group.full_name, target)
     if since is not None and (
         full_refresh or since.identity != identity or since.version > version or not store.holds(group.full_name)
     ):
@@ -121,7 +121,7 @@ def disperse(
     waiting = 0 if group.timestamp is None else rows.filter(_after(group.timestamp, at)).count()
     if target is not None:
         left = at if waiting else None
-        catalog.set_dispersal(group.full_name, target, Dispersal(plan.identity, plan.version, left))
+        catalog.feeds.set_dispersal(group.full_name, target, Dispersal(plan.identity, plan.version, left))
     return Dispersed(taken, removed, waiting)
 
 

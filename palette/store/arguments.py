@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from palette.definitions import Entity, FeatureGroup
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 
 __all__ = ["check_name", "check_version", "entity_name", "group_name", "listed", "versions"]
 
 
 def check_name(value: Any, what: str) -> str:
-    """Return a name; raise :class:`DefinitionError` if it is of another type."""
+    """Return a name; raise :class:`ArgumentError` if it is of another type."""
     if not isinstance(value, str):
-        raise DefinitionError(f"expected {what}, found {_shown(value)}")
+        raise ArgumentError(f"expected {what}, found {_shown(value)}")
     return value
 
 
 def check_version(value: Any) -> int:
-    """Return the number of a version; raise :class:`DefinitionError` if it is none."""
+    """Return the number of a version; raise :class:`ArgumentError` if it is none."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise DefinitionError(f"expected the number of a version, found {_shown(value)}")
+        raise ArgumentError(f"expected the number of a version, found {_shown(value)}")
     return int(value)
 
 
@@ -66,7 +66,7 @@ def versions(
 
     Raises
     ------
-    DefinitionError
+    ArgumentError
         If it is neither, or a number alone where several groups are read.
 
     Examples
@@ -81,9 +81,9 @@ def versions(
     read = sorted(set(groups))
     shape = f"{{{', '.join(f'{name!r}: N' for name in read)}}}"
     if not hasattr(version, "__index__") or isinstance(version, bool):
-        raise DefinitionError(f"version: expected group to number, version={shape}, found {_shown(version)}")
+        raise ArgumentError(f"version: expected group to number, version={shape}, found {_shown(version)}")
     if len(read) != 1:
-        raise DefinitionError(f"version={version}: features of {len(read)} groups are read, name each: version={shape}")
+        raise ArgumentError(f"version={version}: features of {len(read)} groups are read, name each: version={shape}")
     return {read[0]: int(version)}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from palette.catalog.definitions.resolve import resolve
 from palette.definitions import Entity, Feature, FeatureGroup, load_definitions
 from palette.display_list import Listing
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 from palette.store.arguments import entity_name, group_name
 from palette.store.base import StoreBase
 
@@ -83,7 +83,7 @@ class DefinitionDoors(StoreBase):
         remove = _names(remove)
         if plan is not None and (drop_tables or rename):
             word = "drop_tables=True" if drop_tables else "rename="
-            raise DefinitionError(f"a plan is carried out as it was shown: give {word} to plan(), not to apply()")
+            raise ArgumentError(f"a plan is carried out as it was shown: give {word} to plan(), not to apply()")
         if drop_tables or rename:
             plan = self.plan(given, prune=prune, remove=remove, rename=rename, drop_tables=drop_tables)
             prune, remove = False, []
@@ -91,7 +91,7 @@ class DefinitionDoors(StoreBase):
         self._check_existing_tables(given if plan is None else plan.definitions)
         with self._renamed_tables(plan, allow_breaking=allow_breaking):
             wanted = given if plan is None else plan
-            self.catalog.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
+            self.catalog.definitions.apply(wanted, allow_breaking=allow_breaking, prune=prune, remove=remove)
         self.online.refresh()
         for group in tables:
             from palette.offline.delta.drop import drop_table
@@ -106,7 +106,7 @@ class DefinitionDoors(StoreBase):
             return
         spark = sql.SparkSession.getActiveSession()
         if spark is not None and "delta" in spark.conf.get("spark.sql.extensions", "").lower():
-            entities = self.catalog.entities() | {one.name: one for one in found if isinstance(one, Entity)}
+            entities = self.catalog.definitions.entities() | {one.name: one for one in found if isinstance(one, Entity)}
             for group in groups:
                 if group.entity in entities:
                     self.tables.check_existing(spark, entities[group.entity], group)
@@ -123,7 +123,7 @@ class DefinitionDoors(StoreBase):
                 new = {one.full_name: one for one in plan.definitions if isinstance(one, FeatureGroup)}
                 columns: dict[str, list[tuple[str, str]]] = {}
                 for name in dict.fromkeys(one.before.full_name for one in plan.renames):
-                    stack.enter_context(self.catalog.lock(name))
+                    stack.enter_context(self.catalog.feeds.lock(name))
                 for one in plan.renames:
                     if one.kind == "group":
                         stack.enter_context(moved_table(self.tables, one.before, new[one.new], _delta_session))
@@ -193,7 +193,7 @@ class DefinitionDoors(StoreBase):
         """
         found = list(_flat(definitions))
         how: dict[str, Any] = {"prune": prune, "remove": _names(remove), "rename": rename, "drop_tables": drop_tables}
-        return self.catalog.plan(found, **how)
+        return self.catalog.definitions.plan(found, **how)
 
     def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> Listing[Found]:
         """Find features, best first.
@@ -244,7 +244,7 @@ class DefinitionDoors(StoreBase):
         """
         from palette.catalog.features.search import COLUMNS
 
-        return Listing(self.catalog.search(text, limit=limit, **filters), COLUMNS)
+        return Listing(self.catalog.features.search(text, limit=limit, **filters), COLUMNS)
 
     def group(self, name: str | FeatureGroup) -> FeatureGroup:
         """Return a feature group by its full name ``entity:group``.
@@ -254,16 +254,16 @@ class DefinitionDoors(StoreBase):
         FeatureNotFoundError
             If there is none; near names are offered.
         """
-        return self.catalog.group(group_name(name))
+        return self.catalog.definitions.group(group_name(name))
 
-    def definitions(self, name: str) -> tuple[Entity, FeatureGroup]:
-        """Return the entity and the feature group of a full name ``entity:group``."""
+    def resolve_group(self, name: str | FeatureGroup) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of the full name ``entity:group``."""
         group = self.group(name)
         return self.entity(group.entity), group
 
     def entity(self, name: str | Entity) -> Entity:
         """Return an entity, or raise :class:`FeatureNotFoundError` with near names."""
-        return self.catalog.entity(entity_name(name))
+        return self.catalog.definitions.entity(entity_name(name))
 
     def feature(self, name: str) -> Feature:
         """Return the feature that an expression names.
@@ -310,4 +310,4 @@ def _flat(definitions: Sequence[Any]) -> Iterator[Entity | FeatureGroup]:
         elif isinstance(definition, (list, tuple)):
             yield from _flat(definition)
         elif not isinstance(definition, (str, Path)):
-            raise DefinitionError(f"expected Entity, FeatureGroup or a path, found {type(definition).__name__}")
+            raise ArgumentError(f"expected Entity, FeatureGroup or a path, found {type(definition).__name__}")

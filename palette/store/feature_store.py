@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from palette.definitions.config import read_config
-from palette.errors import DataError, DefinitionError
+from palette.definitions.config import StoreConfig, read_config
+from palette.errors import ArgumentError, DataError
 from palette.online import MemoryStore, open_online
 from palette.paths import COPY_HERE, local_path
 from palette.store.feeds import FeedDoors
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FeatureStore"]
 
+CONFIG_FILE = "palette.yaml"
+YAML = (".yaml", ".yml")
 ELSEWHERE = (
     "take one, and keep the tables elsewhere by a palette.yaml for FeatureStore.open, with 'path: DIRECTORY', "
     "'tables: s3a://...' and, for a catalog that several machines share, 'catalog: postgresql+psycopg://...'"
@@ -34,15 +36,19 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     Parameters
     ----------
     path : str or Path
-        A local directory, or its ``file:`` URI, made at the first change: the catalog, and under it the Delta tables
-        and the bundles of models. Tables may be on other file systems, see :meth:`from_config`.
+        A local directory, or its ``file:`` URI, created at the first change: it holds the catalog, the Delta tables
+        and the bundles of models. Where it contains a ``palette.yaml``, that file configures the store, as in
+        :meth:`open` and :meth:`from_config`.
     modules : sequence of str
-        From where functions of batch sources may be imported: these modules, and what is in these packages.
+        Modules and packages from which functions of batch sources may be imported, in addition to those of
+        ``palette.yaml``.
 
     Raises
     ------
     DefinitionError
-        If the path is not local.
+        If the path is not local, or ``palette.yaml`` is invalid.
+    ArgumentError
+        If the path is a file.
 
     Examples
     --------
@@ -56,14 +62,31 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
     """
 
     def __init__(self, path: str | Path, *, modules: Sequence[str] = ()) -> None:
-        directory = os.path.abspath(local_path(path, "a store's directory", ELSEWHERE))
-        self.uri = directory
-        self._tables_root = os.path.join(directory, "tables")
-        self.models_directory = os.path.join(directory, "models")
-        self.catalog = _catalog(directory)
-        self.online = MemoryStore(self.definitions)
-        self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
-        self.home = None
+        directory = local_path(path, "a store's directory", ELSEWHERE)
+        if directory.suffix in YAML and not directory.is_dir():
+            raise ArgumentError(f"{str(path)!r} is a YAML file: open it by FeatureStore.from_config")
+        if directory.is_file():
+            raise ArgumentError(f"no store at {str(path)!r}: expected a directory, or a file that ends with .yaml")
+        modules = (modules,) if isinstance(modules, str) else tuple(modules)
+        file = directory / CONFIG_FILE
+        if file.is_file():
+            self._configure(os.path.abspath(file), read_config(file), modules)
+        else:
+            home = os.path.abspath(directory)
+            self._configure(home, StoreConfig.model_construct(path=home), modules)
+
+    def _configure(self, uri: str, config: StoreConfig, modules: tuple[str, ...] = ()) -> None:
+        """Set the parts of the store; nothing is opened yet."""
+        self.uri = uri
+        self.home = None if uri == config.path else os.path.dirname(uri)
+        self.modules = tuple(dict.fromkeys((*config.feeds.modules, *modules)))
+        self.models_directory = config.models or os.path.join(config.path, "models")
+        self._tables_root = config.tables or os.path.join(config.path, "tables")
+        self.catalog = _open_catalog(config.path, config.catalog)
+        if config.online is None:
+            self.online = MemoryStore(self.resolve_group)
+        else:
+            self.online = open_online(config.online, self.resolve_group, cache=config.cache)
 
     def __repr__(self) -> str:
         return f"FeatureStore({self.uri!r})"
@@ -75,7 +98,7 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
                 f"{self!r} cannot be sent to another process: its online store is in this process's memory; name one "
                 "in palette.yaml (online:), or send a snapshot that was saved and loaded"
             )
-        return _opened, (self.uri, None if self.home is not None else self.modules)
+        return _reopen, (self.uri, self.modules)
 
     def __enter__(self) -> Self:
         return self
@@ -121,46 +144,37 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
             If the file is missing, is no YAML mapping, or has an unknown word.
         """
         path = local_path(path, "a store's configuration", COPY_HERE)
-        config = read_config(path)
-        store = cls(config.path, modules=config.feeds.modules)
-        store.uri = os.path.abspath(path)
-        store.home = os.path.dirname(store.uri)
-        if config.catalog is not None:
-            store.catalog = _catalog(config.path, config.catalog)
-        if config.tables is not None:
-            store._tables_root = config.tables
-        if config.models is not None:
-            store.models_directory = config.models
-        if config.online is not None:
-            store.online = open_online(config.online, store.definitions, cache=config.cache)
+        store = cls.__new__(cls)
+        store._configure(os.path.abspath(path), read_config(path))
         return store
 
     @classmethod
     def open(cls, uri: str | Path) -> FeatureStore:
-        """Open a store by what its ``uri`` says: a YAML file for :meth:`from_config`, or a directory.
+        """Open a store by its ``uri``: a YAML file, as :meth:`from_config` does, or a directory, as the class does.
 
-        In a directory ``palette.yaml`` counts, where it is.
+        Parameters
+        ----------
+        uri : str or Path
+            A path that ends with ``.yaml`` or ``.yml``, or the directory of a store.
 
         Raises
         ------
         DefinitionError
-            If it is another file, or the YAML file is missing or wrong.
+            If the YAML file is missing or invalid, or the path is not local.
+        ArgumentError
+            If the path is another file.
         """
-        if str(uri).endswith((".yaml", ".yml")):
-            return cls.from_config(uri)
-        path = local_path(uri, "a store's directory", ELSEWHERE)
-        if path.is_file():
-            raise DefinitionError(f"no store at {str(uri)!r}: expected a directory, or a file that ends with .yaml")
-        beside = path / "palette.yaml"
-        return cls.from_config(beside) if beside.is_file() else cls(path)
+        return cls.from_config(uri) if str(uri).endswith(YAML) else cls(uri)
 
 
-def _opened(uri: str, modules: tuple[str, ...] | None) -> FeatureStore:
-    """Open a store that was sent to this process: of a configuration, or of a directory."""
-    return FeatureStore.from_config(uri) if modules is None else FeatureStore(uri, modules=modules)
+def _reopen(uri: str, modules: tuple[str, ...]) -> FeatureStore:
+    """Open a store that was sent to this process."""
+    store = FeatureStore.open(uri)
+    store.modules = modules
+    return store
 
 
-def _catalog(directory: str, url: str | None = None) -> SqlCatalog:
+def _open_catalog(directory: str, url: str | None) -> SqlCatalog:
     # Here, because it is SQLAlchemy that takes long to import.
     from palette.catalog import SqlCatalog
 

@@ -219,7 +219,7 @@ def groups_to_erase(catalog: SqlCatalog, target: str | Entity | FeatureGroup) ->
     if ":" in name:
         return [last_definitions(catalog, name)[1].full_name]
     last_entity(catalog, name)
-    groups = [group.full_name for group in catalog.groups().values() if group.entity == name]
+    groups = [group.full_name for group in catalog.definitions.groups().values() if group.entity == name]
     groups += removed_groups(catalog, name)
     if not groups:
         raise NotFoundError(f"{name} has no feature groups: there is nothing to erase")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.definitions import FeatureGroup
 from palette.display_list import Listing
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, DataError, NotFoundError, nearest
 from palette.store.arguments import check_name, check_version
 from palette.store.base import StoreBase
 
@@ -70,13 +70,13 @@ class ModelDoors(StoreBase):
 
         Raises
         ------
-        DefinitionError
+        ArgumentError
             If it is no fitted :class:`palette.MLPipeline`, or the name, stage or details cannot be taken.
         SchemaError
             If a stage has no local form; nothing is written.
         """
         if not hasattr(model, "deploy"):
-            raise DefinitionError(
+            raise ArgumentError(
                 f"a {type(model).__name__} cannot be deployed: fit its stages as an MLPipeline(*stages, store=...)"
             )
         found: Any = self
@@ -93,12 +93,12 @@ class ModelDoors(StoreBase):
         >>> from palette import FeatureStore
         >>> from palette.catalog import ModelRecord
         >>> store = FeatureStore(tempfile.mkdtemp())
-        >>> _ = store.catalog.record_model(ModelRecord("eta", {"restaurant:menu:price": 0.7}), who="ada")
+        >>> _ = store.catalog.models.record(ModelRecord("eta", {"restaurant:menu:price": 0.7}), who="ada")
         >>> [(one.name, one.version) for one in store.models()]
         [('eta', 1)]
         """
         name = None if name is None else check_name(name, MODEL)
-        return Listing(self.catalog.models(name, feature=feature), COLUMNS)
+        return Listing(self.catalog.models.versions(name, feature=feature), COLUMNS)
 
     def promote(self, name: str, version: int, stage: str = "production") -> None:
         """Bring a version of a model into a stage: ``shadow``, ``production`` or ``retired``.
@@ -107,20 +107,20 @@ class ModelDoors(StoreBase):
 
         Raises
         ------
-        FeatureNotFoundError, DefinitionError
+        NotFoundError, ArgumentError
             If there is no such model, version or stage.
         """
-        self.catalog.promote(check_name(name, MODEL), check_version(version), check_name(stage, "a stage"))
+        self.catalog.models.promote(check_name(name, MODEL), check_version(version), check_name(stage, "a stage"))
 
     def rollback(self, name: str) -> int:
         """Bring that version into production again that was there before the present one; return it.
 
         Raises
         ------
-        FeatureNotFoundError, DefinitionError
+        NotFoundError, ArgumentError
             If there is no such model, or no other version was in production.
         """
-        return self.catalog.rollback(check_name(name, MODEL))
+        return self.catalog.models.rollback(check_name(name, MODEL))
 
     def model(self, name: str, stage: str = "production", *, version: int | None = None) -> ModelRecord:
         """Return a version of a model: the newest in a stage, or the one of that number.
@@ -136,19 +136,19 @@ class ModelDoors(StoreBase):
 
         Raises
         ------
-        FeatureNotFoundError
+        NotFoundError
             If there is no such version, or none in this stage.
         """
         versions = self.models(check_name(name, MODEL))
         version = None if version is None else check_version(version)
         if not versions:
-            raise FeatureNotFoundError(f"no model {name!r}{nearest(name, {one.name for one in self.models()})}")
+            raise NotFoundError(f"no model {name!r}{nearest(name, {one.name for one in self.models()})}")
         found = [one for one in versions if (one.stage == stage if version is None else one.version == version)]
         if not found and version is not None:
             known = ", ".join(str(one.version) for one in versions)
-            raise FeatureNotFoundError(f"no version {version} of model {name!r}, there are: {known:.200}")
+            raise NotFoundError(f"no version {version} of model {name!r}, there are: {known:.200}")
         if not found:
-            raise FeatureNotFoundError(f"no version of a model {name!r} is in stage {stage!r}; deploy or promote one")
+            raise NotFoundError(f"no version of a model {name!r} is in stage {stage!r}; deploy or promote one")
         return found[-1]
 
     def bundle(self, name: str, stage: str = "production", *, version: int | None = None) -> Path:
@@ -156,7 +156,7 @@ class ModelDoors(StoreBase):
 
         Raises
         ------
-        FeatureNotFoundError
+        NotFoundError
             If there is no such version, or none in this stage.
         DataError
             If the version was recorded without a bundle.
@@ -177,7 +177,7 @@ class ModelDoors(StoreBase):
 
         Raises
         ------
-        FeatureNotFoundError
+        NotFoundError
             If there is nothing of that name; near names are offered.
         """
         from palette.catalog.features.lineage import lineage

@@ -84,7 +84,7 @@ class OfflineDoors(DefinitionDoors):
     def create_tables(self) -> list[str]:
         """Make the empty tables of groups that have none yet; return the groups. Else the first write makes them."""
         spark = _spark()
-        own = [group for group in self.catalog.groups().values() if group.table is None]
+        own = [group for group in self.catalog.definitions.groups().values() if group.table is None]
         groups = [group for group in own if self.tables.version(spark, group) is None]
         for group in groups:
             self.tables.create(spark, self.entity(group.entity), group)
@@ -272,11 +272,11 @@ class OfflineDoors(DefinitionDoors):
         if not isinstance(versions, Mapping):
             raise DefinitionError(f"expected group to version, as pins() returns it, found {versions!r:.80}")
         numbers = {self.group(group).full_name: check_version(number) for group, number in versions.items()}
-        self.catalog.keep(check_name(name, "a name for what is kept"), numbers)
+        self.catalog.pins.keep(check_name(name, "a name for what is kept"), numbers)
 
     def release(self, name: str) -> None:
         """Let vacuum remove what :meth:`keep` kept under this name."""
-        self.catalog.release(check_name(name, "the name that it was kept under"))
+        self.catalog.pins.release(check_name(name, "the name that it was kept under"))
 
     def optimize(self, group: str | FeatureGroup) -> None:
         """Compact the small files of a group's table, and of the partial aggregates beside it."""
@@ -303,7 +303,7 @@ class OfflineDoors(DefinitionDoors):
         found, spark = self.group(group), _spark()
         from palette.feeds.windows.update import Windowed
 
-        kept = [pins[found.full_name] for pins in self.catalog.pins().values() if found.full_name in pins]
+        kept = [pins[found.full_name] for pins in self.catalog.pins.all().values() if found.full_name in pins]
         self.tables.vacuum(spark, found, retain_pins=kept, hours=hours)
         if partials := Windowed.beside(spark, self.tables, self.entity(found.entity), found):
             partials.vacuum(hours)
@@ -443,7 +443,11 @@ class OfflineDoors(DefinitionDoors):
         tables = self.tables
         if groups is None:
             spark = _spark()
-            known = [group for group in self.catalog.groups().values() if tables.version(spark, group) is not None]
+            known = [
+                group
+                for group in self.catalog.definitions.groups().values()
+                if tables.version(spark, group) is not None
+            ]
         else:
             known = [self.group(group) for group in listed(groups)]
         return Snapshot([self._newest(group, at, point_in_time) for group in known], at)

@@ -24,17 +24,17 @@ def empty_url(request, tmp_path_factory):
 def new_url(empty_url, request):
     """Return what makes a database with the tables of a catalog and returns its URL."""
     made = SqlCatalog(empty_url())
-    made.change(lambda connection: None)
+    made.database.change(lambda connection: None)
     made.close()
-    if made.path is None:
-        template = made.engine.url.database
+    if made.database.path is None:
+        template = made.database.engine.url.database
         return lambda: request.getfixturevalue("postgres_server").database(template)
 
     def copied():
         url = empty_url()
         path = Path(sa.make_url(url).database)
         path.parent.mkdir()
-        shutil.copy(made.path, path)
+        shutil.copy(made.database.path, path)
         return url
 
     return copied
@@ -55,7 +55,7 @@ def empty(url):
     """A catalog whose database has no tables yet."""
     catalog = SqlCatalog(url)
     yield catalog
-    catalog.engine.dispose()
+    catalog.database.engine.dispose()
 
 
 @pytest.fixture
@@ -63,12 +63,14 @@ def bare(url):
     """A catalog that holds nothing."""
     catalog = SqlCatalog(url)
     yield catalog
-    catalog.engine.dispose()
+    catalog.database.engine.dispose()
 
 
 @pytest.fixture
 def catalog(bare):
     """A catalog with one group."""
     restaurant = Entity("restaurant", keys={"uuid": "string"})
-    bare.apply([restaurant, FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])])
+    bare.definitions.apply(
+        [restaurant, FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])]
+    )
     return bare

@@ -8,7 +8,7 @@ from dsl.errors import RefError
 from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.catalog.features.candidates import candidates, check_names
 from palette.definitions.expressions import named_columns
-from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError
+from palette.errors import ArgumentError, FeatureNotFoundError, SchemaError
 
 COLUMNS = {"airport": "string", "origin": "string", "dest": "string", "number": "int", "delay": "double"}
 
@@ -26,18 +26,20 @@ def catalog(tmp_path_factory):
         FeatureGroup("use", entity="gate", features=[Feature("share", "double")]),
         FeatureGroup("state", entity="runway", features=[Feature("wet", "boolean")]),
     )
-    store.catalog.deprecate("airport:weather:rain", "use wind")
+    store.catalog.features.deprecate("airport:weather:rain", "use wind")
     return store.catalog
 
 
 def test_lists_of_features_take_all_of_a_group(catalog):
-    named = named_columns(["airport:weather:*:dest", "route:flown:minutes:origin,dest"], catalog.group)
+    named = named_columns(["airport:weather:*:dest", "route:flown:minutes:origin,dest"], catalog.definitions.group)
     assert named == {
         "wind": "airport:weather:wind:dest",
         "rain": "airport:weather:rain:dest",
         "minutes": "route:flown:minutes:origin,dest",
     }
-    assert named_columns(["@palette:route:flown:*:origin,dest"], catalog.group) == {"minutes": named["minutes"]}
+    assert named_columns(["@palette:route:flown:*:origin,dest"], catalog.definitions.group) == {
+        "minutes": named["minutes"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_lists_of_features_take_all_of_a_group(catalog):
 )
 def test_what_all_of_a_group_cannot_mean(catalog, features, error, told):
     with pytest.raises(error, match=told):
-        named_columns(features, catalog.group)
+        named_columns(features, catalog.definitions.group)
 
 
 def test_all_of_a_group_needs_the_store_that_knows_it(catalog):
@@ -97,8 +99,8 @@ def test_found_and_named_ones_differ(catalog):
 @pytest.mark.parametrize(
     ("wanted", "join", "error", "message"),
     [
-        ([], None, DefinitionError, "there are no candidates: name some"),
-        ("basis:delay", None, DefinitionError, "expected a list of names"),
+        ([], None, ArgumentError, "there are no candidates: name some"),
+        ("basis:delay", None, ArgumentError, "expected a list of names"),
         (["airport:wether:*:dest"], None, FeatureNotFoundError, "did you mean 'airport:weather'"),
         (["airport:weather:*:no key"], None, RefError, "the join key 'no key' must be"),
         (["airport:*:dest"], None, RefError, "found 3 parts"),
@@ -138,5 +140,5 @@ def test_what_may_be_is_not_refused_without_a_basis(catalog):
 
 
 def test_no_entity_suits(catalog):
-    with pytest.raises(DefinitionError, match=r"\(join="):
+    with pytest.raises(ArgumentError, match=r"\(join="):
         candidates(catalog, {"delay": "double"})

@@ -28,8 +28,8 @@ def test_migrations_make_the_tables_and_do_so_once(empty):
 
     with scripts() as known:
         assert known.get_current_head() == HEAD
-    empty.apply([PLANE])
-    with empty.engine.connect() as connection:
+    empty.definitions.apply([PLANE])
+    with empty.database.engine.connect() as connection:
         upgrade(connection, HEAD, VERSION_TABLE)
         own = ("feature_words", "features_by_word", VERSION_TABLE)
         context = MigrationContext.configure(
@@ -40,15 +40,15 @@ def test_migrations_make_the_tables_and_do_so_once(empty):
             },
         )
         assert compare_metadata(context, tables.metadata) == []
-    assert empty.entities() == {"plane": PLANE}
+    assert empty.definitions.entities() == {"plane": PLANE}
 
 
 def test_catalog_of_a_newer_release_is_refused(empty, url):
-    empty.apply([PLANE])
-    with empty.engine.connect() as connection, connection.begin():
+    empty.definitions.apply([PLANE])
+    with empty.database.engine.connect() as connection, connection.begin():
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(DefinitionError, match="9999"):
-        SqlCatalog(url).entities()
+        SqlCatalog(url).definitions.entities()
 
 
 def write_legacy(directory, **more):
@@ -59,12 +59,12 @@ def write_legacy(directory, **more):
 
 def test_old_file_is_taken_over_once(tmp_path):
     write_legacy(tmp_path)
-    assert SqlCatalog.in_directory(tmp_path).entities() == {"plane": PLANE}
-    assert SqlCatalog.in_directory(tmp_path).pins() == {"mine": {"plane:a": 3}}
+    assert SqlCatalog.in_directory(tmp_path).definitions.entities() == {"plane": PLANE}
+    assert SqlCatalog.in_directory(tmp_path).pins.all() == {"mine": {"plane:a": 3}}
     assert not (tmp_path / "catalog.json").exists()
     assert (tmp_path / "catalog.json.taken-over").exists()
     write_legacy(tmp_path, entities=[])
-    assert SqlCatalog.in_directory(tmp_path).entities() == {"plane": PLANE}
+    assert SqlCatalog.in_directory(tmp_path).definitions.entities() == {"plane": PLANE}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_old_file_is_taken_over_once(tmp_path):
 )
 def test_damaged_old_file_is_named_and_left(tmp_path, text):
     (tmp_path / "catalog.json").write_text(text)
-    for use in (lambda one: one.groups(), lambda one: one.apply([PLANE])):
+    for use in (lambda one: one.definitions.groups(), lambda one: one.definitions.apply([PLANE])):
         with pytest.raises(DefinitionError, match=r"catalog\.json"):
             use(SqlCatalog.in_directory(tmp_path))
     assert (tmp_path / "catalog.json").read_text() == text
@@ -86,17 +86,17 @@ def test_damaged_old_file_is_named_and_left(tmp_path, text):
 
 def test_removed_file_is_forgotten_and_rights_are_the_usual(tmp_path):
     catalog = SqlCatalog.in_directory(tmp_path)
-    catalog.apply([PLANE])
-    assert catalog.path.stat().st_mode & 0o044 == 0o044
-    assert pickle.loads(pickle.dumps(catalog)).entities() == {"plane": PLANE}
-    catalog.path.unlink()
-    assert catalog.entities() == {}
+    catalog.definitions.apply([PLANE])
+    assert catalog.database.path.stat().st_mode & 0o044 == 0o044
+    assert pickle.loads(pickle.dumps(catalog)).definitions.entities() == {"plane": PLANE}
+    catalog.database.path.unlink()
+    assert catalog.definitions.entities() == {}
 
 
 def test_no_catalog_file_is_named(tmp_path):
     (tmp_path / "catalog.db").write_text("something else entirely" * 100)
     with pytest.raises(CatalogError, match=r"catalog\.db"):
-        SqlCatalog.in_directory(tmp_path).entities()
+        SqlCatalog.in_directory(tmp_path).definitions.entities()
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_wrong_urls_are_refused_without_a_word_of_the_password(url):
 def test_password_comes_from_the_environment_and_is_never_told(monkeypatch):
     monkeypatch.setenv(PASSWORD, "hunter2")
     catalog = SqlCatalog("postgresql://u@127.0.0.1:1/d")
-    assert catalog.engine.url.password == "hunter2"
+    assert catalog.database.engine.url.password == "hunter2"
     with pytest.raises(CatalogError, match=r"u@127\.0\.0\.1:1/d") as failed:
-        catalog.entities()
+        catalog.definitions.entities()
     assert "hunter2" not in f"{failed.value}{catalog!r}{failed.value.__cause__}"
 
 
@@ -136,7 +136,7 @@ def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server
         assert again.entity("plane") == PLANE
         assert again.search("tail") == []
         assert not (tmp_path / "here" / "catalog.db").exists()
-        pool = again.catalog.engine.pool
+        pool = again.catalog.database.engine.pool
         assert pool.checkedin() == 1
     assert pool.checkedin() == 0, "its connections are closed"
     assert again.entity("plane") == PLANE, "and made anew when it is asked again"
@@ -144,7 +144,7 @@ def test_store_takes_the_database_of_its_configuration(tmp_path, postgres_server
 
 
 def settings(catalog, *names):
-    return catalog.change(lambda connection: [connection.scalar(sa.text(f"SHOW {name}")) for name in names])
+    return catalog.database.change(lambda connection: [connection.scalar(sa.text(f"SHOW {name}")) for name in names])
 
 
 def test_writer_that_stands_still_does_not_hold_others_without_end(postgres_server):
@@ -153,41 +153,41 @@ def test_writer_that_stands_still_does_not_hold_others_without_end(postgres_serv
     bounds = ("lock_timeout", "idle_in_transaction_session_timeout")
     assert settings(still, *bounds) == ["1min", "1min"]
     assert settings(hurried, *bounds) == ["100ms", "1min"], "what the URL says stays"
-    with hurried.lock("plane:age", beat=60) as lease:
+    with hurried.feeds.lock("plane:age", beat=60) as lease:
 
         def hold(_):
             with pytest.raises(CatalogError, match=r"another writer holds the catalog \(cancel\w+ [\w ]+\)"):
-                hurried.apply([PLANE])
+                hurried.definitions.apply([PLANE])
             lease.check()  # a sign of life does not wait for its turn
 
-        still.change(hold)
-    hurried.apply([PLANE])
+        still.database.change(hold)
+    hurried.definitions.apply([PLANE])
     for one in (hurried, still):
-        one.engine.dispose()
+        one.database.engine.dispose()
 
 
 def test_writers_take_turns_whatever_isolation_the_database_has_by_default(postgres_server):
     catalog = SqlCatalog(postgres_server.database())
-    name = catalog.engine.url.database
-    catalog.change(
+    name = catalog.database.engine.url.database
+    catalog.database.change(
         lambda connection: connection.execute(
             sa.text(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
         )
     )
-    catalog.engine.dispose()
+    catalog.database.engine.dispose()
     with ThreadPoolExecutor(2) as threads:
-        numbers = list(threads.map(lambda _: catalog.record_model(ModelRecord("eta", {})), range(10)))
+        numbers = list(threads.map(lambda _: catalog.models.record(ModelRecord("eta", {})), range(10)))
     assert sorted(numbers) == list(range(1, 11))
-    catalog.engine.dispose()
+    catalog.database.engine.dispose()
 
 
 def test_read_that_the_database_cancels_is_told(postgres_server):
     catalog = SqlCatalog(postgres_server.database())
-    catalog.apply([PLANE])
+    catalog.definitions.apply([PLANE])
     cancelled = sa.text("DO $$ BEGIN RAISE SQLSTATE '40001' USING MESSAGE = 'conflict with recovery'; END $$")
-    with pytest.raises(CatalogError, match="conflict with recovery"), catalog.reading() as connection:
+    with pytest.raises(CatalogError, match="conflict with recovery"), catalog.database.reading() as connection:
         connection.execute(cancelled)
-    catalog.engine.dispose()
+    catalog.database.engine.dispose()
 
 
 def test_catalog_is_imported_when_it_is_opened():
@@ -202,8 +202,16 @@ def test_catalog_is_imported_when_it_is_opened():
     ("package", "code", "extra"),
     [
         ("sqlalchemy", "import palette; palette.FeatureStore('x')", "catalog"),
-        ("alembic", "from palette.catalog import SqlCatalog; SqlCatalog.in_directory('x').apply([])", "catalog"),
-        ("psycopg", "from palette.catalog import SqlCatalog; SqlCatalog('postgresql://u@h/d').apply([])", "postgres"),
+        (
+            "alembic",
+            "from palette.catalog import SqlCatalog; SqlCatalog.in_directory('x').definitions.apply([])",
+            "catalog",
+        ),
+        (
+            "psycopg",
+            "from palette.catalog import SqlCatalog; SqlCatalog('postgresql://u@h/d').definitions.apply([])",
+            "postgres",
+        ),
     ],
 )
 def test_missing_packages_are_named(tmp_path, package, code, extra):

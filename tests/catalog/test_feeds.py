@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from palette.catalog import SqlCatalog, tables
-from palette.catalog.feeds.locks import Dispersal
+from palette.catalog.feeds.feeds import Dispersal
 from palette.errors import CatalogError, LockedError
 
 NAME = "restaurant:menu"
@@ -23,37 +23,37 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 def change(catalog, **values):
-    catalog.change(lambda connection: connection.execute(tables.locks.update().values(**values)))
+    catalog.database.change(lambda connection: connection.execute(tables.locks.update().values(**values)))
 
 
 def heartbeat(catalog):
-    with catalog.reading() as connection:
+    with catalog.database.reading() as connection:
         return connection.scalar(sa.select(tables.locks.c.heartbeat))
 
 
 def test_one_holds_a_lock_at_a_time(catalog, url):
-    with catalog.lock(NAME) as lease:
+    with catalog.feeds.lock(NAME) as lease:
         lease.check()
         told = rf"process {os.getpid()} on {socket.gethostname()}, since 20\d\d-"
-        with pytest.raises(LockedError, match=told), SqlCatalog(url).lock(NAME):
+        with pytest.raises(LockedError, match=told), SqlCatalog(url).feeds.lock(NAME):
             pass
-        with SqlCatalog(url).lock("restaurant:other"):
+        with SqlCatalog(url).feeds.lock("restaurant:other"):
             pass
         lease.check()
-    with SqlCatalog(url).lock(NAME):
+    with SqlCatalog(url).feeds.lock(NAME):
         pass
 
 
 def test_lock_goes_when_the_block_fails(catalog):
-    with pytest.raises(ZeroDivisionError), catalog.lock(NAME):
+    with pytest.raises(ZeroDivisionError), catalog.feeds.lock(NAME):
         raise ZeroDivisionError
-    with catalog.lock(NAME):
+    with catalog.feeds.lock(NAME):
         pass
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lock ")]
 
 
 def hold(url, told):
-    with SqlCatalog(url).lock(NAME):
+    with SqlCatalog(url).feeds.lock(NAME):
         told.put("held")
         time.sleep(60)
 
@@ -63,42 +63,42 @@ def test_lock_of_a_killed_process_is_taken_over(catalog, url):
     child = SPAWN.Process(target=hold, args=(url, told))
     child.start()
     assert told.get(timeout=30) == "held"
-    with pytest.raises(LockedError, match=f"process {child.pid} "), catalog.lock(NAME):
+    with pytest.raises(LockedError, match=f"process {child.pid} "), catalog.feeds.lock(NAME):
         pass
     os.kill(child.pid, signal.SIGKILL)
     child.join()
-    with catalog.lock(NAME) as lease:
+    with catalog.feeds.lock(NAME) as lease:
         lease.check()
 
 
 def test_number_of_a_dead_process_that_another_has_now(catalog):
-    with catalog.lock(NAME) as lease:
+    with catalog.feeds.lock(NAME) as lease:
         change(catalog, process="1")
-        with catalog.lock(NAME), pytest.raises(LockedError, match="took its place"):
+        with catalog.feeds.lock(NAME), pytest.raises(LockedError, match="took its place"):
             lease.check()
 
 
 def test_process_whose_start_the_system_does_not_tell_counts_as_alive(catalog, monkeypatch):
     """Where /proc shows a user only processes of their own."""
-    with catalog.lock(NAME) as lease:
+    with catalog.feeds.lock(NAME) as lease:
         monkeypatch.setattr("palette.catalog.feeds.locks._born", lambda pid: "")
-        with pytest.raises(LockedError, match="works on it"), catalog.lock(NAME):
+        with pytest.raises(LockedError, match="works on it"), catalog.feeds.lock(NAME):
             pass
         lease.check()
 
 
 def test_process_of_another_machine_counts_as_alive_until_it_is_silent(catalog):
-    with catalog.lock(NAME, beat=60) as lease:
+    with catalog.feeds.lock(NAME, beat=60) as lease:
         change(catalog, machine="other", pid=1 << 30)
-        with pytest.raises(LockedError), catalog.lock(NAME):
+        with pytest.raises(LockedError), catalog.feeds.lock(NAME):
             pass
         change(catalog, heartbeat=LONG_AGO)
-        with catalog.lock(NAME), pytest.raises(LockedError, match="taken for dead"):
+        with catalog.feeds.lock(NAME), pytest.raises(LockedError, match="taken for dead"):
             lease.check()
 
 
 def test_signs_of_life_come_by_themselves(catalog):
-    with catalog.lock(NAME, beat=0.05):
+    with catalog.feeds.lock(NAME, beat=0.05):
         before, until = heartbeat(catalog), time.monotonic() + 10
         while heartbeat(catalog) == before and time.monotonic() < until:
             time.sleep(0.02)
@@ -108,11 +108,11 @@ def test_signs_of_life_come_by_themselves(catalog):
 def test_signs_of_life_go_on_after_all_connections_were_taken(catalog, url):
     engine = sa.create_engine(url, poolclass=sa.pool.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
     other = SqlCatalog(url)
-    with catalog.lock(NAME, beat=0.05) as lease:
-        catalog._engine = engine
+    with catalog.feeds.lock(NAME, beat=0.05) as lease:
+        catalog.database._engine = engine
         with engine.connect():
-            with pytest.raises(CatalogError, match=r"SqlCatalog\(.*QueuePool limit"):
-                catalog.watermarks(NAME)
+            with pytest.raises(CatalogError, match=r"catalog .*QueuePool limit"):
+                catalog.feeds.watermarks(NAME)
             time.sleep(0.3)
         change(other, heartbeat=LONG_AGO)
         until = time.monotonic() + 10
@@ -121,14 +121,14 @@ def test_signs_of_life_go_on_after_all_connections_were_taken(catalog, url):
         assert heartbeat(other) > LONG_AGO
         lease.check()
     engine.dispose()
-    other.engine.dispose()
+    other.database.engine.dispose()
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, None], ids=["block-fails", "block-ends"])
 def test_lock_that_cannot_be_let_go_of(catalog, error):
     def block():
-        with catalog.lock(NAME, beat=60):
-            catalog.change(lambda connection: tables.locks.drop(connection))
+        with catalog.feeds.lock(NAME, beat=60):
+            catalog.database.change(lambda connection: tables.locks.drop(connection))
             if error is not None:
                 raise error
 
@@ -141,7 +141,7 @@ def race(url, start, counts, end):
     catalog = SqlCatalog(url)
     start.wait(60)
     try:
-        with catalog.lock(NAME):
+        with catalog.feeds.lock(NAME):
             counts.put("in")
             end.wait()
     except LockedError:
@@ -163,32 +163,32 @@ def test_of_many_who_want_it_at_once_one_gets_it(catalog, url):
 
 
 def test_dispersals_are_told_apart_by_target(catalog):
-    assert catalog.dispersal(NAME, "redis") is None
+    assert catalog.feeds.dispersal(NAME, "redis") is None
     left = Dispersal("table", 1 << 40, dt.datetime(2026, 1, 1))
-    catalog.set_dispersal(NAME, "redis", left)
-    catalog.set_dispersal(NAME, "other", Dispersal("table", 1))
-    assert catalog.dispersal(NAME, "redis") == left
-    catalog.set_dispersal(NAME, "redis", Dispersal("table", 7))
-    assert catalog.dispersal(NAME, "redis") == Dispersal("table", 7, None)
-    assert catalog.dispersal(NAME, "other") == Dispersal("table", 1, None)
+    catalog.feeds.set_dispersal(NAME, "redis", left)
+    catalog.feeds.set_dispersal(NAME, "other", Dispersal("table", 1))
+    assert catalog.feeds.dispersal(NAME, "redis") == left
+    catalog.feeds.set_dispersal(NAME, "redis", Dispersal("table", 7))
+    assert catalog.feeds.dispersal(NAME, "redis") == Dispersal("table", 7, None)
+    assert catalog.feeds.dispersal(NAME, "other") == Dispersal("table", 1, None)
 
 
 def test_lost_runs_and_watermarks_that_go(catalog):
-    mine, done, other = (catalog.start_run(*about) for about in [(NAME, "a"), (NAME, "a"), (NAME, "b")])
-    catalog.end_run(done, "done")
-    assert catalog.end_lost_runs(NAME, "a") == 1
-    assert {run["id"]: run["status"] for run in catalog.runs()} == {mine: "lost", done: "done", other: "running"}
-    catalog.set_watermark(NAME, "backfill", dt.datetime(2026, 1, 1))
-    catalog.set_watermark(NAME, "offline", dt.datetime(2026, 1, 1))
-    catalog.forget_watermark(NAME, "backfill")
-    assert list(catalog.watermarks(NAME)) == ["offline"]
+    mine, done, other = (catalog.feeds.start_run(*about) for about in [(NAME, "a"), (NAME, "a"), (NAME, "b")])
+    catalog.feeds.end_run(done, "done")
+    assert catalog.feeds.end_lost_runs(NAME, "a") == 1
+    assert {run["id"]: run["status"] for run in catalog.feeds.runs()} == {mine: "lost", done: "done", other: "running"}
+    catalog.feeds.set_watermark(NAME, "backfill", dt.datetime(2026, 1, 1))
+    catalog.feeds.set_watermark(NAME, "offline", dt.datetime(2026, 1, 1))
+    catalog.feeds.forget_watermark(NAME, "backfill")
+    assert list(catalog.feeds.watermarks(NAME)) == ["offline"]
 
 
 def test_catalog_of_the_first_form_is_migrated(empty, url):
     from palette.catalog.database import VERSION_TABLE
     from palette.definitions import Entity
 
-    empty.apply([Entity("plane", keys={"tailnum": "string"})])
+    empty.definitions.apply([Entity("plane", keys={"tailnum": "string"})])
 
     def back(connection):
         tables.locks.drop(connection)
@@ -196,10 +196,10 @@ def test_catalog_of_the_first_form_is_migrated(empty, url):
         connection.execute(sa.text("CREATE TABLE sources (group_name TEXT)"))
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
 
-    empty.change(back)
+    empty.database.change(back)
     migrated = SqlCatalog(url)
-    assert list(migrated.entities()) == ["plane"]
-    with migrated.lock(NAME):
+    assert list(migrated.definitions.entities()) == ["plane"]
+    with migrated.feeds.lock(NAME):
         pass
-    assert not sa.inspect(migrated.engine).has_table("sources")
-    migrated.engine.dispose()
+    assert not sa.inspect(migrated.database.engine).has_table("sources")
+    migrated.database.engine.dispose()

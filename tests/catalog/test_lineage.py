@@ -11,7 +11,7 @@ from palette.catalog import ModelRecord
 from palette.catalog.features.lineage import lineage
 from palette.catalog.features.origins import GroupTables, origins, tables_of
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource, StreamSource
-from palette.errors import DefinitionError, FeatureNotFoundError
+from palette.errors import ArgumentError, FeatureNotFoundError, NotFoundError
 
 HOSTILE = 'a"b\\l];\n\x1b[31m'
 
@@ -26,7 +26,7 @@ def group(name, source=None, *features, **more):
 def world(bare):
     """Two groups of one table, one of a function, a stream, a service, one of nothing; three versions of a model."""
     orders = BatchSource(sql="WITH orders AS (SELECT * FROM db.Orders) SELECT * FROM orders JOIN places USING (r_id)")
-    bare.apply([
+    bare.definitions.apply([
         Entity("restaurant", keys={"uuid": "string"}),
         group("history", orders, "prep", "n_meal", timestamp="at"),
         group("value", BatchSource(sql="SELECT * FROM db.orders"), "total"),
@@ -36,8 +36,10 @@ def world(bare):
         group("plain", None, "x"),
     ])  # fmt: skip
     eta = {"restaurant:history:prep": 0.75, "restaurant:history:at": None}
-    bare.record_models([ModelRecord("eta", {"restaurant:plain:x": 0.1}), ModelRecord("eta", eta, stage="production")])
-    bare.record_models([ModelRecord("eta", eta), ModelRecord("gone", {"restaurant:old:y": 1.0})])
+    bare.models.record_all(
+        [ModelRecord("eta", {"restaurant:plain:x": 0.1}), ModelRecord("eta", eta, stage="production")]
+    )
+    bare.models.record_all([ModelRecord("eta", eta), ModelRecord("gone", {"restaurant:old:y": 1.0})])
     return bare
 
 
@@ -88,9 +90,9 @@ def test_of_a_model(world):
 
 
 def test_what_is_removed_is_told_as_long_as_a_model_uses_it(world):
-    features = [one for one in world.group("restaurant:history").features if one.name != "prep"]
-    history = world.group("restaurant:history").model_copy(update={"features": tuple(features)})
-    world.apply([history], allow_breaking=True)
+    features = [one for one in world.definitions.group("restaurant:history").features if one.name != "prep"]
+    history = world.definitions.group("restaurant:history").model_copy(update={"features": tuple(features)})
+    world.definitions.apply([history], allow_breaking=True)
     note = "restaurant:history:prep is not in the catalog any more"
     expected = [
         "feature restaurant:history:prep",
@@ -126,8 +128,8 @@ def test_groups_that_are_computed_from_groups(world, root, table):
     weekly = group("weekly", BatchSource(sql=f"SELECT * FROM {table}"), "mean")
     own = table.replace("history", "monthly")
     monthly = BatchSource(sql=f"SELECT * FROM {table.replace('history', 'weekly')} JOIN {own} USING (r)")
-    world.apply([weekly, group("monthly", monthly, "mean")])
-    world.record_models([ModelRecord("rho", {"restaurant:monthly:mean": 1.0})])
+    world.definitions.apply([weekly, group("monthly", monthly, "mean")])
+    world.models.record_all([ModelRecord("rho", {"restaurant:monthly:mean": 1.0})])
     found = lineage(world, "rho", root)
     assert {edge.origin.name for edge in found.up if edge.origin.kind == "table"} == {"db.orders", "places"}
     assert str(found).splitlines()[2:] == [
@@ -165,11 +167,11 @@ def test_tables_of_groups(root, table, known):
 
 
 def test_a_file_is_known_by_its_path(world):
-    world.apply([group("meals", BatchSource(sql="SELECT * FROM parquet.`data/My meals.parquet`"), "x")])
+    world.definitions.apply([group("meals", BatchSource(sql="SELECT * FROM parquet.`data/My meals.parquet`"), "x")])
     node = ("table", "parquet.`data/My meals.parquet`")
     for name in ("data/My meals.parquet", "./data/My meals.parquet", node[1]):
         assert lineage(world, name).subject == node
-    with pytest.raises(FeatureNotFoundError, match="did you mean"):
+    with pytest.raises(NotFoundError, match="did you mean"):
         lineage(world, "data/my meals.parquet")
 
 
@@ -189,7 +191,9 @@ def test_of_other_sources(world, name, origin, note):
 
 
 def test_of_tables_that_others_fill(world):
-    world.apply([group("theirs", None, "y", table="Geo.Shapes"), group("files", None, "z", table="/data/shapes")])
+    world.definitions.apply(
+        [group("theirs", None, "y", table="Geo.Shapes"), group("files", None, "z", table="/data/shapes")]
+    )
     assert lineage(world, "restaurant:theirs").up[0].origin == ("table", "geo.shapes")
     assert lineage(world, "geo.shapes").down[0].result == ("group", "restaurant:theirs")
     assert lineage(world, "/data/shapes").down[0].result == ("group", "restaurant:files")
@@ -197,13 +201,13 @@ def test_of_tables_that_others_fill(world):
 
 def test_of_what_nothing_is_known(world):
     assert lineage(world, "restaurant:plain").up == ()
-    world.record_models([ModelRecord("empty", {})])
+    world.models.record_all([ModelRecord("empty", {})])
     assert str(lineage(world, "empty")) == "model empty\nnothing is known of where it comes from, or goes"
 
 
 def test_what_is_called_alike_needs_its_kind(world):
-    world.record_models([ModelRecord("places", {})])
-    with pytest.raises(DefinitionError, match="write model:places or table:places"):
+    world.models.record_all([ModelRecord("places", {})])
+    with pytest.raises(ArgumentError, match="write model:places or table:places"):
         lineage(world, "places")
     assert lineage(world, "model:places").subject == ("model", "places")
     assert lineage(world, "table:places").down[0].result == ("group", "restaurant:history")
@@ -212,7 +216,7 @@ def test_what_is_called_alike_needs_its_kind(world):
 def test_entities_may_be_called_table_and_model(world):
     for entity in ("table", "model"):
         menu = FeatureGroup("menu", entity=entity, features=[Feature("x", "int")])
-        world.apply([Entity(entity, keys={"id": "int"}), menu])
+        world.definitions.apply([Entity(entity, keys={"id": "int"}), menu])
         assert lineage(world, f"{entity}:menu").subject == ("group", f"{entity}:menu")
         assert lineage(world, f"{entity}:menu:x").subject == ("feature", f"{entity}:menu:x")
     assert lineage(world, "table:places").subject == ("table", "places")
@@ -232,12 +236,12 @@ def test_entities_may_be_called_table_and_model(world):
     ],
 )
 def test_names_that_nothing_has(world, name, message):
-    with pytest.raises(FeatureNotFoundError, match=message):
+    with pytest.raises(NotFoundError, match=message):
         lineage(world, name)
 
 
 def test_nothing_there_yet(empty):
-    with pytest.raises(FeatureNotFoundError, match="no model"):
+    with pytest.raises(NotFoundError, match="no model"):
         lineage(empty, "eta")
 
 
@@ -251,8 +255,8 @@ def test_as_json(world):
 
 def test_hostile_names_stay_names(world):
     table = HOSTILE.replace("\n", " ")
-    world.apply([group("hostile", BatchSource(sql=f"SELECT * FROM `{table}`"), "h")])
-    world.record_models([ModelRecord(HOSTILE, {"restaurant:hostile:h": 1.0})])
+    world.definitions.apply([group("hostile", BatchSource(sql=f"SELECT * FROM `{table}`"), "h")])
+    world.models.record_all([ModelRecord(HOSTILE, {"restaurant:hostile:h": 1.0})])
     found = lineage(world, "restaurant:hostile")
     assert found.up[0].origin.name == f"`{table}`"
     assert not set(str(found)) & {"\x1b"}

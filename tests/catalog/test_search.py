@@ -10,7 +10,7 @@ from dsl.refs import parse_ref
 from palette import BatchSource, Entity, Feature, FeatureGroup, RPCSource
 from palette.catalog import ModelRecord, SqlCatalog, resolve
 from palette.catalog.features.fulltext import words
-from palette.errors import DefinitionError, DeprecatedFeatureWarning, FeatureNotFoundError
+from palette.errors import ArgumentError, DeprecatedFeatureWarning, FeatureNotFoundError
 
 RESTAURANT = Entity("restaurant", keys={"uuid": "string"})
 MENU = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")])
@@ -32,11 +32,11 @@ POSITION = FeatureGroup(
 
 
 def filled(catalog):
-    catalog.apply([RESTAURANT, MENU, ORDERS, COURIER, POSITION])
-    catalog.record_models([ModelRecord("eta", {"restaurant:order_history:avgPrepTime_7d": 1.0})])
-    catalog.set_watermark("restaurant:order_history", "materialized", dt.datetime.now(dt.UTC))
+    catalog.definitions.apply([RESTAURANT, MENU, ORDERS, COURIER, POSITION])
+    catalog.models.record_all([ModelRecord("eta", {"restaurant:order_history:avgPrepTime_7d": 1.0})])
+    catalog.feeds.set_watermark("restaurant:order_history", "materialized", dt.datetime.now(dt.UTC))
     # A backfill that was broken off is no materialized group.
-    catalog.set_watermark("restaurant:menu", "backfill:0123456789abcdef", dt.datetime.now(dt.UTC))
+    catalog.feeds.set_watermark("restaurant:menu", "backfill:0123456789abcdef", dt.datetime.now(dt.UTC))
     return catalog
 
 
@@ -45,11 +45,11 @@ def known(new_url):
     """Only to be read."""
     catalog = filled(SqlCatalog(new_url()))
     yield catalog
-    catalog.engine.dispose()
+    catalog.database.engine.dispose()
 
 
 def found(catalog, text=None, limit=50, **filters):
-    return [one.expression.split(":")[2] for one in catalog.search(text, limit=limit, **filters)]
+    return [one.expression.split(":")[2] for one in catalog.features.search(text, limit=limit, **filters)]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_search(known, text, filters, expected):
 
 
 def test_found_features_carry_expressions_that_parse(known):
-    lat = known.search("lat", limit=1)[0]
+    lat = known.features.search("lat", limit=1)[0]
     assert lat.expression == "courier:position:lat:a,b"
     assert parse_ref(lat.expression).join_keys == ("a", "b")
     assert found(known, limit=1) == ["avgPrepTime_7d"], "what models use comes first"
@@ -109,7 +109,7 @@ def test_found_features_carry_expressions_that_parse(known):
     ids=str,
 )
 def test_wrong_filters_are_named(known, wrong):
-    with pytest.raises(DefinitionError, match=f"{next(iter(wrong))}|{next(iter(wrong.values()))}"):
+    with pytest.raises(ArgumentError, match=f"{next(iter(wrong))}|{next(iter(wrong.values()))}"):
         found(known, **wrong)
 
 
@@ -120,41 +120,44 @@ def test_unknown_filters_are_named(known):
 
 def test_marks_are_found_and_outlive_a_change(bare):
     known = filled(bare)
-    known.rate("courier:position:lat", 2, who="a")
-    known.rate("courier:position:lat", 4, who="a")
-    known.rate("courier:position:lat", 5, who="b")
-    known.curate("courier:position")
-    known.deprecate("restaurant:order_history:avgPrepTime_7d", "take the median")
+    known.features.rate("courier:position:lat", 2, who="a")
+    known.features.rate("courier:position:lat", 4, who="a")
+    known.features.rate("courier:position:lat", 5, who="b")
+    known.features.curate("courier:position")
+    known.features.deprecate("restaurant:order_history:avgPrepTime_7d", "take the median")
     assert found(known, "time") == ["lat", "avgPrepTime_7d"], "the deprecated one goes down"
-    wider = known.group("courier:position").model_copy(update={"features": (Feature("lat", "double"),)})
-    known.apply([wider])
-    (lat,) = known.search(curated=True)
+    wider = known.definitions.group("courier:position").model_copy(update={"features": (Feature("lat", "double"),)})
+    known.definitions.apply([wider])
+    (lat,) = known.features.search(curated=True)
     assert (lat.stars, lat.curated, lat.deprecated) == (4.5, True, None)
-    assert known.described("courier:position:lat") == lat
-    assert known.described("courier:position:lon") is None
-    assert known.marks("courier:position:lat") == {"curated": ""}
-    known.deprecate("courier", "gone")
-    known.deprecate("courier:position", "stale")
-    assert known.marks("courier:position:lat") == {"curated": "", "deprecated": "stale"}
-    assert known.marks("courier") == {"deprecated": "gone"}
-    known.deprecate("courier", None)
-    known.deprecate("courier:position", None)
+    assert known.features.describe("courier:position:lat") == lat
+    assert known.features.describe("courier:position:lon") is None
+    assert known.features.marks("courier:position:lat") == {"curated": ""}
+    known.features.deprecate("courier", "gone")
+    known.features.deprecate("courier:position", "stale")
+    assert known.features.marks("courier:position:lat") == {"curated": "", "deprecated": "stale"}
+    assert known.features.marks("courier") == {"deprecated": "gone"}
+    known.features.deprecate("courier", None)
+    known.features.deprecate("courier:position", None)
     with pytest.warns(DeprecatedFeatureWarning, match="take the median"):
         resolve(known, "restaurant:order_history:avgPrepTime_7d:k")
-    known.deprecate("restaurant:order_history:avgPrepTime_7d", None)
+    known.features.deprecate("restaurant:order_history:avgPrepTime_7d", None)
     resolve(known, "restaurant:order_history:avgPrepTime_7d:k")
-    known.curate("courier:position", False)
+    known.features.curate("courier:position", False)
     assert found(known, curated=True) == []
 
 
 def test_notes(bare):
     known = filled(bare)
-    known.note("courier", "drop '; DROP TABLE notes; --", who="ada")
-    assert [(one.text, one.who) for one in known.notes("courier")] == [("drop '; DROP TABLE notes; --", "ada")]
+    known.features.note("courier", "drop '; DROP TABLE notes; --", who="ada")
+    assert [(one.text, one.who) for one in known.features.notes("courier")] == [("drop '; DROP TABLE notes; --", "ada")]
     with pytest.raises(FeatureNotFoundError, match="did you mean 'courier'"):
-        known.note("courrier", "x")
-    for refused in (lambda: known.note("courier", " "), lambda: known.rate("courier:position:lat", 6)):
-        with pytest.raises(DefinitionError, match="expected"):
+        known.features.note("courrier", "x")
+    for refused in (
+        lambda: known.features.note("courier", " "),
+        lambda: known.features.rate("courier:position:lat", 6),
+    ):
+        with pytest.raises(ArgumentError, match="expected"):
             refused()
 
 

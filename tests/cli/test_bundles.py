@@ -25,8 +25,8 @@ def config(tmp_path):
     for version, stage in ((1, "retired"), (2, "production"), (3, "shadow")):
         uri = tmp_path / f"bundles/{version}"
         LocalPipeline(basis_plan({"y": f"nVal('basis:x') * {version}"}, x="double")).save(uri)
-        catalog.record_model(ModelRecord("eta", {}, stage=stage, uri=str(uri)))
-    catalog.record_model(ModelRecord("bare", {}))
+        catalog.models.record(ModelRecord("eta", {}, stage=stage, uri=str(uri)))
+    catalog.models.record(ModelRecord("bare", {}))
     return config
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from palette.catalog.feeds.runs import ModelRecord
+from palette.catalog import ModelRecord
 from palette.cli.app import app
 from palette.store import FeatureStore
 
@@ -49,7 +49,7 @@ def put(project, old, new):
 def test_a_feature_and_a_group_are_removed(project, run):
     run("apply")
     catalog = FeatureStore.open(project / "palette.yaml").catalog
-    catalog.record_models([ModelRecord("eta", {"restaurant:order_history:n_meal": 0.5})])
+    catalog.models.record_all([ModelRecord("eta", {"restaurant:order_history:n_meal": 0.5})])
     n_meal = "restaurant:order_history:n_meal"
     shown = run("remove", n_meal, "--dry-run")
     assert shown.exit_code == 0
@@ -65,7 +65,7 @@ def test_a_feature_and_a_group_are_removed(project, run):
     assert json.loads(done.output)["models"] == ["eta"]
     assert run("plan").output == "0 added, 0 changed, 0 removed; none breaking\n"
     assert run("remove", "restaurant:order_history", "--drop-tables", "--allow-breaking").exit_code == 0
-    assert list(catalog.groups()) == []
+    assert list(catalog.definitions.groups()) == []
     assert "no feature group" in run("remove", "restaurant:order_history", "--allow-breaking").output
 
 
@@ -103,7 +103,7 @@ def test_the_way_from_a_file_to_a_feature(project, run):
     for tags, count in ((("orders",), 2), (("orders", "eats"), 0)):
         words = [word for tag in tags for word in ("--tag", tag)]
         assert len(json.loads(run("search", *words, "--json").stdout)) == count, tags
-    FeatureStore.from_config(project / "palette.yaml").catalog.record_models(
+    FeatureStore.from_config(project / "palette.yaml").catalog.models.record_all(
         [ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})]
     )
     (one,) = json.loads(run("search", "--used-by", "eta", "--json").output)
@@ -171,7 +171,7 @@ def test_sql_that_may_be_wrong_is_a_warning(project, run, sql, warning):
 
 def test_what_breaks_is_shown_and_refused_unless_wanted(project, run):
     run("apply")
-    FeatureStore.from_config(project / "palette.yaml").catalog.record_models(
+    FeatureStore.from_config(project / "palette.yaml").catalog.models.record_all(
         [ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})]
     )
     put(project, "name: prep_time, dtype: double", "name: prep_time, dtype: string")
@@ -202,8 +202,8 @@ def test_a_group_in_two_files_is_refused_with_both(project, run):
 def test_show_tells_all_of_a_thing(project, run):
     run("apply")
     store = FeatureStore.from_config(project / "palette.yaml")
-    store.catalog.note("restaurant:order_history", "late on Mondays", who="ada")
-    store.catalog.record_models([ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})])
+    store.catalog.features.note("restaurant:order_history", "late on Mondays", who="ada")
+    store.catalog.models.record_all([ModelRecord("eta", {"restaurant:order_history:prep_time": 0.7})])
     entity = json.loads(run("show", "restaurant", "--json").output)
     assert (entity["keys"], entity["groups"]) == ({"r_id": "string"}, ["restaurant:order_history"])
     group = json.loads(run("show", "restaurant:order_history", "--json").output)
@@ -312,7 +312,7 @@ def test_a_directory_stands_for_the_file_in_it(project, run):
     done = CliRunner().invoke(app, ["show", "restaurant", "--json", "--config", str(project)])
     assert json.loads(done.output)["groups"] == ["restaurant:order_history"]
     for config in (project / "store", project):
-        assert "restaurant" in FeatureStore.open(config).catalog.entities()
+        assert "restaurant" in FeatureStore.open(config).catalog.definitions.entities()
     assert not (project / "catalog.db").exists()
 
 

@@ -23,7 +23,7 @@ def project(tmp_path_factory):
     store = FeatureStore.from_config(home / "palette.yaml")
     groups = [FeatureGroup(name, entity="shop", features=[Feature("x", "int")]) for name in ("orders", "menu")]
     store.apply(Entity("shop", keys={"id": "string"}), Entity("plane", keys={"id": "string"}), *groups)
-    store.catalog.record_models([ModelRecord("eta", {}), ModelRecord("eta", {}), ModelRecord("rank", {})])
+    store.catalog.models.record_all([ModelRecord("eta", {}), ModelRecord("eta", {}), ModelRecord("rank", {})])
     return home
 
 

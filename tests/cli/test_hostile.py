@@ -30,12 +30,12 @@ def project(tmp_path_factory):
         FeatureGroup("g", entity="e", features=[feature], description=HOSTILE, source=source),
     )
     details = {"a": f"{HOSTILE}\ud800"}
-    store.catalog.record_models([ModelRecord(HOSTILE, {"e:g:x": 1.0}, "production", HOSTILE, details)], who=HOSTILE)
+    store.catalog.models.record_all([ModelRecord(HOSTILE, {"e:g:x": 1.0}, "production", HOSTILE, details)], who=HOSTILE)
     for subject in ("e", "e:g", "e:g:x"):
-        store.catalog.note(subject, HOSTILE, who=HOSTILE)
-    store.catalog.deprecate("e:g:x", HOSTILE, who=HOSTILE)
-    run = store.catalog.start_run("e:g", "materialize", details={"a": HOSTILE})
-    store.catalog.end_run(run, "failed", details={"error": HOSTILE})
+        store.catalog.features.note(subject, HOSTILE, who=HOSTILE)
+    store.catalog.features.deprecate("e:g:x", HOSTILE, who=HOSTILE)
+    run = store.catalog.feeds.start_run("e:g", "materialize", details={"a": HOSTILE})
+    store.catalog.feeds.end_run(run, "failed", details={"error": HOSTILE})
     (home / "definitions").mkdir()
     (home / "definitions" / "changed.yaml").write_text(
         f"entities: [{{name: e, keys: {{k: int}}, description: {json.dumps(HOSTILE)}}}]\n"

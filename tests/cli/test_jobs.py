@@ -73,7 +73,7 @@ import palette
 assert "palette.zip" in palette.__file__, palette.__file__
 store = palette.FeatureStore("store")
 store.apply(palette.Entity("restaurant", keys={"r_id": "string"}))
-print(sorted(palette.FeatureStore("store").catalog.entities()))
+print(sorted(palette.FeatureStore("store").catalog.definitions.entities()))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "['restaurant']\n"), done.stderr

@@ -63,7 +63,7 @@ def test_a_group_that_fails_does_not_keep_others_from_being_done(run):
 
 
 def test_what_may_be_tried_again_ends_with_1(run, tmp_path):
-    with FeatureStore.open(tmp_path).catalog.lock("shop:static"):
+    with FeatureStore.open(tmp_path).catalog.feeds.lock("shop:static"):
         done = run("shop:static", "shop:hourly")
         assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
         assert "shop:static" in done.stderr

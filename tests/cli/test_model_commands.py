@@ -33,7 +33,7 @@ def store(tmp_path):
     )
     importances = {PREP: 0.25, MEALS: 0.75}
     first = ModelRecord("eta", importances, stage="production", uri="/models/eta/a", details={"auc": 0.9})
-    store.catalog.record_models([first, ModelRecord("eta", {PREP: None}), ModelRecord("etb", {})], who="ada")
+    store.catalog.models.record_all([first, ModelRecord("eta", {PREP: None}), ModelRecord("etb", {})], who="ada")
     return store
 
 
@@ -72,7 +72,7 @@ def test_what_a_version_was_trained_on(run, store):
         "sketch": "AA==",
     }
     content = {"rows": 2000, "quantiles": [0.5], "columns": {"size": number, "city": {"role": "key", "distinct": 7}}}
-    store.catalog.set_statistics("model:eta:1", "training", content)
+    store.catalog.models.set_statistics("model:eta:1", "training", content)
     first, second = json.loads(run("models", "eta", "--json").output)["versions"]
     assert (first["statistics"]["rows"], second["statistics"]) == (2000, None)
     assert first["statistics"]["columns"]["size"] == {word: one for word, one in number.items() if word != "sketch"}
@@ -82,7 +82,7 @@ def test_what_a_version_was_trained_on(run, store):
         ["size", "25.0%", "input", "double", "1.5", "inf"],
         ["city", "key", "7"],
     ]
-    store.catalog.record_models([ModelRecord("bare", {})])
+    store.catalog.models.record_all([ModelRecord("bare", {})])
     assert (
         "no statistics of version 1 were kept: deploy it with --training"
         in run("models", "bare", "--statistics").output
@@ -91,7 +91,7 @@ def test_what_a_version_was_trained_on(run, store):
 
 def test_times_are_iso_8601(run, store):
     for mark in ("offline", "backfill:0123456789abcdef"):
-        store.catalog.set_watermark("restaurant:history", mark, dt.datetime(2026, 1, 1, 12))
+        store.catalog.feeds.set_watermark("restaurant:history", mark, dt.datetime(2026, 1, 1, 12))
     group = json.loads(run("show", "restaurant:history", "--json").output)
     assert group["watermarks"] == {"offline": "2026-01-01T12:00:00"}
     model = json.loads(run("models", "eta", "--json").output)
@@ -175,7 +175,7 @@ def test_a_saved_pipeline_is_deployed(run, store, spark, tmp_path):
     (bundle,) = (tmp_path / "store/models/tree").iterdir()
     assert first == f"tree version 1 is in production: {bundle}"
     assert table[1].split()[0] == PREP
-    assert store.catalog.statistics("model:tree:1", "training")["rows"] == 30
+    assert store.catalog.models.statistics("model:tree:1", "training")["rows"] == 30
     told = json.loads(run("deploy", tmp_path / "saved", "tree", "--json").output)
     assert (told["version"], told["stage"], told["uri"]) == (2, "shadow", str(bundle))
     (row,) = fitted.transform(basis.limit(1)).collect()

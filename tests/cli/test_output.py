@@ -33,7 +33,7 @@ def store(tmp_path_factory):
         Entity("restaurant", keys={"restaurant_uuid": "string"}),
         FeatureGroup("car", entity="restaurant", features=[feature]),
     )
-    store.catalog.record_models([ModelRecord("eta", {FEATURE: 0.5}, "production", BUNDLE)], who="ada")
+    store.catalog.models.record_all([ModelRecord("eta", {FEATURE: 0.5}, "production", BUNDLE)], who="ada")
     return home
 
 

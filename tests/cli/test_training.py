@@ -31,11 +31,11 @@ def test_from_a_file_to_a_table(spark, eats, tmp_path):
     kitchen = json.loads(done.output)["versions"]["restaurant:kitchen"]
     again = CliRunner().invoke(app, [*arguments, "--mode", "append", "--version", f"restaurant:kitchen={kitchen + 9}"])
     assert f"there is no version {kitchen + 9}" in again.output
-    assert "orders of March" not in eats.store.catalog.pins(), "what is not written is not kept"
+    assert "orders of March" not in eats.store.catalog.pins.all(), "what is not written is not kept"
     pinned = ["--mode", "overwrite", "--version", f"restaurant:kitchen={kitchen}", "--pin", "orders of March"]
     again = CliRunner().invoke(app, [*arguments, *pinned, "--json"])
     assert json.loads(again.output) == json.loads(done.output) | {"pin": "orders of March"}
-    assert eats.store.catalog.pins()["orders of March"] == json.loads(done.output)["versions"]
+    assert eats.store.catalog.pins.all()["orders of March"] == json.loads(done.output)["versions"]
     eats.store.release("orders of March")
     every = ["training-set", basis, str(tmp_path / "all"), "-f", "restaurant:menu:*:r_id", "--config", eats.store.uri]
     done = CliRunner().invoke(app, [*every, "--json"])

@@ -23,7 +23,7 @@ if __name__ == "__main__":
     )
     config, days, kind = sys.argv[1:]
     opened = FeatureStore.from_config(config)
-    opened.catalog.groups()
+    opened.catalog.definitions.groups()
     print("ready", flush=True)
     told = run(
         opened, int(days), nightly=kind == "nightly", progress=lambda step: print(step.phase, step.step, flush=True)

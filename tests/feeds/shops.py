@@ -54,7 +54,7 @@ def windowed_store_of(path, redis):
 
 def offline(spark, store, name=GROUP):
     """Return all rows of the table, sorted."""
-    _, found = store.definitions(name)
+    _, found = store.resolve_group(name)
     rows = store.tables.read(spark, store.entity("shop"), found).selectExpr(
         "id", "seat", "unix_micros(ts)", "x", "tags"
     )

@@ -94,8 +94,8 @@ def test_nothing_is_left_of_a_key(spark, tmp_path, written, redis_server):
     assert online(store, "ab")["b"][0] == 30.5
     (again,) = store.erase(GROUP, [("a", 1)])
     assert (again.rows, again.files, again.online) == (0, 0, 0)
-    assert [run["kind"] for run in store.catalog.runs(GROUP)][:2] == ["erase", "erase"]
-    assert "'a'" not in str(store.catalog.runs(GROUP))
+    assert [run["kind"] for run in store.catalog.feeds.runs(GROUP)][:2] == ["erase", "erase"]
+    assert "'a'" not in str(store.catalog.feeds.runs(GROUP))
 
 
 def test_the_dead_stay_dead_and_the_living_come_again(spark, tmp_path, place):
@@ -133,7 +133,7 @@ def test_a_group_that_was_removed_is_erased_too(spark, tmp_path):
     store.write(GROUP, spark.createDataFrame(ROWS[:4], WRITTEN))
     row = {"seat": 1, "ts": soon, "x": 9.0}
     store.online.write(GROUP, [row | {"id": "a"}, row | {"id": "b"}])
-    definitions = store.definitions(GROUP)
+    definitions = store.resolve_group(GROUP)
     store.apply(Entity("courier", keys={"id": "string"}), prune=True, allow_breaking=True)
     assert removed_groups(store.catalog, "shop") == [GROUP]
     (told,) = store.erase(GROUP, [("a", 1)], dry_run=True)
@@ -191,7 +191,7 @@ def test_what_was_broken_off_is_completed_when_it_is_repeated(spark, tmp_path, m
     assert (told.rows, told.lost_pins) == (int(before), ("kept",))
     assert files_with(spark, tmp_path / "store", "a") == []
     assert online(store, "ab", now=later + DAY) == {"a": (None, None), "b": (2.0, later)}
-    assert [run["status"] for run in store.catalog.runs(GROUP)][:2] == ["done", "failed"]
+    assert [run["status"] for run in store.catalog.feeds.runs(GROUP)][:2] == ["done", "failed"]
     assert store.erase(GROUP, [("a", 1)])[0].lost_pins == ()
 
 
@@ -256,7 +256,7 @@ def test_what_is_no_key_erases_nothing(spark, tmp_path, written):
 
 def test_a_run_at_work_is_not_disturbed(spark, tmp_path, written):
     store = filled(written, tmp_path)
-    with store.catalog.lock(GROUP), pytest.raises(LockedError, match="shop:hourly"):
+    with store.catalog.feeds.lock(GROUP), pytest.raises(LockedError, match="shop:hourly"):
         store.erase(GROUP, [("a", 1)])
     assert len(offline(spark, store)) == 6
 

@@ -74,7 +74,7 @@ def killed_child(config, wait, days, *, nightly, group):
 
 def offline(spark, store):
     """Return all rows of the table, sorted."""
-    rows = store.tables.read(spark, *store.definitions(GROUP)).withColumn("ts", F.unix_micros("ts"))
+    rows = store.tables.read(spark, *store.resolve_group(GROUP)).withColumn("ts", F.unix_micros("ts"))
     return sorted(map(str, rows.collect()))
 
 
@@ -83,7 +83,7 @@ def online(store):
 
 
 def statuses(store):
-    return [one["status"] for one in store.catalog.runs(GROUP, limit=100)]
+    return [one["status"] for one in store.catalog.feeds.runs(GROUP, limit=100)]
 
 
 def landed(store):

@@ -33,7 +33,7 @@ def place(request, tmp_path):
 
 
 def marks(store):
-    return {mark: at for mark, at in store.catalog.watermarks(GROUP).items() if not mark.startswith(TABLE)}
+    return {mark: at for mark, at in store.catalog.feeds.watermarks(GROUP).items() if not mark.startswith(TABLE)}
 
 
 def test_each_run_computes_what_is_missing(spark, tmp_path, place):
@@ -55,8 +55,8 @@ def test_each_run_computes_what_is_missing(spark, tmp_path, place):
     assert again.intervals == (Interval(JUNE + DAY + 2 * HOUR, JUNE + 2 * DAY),)
     assert (again.rows_written, again.rows_dispersed) == (0, 3 if place is None else 0)
     assert len(offline(spark, store)) == 5
-    assert [run["status"] for run in store.catalog.runs(GROUP)] == ["done"] * 3
-    assert store.catalog.runs(GROUP)[1]["details"]["rows_written"] == 2
+    assert [run["status"] for run in store.catalog.feeds.runs(GROUP)] == ["done"] * 3
+    assert store.catalog.feeds.runs(GROUP)[1]["details"]["rows_written"] == 2
 
 
 @pytest.mark.parametrize("place", ["memory", "redis"], indirect=True)
@@ -79,7 +79,7 @@ def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
     add(spark, tmp_path, FIRST + NEXT)
 
     def watch(step):
-        told.append((step.phase, step.step, step.steps, store.catalog.watermarks(GROUP).get(OFFLINE)))
+        told.append((step.phase, step.step, step.steps, store.catalog.feeds.watermarks(GROUP).get(OFFLINE)))
 
     found = store.materialize(GROUP, to=JUNE + 2 * DAY, start=JUNE, chunk="1d", progress=watch)
     assert found.rows_computed == 5
@@ -132,8 +132,8 @@ def test_a_watermark_of_an_earlier_release_is_the_time_of_its_last_run(spark, tm
     store = store_of(tmp_path)
     add(spark, tmp_path, FIRST)
     store.materialize(GROUP, online=False)
-    store.catalog.forget_watermark(GROUP, COMPUTED)
-    store.catalog.set_watermark(GROUP, OFFLINE, JUNE + 30 * DAY)
+    store.catalog.feeds.forget_watermark(GROUP, COMPUTED)
+    store.catalog.feeds.set_watermark(GROUP, OFFLINE, JUNE + 30 * DAY)
     add(spark, tmp_path, NEXT)
     assert store.materialize(GROUP, to=JUNE + 40 * DAY, online=False).rows_written == 2
     assert marks(store)[OFFLINE] == JUNE + DAY + 2 * HOUR
@@ -163,7 +163,7 @@ def test_rows_of_the_future_wait(spark, tmp_path, redis_url):
     assert store.materialize(GROUP, to=JUNE + DAY + HOUR).rows_dispersed == 0
     store.materialize(GROUP, to=JUNE + 3 * DAY)
     assert online(store, "b") == {"b": (3.0, JUNE + 2 * DAY)}
-    assert store.catalog.dispersal(GROUP, store.online.identity()).left_from is None
+    assert store.catalog.feeds.dispersal(GROUP, store.online.identity()).left_from is None
 
 
 def test_end_in_time_to_come_does_not_move_the_watermark_there(spark, tmp_path):
@@ -206,7 +206,7 @@ def test_new_feature_and_new_table_are_noticed(spark, tmp_path, redis_url):
     store = store_of(tmp_path, redis_url)
     add(spark, tmp_path, FIRST)
     store.materialize(GROUP, to=JUNE + DAY)
-    _, old = store.definitions(GROUP)
+    _, old = store.resolve_group(GROUP)
     wider = [*old.features, Feature("y", "double")]
     sql = f"SELECT *, x + 1 AS y FROM parquet.`{tmp_path}/rows`"
     store.apply(FeatureGroup("hourly", "shop", wider, timestamp="ts", source=BatchSource(sql=sql)))
@@ -246,7 +246,7 @@ def test_compaction_is_no_reason_to_send_rows_again(spark, tmp_path, redis_url):
 
 
 def contents(store):
-    with store.catalog.reading() as connection:
+    with store.catalog.database.reading() as connection:
         tables = ("runs", "watermarks", "locks", "dispersals")
         return [connection.exec_driver_sql(f"SELECT * FROM {table}").all() for table in tables]
 
@@ -257,7 +257,7 @@ def test_dry_run_changes_nothing(spark, tmp_path, redis_url, redis_server):
     before = contents(store)
     told = store.materialize(GROUP, to=JUNE + DAY, dry_run=True)
     assert (told.dry_run, told.intervals, told.version) == (True, (Interval(None, JUNE + DAY),), None)
-    _, found = store.definitions(GROUP)
+    _, found = store.resolve_group(GROUP)
     assert store.tables.version(spark, found) is None
     store.materialize(GROUP, to=JUNE + DAY)
     before, keys = contents(store), sorted(redis_server.client().keys())
@@ -283,7 +283,7 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     asked = {"start": JUNE - DAY, "to": JUNE + 3 * DAY, "chunk": DAY}
     with pytest.raises(StoppedError):
         store.materialize(GROUP, **asked, progress=stop)
-    (failed, *_) = store.catalog.runs(GROUP)
+    (failed, *_) = store.catalog.feeds.runs(GROUP)
     assert (failed["status"], failed["details"]["error"]) == ("failed", "StoppedError: ")
     assert [one[1] for one in failed["details"]["intervals"]] == [JUNE.isoformat(), (JUNE + DAY).isoformat()]
     planned = store.materialize(GROUP, **asked, dry_run=True)
@@ -317,7 +317,7 @@ def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monk
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(store.catalog), "set_watermark", dies)
+        patched.setattr(type(store.catalog.feeds), "set_watermark", dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(GROUP, **asked)
     assert len(store.materialize(GROUP, **asked).intervals) == 2
@@ -334,10 +334,10 @@ def test_run_that_dies_before_it_says_how_far_it_came_is_repeated(spark, tmp_pat
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(store.catalog), moment, dies)
+        patched.setattr(type(store.catalog.feeds), moment, dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(GROUP, to=JUNE + 2 * DAY)
-    assert store.catalog.dispersal(GROUP, store.online.identity()).version == 0
+    assert store.catalog.feeds.dispersal(GROUP, store.online.identity()).version == 0
     rows = offline(spark, store)
     assert len(rows) == 5
     assert store.materialize(GROUP, to=JUNE + 2 * DAY).rows_written == 0
@@ -355,20 +355,20 @@ def test_one_run_a_group(spark, tmp_path):
                 store_of(tmp_path).materialize(GROUP, to=JUNE + DAY)
 
     assert store.materialize(GROUP, to=JUNE + DAY, progress=second).rows_written == 3
-    assert [run["status"] for run in store.catalog.runs(GROUP)] == ["done"]
+    assert [run["status"] for run in store.catalog.feeds.runs(GROUP)] == ["done"]
 
 
 def test_failed_run_says_so_and_leaves_the_table(spark, tmp_path):
     store = store_of(tmp_path)
     add(spark, tmp_path, [*FIRST, (None, 1, None, 1.0, None)])
-    lost = store.catalog.start_run(GROUP, "materialize")  # of a process that was killed
+    lost = store.catalog.feeds.start_run(GROUP, "materialize")  # of a process that was killed
     with pytest.raises(DataError, match="1 rows have a null in id, seat, ts"):
         store.materialize(GROUP, to=JUNE + DAY)
-    failed, before = store.catalog.runs(GROUP)
+    failed, before = store.catalog.feeds.runs(GROUP)
     assert failed["status"] == "failed"
     assert "DataError: shop:hourly: 1 rows have a null" in failed["details"]["error"]
     assert (before["id"], before["status"]) == (lost, "lost")
-    assert store.catalog.watermarks(GROUP) == {}
+    assert store.catalog.feeds.watermarks(GROUP) == {}
     add(spark, tmp_path, FIRST, mode="overwrite")
     assert store.materialize(GROUP, to=JUNE + DAY).rows_written == 3
 

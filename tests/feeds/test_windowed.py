@@ -43,7 +43,7 @@ def opened(tmp_path, windows=tuple(WINDOWS), **more):
 
 
 def offline(spark, store):
-    entity, group = store.definitions(NAME)
+    entity, group = store.resolve_group(NAME)
     rows = store.tables.read(spark, entity, group).selectExpr("*", "unix_micros(end) AS e").drop("end").collect()
     found = {}
     for row in rows:
@@ -97,7 +97,7 @@ def test_interval_that_is_repeated_gives_the_same(spark, tmp_path, monkeypatch):
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(store.catalog), "set_watermark", dies)
+        patched.setattr(type(store.catalog.feeds), "set_watermark", dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(NAME, to=START + DAY)
     before, path = offline(spark, store), Path(store.tables.path(store.group(NAME)) + ".partials")

@@ -72,7 +72,7 @@ def told(tmp_path_factory):
         FeatureGroup("plain", entity="restaurant", features=[Feature("x", "int")]),
     )
     for saved in ({}, {"saved": "/nowhere/eta"}, {"saved": str(home / "saved")}):
-        store.catalog.record_model(ModelRecord("eta", {}, details={"deployment": {"uid": "eta_1", **saved}}))
+        store.catalog.models.record(ModelRecord("eta", {}, details={"deployment": {"uid": "eta_1", **saved}}))
     store.promote("eta", 3)
     asked = [sys.executable, "-c", RUN, json.dumps([arguments for arguments, _ in CASES])]
     environment = {"PATH": "", "JAVA_HOME": "/nowhere", "PALETTE_USER": "test"}

@@ -92,7 +92,7 @@ def test_what_does_not_suit_is_refused_when_applied(spark, tables, tmp_path, cha
     wanted = {"entity": SHOP, "features": [Feature("n", "int")], "timestamp": "ts", "table": tables["path"], **changes}
     with pytest.raises(error, match=told):
         store.apply(wanted["entity"], FeatureGroup("orders", **wanted))
-    assert store.catalog.groups() == {}
+    assert store.catalog.definitions.groups() == {}
 
 
 def test_columns_that_change_later_are_told_at_the_next_read(spark, tmp_path):

@@ -174,19 +174,21 @@ def test_fit_reads_explicit_look_ups_at_the_pins_too(spark, fresh):
 
 def test_a_saved_model_keeps_its_versions_until_it_is_replaced_or_released(spark, fresh, tmp_path):
     model = MLPipeline(AREA, store=fresh, timestampCol="at").fit(orders(spark))
-    assert fresh.catalog.pins() == {}
+    assert fresh.catalog.pins.all() == {}
     path = str(tmp_path / "model")
     model.save(path)
-    assert fresh.catalog.pins() == {f"model:{path}": {"restaurant:kitchen": 0}}
+    assert fresh.catalog.pins.all() == {f"model:{path}": {"restaurant:kitchen": 0}}
     busy = BUSY.copy().setLambdas({"b": nVal("region:traffic:busy:region")})
     newer = MLPipeline(busy, store=fresh, timestampCol="at").fit(orders(spark))
     with pytest.raises(Exception, match="exist"):
         newer.save(path)
-    assert fresh.catalog.pins() == {f"model:{path}": {"restaurant:kitchen": 0}}, "a save that failed changes no pins"
+    assert fresh.catalog.pins.all() == {f"model:{path}": {"restaurant:kitchen": 0}}, (
+        "a save that failed changes no pins"
+    )
     newer.write().overwrite().save(path)
-    assert fresh.catalog.pins() == {f"model:{path}": {"region:traffic": 0}}
+    assert fresh.catalog.pins.all() == {f"model:{path}": {"region:traffic": 0}}
     fresh.release(f"model:{path}")
-    assert fresh.catalog.pins() == {}
+    assert fresh.catalog.pins.all() == {}
 
 
 def test_vacuum_spares_the_versions_of_a_saved_model(spark, fresh, tmp_path):

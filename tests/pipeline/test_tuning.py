@@ -63,8 +63,10 @@ def test_params_of_inner_stages_are_tuned(spark, eats, tmp_path):
     assert loaded.avgMetrics == tuned.avgMetrics
     maps = [{(p.parent, p.name): value for p, value in one.items()} for one in loaded.getEstimatorParamMaps()]
     assert maps == [{(p.parent, p.name): value for p, value in one.items()} for one in tuned.getEstimatorParamMaps()]
-    assert {name for name in eats.store.catalog.pins() if str(tmp_path) in name} > {f"model:{tmp_path}/tuned/bestModel"}
-    for name in [name for name in eats.store.catalog.pins() if str(tmp_path) in name]:
+    assert {name for name in eats.store.catalog.pins.all() if str(tmp_path) in name} > {
+        f"model:{tmp_path}/tuned/bestModel"
+    }
+    for name in [name for name in eats.store.catalog.pins.all() if str(tmp_path) in name]:
         eats.store.release(name)
 
 

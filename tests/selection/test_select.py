@@ -322,7 +322,7 @@ def test_groups_that_cannot_be_read_are_left_out_unless_named(world, spark, tmp_
     )
     store.write("shop:old", spark.sql("SELECT 's' || id AS shop_id, id * 1D AS y FROM range(40)"))
     store.apply(FeatureGroup("old", entity="shop", features=[Feature("y", "double"), Feature("z", "double")]))
-    store.catalog.deprecate("shop:old:y", "use z")
+    store.catalog.features.deprecate("shop:old:y", "use z")
     found = store.select_features(world.orders, "late", ALL, timestamp="at")
     why = {one.feature: (one.reason, one.why) for one in found.left_out}
     assert why["shop:old:y:shop_id"] == ("deprecated", "use z")

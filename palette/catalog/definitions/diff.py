@@ -26,7 +26,7 @@ from palette.catalog.definitions.rename import renamed_groups
 from palette.catalog.definitions.serialize import chunks, entity_of, group_of, text_of
 from palette.catalog.definitions.unreferenced import likely_renames, users
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError, DefinitionError
 from palette.terminal import printable
 from palette.types import widens_in_place
 
@@ -75,7 +75,7 @@ def compute(
         If something to remove is not applied.
     """
     if prune and remove:
-        raise DefinitionError("prune removes all that is not among the definitions: name what to remove, or prune")
+        raise ArgumentError("prune removes all that is not among the definitions: name what to remove, or prune")
     alone = bool(remove or rename) and not definitions
     thinned, removed = removals(connection, remove, definitions)
     called, renames = renamed_groups(connection, rename or {}, [*definitions, *thinned])

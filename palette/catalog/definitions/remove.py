@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.definitions.serialize import group_of
 from palette.definitions import Entity, FeatureGroup
-from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
 
 __all__ = ["removals"]
 
@@ -52,7 +52,7 @@ def removals(
         elif name.count(":") < 2:
             dropped.append(("group" if ":" in name else "entity", name))
         else:
-            raise DefinitionError(f"{name!r}: expected entity, entity:group or entity:group:feature")
+            raise ArgumentError(f"{name!r}: expected entity, entity:group or entity:group:feature")
     known_groups = list(connection.scalars(sa.select(tables.groups.c.name)))
     known = {"group": known_groups, "entity": list(connection.scalars(sa.select(tables.entities.c.name)))}
     for kind, name in [*dropped, *(("group", group) for group in features)]:

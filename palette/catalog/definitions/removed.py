@@ -20,7 +20,7 @@ def removed_groups(catalog: SqlCatalog, entity: str) -> list[str]:
     """Return the full names of the groups that an entity had and has not any more."""
     old, now = tables.versions.c, tables.groups.c
     names = sa.select(old.name).where(old.kind == "group", old.name.startswith(f"{entity}:", autoescape=True))
-    with catalog.reading() as connection:
+    with catalog.database.reading() as connection:
         if connection is None:
             return []
         return list(connection.scalars(names.where(old.name.not_in(sa.select(now.name))).distinct().order_by(old.name)))
@@ -35,9 +35,11 @@ def last_definitions(catalog: SqlCatalog, name: str) -> tuple[Entity, FeatureGro
         If there never was such a group; near names are offered.
     """
     try:
-        group = catalog.group(name)
+        group = catalog.definitions.group(name)
     except FeatureNotFoundError:
-        found = [one.definition for one in catalog.history(name) if isinstance(one.definition, FeatureGroup)]
+        found = [
+            one.definition for one in catalog.definitions.history(name) if isinstance(one.definition, FeatureGroup)
+        ]
         if not found:
             raise
         group = found[-1]
@@ -53,9 +55,9 @@ def last_entity(catalog: SqlCatalog, name: str) -> Entity:
         If there never was such an entity; near names are offered.
     """
     try:
-        return catalog.entity(name)
+        return catalog.definitions.entity(name)
     except FeatureNotFoundError:
-        found = [one.definition for one in catalog.history(name) if isinstance(one.definition, Entity)]
+        found = [one.definition for one in catalog.definitions.history(name) if isinstance(one.definition, Entity)]
         if not found:
             raise
         return found[-1]

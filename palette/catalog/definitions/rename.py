@@ -12,7 +12,7 @@ from palette.catalog.definitions.serialize import group_of
 from palette.catalog.definitions.write import now
 from palette.definitions import Entity, FeatureGroup, widens
 from palette.definitions.yaml.documents import from_plain, to_plain
-from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
 
 __all__ = ["Rename", "forget_renames", "move_records", "renamed_groups", "renamed_to"]
 
@@ -85,9 +85,9 @@ def renamed_groups(
     for old, name in rename.items():
         owner = old if old.count(":") == 1 else old.rpartition(":")[0]
         if owner.count(":") != 1:
-            raise DefinitionError(f"{old!r}: expected entity:group or entity:group:feature")
+            raise ArgumentError(f"{old!r}: expected entity:group or entity:group:feature")
         if old != owner and owner in rename:
-            raise DefinitionError(f"{old!r}: its group is renamed as well: rename one after the other")
+            raise ArgumentError(f"{old!r}: its group is renamed as well: rename one after the other")
         if owner not in known:
             raise FeatureNotFoundError(f"no feature group {owner!r}{nearest(owner, known)}")
         text = connection.scalar(sa.select(tables.groups.c.definition).where(tables.groups.c.name == owner))

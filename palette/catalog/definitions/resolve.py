@@ -41,14 +41,14 @@ def resolve(catalog: SqlCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
     if isinstance(ref, BasisRef):
         raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
     try:
-        group = catalog.group(f"{ref.entity}:{ref.group}")
-        entity, feature = catalog.entity(ref.entity), group.feature(ref.feature)
+        group = catalog.definitions.group(f"{ref.entity}:{ref.group}")
+        entity, feature = catalog.definitions.entity(ref.entity), group.feature(ref.feature)
     except FeatureNotFoundError as error:
-        if now_called := catalog.renamed_to(f"{ref.entity}:{ref.group}:{ref.feature}"):
+        if now_called := catalog.definitions.renamed_to(f"{ref.entity}:{ref.group}:{ref.feature}"):
             raise FeatureNotFoundError(f"{ref.name!r}: the feature was renamed to {now_called!r}") from None
         raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
     check_join_keys(ref, entity)
-    if reason := catalog.deprecated(f"{group.full_name}:{feature.name}"):
+    if reason := catalog.definitions.deprecated(f"{group.full_name}:{feature.name}"):
         told = f"{ref.name!r} is deprecated: {reason}"
         warnings.warn(told, DeprecatedFeatureWarning, stacklevel=3)
     return Resolved(ref, entity, group, feature)

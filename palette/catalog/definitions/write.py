@@ -15,7 +15,7 @@ from palette.catalog import tables
 from palette.catalog.definitions.serialize import chunks, entity_of, group_of, text_of
 from palette.catalog.features import fulltext
 from palette.definitions import Entity, FeatureGroup
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 
 __all__ = ["MANY", "current_user", "erase_definition", "json_of", "now", "settle", "stir", "weigh", "write_all"]
 
@@ -43,7 +43,7 @@ def json_of(value: Mapping[str, Any], what: str) -> str:
 
     Raises
     ------
-    DefinitionError
+    ArgumentError
         If JSON cannot hold it: NaN and infinities, and what is no plain value.
 
     Examples
@@ -54,7 +54,7 @@ def json_of(value: Mapping[str, Any], what: str) -> str:
     try:
         return json.dumps(dict(value), allow_nan=False)
     except (RecursionError, TypeError, ValueError) as error:
-        raise DefinitionError(f"{what}: JSON cannot hold them: {error}") from error
+        raise ArgumentError(f"{what}: JSON cannot hold them: {error}") from error
 
 
 def stir(connection: sa.Connection) -> None:

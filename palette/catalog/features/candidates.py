@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dsl.refs import BasisRef, FeatureRef, parse_ref
 from palette.definitions.expressions import check_join_keys, check_order, expand, wildcard
-from palette.errors import DefinitionError, FeatureNotFoundError, SchemaError, nearest
+from palette.errors import ArgumentError, FeatureNotFoundError, SchemaError, nearest
 from palette.types import INTEGERS
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def candidates(
 
     Raises
     ------
-    RefError, FeatureNotFoundError, SchemaError, DefinitionError
+    RefError, FeatureNotFoundError, SchemaError, ArgumentError
         If a name is malformed or unknown, or nothing is meant.
     """
     if isinstance(wanted, str):
-        raise DefinitionError(f"candidates: expected a list of names, found {wanted!r}")
+        raise ArgumentError(f"candidates: expected a list of names, found {wanted!r}")
     keys = _join_keys(catalog, columns, join or {})
     found: dict[str, Candidate] = {}
     for name in ("*",) if wanted is None else wanted:
@@ -75,7 +75,7 @@ def candidates(
         remedy = (
             "name columns of the basis for their keys (join={'restaurant': 'r_id'})" if wanted is None else "name some"
         )
-        raise DefinitionError(f"there are no candidates: {remedy}")
+        raise ArgumentError(f"there are no candidates: {remedy}")
     return list(found.values())
 
 
@@ -90,10 +90,10 @@ def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, s
     for name in wanted:
         if name in EVERYTHING:
             continue
-        for ref in expand(name, catalog.group):
+        for ref in expand(name, catalog.definitions.group):
             if isinstance(ref, FeatureRef):
-                catalog.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
-                check_join_keys(ref, catalog.entity(ref.entity))
+                catalog.definitions.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
+                check_join_keys(ref, catalog.definitions.entity(ref.entity))
     entities = _known_entities(catalog, join)
     for name, texts in join.items():
         for text in [texts] if isinstance(texts, str) else texts:
@@ -101,7 +101,7 @@ def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, s
 
 
 def _known_entities(catalog: SqlCatalog, names: Iterable[str]) -> Mapping[str, Entity]:
-    entities = catalog.entities()
+    entities = catalog.definitions.entities()
     for name in names:
         if name not in entities:
             raise FeatureNotFoundError(f"join: there is no entity {name!r}{nearest(name, entities)}")
@@ -112,7 +112,7 @@ def _meant(
     catalog: SqlCatalog, columns: Mapping[str, str], keys: Mapping[str, list[tuple[str, ...]]], name: str
 ) -> Iterator[Candidate]:
     if name == "*":
-        for group in catalog.groups().values():
+        for group in catalog.definitions.groups().values():
             for join_keys in keys.get(group.entity, ()):
                 yield from _all(catalog, f"{group.full_name}:*:{','.join(join_keys)}")
     elif name in EVERYTHING:
@@ -128,9 +128,9 @@ def _meant(
 
 
 def _all(catalog: SqlCatalog, name: str) -> Iterator[Candidate]:
-    for ref in expand(name, catalog.group):
+    for ref in expand(name, catalog.definitions.group):
         assert isinstance(ref, FeatureRef)
-        deprecated = catalog.deprecated(f"{ref.entity}:{ref.group}:{ref.feature}")
+        deprecated = catalog.definitions.deprecated(f"{ref.entity}:{ref.group}:{ref.feature}")
         yield Candidate(ref, named=False, deprecated=deprecated)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.catalog.features.graph import Edge, Lineage, Node
 from palette.catalog.features.origins import GroupTables, Origin, mentions, origins, same_table
-from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, NotFoundError, nearest
 
 if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
@@ -31,9 +31,9 @@ def lineage(catalog: SqlCatalog, name: str, tables: str | None = None) -> Lineag
 
     Raises
     ------
-    FeatureNotFoundError
+    NotFoundError
         If there is nothing of that name; near names are offered.
-    DefinitionError
+    ArgumentError
         If a model and a table are called so.
     """
     search = _Search(catalog, tables)
@@ -45,7 +45,7 @@ def lineage(catalog: SqlCatalog, name: str, tables: str | None = None) -> Lineag
 class _Search:
     def __init__(self, catalog: SqlCatalog, tables: str | None) -> None:
         self._catalog = catalog
-        self._groups = catalog.groups()
+        self._groups = catalog.definitions.groups()
         self._own = GroupTables(tables, self._groups)
         self.notes: list[str] = []
 
@@ -62,25 +62,25 @@ class _Search:
         tables = self._tables(name)
         if not tables and "/" not in name and len(parts) > 1:
             return self._feature(parts)
-        is_model = bool(self._catalog.models(name))
+        is_model = bool(self._catalog.models.versions(name))
         if is_model and tables:
-            raise DefinitionError(f"a model and a table are called {name!r}: write model:{name} or table:{name}")
+            raise ArgumentError(f"a model and a table are called {name!r}: write model:{name} or table:{name}")
         return tables[0] if tables else self._model(name)
 
     def _feature(self, parts: list[str]) -> Node:
         group, name = ":".join(parts[:2]), ":".join(parts[:3])
         if len(parts) == 2:
             if group in self._groups or not self._removed([group]):
-                self._catalog.group(group)
+                self._catalog.definitions.group(group)
             return Node("group", group)
         if not self._has(name) and name not in self._removed([group]):
-            self._catalog.group(group).feature(parts[2])
+            self._catalog.definitions.group(group).feature(parts[2])
         return Node("feature", name)
 
     def _removed(self, groups: Iterable[str]) -> dict[str, str]:
         """Return the features that models use and these groups do not have any more, with the group."""
         wanted = set(groups)
-        found = {name: name.rpartition(":")[0] for name in self._catalog.features_in_use()}
+        found = {name: name.rpartition(":")[0] for name in self._catalog.models.features_in_use()}
         return {name: group for name, group in found.items() if group in wanted and not self._has(name)}
 
     def _has(self, feature: str) -> bool:
@@ -88,9 +88,9 @@ class _Search:
         return group in self._groups and name in self._groups[group].readable
 
     def _model(self, name: str) -> Node:
-        if not self._catalog.models(name):
-            known = [*(node.name for node in self._origins()), *(one.name for one in self._catalog.models())]
-            raise FeatureNotFoundError(
+        if not self._catalog.models.versions(name):
+            known = [*(node.name for node in self._origins()), *(one.name for one in self._catalog.models.versions())]
+            raise NotFoundError(
                 f"no model, and no table that a source reads, is called {name!r}{nearest(name, known)}; "
                 "features are ENTITY:GROUP:FEATURE"
             )
@@ -100,7 +100,7 @@ class _Search:
         if found := self._tables(name):
             return found[0]
         known = (node.name for node in self._origins())
-        raise FeatureNotFoundError(f"no source reads {name!r}{nearest(name, known)}")
+        raise NotFoundError(f"no source reads {name!r}{nearest(name, known)}")
 
     def _tables(self, name: str) -> list[Node]:
         groups = [group for group in self._groups.values() if mentions(group, name)]
@@ -188,13 +188,13 @@ class _Search:
                 yield Edge(node, Node("group", other))
 
     def _note_removed(self, name: str) -> None:
-        now_called = self._catalog.renamed_to(name)
+        now_called = self._catalog.definitions.renamed_to(name)
         told = "" if now_called is None else f": it is called {now_called} now"
         self.notes.append(f"{name} is not in the catalog any more{told}")
 
     def _uses(self, **asked: Any) -> Iterator[Edge]:
         found: dict[tuple[str, str], list[Any]] = {}
-        for use in self._catalog.uses(**asked):
+        for use in self._catalog.models.uses(**asked):
             found.setdefault((use.feature, use.model), []).append(use)
         for (feature, model), uses in found.items():
             yield Edge(Node("feature", feature), Node("model", model), _about(uses))

@@ -15,11 +15,11 @@ from palette.catalog.definitions.serialize import plain_of
 from palette.catalog.definitions.write import now
 from palette.catalog.features import fulltext
 from palette.definitions import duration
-from palette.errors import DefinitionError, nearest
+from palette.errors import ArgumentError, DefinitionError, nearest
 from palette.times import utc
 from palette.types import canonical_type
 
-__all__ = ["COLUMNS", "Filters", "Found", "described", "search"]
+__all__ = ["COLUMNS", "Filters", "Found", "describe", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
 # What a filter takes that does not take a text, or not only.
@@ -102,11 +102,11 @@ class Filters(TypedDict, total=False):
 def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
     """Find features; see :meth:`palette.FeatureStore.search`."""
     if text is not None and not isinstance(text, str):
-        raise DefinitionError(f"expected words to search for, found {type(text).__name__} {text!r:.80}")
+        raise ArgumentError(f"expected words to search for, found {type(text).__name__} {text!r:.80}")
     if not isinstance(limit, int):
-        raise DefinitionError(f"limit: expected a number, found {type(limit).__name__} {limit!r:.80}")
+        raise ArgumentError(f"limit: expected a number, found {type(limit).__name__} {limit!r:.80}")
     if limit < 1:
-        raise DefinitionError(f"limit: expected at least 1, found {limit}")
+        raise ArgumentError(f"limit: expected at least 1, found {limit}")
     conditions = _conditions(filters)
     if text is None or not text.strip():
         return _best(connection, tables.features, conditions, FEATURE.worth, limit)
@@ -117,7 +117,7 @@ def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **fi
     return []
 
 
-def described(connection: sa.Connection, name: str) -> Found | None:
+def describe(connection: sa.Connection, name: str) -> Found | None:
     """Return what a search would tell of the feature ``entity:group:feature``, or None."""
     row = connection.execute(sa.select(*FOUND).where(FEATURE.name == name)).mappings().one_or_none()
     return None if row is None else _found(row)
@@ -173,16 +173,16 @@ def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
 
 
 def _checked(name: str, asked: Any) -> Any:
-    """Return what is asked of a filter, of tags a list, or raise :class:`DefinitionError`."""
+    """Return what is asked of a filter, of tags a list, or raise :class:`ArgumentError`."""
     if name == "tag" and not isinstance(asked, str):
         if isinstance(asked, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in asked):
             return list(asked)
-        raise DefinitionError(f"tag: expected a text or a list of texts, found {asked!r:.80}")
+        raise ArgumentError(f"tag: expected a text or a list of texts, found {asked!r:.80}")
     if name == "tag":
         return [asked]
     types = KINDS_OF_VALUES.get(name, {str: "a text"})
     if not isinstance(asked, tuple(types)):
-        raise DefinitionError(f"{name}: expected {' or '.join(types.values())}, found {asked!r:.80}")
+        raise ArgumentError(f"{name}: expected {' or '.join(types.values())}, found {asked!r:.80}")
     return asked
 
 
@@ -193,9 +193,16 @@ def _of_group(asked: str) -> sa.ColumnElement[bool]:
     return FEATURE.group_name.in_(sa.select(group.name).where(group.name == group.entity + f":{asked}"))
 
 
+def _of_dtype(dtype: str) -> sa.ColumnElement[bool]:
+    try:
+        return FEATURE.dtype == canonical_type(dtype)
+    except DefinitionError as error:
+        raise ArgumentError(f"dtype: {error}") from None
+
+
 def _of_kind(asked: str) -> sa.ColumnElement[bool]:
     if asked not in KINDS:
-        raise DefinitionError(f"unknown kind {asked!r}{nearest(asked, KINDS)} (kinds: {', '.join(KINDS)})")
+        raise ArgumentError(f"unknown kind {asked!r}{nearest(asked, KINDS)} (kinds: {', '.join(KINDS)})")
     return FEATURE.kind == KINDS[asked]
 
 
@@ -221,7 +228,7 @@ def _fresher_than(asked: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[b
 FILTERS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
     "entity": lambda asked: FEATURE.entity == asked,
     "group": _of_group,
-    "dtype": lambda asked: FEATURE.dtype == canonical_type(asked),
+    "dtype": _of_dtype,
     "kind": _of_kind,
     "owner": lambda asked: FEATURE.owner == asked,
     "tag": _tagged,
@@ -237,4 +244,4 @@ def _since(asked: str | dt.timedelta | dt.datetime) -> dt.datetime:
     try:
         return now() - (duration(asked) if isinstance(asked, str) else asked)
     except (ValueError, OverflowError) as error:
-        raise DefinitionError(f"fresher_than: {error}") from None
+        raise ArgumentError(f"fresher_than: {error}") from None

@@ -1,4 +1,4 @@
-"""What feeds leave in the catalog: locks, and up to where online stores were filled."""
+"""Locks of feeds, held in the catalog."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,25 +19,17 @@ from palette.catalog.database import Database
 from palette.catalog.definitions.write import current_user, now
 from palette.errors import CatalogError, LockedError, PaletteError
 
-__all__ = ["Dispersal", "FeedRecords", "Lease"]
+__all__ = ["Lease", "Locks"]
 
 # Seconds between two signs of life, and after how many without one a lock is taken over.
 BEAT, STALE = 10.0, 120.0
 
 
-class Dispersal(NamedTuple):
-    """Up to where a table went online: its identity and version, and from which event time rows were left out."""
-
-    identity: str
-    version: int
-    left_from: dt.datetime | None = None
-
-
 class Lease:
     """A lock that is held, with a thread that gives signs of life."""
 
-    def __init__(self, catalog: FeedRecords, name: str, token: str, beat: float) -> None:
-        self._catalog, self._name, self._token, self._beat = catalog, name, token, beat
+    def __init__(self, locks: Locks, name: str, token: str, beat: float) -> None:
+        self._locks, self._name, self._token, self._beat = locks, name, token, beat
         self._done = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._live, name=f"lock {name}", daemon=True)
@@ -47,7 +39,7 @@ class Lease:
         while not self._done.wait(self._beat):
             # One sign that does not arrive is no harm; the next may.
             with contextlib.suppress(PaletteError, sa.exc.SQLAlchemyError):
-                self._lost = not self._catalog._lives(self._name, self._token)
+                self._lost = not self._locks._lives(self._name, self._token)
                 if self._lost:
                     return
 
@@ -59,7 +51,7 @@ class Lease:
         LockedError
             If another took it over: this process gave no sign of life for too long.
         """
-        if self._lost or not self._catalog._lives(self._name, self._token):
+        if self._lost or not self._locks._lives(self._name, self._token):
             raise LockedError(
                 f"{self._name}: this run was taken for dead after {STALE:.0f} s without a sign of life, and another "
                 f"took its place: let that one finish"
@@ -69,11 +61,20 @@ class Lease:
         """Let go of the lock."""
         self._done.set()
         self._thread.join()
-        self._catalog._forget_lock(self._name, self._token)
+        self._locks._forget_lock(self._name, self._token)
 
 
-class FeedRecords(Database):
-    """Locks and dispersals."""
+class Locks:
+    """Locks that processes hold, with a heartbeat in the database.
+
+    Parameters
+    ----------
+    database : Database
+        The database of the catalog.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @contextlib.contextmanager
     def lock(self, name: str, *, stale: float = STALE, beat: float = BEAT) -> Iterator[Lease]:
@@ -91,7 +92,7 @@ class FeedRecords(Database):
         >>> import tempfile
         >>> from palette.catalog import SqlCatalog
         >>> catalog = SqlCatalog.in_directory(tempfile.mkdtemp())
-        >>> with catalog.lock("restaurant:menu") as lease:
+        >>> with catalog.feeds.lock("restaurant:menu") as lease:
         ...     lease.check()
         """
         token = uuid.uuid4().hex
@@ -113,7 +114,7 @@ class FeedRecords(Database):
                 connection.execute(tables.locks.delete().where(tables.locks.c.name == name))
             connection.execute(tables.locks.insert().values(name=name, since=at, heartbeat=at, **mine))
 
-        self.change(take)
+        self._database.change(take)
         lease = Lease(self, name, token, beat)
         try:
             yield lease
@@ -133,46 +134,12 @@ class FeedRecords(Database):
             return bool(connection.execute(update.values(heartbeat=_clock(connection))).rowcount)
 
         # Not in turn: behind a long write a holder would seem dead.
-        return self.change(beat, turns=False)
+        return self._database.change(beat, turns=False)
 
     def _forget_lock(self, name: str, token: str) -> None:
         held = tables.locks.c
         own = sa.and_(held.name == name, held.token == token)
-        self.change(lambda connection: connection.execute(tables.locks.delete().where(own)))
-
-    def set_dispersal(self, group: str, target: str, dispersal: Dispersal) -> None:
-        """Record up to where an online store was filled."""
-        column = tables.dispersals.c
-        row = {"group_name": group, "target": target, "updated": now(), **dispersal._asdict()}
-
-        def put(connection: sa.Connection) -> None:
-            own = sa.and_(column.group_name == group, column.target == target)
-            connection.execute(tables.dispersals.delete().where(own))
-            connection.execute(tables.dispersals.insert().values(row))
-
-        self.change(put)
-
-    def dispersal(self, group: str, target: str) -> Dispersal | None:
-        """Return up to where an online store was filled."""
-        column = tables.dispersals.c
-        asked = sa.select(column.identity, column.version, column.left_from)
-        asked = asked.where(column.group_name == group, column.target == target)
-        with self.reading() as connection:
-            row = None if connection is None else connection.execute(asked).one_or_none()
-        return None if row is None else Dispersal(*row)
-
-    def forget_watermark(self, group: str, name: str) -> None:
-        """Drop a watermark that is of no use any more."""
-        column = tables.watermarks.c
-        own = sa.and_(column.group_name == group, column.name == name)
-        self.change(lambda connection: connection.execute(tables.watermarks.delete().where(own)))
-
-    def end_lost_runs(self, subject: str, kind: str) -> int:
-        """Record of runs that still count as running that they were lost; call it with the subject's lock held."""
-        column = tables.runs.c
-        lost = sa.and_(column.subject == subject, column.kind == kind, column.status == "running")
-        update = tables.runs.update().where(lost).values(status="lost", ended=now())
-        return self.change(lambda connection: int(connection.execute(update).rowcount))
+        self._database.change(lambda connection: connection.execute(tables.locks.delete().where(own)))
 
 
 def _clock(connection: sa.Connection) -> dt.datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 
 __all__ = ["MODEL", "NAME", "PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "model_name"]
 
@@ -28,7 +28,7 @@ def model_name(text: str) -> ModelName | None:
 
     Raises
     ------
-    DefinitionError
+    ArgumentError
         If neither stage nor version stands after ``@``.
 
     Examples
@@ -42,5 +42,5 @@ def model_name(text: str) -> ModelName | None:
     if which.isascii() and which.isdigit():
         return ModelName(name, PRODUCTION, int(which))
     if at and which not in STAGES:
-        raise DefinitionError(f"{text!r}: expected a version after @, or one of {', '.join(STAGES)}")
+        raise ArgumentError(f"{text!r}: expected a version after @, or one of {', '.join(STAGES)}")
     return ModelName(name, which or PRODUCTION)

@@ -11,13 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.database import Database
 from palette.catalog.definitions.serialize import plain_of
-from palette.catalog.definitions.write import current_user, now
+from palette.catalog.definitions.write import now
 from palette.catalog.models.names import PRODUCTION, RETIRED, STAGES
-from palette.errors import CatalogError, DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, CatalogError, NotFoundError, nearest
 
-__all__ = ["DEPLOYED", "StageChange", "Stages", "checked_stage", "move"]
+__all__ = ["DEPLOYED", "StageChange", "checked_stage", "move", "promote", "rollback", "stage_changes"]
 
 DEPLOYED, PROMOTED, ROLLED_BACK = "deployed", "promoted", "rolled back"
 KIND = "model"
@@ -52,71 +51,59 @@ class StageChange:
     at: dt.datetime
 
 
-class Stages(Database):
-    """Which version of a model is in which stage; one at most is in production."""
+def promote(connection: sa.Connection, name: str, version: int, stage: str, who: str) -> None:
+    """Move a version of a model into a stage.
 
-    def promote(self, name: str, version: int, stage: str = PRODUCTION, *, who: str | None = None) -> None:
-        """Bring a version into a stage; in production it takes the place of the one there, which is retired.
+    Raises
+    ------
+    NotFoundError
+        If there is no such model, or version of it.
+    ArgumentError
+        If there is no such stage.
+    """
+    checked_stage(stage)
+    stages = _stages(connection, name)
+    if version not in stages:
+        known = ", ".join(map(str, stages))
+        raise NotFoundError(f"model {name!r} has no version {version} (it has {known})")
+    move(connection, name, version, stage, PROMOTED, who)
 
-        Raises
-        ------
-        FeatureNotFoundError
-            If there is no such model, or version of it.
-        DefinitionError
-            If there is no such stage.
-        """
-        checked_stage(stage)
 
-        def work(connection: sa.Connection) -> None:
-            stages = _stages(connection, name)
-            if version not in stages:
-                known = ", ".join(map(str, stages))
-                raise FeatureNotFoundError(f"model {name!r} has no version {version} (it has {known})")
-            move(connection, name, version, stage, PROMOTED, who or current_user())
+def rollback(connection: sa.Connection, name: str, who: str) -> int:
+    """Move the version into production that was there before the current one, and return it.
 
-        self.change(work)
+    Raises
+    ------
+    NotFoundError
+        If there is no such model, or no other version was in production.
+    """
+    current = _in_production(_stages(connection, name))
+    changes = stage_changes(connection, name)
+    earlier = [version for version in _served(changes) if version != current]
+    if not earlier:
+        raise NotFoundError(f"model {name!r}: {_no_way_back(changes, current)}; promote one")
+    move(connection, name, earlier[-1], PRODUCTION, ROLLED_BACK, who)
+    return earlier[-1]
 
-    def rollback(self, name: str, *, who: str | None = None) -> int:
-        """Bring that version into production again that was there before the present one; return it.
 
-        Doing it again goes back further: what was rolled back is not returned to.
-
-        Raises
-        ------
-        FeatureNotFoundError
-            If there is no such model.
-        DefinitionError
-            If no other version was in production.
-        """
-
-        def work(connection: sa.Connection) -> int:
-            present = _in_production(_stages(connection, name))
-            changes = _changes(connection, name)
-            before = [number for number in _served(changes) if number != present]
-            if not before:
-                raise DefinitionError(f"model {name!r}: {_no_way_back(changes, present)}; promote one")
-            move(connection, name, before[-1], PRODUCTION, ROLLED_BACK, who or current_user())
-            return before[-1]
-
-        return self.change(work)
-
-    def stage_changes(self, name: str) -> list[StageChange]:
-        """Return which versions of a model came into which stages, oldest first."""
-        with self.reading() as connection:
-            return [] if connection is None else _changes(connection, name)
+def stage_changes(connection: sa.Connection, name: str) -> list[StageChange]:
+    """Return the stage changes of a model, oldest first."""
+    old = tables.versions.c
+    query = sa.select(tables.versions).where(old.kind == KIND, old.name == name).order_by(old.version)
+    return [_read_change(row) for row in connection.execute(query)]
 
 
 def checked_stage(stage: str) -> str:
-    """Return a stage of models, or raise :class:`DefinitionError`.
+    """Return a stage of models, or raise :class:`ArgumentError`.
 
     Examples
     --------
     >>> checked_stage("producton")
     Traceback (most recent call last):
-    palette.errors.DefinitionError: no stage 'producton'; did you mean 'production'? (shadow, production, retired)
+    palette.errors.ArgumentError: no stage 'producton'; did you mean 'production'? (shadow, production, retired)
     """
     if stage not in STAGES:
-        raise DefinitionError(f"no stage {stage!r}{nearest(stage, STAGES)} ({', '.join(STAGES)})")
+        raise ArgumentError(f"no stage {stage!r}{nearest(stage, STAGES)} ({', '.join(STAGES)})")
     return stage
 
 
@@ -127,7 +114,7 @@ def _stages(connection: sa.Connection, name: str) -> dict[int, str]:
     found = {row.version: row.stage for row in connection.execute(asked)}
     if not found:
         known = connection.scalars(sa.select(column.name).distinct())
-        raise FeatureNotFoundError(f"no model {name!r}{nearest(name, known)}")
+        raise NotFoundError(f"no model {name!r}{nearest(name, known)}")
     return found
 
 
@@ -153,13 +140,7 @@ def move(connection: sa.Connection, name: str, version: int, stage: str, action:
     connection.execute(tables.versions.insert().values(row))
 
 
-def _changes(connection: sa.Connection, name: str) -> list[StageChange]:
-    old = tables.versions.c
-    asked = sa.select(tables.versions).where(old.kind == KIND, old.name == name).order_by(old.version)
-    return [_change(row) for row in connection.execute(asked)]
-
-
-def _change(row: sa.Row[Any]) -> StageChange:
+def _read_change(row: sa.Row[Any]) -> StageChange:
     told = plain_of(row.definition, dict)
     try:
         return StageChange(**told, action=row.action, who=row.who, at=row.at)

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.definitions.serialize import chunks, plain_of
-from palette.catalog.definitions.write import MANY, current_user, json_of, now, settle, weigh
+from palette.catalog.definitions.write import MANY, now, settle, weigh
 from palette.catalog.models.names import PRODUCTION, SHADOW
-from palette.catalog.models.promotion import DEPLOYED, Stages, checked_stage, move
+from palette.catalog.models.promotion import DEPLOYED, checked_stage, move
 from palette.definitions.base import validate_text
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 
-__all__ = ["ModelRecord", "Models", "Use"]
+__all__ = ["ModelRecord", "Use", "insert_versions", "read_uses", "read_versions"]
 
 # The most characters of a model's name and a feature's, which are in one index.
 LONGEST, LONGEST_FEATURE = 200, 400
@@ -69,101 +69,45 @@ class Use(NamedTuple):
     importance: float | None
 
 
-class Models(Stages):
-    """Versions of models, of which one at most is in production."""
+def read_versions(connection: sa.Connection, name: str | None, feature: str | None) -> list[ModelRecord]:
+    """Return the versions of models, oldest first; of one name, or those that use a feature."""
+    column, used = tables.models.c, tables.model_features.c
+    query = sa.select(tables.models)
+    if name is not None:
+        query = query.where(column.name == name)
+    if feature is not None:
+        query = query.where(
+            sa.exists().where(used.feature == feature, used.model == column.name, used.version == column.version)
+        )
+    rows = list(connection.execute(query.order_by(column.name, column.version)))
+    features: dict[tuple[str, int], dict[str, float | None]] = {}
+    for names in chunks(dict.fromkeys(row.name for row in rows)):
+        for use in connection.execute(sa.select(tables.model_features).where(used.model.in_(names))):
+            features.setdefault((use.model, use.version), {})[use.feature] = use.importance
+    return [
+        ModelRecord(
+            name=row.name,
+            features=features.get((row.name, row.version), {}),
+            stage=row.stage,
+            uri=row.uri,
+            details=plain_of(row.details, dict),
+            version=row.version,
+            who=row.who,
+            at=row.at,
+        )
+        for row in rows
+    ]
 
-    def record_models(self, models: Iterable[ModelRecord], *, who: str | None = None) -> list[int]:
-        """Add a version of each model, all or none; return the versions.
 
-        One that is recorded as ``production`` retires the version that was in production before.
-        """
-        wanted = list(models)
-        return self.change(lambda connection: _add(connection, wanted, who or current_user()))
-
-    def record_model(
-        self,
-        model: ModelRecord,
-        *,
-        statistics: Mapping[str, Any] | None = None,
-        pins: Mapping[str, int] | None = None,
-        who: str | None = None,
-    ) -> int:
-        """Add a version of a model in one transaction; return the version.
-
-        Parameters
-        ----------
-        model : ModelRecord
-            What is recorded.
-        statistics : dict, optional
-            Statistics of what it was trained on, kept as those of ``model:NAME:VERSION``, in the scope ``training``.
-        pins : dict of str to int, optional
-            Table versions that it was trained on, kept from vacuum as ``model:NAME:VERSION``.
-        """
-        content = None if statistics is None else json_of(statistics, "statistics")
-
-        def work(connection: sa.Connection) -> int:
-            (number,) = _add(connection, [model], who or current_user())
-            subject = f"model:{model.name}:{number}"
-            if content is not None:
-                row = {"subject": subject, "scope": "training", "taken": now(), "content": content}
-                connection.execute(tables.statistics.insert().values(row))
-            if pins:
-                rows = [{"name": subject, "group_name": group, "version": at} for group, at in pins.items()]
-                connection.execute(tables.pins.insert(), rows)
-            return number
-
-        return self.change(work)
-
-    def models(self, name: str | None = None, *, feature: str | None = None) -> list[ModelRecord]:
-        """Return the versions of models, oldest first; of one name, or those that use a feature."""
-        column, used = tables.models.c, tables.model_features.c
-        asked = sa.select(tables.models)
-        if name is not None:
-            asked = asked.where(column.name == name)
-        if feature is not None:
-            asked = asked.where(
-                sa.exists().where(used.feature == feature, used.model == column.name, used.version == column.version)
-            )
-        with self.reading() as connection:
-            if connection is None:
-                return []
-            found = list(connection.execute(asked.order_by(column.name, column.version)))
-            features: dict[tuple[str, int], dict[str, float | None]] = {}
-            for some in chunks(dict.fromkeys(row.name for row in found)):
-                for row in connection.execute(sa.select(tables.model_features).where(used.model.in_(some))):
-                    features.setdefault((row.model, row.version), {})[row.feature] = row.importance
-        return [
-            ModelRecord(
-                name=row.name,
-                features=features.get((row.name, row.version), {}),
-                stage=row.stage,
-                uri=row.uri,
-                details=plain_of(row.details, dict),
-                version=row.version,
-                who=row.who,
-                at=row.at,
-            )
-            for row in found
-        ]
-
-    def uses(self, *, features: Iterable[str] = (), model: str | None = None) -> list[Use]:
-        """Return which versions of models use features ``entity:group:feature``, or what a model uses."""
-        used, column = tables.model_features.c, tables.models.c
-        asked = sa.select(used.feature, used.model, used.version, column.stage, used.importance)
-        asked = asked.where(used.model == column.name, used.version == column.version)
-        asked = asked.order_by(used.model, used.version, used.feature)
-        wanted = [asked.where(used.feature.in_(some)) for some in chunks(features)]
-        wanted += [] if model is None else [asked.where(used.model == model)]
-        with self.reading() as connection:
-            if connection is None:
-                return []
-            return [Use(*row) for one in wanted for row in connection.execute(one)]
-
-    def features_in_use(self) -> list[str]:
-        """Return the features ``entity:group:feature`` that versions of models use, those that are removed, too."""
-        with self.reading() as connection:
-            asked = sa.select(tables.model_features.c.feature).distinct()
-            return [] if connection is None else list(connection.scalars(asked))
+def read_uses(connection: sa.Connection, features: Iterable[str], model: str | None) -> list[Use]:
+    """Return the uses of features, or of all features by a model."""
+    used, column = tables.model_features.c, tables.models.c
+    query = sa.select(used.feature, used.model, used.version, column.stage, used.importance)
+    query = query.where(used.model == column.name, used.version == column.version)
+    query = query.order_by(used.model, used.version, used.feature)
+    queries = [query.where(used.feature.in_(names)) for names in chunks(features)]
+    queries += [] if model is None else [query.where(used.model == model)]
+    return [Use(*row) for query in queries for row in connection.execute(query)]
 
 
 def _check(one: ModelRecord) -> None:
@@ -174,18 +118,19 @@ def _check(one: ModelRecord) -> None:
             validate_text(text)
         json.dumps(dict(one.details), allow_nan=False)
     except (RecursionError, TypeError, ValueError) as error:
-        raise DefinitionError(f"{told}: {error}") from error
+        raise ArgumentError(f"{told}: {error}") from error
     if not 0 < len(one.name) <= LONGEST:
-        raise DefinitionError(f"{told}: expected a name of 1 to {LONGEST} characters, found {len(one.name):,}")
+        raise ArgumentError(f"{told}: expected a name of 1 to {LONGEST} characters, found {len(one.name):,}")
     checked_stage(one.stage)
     for name, importance in one.features.items():
         if len(name) > LONGEST_FEATURE:
-            raise DefinitionError(f"{told}: {name!r:.80}... is no feature: it has {len(name):,} characters")
+            raise ArgumentError(f"{told}: {name!r:.80}... is no feature: it has {len(name):,} characters")
         if importance is not None and not math.isfinite(importance):
-            raise DefinitionError(f"{told}: the importance of {name!r} is {importance}; None says that it is not known")
+            raise ArgumentError(f"{told}: the importance of {name!r} is {importance}; None says that it is not known")
 
 
-def _add(connection: sa.Connection, wanted: Sequence[ModelRecord], who: str) -> list[int]:
+def insert_versions(connection: sa.Connection, wanted: Sequence[ModelRecord], who: str) -> list[int]:
+    """Add a version of each model, and return the versions."""
     column = tables.models.c
     for one in wanted:
         _check(one)

@@ -10,7 +10,7 @@ import typer
 from palette.cli import completion
 from palette.cli.output import Json, print_json, print_text
 from palette.cli.project import FILE, Config, open_store, subject_of
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 
 __all__ = ["curate", "deprecate", "note", "rate"]
 
@@ -31,7 +31,7 @@ def note(
 ) -> None:
     """Write a note on an entity, a feature group or a feature; palette show tells it."""
     subject = subject_of(subject)
-    open_store(config).catalog.note(subject, text)
+    open_store(config).catalog.features.note(subject, text)
     _tell(as_json, f"noted on {subject}", subject=subject, note=text)
 
 
@@ -43,14 +43,14 @@ def rate(
 ) -> None:
     """Give a feature one to five stars; search puts well rated ones first."""
     feature = subject_of(feature)
-    open_store(config).catalog.rate(feature, stars)
+    open_store(config).catalog.features.rate(feature, stars)
     _tell(as_json, f"{feature} has {stars} of 5 stars from you", subject=feature, stars=stars)
 
 
 def curate(subject: Subject, undo: Undo = False, config: Config = Path(FILE), as_json: Json = False) -> None:
     """Vouch for an entity, a feature group or a feature, and all under it; search puts these first."""
     subject = subject_of(subject)
-    open_store(config).catalog.curate(subject, not undo)
+    open_store(config).catalog.features.curate(subject, not undo)
     _tell(as_json, f"{subject} is {'not ' * undo}curated", subject=subject, curated=not undo)
 
 
@@ -68,9 +68,9 @@ def deprecate(
     Who uses it gets a warning with the reason; search puts it last.
     """
     if undo and reason is not None:
-        raise DefinitionError("--undo takes a deprecation back, and needs no reason")
+        raise ArgumentError("--undo takes a deprecation back, and needs no reason")
     subject, told = subject_of(subject), None if undo else reason if reason is not None else "deprecated"
-    open_store(config).catalog.deprecate(subject, told)
+    open_store(config).catalog.features.deprecate(subject, told)
     _tell(as_json, f"{subject} is {'not ' * undo}deprecated", subject=subject, deprecated=told)
 
 

@@ -75,7 +75,7 @@ def package(
 
 def _materializing(config: Path) -> list[str]:
     """Return what brings each group of a store up to date, and comments."""
-    groups = open_store(config).catalog.groups().values()
+    groups = open_store(config).catalog.definitions.groups().values()
     found = []
     for group in sorted(groups, key=lambda one: one.full_name):
         if not isinstance(group.source, BatchSource):

@@ -14,7 +14,7 @@ import typer
 from palette.cli import completion
 from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store
-from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, NotFoundError, nearest
 
 if TYPE_CHECKING:
     from palette.catalog import ModelRecord, SqlCatalog
@@ -92,9 +92,9 @@ def models(
 ) -> None:
     """List models with their stages; of one model its versions, features and changes of stage."""
     if statistics and name is None:
-        raise DefinitionError("--statistics are of one model: name it")
+        raise ArgumentError("--statistics are of one model: name it")
     catalog = open_store(config).catalog
-    found = catalog.models(name)
+    found = catalog.models.versions(name)
     if name is None:
         named: dict[str, list[ModelRecord]] = {}
         for one in found:
@@ -111,9 +111,9 @@ def models(
             typer.echo("no model was deployed", err=True)
         return
     if not found:
-        known = {one.name for one in catalog.models()}
-        raise FeatureNotFoundError(f"no model {name!r}{nearest(name, known)}")
-    changes = [asdict(change) for change in catalog.stage_changes(name)]
+        known = {one.name for one in catalog.models.versions()}
+        raise NotFoundError(f"no model {name!r}{nearest(name, known)}")
+    changes = [asdict(change) for change in catalog.models.stage_changes(name)]
     if as_json:
         versions = [_version(one) | {"statistics": _statistics(catalog, one)} for one in found]
         print_json({"name": name, "versions": versions, "changes": changes})
@@ -174,7 +174,7 @@ def lineage(
 ) -> None:
     """Show what a feature, group, table or model comes from, and what comes from it."""
     if dot and as_json:
-        raise DefinitionError("either --json or --dot")
+        raise ArgumentError("either --json or --dot")
     found = open_store(config).lineage(name)
     if as_json:
         print_json(json.loads(found.to_json()))
@@ -195,7 +195,7 @@ def _version(one: ModelRecord) -> dict[str, Any]:
 
 def _statistics(catalog: SqlCatalog, one: ModelRecord) -> dict[str, Any] | None:
     """Return the statistics of what a version was trained on, without the sketches, which only programs read."""
-    found = catalog.statistics(f"model:{one.name}:{one.version}", "training")
+    found = catalog.models.statistics(f"model:{one.name}:{one.version}", "training")
     if found is None:
         return None
     columns = {

@@ -13,10 +13,10 @@ import typer
 from palette.cli import completion
 from palette.cli.output import Json, print_json, print_table, print_text
 from palette.cli.project import FILE, Config, open_store, subject_of
-from palette.errors import FeatureNotFoundError, nearest
+from palette.errors import FeatureNotFoundError, NotFoundError, nearest
 
 if TYPE_CHECKING:
-    from palette.catalog.catalog import Version
+    from palette.catalog.definitions.definitions import DefinitionVersion
     from palette.store import FeatureStore
 
 __all__ = ["search", "show"]
@@ -75,17 +75,17 @@ def search(
 
 
 def _refuse_unknown(store: FeatureStore, entity: str | None, group: str | None, model: str | None) -> None:
-    """Raise :class:`FeatureNotFoundError` where nothing was found because a name is wrong; near names are offered."""
+    """Raise :class:`NotFoundError` where nothing was found because a name is wrong; near names are offered."""
     if entity is not None:
         store.entity(entity)
     if group is not None and ":" in group:
         store.group(group)
     elif group is not None:
-        known = {one.name for one in store.catalog.groups().values()}
+        known = {one.name for one in store.catalog.definitions.groups().values()}
         if group not in known:
             raise FeatureNotFoundError(f"no feature group {group!r}{nearest(group, known)}")
     if model is not None and not store.models(model):
-        raise FeatureNotFoundError(f"no model {model!r}{nearest(model, {one.name for one in store.models()})}")
+        raise NotFoundError(f"no model {model!r}{nearest(model, {one.name for one in store.models()})}")
 
 
 def show(
@@ -115,10 +115,10 @@ def show(
 def _told(store: FeatureStore, name: str) -> dict[str, Any]:
     forms = (_of_entity, _of_group, _of_feature)
     told = forms[name.count(":")](store, name)
-    marks = store.catalog.marks(name)
+    marks = store.catalog.features.marks(name)
     told |= {"curated": "curated" in marks, "deprecated": marks.get("deprecated")}
-    told["notes"] = [{"at": note.at, "who": note.who, "text": note.text} for note in store.catalog.notes(name)]
-    versions = _feature_versions(store, name) if name.count(":") == 2 else store.catalog.history(name)
+    told["notes"] = [{"at": note.at, "who": note.who, "text": note.text} for note in store.catalog.features.notes(name)]
+    versions = _feature_versions(store, name) if name.count(":") == 2 else store.catalog.definitions.history(name)
     told["versions"] = [
         {"version": one.version, "action": one.action, "who": one.who, "at": one.at} for one in versions
     ]
@@ -129,17 +129,19 @@ def _of_entity(store: FeatureStore, name: str) -> dict[str, Any]:
     from palette.definitions.yaml.documents import to_plain
 
     told = to_plain(store.entity(name))
-    return told | {"groups": [group for group, found in store.catalog.groups().items() if found.entity == name]}
+    return told | {
+        "groups": [group for group, found in store.catalog.definitions.groups().items() if found.entity == name]
+    }
 
 
 def _of_group(store: FeatureStore, name: str) -> dict[str, Any]:
     from palette.catalog.tables import BACKFILL, TABLE
     from palette.definitions.yaml.documents import to_plain
 
-    marks = store.catalog.watermarks(name)
+    marks = store.catalog.feeds.watermarks(name)
     told = to_plain(store.group(name))
     told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith((BACKFILL, TABLE))}
-    return told | {"runs": store.catalog.runs(name, limit=5)}
+    return told | {"runs": store.catalog.feeds.runs(name, limit=5)}
 
 
 def _of_feature(store: FeatureStore, name: str) -> dict[str, Any]:
@@ -147,21 +149,21 @@ def _of_feature(store: FeatureStore, name: str) -> dict[str, Any]:
     full_name, _, word = name.rpartition(":")
     group = store.group(full_name)
     told = {"name": name, **group.feature(word).model_dump(exclude_defaults=True, exclude={"name"})}
-    if (found := store.catalog.described(name)) is not None:
+    if (found := store.catalog.features.describe(name)) is not None:
         told |= {"owner": found.owner, "tags": list(found.tags), "kind": found.kind, "stars": found.stars}
     told["keys"] = store.entity(group.entity).keys
     told["models"] = [
         {"model": one.name, "version": one.version, "stage": one.stage, "importance": one.features.get(name)}
-        for one in store.catalog.models(feature=name)
+        for one in store.catalog.models.versions(feature=name)
     ]
     return told
 
 
-def _feature_versions(store: FeatureStore, name: str) -> Iterator[Version]:
+def _feature_versions(store: FeatureStore, name: str) -> Iterator[DefinitionVersion]:
     """Yield those versions of a feature's group in which it was added, changed or removed."""
     group, _, word = name.rpartition(":")
     before = None
-    for one in store.catalog.history(group):
+    for one in store.catalog.definitions.history(group):
         features = getattr(one.definition, "features", ())
         now = next((feature for feature in features if feature.name == word), None)
         if now != before:

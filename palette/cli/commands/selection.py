@@ -135,7 +135,7 @@ def _key_types(
     store: FeatureStore, names: list[str], keys: Mapping[str, list[str]]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the types of columns that are named as join keys, and of those that are called like keys of entities."""
-    entities = store.catalog.entities()
+    entities = store.catalog.definitions.entities()
     joined = [(entity, column) for entity, columns in keys.items() for column in columns]
     joined += [(parts[0], parts[3]) for name in names if len(parts := name.removeprefix("@palette:").split(":")) == 4]
     types: dict[str, str] = {}

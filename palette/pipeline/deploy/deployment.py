@@ -94,7 +94,7 @@ def deploy(
     if model.saved_at:
         ours["saved"] = model.saved_at
     record = ModelRecord(name, features, stage=stage, uri=str(path), details={**(details or {}), OURS: ours})
-    version = store.catalog.record_model(record, statistics=seen.content, pins=model.pinsOf(store))
+    version = store.catalog.models.record(record, statistics=seen.content, pins=model.pinsOf(store))
     return Deployment(name, version, stage, str(path), features)
 
 

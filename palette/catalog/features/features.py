@@ -1,18 +1,19 @@
-"""What people say about features: notes, stars, a curated flag, deprecation."""
+"""Features of a catalog: search, and annotations (notes, stars, curated, deprecated)."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.definitions.write import current_user, now, stir, weigh
-from palette.errors import DefinitionError, FeatureNotFoundError, nearest
+from palette.catalog.features.search import Filters, Found, describe, search
+from palette.errors import ArgumentError, FeatureNotFoundError, nearest
 
-__all__ = ["Marks", "Note"]
+__all__ = ["Features", "Note"]
 
 MAX_NOTE = 10_000
 # By the colons of a subject: where its name is, and what it covers.
@@ -32,8 +33,27 @@ class Note(NamedTuple):
     at: dt.datetime
 
 
-class Marks(Database):
-    """Marks on a subject: ``entity``, ``entity:group`` or ``entity:group:feature``."""
+class Features:
+    """Search and annotations; a subject is ``entity``, ``entity:group`` or ``entity:group:feature``.
+
+    Parameters
+    ----------
+    database : Database
+        The database of the catalog.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
+        """Return the features that match, best first; see :meth:`palette.FeatureStore.search`."""
+        with self._database.reading() as connection:
+            return [] if connection is None else search(connection, text, limit=limit, **filters)
+
+    def describe(self, feature: str) -> Found | None:
+        """Return what a search returns of ``entity:group:feature``, or None."""
+        with self._database.reading() as connection:
+            return None if connection is None else describe(connection, feature)
 
     def note(self, subject: str, text: str, *, who: str | None = None) -> None:
         """Add a note.
@@ -42,7 +62,7 @@ class Marks(Database):
         ------
         FeatureNotFoundError
             If there is no such subject; near names are offered.
-        DefinitionError
+        ArgumentError
             If the note is empty, or too long.
         """
         _checked_text(text)
@@ -52,13 +72,13 @@ class Marks(Database):
             _known(connection, subject)
             connection.execute(tables.notes.insert().values(row))
 
-        self.change(add)
+        self._database.change(add)
 
     def notes(self, subject: str) -> list[Note]:
         """Return the notes on a subject, oldest first."""
         note = tables.notes.c
         asked = sa.select(note.subject, note.text, note.who, note.at).where(note.subject == subject)
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             return [] if connection is None else [Note(*row) for row in connection.execute(asked.order_by(note.id))]
 
     def rate(self, feature: str, stars: int, *, who: str | None = None) -> None:
@@ -68,13 +88,13 @@ class Marks(Database):
         ------
         FeatureNotFoundError
             If there is no such feature.
-        DefinitionError
+        ArgumentError
             If ``stars`` is no integer from 1 to 5.
         """
         if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
-            raise DefinitionError(f"stars: expected an integer from 1 to 5, found {stars!r}")
+            raise ArgumentError(f"stars: expected an integer from 1 to 5, found {stars!r}")
         if feature.count(":") != 2:
-            raise DefinitionError(f"{feature!r}: stars are for features, entity:group:feature")
+            raise ArgumentError(f"{feature!r}: stars are for features, entity:group:feature")
         row = {"subject": feature, "who": who or current_user(), "stars": stars, "at": now()}
 
         def add(connection: sa.Connection) -> None:
@@ -84,7 +104,7 @@ class Marks(Database):
             connection.execute(tables.ratings.insert().values(row))
             weigh(connection, _covered(feature))
 
-        self.change(add)
+        self._database.change(add)
 
     def curate(self, subject: str, curated: bool = True, *, who: str | None = None) -> None:
         """Vouch for a subject and all under it, or take that back."""
@@ -106,7 +126,7 @@ class Marks(Database):
         asked = sa.select(mark.kind, mark.text).where(
             mark.subject.in_([":".join(parts[: count + 1]) for count in range(len(parts))])
         )
-        with self.reading() as connection:
+        with self._database.reading() as connection:
             # The longest last: it says more than what it is under.
             rows = [] if connection is None else connection.execute(asked.order_by(sa.func.length(mark.subject))).all()
         return dict(map(tuple, rows))
@@ -122,12 +142,12 @@ class Marks(Database):
             weigh(connection, _covered(subject))
             stir(connection)
 
-        self.change(put)
+        self._database.change(put)
 
 
 def _checked_text(text: str) -> None:
     if not text.strip() or len(text) > MAX_NOTE or "\x00" in text:
-        raise DefinitionError(f"expected a text of 1 to {MAX_NOTE:,} characters without NUL, found {text!r:.60}")
+        raise ArgumentError(f"expected a text of 1 to {MAX_NOTE:,} characters without NUL, found {text!r:.60}")
 
 
 def _covered(subject: str) -> sa.ColumnElement[bool]:
@@ -136,7 +156,7 @@ def _covered(subject: str) -> sa.ColumnElement[bool]:
 
 def _known(connection: sa.Connection, subject: str) -> None:
     if subject.count(":") >= len(LEVELS):
-        raise DefinitionError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
+        raise ArgumentError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
     name, _ = LEVELS[subject.count(":")]
     if connection.scalar(sa.select(name).where(name == subject)) is None:
         raise FeatureNotFoundError(f"nothing called {subject!r}{nearest(subject, connection.scalars(sa.select(name)))}")

@@ -1,0 +1,131 @@
+"""Feeds of a catalog: locks, runs, watermarks, and how far online stores are filled."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from palette.catalog import tables
+from palette.catalog.database import Database
+from palette.catalog.definitions.serialize import plain_of
+from palette.catalog.definitions.write import current_user, json_of, now
+from palette.catalog.feeds.locks import BEAT, STALE, Lease, Locks
+from palette.errors import NotFoundError
+from palette.times import utc
+
+__all__ = ["Dispersal", "Feeds"]
+
+
+class Dispersal(NamedTuple):
+    """Up to where a table went online: its identity and version, and from which event time rows were left out."""
+
+    identity: str
+    version: int
+    left_from: dt.datetime | None = None
+
+
+class Feeds:
+    """Locks, runs and progress of feeds.
+
+    Parameters
+    ----------
+    database : Database
+        The database of the catalog.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._locks = Locks(database)
+
+    def lock(self, name: str, *, stale: float = STALE, beat: float = BEAT) -> AbstractContextManager[Lease]:
+        """Hold a lock while a block runs; see :meth:`palette.catalog.feeds.locks.Locks.lock`."""
+        return self._locks.lock(name, stale=stale, beat=beat)
+
+    def start_run(self, subject: str, kind: str, *, details: Mapping[str, Any] | None = None) -> int:
+        """Record that a pipeline began; return the number of the run."""
+        row = {"subject": subject, "kind": kind, "status": "running", "started": now(), "who": current_user()}
+        row["details"] = json_of(details or {}, "details")
+
+        def add(connection: sa.Connection) -> int:
+            done = connection.execute(tables.runs.insert().values(row))
+            assert done.inserted_primary_key is not None
+            return int(done.inserted_primary_key[0])
+
+        return self._database.change(add)
+
+    def end_run(self, number: int, status: str, *, details: Mapping[str, Any] | None = None) -> None:
+        """Record how a run ended: ``done``, ``failed``, ..."""
+        values: dict[str, Any] = {"status": status, "ended": now()}
+        if details is not None:
+            values["details"] = json_of(details, "details")
+
+        def put(connection: sa.Connection) -> None:
+            if not connection.execute(tables.runs.update().where(tables.runs.c.id == number).values(values)).rowcount:
+                raise NotFoundError(f"no run {number}")
+
+        self._database.change(put)
+
+    def runs(self, subject: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
+        """Return runs, newest first."""
+        asked = sa.select(tables.runs).order_by(tables.runs.c.id.desc()).limit(limit)
+        if subject is not None:
+            asked = asked.where(tables.runs.c.subject == subject)
+        with self._database.reading() as connection:
+            rows = [] if connection is None else connection.execute(asked).mappings().all()
+        return [{**row, "details": plain_of(row["details"], dict)} for row in rows]
+
+    def set_watermark(self, group: str, name: str, value: dt.datetime) -> None:
+        """Record how far a pipeline of a group came."""
+        column = tables.watermarks.c
+
+        def put(connection: sa.Connection) -> None:
+            connection.execute(tables.watermarks.delete().where(column.group_name == group, column.name == name))
+            row = {"group_name": group, "name": name, "value": utc(value), "updated": now()}
+            connection.execute(tables.watermarks.insert().values(row))
+
+        self._database.change(put)
+
+    def watermarks(self, group: str) -> dict[str, dt.datetime]:
+        """Return name to value of a group's watermarks."""
+        column = tables.watermarks.c
+        asked = sa.select(column.name, column.value).where(column.group_name == group)
+        with self._database.reading() as connection:
+            return {} if connection is None else dict(map(tuple, connection.execute(asked)))
+
+    def set_dispersal(self, group: str, target: str, dispersal: Dispersal) -> None:
+        """Record up to where an online store was filled."""
+        column = tables.dispersals.c
+        row = {"group_name": group, "target": target, "updated": now(), **dispersal._asdict()}
+
+        def put(connection: sa.Connection) -> None:
+            own = sa.and_(column.group_name == group, column.target == target)
+            connection.execute(tables.dispersals.delete().where(own))
+            connection.execute(tables.dispersals.insert().values(row))
+
+        self._database.change(put)
+
+    def dispersal(self, group: str, target: str) -> Dispersal | None:
+        """Return up to where an online store was filled."""
+        column = tables.dispersals.c
+        asked = sa.select(column.identity, column.version, column.left_from)
+        asked = asked.where(column.group_name == group, column.target == target)
+        with self._database.reading() as connection:
+            row = None if connection is None else connection.execute(asked).one_or_none()
+        return None if row is None else Dispersal(*row)
+
+    def forget_watermark(self, group: str, name: str) -> None:
+        """Drop a watermark that is of no use any more."""
+        column = tables.watermarks.c
+        own = sa.and_(column.group_name == group, column.name == name)
+        self._database.change(lambda connection: connection.execute(tables.watermarks.delete().where(own)))
+
+    def end_lost_runs(self, subject: str, kind: str) -> int:
+        """Record of runs that still count as running that they were lost; call it with the subject's lock held."""
+        column = tables.runs.c
+        lost = sa.and_(column.subject == subject, column.kind == kind, column.status == "running")
+        update = tables.runs.update().where(lost).values(status="lost", ended=now())
+        return self._database.change(lambda connection: int(connection.execute(update).rowcount))
