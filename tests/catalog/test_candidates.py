@@ -47,7 +47,7 @@ def test_lists_of_features_take_all_of_a_group(catalog):
     [
         (["airport:wether:*:dest"], FeatureNotFoundError, "did you mean 'airport:weather'"),
         (["airport:weather:*:dest", "airport:weather:wind:origin"], SchemaError, "both fill column 'wind'"),
-        ({"all": "airport:weather:*:dest"}, SchemaError, "column 'all' cannot hold .*pass a list"),
+        ({"all": "airport:weather:*:dest"}, SchemaError, "column 'all' cannot be .*pass a list"),
         (["airport:weather:*:"], RefError, "join key is empty"),
         (["airport:*:*:dest"], FeatureNotFoundError, r"airport:\*"),
     ],
