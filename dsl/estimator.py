@@ -17,7 +17,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from dsl.compilers.bind import Binding, bind, references
+from dsl.compilers.analysis import references
+from dsl.compilers.bind import Binding, bind
 from dsl.compilers.column import compile_columns
 from dsl.compilers.deep_expressions import split_deep_expressions
 from dsl.compilers.row import compile_row

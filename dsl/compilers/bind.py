@@ -5,15 +5,16 @@ A bound tree has no macros, no statistics, no omitted arguments and no reads of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import Any
 
+from dsl.compilers.analysis import expand, expansion, is_macro, is_statistic, widen, with_args
 from dsl.dtypes import READERS, STRS, TS, DType, reads
 from dsl.errors import DslError, DslTypeError, UnknownReferenceError, nearest
 from dsl.json_values import decode
-from dsl.refs import BasisRef, FeatureRef
+from dsl.refs import BasisRef
 from dsl.registry import DECLARED, Macro, Statistic
 from dsl.syntax.build import call, coerce, literal
 from dsl.syntax.nodes import Call, Literal, Node, Read, Widen, walk
@@ -24,10 +25,6 @@ __all__ = [
     "bind",
     "bind_statistic",
     "check_output",
-    "expand",
-    "references",
-    "replace_nodes",
-    "statistic_calls",
     "to_constant",
     "too_many_entries",
 ]
@@ -107,63 +104,6 @@ def check_output(output: str, node: Node) -> None:
         raise DslTypeError(f"output {output!r} is of type {node.dtype}, which no column has", node.position)
 
 
-def expand(node: Node) -> Node:
-    """Replace the macros of an expression, and those that they expand to, by their definitions."""
-    return replace_nodes(node, lambda part: expand(_expansion(part)) if _is_macro(part) else part)
-
-
-def references(exprs: Iterable[Node], *, for_scoring: bool = False) -> list[FeatureRef | BasisRef]:
-    """Return the distinct references of expressions, in order.
-
-    Parameters
-    ----------
-    exprs : iterable of Node
-        The expressions.
-    for_scoring : bool, default False
-        Leave out references that only statistics have: a fitted model does not need them.
-
-    Examples
-    --------
-    >>> from dsl import parse
-    >>> [str(ref) for ref in references([parse("nVal('basis:b') + nVal('basis:a') * nVal('basis:b')")])]
-    ['basis:b', 'basis:a']
-    """
-    refs: dict[FeatureRef | BasisRef, None] = {}
-    for node in exprs:
-        parts = walk(expand(node), into=lambda part: not (for_scoring and _is_statistic(part)))
-        refs.update(dict.fromkeys(part.ref for part in parts if isinstance(part, Read)))
-    return list(refs)
-
-
-def statistic_calls(exprs: Iterable[Node]) -> list[Call]:
-    """Return the distinct statistics that expressions need, in order.
-
-    Raises
-    ------
-    DslError
-        A statistic is an argument of another one: that would take a second pass over the data. Or its argument is a
-        constant: mostly the name of a string column, which has to be read by sVal('...').
-    """
-    calls: dict[Call, None] = {}
-    for node in exprs:
-        for part in walk(expand(node)):
-            if _is_statistic(part):
-                inner = next((deep for arg in part.args for deep in walk(arg) if deep in calls), None)
-                if inner is not None:
-                    raise DslError(
-                        f"{part.name}: {inner} is a statistic inside another one; compute it in an earlier stage",
-                        part.position,
-                    )
-                if not any(isinstance(deep, Read) for deep in walk(part.args[0])):
-                    raise DslTypeError(
-                        f"{part.name}: {part.args[0]} is a constant, there is nothing to learn from it; "
-                        "a string column is read by sVal('basis:column')",
-                        part.position,
-                    )
-                calls[part] = None
-    return list(calls)
-
-
 def bind_statistic(statistic: Call, bindings: Mapping[str, Binding]) -> Call:
     """Bind the arguments of a statistic, to compute it."""
     binder = _Binder(bindings, {})
@@ -208,7 +148,7 @@ class _Binder:
 
     def _enters(self, node: Node) -> bool:
         # What only a statistic refers to needs no binding; a macro is bound by its expansion.
-        return node not in self._bound and not _is_statistic(node) and not _is_macro(node)
+        return node not in self._bound and not is_statistic(node) and not is_macro(node)
 
     def _bind(self, node: Node) -> Node:
         """Bind a node whose arguments are bound."""
@@ -216,11 +156,11 @@ class _Binder:
             case Read():
                 return self._check_source(node)
             case Widen(arg):
-                return _widen(node, self._bound[arg])
+                return widen(node, self._bound[arg])
             case Call(function=Statistic()):
                 return self._constant(node)
             case Call(function=Macro()):
-                return self.bind(_expansion(node))
+                return self.bind(expansion(node))
             case Call():
                 return self.complete(node, [self._bound[arg] for arg in node.args])
         return node
@@ -229,7 +169,7 @@ class _Binder:
         """Return a call with bound arguments, and with the defaults of omitted ones."""
         missing = node.function.missing(len(args))
         if not missing:
-            return _with_args(node, args)
+            return with_args(node, args)
         defaults = [self._declared_default(node, args[0]) if p.default is DECLARED else p.default for p in missing]
         return call(node.name, *args, *defaults, position=node.position)
 
@@ -263,57 +203,6 @@ class _Binder:
         if name not in self._bindings:
             raise UnknownReferenceError(f"{name!r} is not in the data{nearest(name, self._bindings)}", node.position)
         return self._bindings[name]
-
-
-def replace_nodes(node: Node, change: Callable[[Node], Node]) -> Node:
-    """Apply `change` to every distinct node, from the leaves up."""
-    replaced: dict[Node, Node] = {}
-    for part in walk(node):
-        fresh = part
-        if isinstance(part, Call):
-            fresh = _with_args(part, [replaced[arg] for arg in part.args])
-        elif isinstance(part, Widen):
-            fresh = _widen(part, replaced[part.arg])
-        replaced[part] = change(fresh)
-    return replaced[node]
-
-
-def _with_args(node: Call, args: list[Node]) -> Node:
-    """Return the call with other arguments, checked again; the node itself where they are the same."""
-    if all(new is old for new, old in zip(args, node.args, strict=True)):
-        return node
-    return call(node.name, *args, position=node.position)
-
-
-def _widen(node: Widen, arg: Node) -> Node:
-    if arg is node.arg:
-        return node
-    wide = coerce(arg, node.dtype)
-    assert wide is not None, "an integer stays one when its parts are replaced"
-    return wide
-
-
-def _expansion(node: Call) -> Node:
-    """Return the definition of a macro for the arguments of its call."""
-    macro = node.function
-    assert isinstance(macro, Macro)
-    args = [
-        arg.plain if parameter.constant and isinstance(arg, Literal) else arg
-        for parameter, arg in zip(macro.parameters(len(node.args)), node.args, strict=True)
-    ]
-    definition = macro.expand(*args, *(arg.default for arg in macro.missing(len(args))))
-    result = coerce(definition, node.dtype)
-    if result is None:
-        raise DslTypeError(f"{node.name}: expands to {definition.dtype}, not to {node.dtype}", node.position)
-    return result
-
-
-def _is_statistic(node: Node) -> TypeGuard[Call]:
-    return isinstance(node, Call) and isinstance(node.function, Statistic)
-
-
-def _is_macro(node: Node) -> TypeGuard[Call]:
-    return isinstance(node, Call) and isinstance(node.function, Macro)
 
 
 def _wrong_source(node: Read, source: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dsl.compilers.bind import Binding, replace_nodes
+from dsl.compilers.analysis import replace_nodes
+from dsl.compilers.bind import Binding
 from dsl.compilers.column import compile_columns
 from dsl.refs import BasisRef
 from dsl.syntax.nodes import Call, Node, Read, walk

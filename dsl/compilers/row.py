@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dsl.compilers.bind import Binding, bind, references
+from dsl.compilers.analysis import references
+from dsl.compilers.bind import Binding, bind
 from dsl.compilers.coercion import reader, reading_lines
 from dsl.compilers.generated import define
 from dsl.compilers.missing_columns import required_lines

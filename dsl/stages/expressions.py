@@ -19,7 +19,8 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from dsl.compilers.bind import check_output, references
+from dsl.compilers.analysis import references
+from dsl.compilers.bind import check_output
 from dsl.dtypes import BOOL, INT, NUM, STR, STRS, TS, VEC, DType
 from dsl.errors import DslError, DslTypeError
 from dsl.refs import BasisRef

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pyspark.sql.types import StructType
 
-from dsl.compilers.bind import Binding, references
+from dsl.compilers.analysis import references
+from dsl.compilers.bind import Binding
 from dsl.errors import UnknownReferenceError, nearest
 from dsl.refs import BasisRef, FeatureRef
 from dsl.syntax.nodes import Node

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dsl.compilers.bind import (
-    MAX_ENTRIES,
-    Binding,
-    bind,
-    bind_statistic,
-    statistic_calls,
-    to_constant,
-    too_many_entries,
-)
+from dsl.compilers.analysis import statistic_calls
+from dsl.compilers.bind import MAX_ENTRIES, Binding, bind, bind_statistic, to_constant, too_many_entries
 from dsl.compilers.column import constant_arguments, statistic_columns
 from dsl.compilers.deep_expressions import split_deep_expressions
 from dsl.json_values import encode

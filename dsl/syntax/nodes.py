@@ -105,8 +105,24 @@ class Node:
         return Node._to_text(self)
 
 
+class _Leaf(Node):
+    """A node without arguments."""
+
+    __slots__ = ()
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of nodes."""
+        return 1
+
+    @property
+    def depth(self) -> int:  # type: ignore[override]
+        """Nesting."""
+        return 1
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Literal(Node):
+class Literal(_Leaf):
     """A constant. Lists are held as tuples, weights as tuples of pairs; `plain` gives the Python value.
 
     Parameters
@@ -146,19 +162,9 @@ class Literal(Node):
             return dict(self.value)
         return list(self.value) if isinstance(self.value, tuple) else self.value
 
-    @property
-    def size(self) -> int:  # type: ignore[override]
-        """Number of nodes."""
-        return 1
-
-    @property
-    def depth(self) -> int:  # type: ignore[override]
-        """Nesting."""
-        return 1
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Read(Node):
+class Read(_Leaf):
     """The value of a feature or basis column, read as a type.
 
     Parameters
@@ -177,16 +183,6 @@ class Read(Node):
     def reader(self) -> str:
         """The function that reads this type: ``nVal`` and so on."""
         return _READER_OF[self.dtype]
-
-    @property
-    def size(self) -> int:  # type: ignore[override]
-        """Number of nodes."""
-        return 1
-
-    @property
-    def depth(self) -> int:  # type: ignore[override]
-        """Nesting."""
-        return 1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -293,13 +289,10 @@ def walk(node: Node, *, into: Callable[[Node], bool] | None = None) -> Iterator[
             seen.add(current)
             stack.append((current, True))
             if into is None or into(current):
-                stack.extend((child, False) for child in reversed(_children(current)))
-
-
-def _children(node: Node) -> tuple[Node, ...]:
-    if isinstance(node, Call):
-        return node.args
-    return (node.arg,) if isinstance(node, Widen) else ()
+                args = (
+                    current.args if isinstance(current, Call) else (current.arg,) if isinstance(current, Widen) else ()
+                )
+                stack.extend((arg, False) for arg in reversed(args))
 
 
 def _call(name: str, args: tuple[Node, ...], dtype: DType, position: Position | None) -> Call:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark import StorageLevel
 from pyspark.ml import Estimator
 
-from dsl.compilers.bind import Binding, references, statistic_calls
+from dsl.compilers.analysis import references, statistic_calls
+from dsl.compilers.bind import Binding
 from dsl.estimator import DSLEstimator
 from dsl.refs import FeatureRef
 from palette.columns import exact_column

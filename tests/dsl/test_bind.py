@@ -10,7 +10,8 @@ import pytest
 
 import dsl
 from dsl import Binding, DslError, DslTypeError, UnknownReferenceError, nFill, nVal, parse
-from dsl.compilers.bind import MAX_ENTRIES, bind, expand, references, statistic_calls, to_constant
+from dsl.compilers.analysis import expand, references, statistic_calls
+from dsl.compilers.bind import MAX_ENTRIES, bind, to_constant
 from dsl.dtypes import NUM, STR
 from dsl.json_values import decode, encode
 from dsl.registry import REGISTRY, Arg

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dsl.compilers.bind import references
+from dsl.compilers.analysis import references
 from dsl.estimator import DSLModel
 from dsl.refs import FeatureRef, parse_ref
 from palette.pipeline.planning.nested_stages import flat_stages

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.tuning import CrossValidator, CrossValidatorModel, TrainValidationSplit, TrainValidationSplitModel
 
-from dsl.compilers.bind import references
+from dsl.compilers.analysis import references
 from dsl.estimator import DSLEstimator, DSLModel
 from dsl.refs import FeatureRef
 from palette.errors import PlanError

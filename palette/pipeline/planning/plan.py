@@ -9,7 +9,8 @@ from typing import Any
 
 from pyspark.ml import Estimator, Transformer
 
-from dsl.compilers.bind import Binding, expand, references
+from dsl.compilers.analysis import expand, references
+from dsl.compilers.bind import Binding
 from dsl.dtypes import INT
 from dsl.errors import DslError
 from dsl.estimator import DSLEstimator, DSLModel
