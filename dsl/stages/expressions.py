@@ -64,7 +64,7 @@ def to_texts(lambdas: Any) -> dict[str, str]:
     counts = Counter(output.casefold() for output in texts)
     duplicates = sorted(output for output in texts if counts[output.casefold()] > 1)
     if duplicates:
-        raise DslTypeError(f"lambdas: output columns {duplicates} differ by case only; Spark takes them for one")
+        raise DslTypeError(f"lambdas: output columns {duplicates} differ by case only; Spark treats them as the same")
     return texts
 
 

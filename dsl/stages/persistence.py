@@ -16,11 +16,11 @@ from pyspark.sql.utils import is_remote
 
 from dsl.errors import DslError
 
-__all__ = ["FORMAT", "REFUSED", "PersistentStage", "check_format", "known_class"]
+__all__ = ["FORMAT", "UNKNOWN_CLASS", "PersistentStage", "check_format", "is_known_class"]
 
 FORMAT = 1
 """Version of the format of saved stages; a file with a higher number is from a newer release."""
-REFUSED = "class {!r} is of no module that this process has imported; import its module first, if you trust it"
+UNKNOWN_CLASS = "class {!r} is not in a module that this process has imported; import its module first, if you trust it"
 
 
 class PersistentStage(Params, DefaultParamsReadable[Any], DefaultParamsWritable):
@@ -69,21 +69,21 @@ class StageReader(DefaultParamsReader[Any]):
             A newer release saved it, or it names a class of a module that was not imported.
         """
         metadata = self.loadMetadata(path, self.sparkSession)
-        if not known_class(metadata["class"]):
-            raise DslError(f"{path!r}: {REFUSED.format(metadata['class'])}")
+        if not is_known_class(metadata["class"]):
+            raise DslError(f"{path!r}: {UNKNOWN_CLASS.format(metadata['class'])}")
         check_format(metadata, path)
         return super().load(path)
 
 
-def known_class(name: str) -> bool:
+def is_known_class(name: str) -> bool:
     """Return whether a saved class may be loaded: one of Spark ML or ours, or a stage whose module is imported.
 
     Spark's reader imports any module that a file names, and so runs it.
 
     Examples
     --------
-    >>> known_class("pyspark.ml.feature.VectorAssembler"), known_class("antigravity.Stage"), known_class("os.abort")
-    (True, False, False)
+    >>> [is_known_class(name) for name in ("pyspark.ml.feature.VectorAssembler", "antigravity.Stage", "os.abort")]
+    [True, False, False]
     """
     name = name.replace("org.apache.spark", "pyspark")  # as Spark's reader does
     if name.startswith(("pyspark.ml.", "dsl.", "palette.")):

@@ -10,7 +10,7 @@ from pyspark.ml.pipeline import PipelineSharedReadWrite
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWritable, MLWriter
 from pyspark.sql.utils import is_remote
 
-from dsl.stages.persistence import REFUSED, check_format, known_class
+from dsl.stages.persistence import UNKNOWN_CLASS, check_format, is_known_class
 from palette.errors import DataError, SchemaError
 from palette.paths import has_scheme
 
@@ -111,8 +111,8 @@ def _check_classes(path: str, uids: list[str], spark: Any) -> None:
 
 def _check_class(folder: str, spark: Any) -> None:
     metadata = DefaultParamsReader.loadMetadata(folder, spark)
-    if not known_class(metadata["class"]):
-        raise DataError(f"{folder!r}: {REFUSED.format(metadata['class'])}")
+    if not is_known_class(metadata["class"]):
+        raise DataError(f"{folder!r}: {UNKNOWN_CLASS.format(metadata['class'])}")
     params = {**metadata.get("defaultParamMap", {}), **metadata.get("paramMap", {})}
     _check_classes(folder, metadata.get("stageUids") or params.get("stageUids", []), spark)
     for inner in _inner_folders(metadata["class"].rpartition(".")[2], metadata, params):
