@@ -17,7 +17,7 @@ from palette.serving.stages import LocalStage, saved_form
 __all__ = ["is_saved", "saved_plan"]
 
 OLDEST, NEWEST = (3, 5), (4, 2)
-# The form of the language's stages, as dsl.persistence has it, which needs pyspark.
+# The format version of DSL stages, equal to that of dsl.stages.persistence, which needs pyspark.
 FORMAT = 1
 PIPELINES = ("org.apache.spark.ml.PipelineModel", "pyspark.ml.pipeline.PipelineModel")
 TUNED = tuple(

@@ -234,7 +234,7 @@ def test_what_is_no_store_or_no_moment_is_named(store):
         LocalPipeline(PLAN).score_instance({}, store="/somewhere")
     with pytest.raises(DataError, match="now is a datetime, found int 7"):
         LocalPipeline(PLAN, store).score_instance({}, now=7)
-    with pytest.raises(DataError, match="now: 'soon' is not a time: write 2026-03-01"):
+    with pytest.raises(DataError, match="now: 'soon' is not a timestamp: write 2026-03-01"):
         LocalPipeline(PLAN, store).score_instance({}, now="soon")
 
 
