@@ -1,6 +1,7 @@
 """Where workers share nothing with the driver and lack this library, and over Spark Connect.
 
-A process of its own carries out all proofs of a kind, since to start one costs more than a proof.
+A process of its own carries out all proofs of a kind, since to start one costs more than a proof. What `make test`
+proves of Spark Connect is in test_connect.py; here are its other promises, for the night.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tests.selection.shops import shops
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 SCRIPT = Path(__file__).with_name("on_cluster.py")
 CLUSTER, CONNECT = "local-cluster[2,1,1024]", "connect"
-BOTH = pytest.mark.parametrize("where", [CLUSTER, CONNECT])
+BOTH = pytest.mark.parametrize("where", [CLUSTER, pytest.param(CONNECT, marks=pytest.mark.proof)])
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +95,11 @@ def test_models_of_another_process_and_zone_are_loaded(answer, where):
     assert answer(where, "models") == [told | {"declared": value} for value in (15.0, 8.0)] * 3
 
 
+@pytest.mark.proof
 def test_functions_agree_on_connect(answer):
     assert answer(CONNECT, "functions") > 1000
 
 
+@pytest.mark.proof
 def test_models_are_saved_on_connect(answer):
     assert answer(CONNECT, "saving") is None

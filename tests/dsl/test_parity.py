@@ -52,7 +52,7 @@ def tried() -> dict[str, list[Case]]:
     }
 
 
-@pytest.mark.spark
+@pytest.mark.random  # drawn where they are tried
 @ENGINES
 @pytest.mark.parametrize("family", FAMILIES)
 def test_column_equals_row(family, interpreted, tried, spark: SparkSession):
