@@ -91,7 +91,7 @@ class Sign:
     edges={"digits": [0, 1, 2, 7, 15]},
 )
 class Round:
-    """The number rounded to `digits` decimals, halves of its printed form away from zero. Null when `x` is null."""
+    """The number rounded to `digits` decimals; halves, as printed, round away from zero. Null when `x` is null."""
 
     @staticmethod
     def column(F: Any, x: Column, digits: int) -> Column:

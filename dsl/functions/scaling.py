@@ -80,7 +80,7 @@ class ZScore:
 
 @REGISTRY.macro("minMax", _X, returns=NUM, examples=[(([1.0, 3.0, 5.0, None],), [0.0, 0.5, 1.0, None])])
 class MinMax:
-    """The number scaled from the smallest, 0, to the largest, 1. Null when all numbers were equal."""
+    """The number scaled to 0 at the smallest and 1 at the largest. Null when all numbers were equal."""
 
     @staticmethod
     def expand(x: Node) -> Node:
