@@ -54,7 +54,7 @@ MUTANTS = [
 
 @contextmanager
 def planted(mutant: Mutant) -> Iterator[Function]:
-    """Put the wrong body into the registry for a while; without inline code, which would take its place."""
+    """Register the wrong body temporarily, without the inline code that would replace it."""
     right = REGISTRY.get(mutant.name)
     assert isinstance(right, Function)
     wrong = replace(right, inline={}, **{mutant.side: mutant.body})

@@ -52,7 +52,7 @@ def save(spark: SparkSession, path: Path) -> None:
 
 
 def load(spark: SparkSession, path: Path) -> list[dict[str, object]]:
-    """Return what the loaded models make of a row, by themselves and in Spark."""
+    """Return the values that loaded models compute for a row, with and without Spark."""
     rows = [(2, None, "a", None), (2, None, "a", 8.0)]
     frame = spark.createDataFrame(rows, "i int, x double, s string, prep double").coalesce(1)
     model = DSLModel.load(str(path / "model"))
@@ -63,7 +63,7 @@ def load(spark: SparkSession, path: Path) -> list[dict[str, object]]:
 
 
 def save_here(spark: SparkSession, path: Path) -> None:
-    """Save a fresh model in each way that there is, twice, and load it."""
+    """Save a new model in every way, twice, and load it."""
     frame = spark.createDataFrame([(8.0,)], "prep double")
     fresh = Pipeline(stages=[DSLEstimator(lambdas={"y": "nFill('basis:prep', 0) - mean('basis:prep')"})]).fit(frame)
     assert fresh.transform(frame).first()["y"] == 0.0

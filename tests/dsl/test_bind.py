@@ -89,7 +89,7 @@ def test_macro_is_written_out():
 
 def test_macro_of_the_wrong_type_is_refused():
     class Shout:
-        """The text in capitals, it says, as a number."""
+        """The string in uppercase, declared as a number."""
 
         expand = staticmethod(lambda text: call("upper", text))
 

@@ -1,4 +1,4 @@
-"""The column compiler: sources of every type, literals, and plans as one would write them by hand."""
+"""The column compiler: sources of every type, literals, and plans equal to those written by hand."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def zone(request, spark):
 
 
 def collected(frame, columns, times=()):
-    """Collect columns, times as microseconds, which no zone touches."""
+    """Collect columns, timestamps as microseconds, independent of any zone."""
     from pyspark.sql import functions as F
 
     chosen = [(F.unix_micros(column) if name in times else column).alias(name) for name, column in columns.items()]

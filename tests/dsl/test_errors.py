@@ -1,4 +1,4 @@
-"""Messages: what is wrong, where, and what may have been meant."""
+"""Messages: the problem, its position, and suggestions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DSLEstimator and DSLModel: Spark ML manners, statistics, saving, and rows scored as columns are."""
+"""DSLEstimator and DSLModel: the Spark ML interface, statistics, saving, and scoring of rows equal to columns."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ EXACT = [function for function in REGISTRY if not function.ulps]
 
 
 class Draw:
-    """Draws expressions of a wanted type; nested ones as long as depth is left."""
+    """Draws expressions of a type, nested up to a depth."""
 
     def __init__(self, rng: random.Random, functions: Sequence[Function]) -> None:
         self._random = rng
@@ -51,7 +51,7 @@ class Draw:
         return self._leaf(wanted)
 
     def _variables(self, function: Function, wanted: DType) -> dict[Var, DType] | None:
-        """Choose the types of a function's variables, or None when it cannot return what is wanted."""
+        """Choose the types of a function's variables, or None if it cannot return the type."""
         free = {arg.dtype for arg in function.args if isinstance(arg.dtype, Var)}
         chosen = {variable: self._random.choice(sorted(variable.allowed)) for variable in sorted(free, key=str)}
         if isinstance(function.returns, Var):
@@ -119,7 +119,7 @@ def test_row_equals_column(draw, rng, spark):
 
 
 def transformed(spark, expressions: dict[str, Node], data: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Compute expressions by Spark, fifty in a job; times travel as microseconds, past all time zones."""
+    """Compute expressions by Spark, fifty in a job; timestamps are microseconds, independent of time zones."""
     from pyspark.sql import functions as F
 
     arrow = {NUM: pa.float64(), INT: pa.int64(), STR: pa.string(), BOOL: pa.bool_(), TS: pa.int64()}

@@ -1,4 +1,4 @@
-"""Building trees in Python: literals, reads, calls, and what is refused."""
+"""Construction of trees in Python: literals, reads, calls, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row and column bodies of every function agree: on its examples, on products of nasty values, on random ones.
+"""Row and column bodies of every function agree: on its examples, on products of edge values, on random ones.
 
 All functions of a family share a few Spark jobs; a failure names the calls that differ.
 """
@@ -38,7 +38,7 @@ def test_row_gives_what_the_examples_say(function):
 
 @pytest.fixture(scope="session")
 def tried() -> dict[str, list[Case]]:
-    """What each family is tried with, the same for both engines."""
+    """The calls of each family, the same for both engines."""
     return {
         family: [
             case

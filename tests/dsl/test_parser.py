@@ -1,4 +1,4 @@
-"""Text to tree, and what is said of texts that are none."""
+"""Parser, and its messages about invalid texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named polygons: what a ring is, and what is refused. That both compilers agree is proved by the parity suite."""
+"""Named polygons: valid and invalid rings. The parity suite proves that both compilers agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/functions.md is what the registry says today."""
+"""docs/functions.md is current."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be registered, and how it is found."""
+"""Registration and look-up of functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The row compiler: one function of a row, of what comes in and what goes out."""
+"""The row compiler: its function, conversion of inputs, and outputs."""
 
 from __future__ import annotations
 

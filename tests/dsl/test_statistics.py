@@ -1,4 +1,4 @@
-"""Statistics and macros, through the estimator: what they give, of nothing too, and what they refuse."""
+"""Statistics and macros, through the estimator: values, also of no data, and errors."""
 
 from __future__ import annotations
 

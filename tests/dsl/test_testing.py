@@ -1,4 +1,4 @@
-"""The proof tool finds what is wrong with a user's own function."""
+"""`dsl.testing` detects errors of a user's function."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Half:
 
 
 class WrongRow(Half):
-    """Half of a number, of most."""
+    """Half of most numbers."""
 
     @staticmethod
     def row(x):

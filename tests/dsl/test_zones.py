@@ -1,4 +1,4 @@
-"""Times mean the same whatever the zones of session and process are, and in every zone of the database."""
+"""Timestamps mean the same in any zone of session and process, and in every zone of the database."""
 
 from __future__ import annotations
 
