@@ -1,4 +1,4 @@
-"""FeatureStore, the one door: a module for each room behind it."""
+"""FeatureStore, the entry point: its methods by topic, a module each."""
 
 from palette.store.feature_store import FeatureStore
 

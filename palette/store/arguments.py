@@ -1,4 +1,4 @@
-"""Arguments of the store's methods, checked before anything is read: names, versions, lists of groups."""
+"""Validation of arguments: names, versions, lists of groups."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["check_name", "check_version", "entity_name", "group_name", "listed",
 
 
 def check_name(value: Any, what: str) -> str:
-    """Return a name; raise :class:`ArgumentError` if it is of another type."""
+    """Return a name; raise :class:`ArgumentError` if it is not a string."""
     if not isinstance(value, str):
-        raise ArgumentError(f"expected {what}, found {_shown(value)}")
+        raise ArgumentError(f"expected {what}, found {_describe(value)}")
     return value
 
 
 def check_version(value: Any) -> int:
-    """Return the number of a version; raise :class:`ArgumentError` if it is none."""
+    """Return the number of a version; raise :class:`ArgumentError` if it is not an integer."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ArgumentError(f"expected the number of a version, found {_shown(value)}")
+        raise ArgumentError(f"expected the number of a version, found {_describe(value)}")
     return int(value)
 
 
@@ -38,14 +38,14 @@ def group_name(group: str | FeatureGroup) -> str:
 
 
 def listed(groups: Any) -> list[str | FeatureGroup]:
-    """Return groups as a list, also a single one.
+    """Return one or several groups as a list.
 
     Examples
     --------
     >>> listed(["restaurant:menu", "restaurant:hours"]), listed("restaurant:menu")
     (['restaurant:menu', 'restaurant:hours'], ['restaurant:menu'])
     """
-    # A definition is iterable as well: over its words.
+    # A FeatureGroup is iterable too: over its fields.
     single = isinstance(groups, (str, FeatureGroup)) or not isinstance(groups, Iterable)
     return [groups] if single else list(groups)
 
@@ -58,7 +58,7 @@ def versions(
     Parameters
     ----------
     version : mapping of str to int, int, or None
-        A number alone is the version of the only group that is read.
+        A number is the version of the only group that is read.
     groups : iterable of str
         Full names of the groups that are read.
     full_name : callable
@@ -67,7 +67,7 @@ def versions(
     Raises
     ------
     ArgumentError
-        If it is neither, or a number alone where several groups are read.
+        If it is neither, or a number where several groups are read.
 
     Examples
     --------
@@ -81,15 +81,15 @@ def versions(
     read = sorted(set(groups))
     shape = f"{{{', '.join(f'{name!r}: N' for name in read)}}}"
     if not hasattr(version, "__index__") or isinstance(version, bool):
-        raise ArgumentError(f"version: expected group to number, version={shape}, found {_shown(version)}")
+        raise ArgumentError(f"version: expected group to number, version={shape}, found {_describe(version)}")
     if len(read) != 1:
         raise ArgumentError(f"version={version}: features of {len(read)} groups are read, name each: version={shape}")
     return {read[0]: int(version)}
 
 
-def _shown(value: Any) -> str:
+def _describe(value: Any) -> str:
     if value is None:
         return "None"
     kind = type(value).__name__
-    # Others may take many lines.
+    # The repr of other types may have many lines.
     return f"{kind} {value!r:.80}" if isinstance(value, (str, int, float, list, tuple, dict, set)) else kind

@@ -1,10 +1,13 @@
-"""What all parts of a store have in common."""
+"""Parts of a store, and look-ups of its definitions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palette.catalog.definitions.resolve import resolve
+from palette.definitions import Entity, Feature, FeatureGroup
 from palette.lazy_imports import require_spark
+from palette.store.arguments import entity_name, group_name
 
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
@@ -15,22 +18,22 @@ __all__ = ["StoreBase"]
 
 
 class StoreBase:
-    """Where everything of a store is.
+    """Parts of a store, which the methods of :class:`palette.FeatureStore` work on.
 
     Attributes
     ----------
     uri : str
-        What opens this store again, in another process.
+        Opens this store again, in another process.
     catalog : SqlCatalog
-        What is defined, who uses it, what ran.
+        Definitions, models, runs of feeds, and annotations.
     online : FeatureReader
-        What serving reads.
+        Newest rows, for serving.
     models_directory : str
-        Where bundles are kept: ``<models_directory>/<name>/<checksum>``.
+        Directory of the bundles: ``<models_directory>/<name>/<checksum>``.
     modules : tuple of str
-        From where functions of batch sources may be imported.
+        Modules from which functions of batch sources may be imported.
     home : str, optional
-        Where else they are looked for: the directory of the configuration.
+        Directory of the configuration, where these modules are searched too.
     """
 
     uri: str
@@ -48,3 +51,56 @@ class StoreBase:
         from palette.offline import DeltaTables
 
         return DeltaTables(self._tables_root)
+
+    def entity(self, name: str | Entity) -> Entity:
+        """Return an entity.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such entity; near names are offered.
+        """
+        return self.catalog.definitions.entity(entity_name(name))
+
+    def group(self, name: str | FeatureGroup) -> FeatureGroup:
+        """Return a feature group by its full name ``entity:group``.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such group; near names are offered.
+        """
+        return self.catalog.definitions.group(group_name(name))
+
+    def resolve_group(self, name: str | FeatureGroup) -> tuple[Entity, FeatureGroup]:
+        """Return the entity and the feature group of a full name ``entity:group``.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such group; near names are offered.
+        """
+        group = self.group(name)
+        return self.entity(group.entity), group
+
+    def feature(self, name: str) -> Feature:
+        """Return the feature of an expression ``entity:group:feature:join_key``.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If the entity, the group or the feature is not in the catalog; near names are offered.
+        SchemaError
+            If the number of join keys differs from the entity's number of keys.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore
+        >>> store = FeatureStore(tempfile.mkdtemp())
+        >>> store.apply(Entity("route", keys={"origin": "string", "dest": "string"}),
+        ...             FeatureGroup("trips", entity="route", features=[Feature("minutes", "double")]))
+        >>> store.feature("route:trips:minutes:from,to").dtype
+        'double'
+        """
+        return resolve(self.catalog, name).feature

@@ -1,4 +1,4 @@
-"""FeatureStore: where a store is, and how it is opened."""
+"""FeatureStore: construction, configuration, pickling."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from palette.definitions.config import StoreConfig, read_config
 from palette.errors import ArgumentError, DataError
 from palette.online import MemoryStore, open_online
 from palette.paths import COPY_HERE, local_path
+from palette.store.definitions import DefinitionMethods
 from palette.store.feeds import FeedDoors
-from palette.store.models import ModelDoors
+from palette.store.models import ModelMethods
 from palette.store.selection import SelectionDoors
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ ELSEWHERE = (
 )
 
 
-class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
+class FeatureStore(DefinitionMethods, SelectionDoors, FeedDoors, ModelMethods):
     """Declare, write and read features.
 
-    It closes its connections at the end of a ``with`` block, or by :meth:`close`; notebooks need neither.
+    Connections are closed at the end of a ``with`` block, or by :meth:`close`; notebooks need neither.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         return f"FeatureStore({self.uri!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as what opens it."""
+        """Pickle the arguments that open the store again."""
         if isinstance(self.online, MemoryStore) and self.online.filled:
             raise DataError(
                 f"{self!r} cannot be sent to another process: its online store is in this process's memory; name one "
@@ -126,22 +127,26 @@ class FeatureStore(FeedDoors, ModelDoors, SelectionDoors):
         Parameters
         ----------
         path : str or Path
-            A file with the words ``path``, the directory of the store, relative to the file; and optionally
-            ``catalog``, the catalog's database instead of a file there
-            (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, the password in the environment variable
-            ``PALETTE_CATALOG_PASSWORD``); ``tables``, where the Delta tables are: any path that Spark can write
-            (``s3a://...``; a relative one counts from the file), or ``metastore:catalog.schema``; ``models``, the
-            directory of the bundles of deployed models; ``online``, the
-            online store by its URI (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
-            :func:`palette.online.open_online`; by default in this process's memory), passwords in the environment
-            variable ``PALETTE_REDIS_PASSWORD``; ``cache``, the arguments of a :class:`palette.online.NearCache`
-            before it; ``feeds: {modules: [my_features]}``, from where functions of batch sources may be imported:
-            modules that Python finds, or else beside the file.
+            A YAML file; relative paths are relative to it. Its keys:
+
+            - ``path``: the directory of the store.
+            - ``catalog``: the catalog's database, instead of a file in the directory
+              (``postgresql+psycopg://USER@HOST:PORT/DATABASE``, with the password in the environment variable
+              ``PALETTE_CATALOG_PASSWORD``).
+            - ``tables``: the location of the Delta tables, any path that Spark can write (``s3a://...``), or
+              ``metastore:catalog.schema``.
+            - ``models``: the directory of the bundles of deployed models.
+            - ``online``: the URI of the online store (``redis://host:6379/0``, ``lmdb:DIRECTORY``, see
+              :func:`palette.online.open_online`), with the password in the environment variable
+              ``PALETTE_REDIS_PASSWORD``; by default it is in this process's memory.
+            - ``cache``: the arguments of a :class:`palette.online.NearCache` in front of it.
+            - ``feeds: {modules: [my_features]}``: modules from which functions of batch sources may be imported, on
+              Python's path or next to the file.
 
         Raises
         ------
         DefinitionError
-            If the file is missing, is no YAML mapping, or has an unknown word.
+            If the file is missing or invalid.
         """
         path = local_path(path, "a store's configuration", COPY_HERE)
         store = cls.__new__(cls)

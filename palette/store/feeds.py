@@ -13,7 +13,7 @@ from palette.lazy_imports import require_spark
 from palette.online import OnlineStore
 from palette.session import active_session, require_delta
 from palette.store.arguments import entity_name, listed
-from palette.store.definitions import DefinitionDoors
+from palette.store.base import StoreBase
 from palette.times import utc
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class How(TypedDict, total=False):
     progress: Callable[[Progress], Any] | None
 
 
-class FeedDoors(DefinitionDoors):
+class FeedDoors(StoreBase):
     """Feeds of a store."""
 
     @property

@@ -1,10 +1,10 @@
-"""What a store says about its models; the catalog knows it."""
+"""Model methods of FeatureStore: deploy, promote, look-up, lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from palette.definitions import FeatureGroup
 from palette.display_list import Listing
@@ -17,31 +17,46 @@ if TYPE_CHECKING:
 
     from palette.catalog.features.lineage import Lineage
     from palette.catalog.models.versions import ModelRecord
-    from palette.pipeline.deploy.deployment import Deployment
-    from palette.pipeline.model import MLPipelineModel
 
-__all__ = ["ModelDoors"]
+__all__ = ["FittedPipeline", "ModelMethods"]
 
 MODEL = "the name of a model"
-THING = "the name of a feature, group, model or table"
-# What people see of a version in a table.
+SUBJECT = "the name of a feature, group, model or table"
 COLUMNS: dict[str, Callable[[ModelRecord], object]] = {
-    "model": lambda one: one.name,
-    "version": lambda one: one.version,
-    "stage": lambda one: one.stage,
-    "features": lambda one: len(one.features),
-    "by": lambda one: one.who,
-    "at": lambda one: one.at,
-    "bundle": lambda one: one.uri,
+    "model": lambda model: model.name,
+    "version": lambda model: model.version,
+    "stage": lambda model: model.stage,
+    "features": lambda model: len(model.features),
+    "by": lambda model: model.who,
+    "at": lambda model: model.at,
+    "bundle": lambda model: model.uri,
 }
+Deployment = TypeVar("Deployment", covariant=True)
 
 
-class ModelDoors(StoreBase):
-    """Models of a store."""
+@runtime_checkable
+class FittedPipeline(Protocol[Deployment]):
+    """A fitted pipeline that deploys itself to a store, as :class:`palette.MLPipelineModel` does."""
 
     def deploy(
         self,
-        model: MLPipelineModel,
+        name: str,
+        *,
+        store: Any = None,
+        stage: str = "shadow",
+        training: DataFrame | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Deployment:
+        """Write the bundle, record the version in the store's catalog, and return both."""
+        ...
+
+
+class ModelMethods(StoreBase):
+    """Model methods of :class:`palette.FeatureStore`."""
+
+    def deploy(
+        self,
+        model: FittedPipeline[Deployment],
         name: str,
         *,
         stage: str = "shadow",
@@ -53,34 +68,35 @@ class ModelDoors(StoreBase):
         Parameters
         ----------
         model : MLPipelineModel
-            What ``MLPipeline(...).fit`` returned, or ``MLPipelineModel.load``.
+            Returned by ``MLPipeline(...).fit`` or ``MLPipelineModel.load``.
         name : str
-            What the model is called: letters, digits, ``_``, ``-``, ``.``; at most 64.
+            Name of the model: letters, digits, ``_``, ``-``, ``.``; at most 64.
         stage : {"shadow", "production"}
-            In production it takes the place of the version there, which is retired.
+            In production it replaces the current version, which is retired.
         training : DataFrame, optional
-            The basis that was given to ``fit``; its statistics are kept in the catalog.
+            The basis that was given to ``fit``; its statistics are stored in the catalog.
         details : dict, optional
-            What else is to be known of this version, as JSON holds it.
+            Further details of this version, as JSON values.
 
         Returns
         -------
         Deployment
-            With the version, where the bundle is, and the features used with their importances.
+            The version, the path of the bundle, and the features with their importances.
 
         Raises
         ------
         ArgumentError
-            If it is no fitted :class:`palette.MLPipeline`, or the name, stage or details cannot be taken.
+            If the model is not a fitted :class:`palette.MLPipeline`.
+        DefinitionError
+            If the name, stage or details are invalid.
         SchemaError
             If a stage has no local form; nothing is written.
         """
-        if not hasattr(model, "deploy"):
+        if not isinstance(model, FittedPipeline):
             raise ArgumentError(
                 f"a {type(model).__name__} cannot be deployed: fit its stages as an MLPipeline(*stages, store=...)"
             )
-        found: Any = self
-        return model.deploy(name, store=found, stage=stage, training=training, details=details)
+        return model.deploy(name, store=self, stage=stage, training=training, details=details)
 
     def models(self, name: str | None = None, *, feature: str | None = None) -> Listing[ModelRecord]:
         """Return the versions of models, oldest first; of one name, or those that use ``entity:group:feature``.
@@ -94,16 +110,16 @@ class ModelDoors(StoreBase):
         >>> from palette.catalog import ModelRecord
         >>> store = FeatureStore(tempfile.mkdtemp())
         >>> _ = store.catalog.models.record(ModelRecord("eta", {"restaurant:menu:price": 0.7}), who="ada")
-        >>> [(one.name, one.version) for one in store.models()]
+        >>> [(model.name, model.version) for model in store.models()]
         [('eta', 1)]
         """
         name = None if name is None else check_name(name, MODEL)
         return Listing(self.catalog.models.versions(name, feature=feature), COLUMNS)
 
     def promote(self, name: str, version: int, stage: str = "production") -> None:
-        """Bring a version of a model into a stage: ``shadow``, ``production`` or ``retired``.
+        """Move a version of a model into a stage: ``shadow``, ``production`` or ``retired``.
 
-        In production it takes the place of the version there, which is retired in the same transaction.
+        In production it replaces the current version, which is retired in the same transaction.
 
         Raises
         ------
@@ -113,11 +129,11 @@ class ModelDoors(StoreBase):
         self.catalog.models.promote(check_name(name, MODEL), check_version(version), check_name(stage, "a stage"))
 
     def rollback(self, name: str) -> int:
-        """Bring that version into production again that was there before the present one; return it.
+        """Move the previous version back into production; return it.
 
         Raises
         ------
-        NotFoundError, ArgumentError
+        NotFoundError
             If there is no such model, or no other version was in production.
         """
         return self.catalog.models.rollback(check_name(name, MODEL))
@@ -128,60 +144,68 @@ class ModelDoors(StoreBase):
         Parameters
         ----------
         name : str
-            The model.
+            Name of the model.
         stage : {"production", "shadow", "retired"}
-            Counts without ``version``.
+            Ignored if ``version`` is given.
         version : int, optional
-            That version, in whatever stage it is.
+            Number of the version, in any stage.
 
         Raises
         ------
         NotFoundError
-            If there is no such version, or none in this stage.
+            If there is no such version, or no version in this stage.
         """
         versions = self.models(check_name(name, MODEL))
         version = None if version is None else check_version(version)
         if not versions:
-            raise NotFoundError(f"no model {name!r}{nearest(name, {one.name for one in self.models()})}")
-        found = [one for one in versions if (one.stage == stage if version is None else one.version == version)]
-        if not found and version is not None:
-            known = ", ".join(str(one.version) for one in versions)
-            raise NotFoundError(f"no version {version} of model {name!r}, there are: {known:.200}")
-        if not found:
-            raise NotFoundError(f"no version of a model {name!r} is in stage {stage!r}; deploy or promote one")
-        return found[-1]
+            raise NotFoundError(f"no model {name!r}{nearest(name, {model.name for model in self.models()})}")
+        if version is not None:
+            for model in versions:
+                if model.version == version:
+                    return model
+            known = ", ".join(str(model.version) for model in versions)
+            raise NotFoundError(f"no version {version} of model {name!r} (versions: {known:.200})")
+        for model in reversed(versions):
+            if model.stage == stage:
+                return model
+        raise NotFoundError(f"no version of model {name!r} is in stage {stage!r}; deploy or promote one")
 
     def bundle(self, name: str, stage: str = "production", *, version: int | None = None) -> Path:
-        """Return the directory of the bundle of such a version, for ``LocalPipeline.load`` or ``palette serve``.
+        """Return the directory of the bundle of a version, for ``LocalPipeline.load`` or ``palette serve``.
+
+        Parameters
+        ----------
+        name, stage, version
+            As in :meth:`model`.
 
         Raises
         ------
         NotFoundError
-            If there is no such version, or none in this stage.
+            If there is no such version, or no version in this stage.
         DataError
             If the version was recorded without a bundle.
         """
-        found = self.model(name, stage, version=version)
-        if not found.uri:
-            raise DataError(f"version {found.version} of model {name!r} was recorded without a bundle")
-        return Path(found.uri)
+        model = self.model(name, stage, version=version)
+        if not model.uri:
+            raise DataError(f"version {model.version} of model {name!r} was recorded without a bundle")
+        return Path(model.uri)
 
     def lineage(self, name: str | FeatureGroup) -> Lineage:
-        """Tell where a feature, group, table or model comes from, and what comes from it.
+        """Return what a feature, group, table or model is computed from, and what is computed from it.
 
         Parameters
         ----------
         name : str or FeatureGroup
             ``entity:group:feature``, ``entity:group``, a model, or a table that a source reads; with ``model:`` or
-            ``table:`` before it where two are called alike.
+            ``table:`` before it where a model and a table have the same name.
 
         Raises
         ------
         NotFoundError
-            If there is nothing of that name; near names are offered.
+            If nothing has that name; near names are offered.
         """
         from palette.catalog.features.lineage import lineage
 
         if isinstance(name, FeatureGroup):
             name = name.full_name
-        return lineage(self.catalog, check_name(name, THING), self._tables_root)
+        return lineage(self.catalog, check_name(name, SUBJECT), self._tables_root)

@@ -15,7 +15,7 @@ from palette.lazy_imports import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.session import active_session, require_delta
 from palette.store.arguments import check_name, check_version, listed, versions
-from palette.store.definitions import DefinitionDoors
+from palette.store.base import StoreBase
 from palette.times import to_micros, utc
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["OfflineDoors", "look_up"]
 
 
-class OfflineDoors(DefinitionDoors):
+class OfflineDoors(StoreBase):
     """History of a store."""
 
     def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "merge") -> Written:

@@ -8,7 +8,7 @@ import pytest
 
 from palette.catalog import ModelRecord, SqlCatalog
 from palette.errors import ArgumentError, CatalogError, DataError, NotFoundError
-from palette.store.models import ModelDoors
+from palette.store.models import ModelMethods
 
 DISHES = "restaurant:menu:dishes"
 
@@ -128,7 +128,7 @@ def test_promotions_at_once_leave_one_in_production(eta, url):
 
 
 def test_a_store_tells_where_the_bundle_is(eta):
-    store = ModelDoors()
+    store = ModelMethods()
     store.catalog = eta
     with pytest.raises(NotFoundError, match="deploy or promote one"):
         store.bundle("eta")

@@ -64,10 +64,10 @@ def test_a_service_has_the_model_under_its_name_and_the_store_of_the_configurati
     ("named", "message"),
     [
         ("model:etta", "no model 'etta'; did you mean 'eta'"),
-        ("model:eta@4", "no version 4 of model 'eta', there are: 1, 2, 3"),
+        ("model:eta@4", "no version 4 of model 'eta' (versions: 1, 2, 3)"),
         ("model:eta@prod", "expected a version after @, or one of shadow, production, retired"),
         ("model:eta@", "expected a version after @"),
-        ("model:bare", "no version of a model 'bare' is in stage 'production'"),
+        ("model:bare", "no version of model 'bare' is in stage 'production'"),
         ("model:bare@1", "was recorded without a bundle"),
         ("model:", "no model ''"),
     ],
