@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -117,9 +118,42 @@ def test_a_node_that_hangs_costs_the_budget(open_store, nodes):
     assert all(store.fetch(requests))
 
 
-def test_a_server_that_is_no_cluster_is_told(redis_server):
+@pytest.mark.parametrize("awaited", [False, True], ids=["fetch", "fetch_async"])
+def test_a_server_that_is_no_cluster_is_told(redis_server, awaited):
+    store = RedisStore(redis_server.url.replace("redis:", "redis+cluster:"), KNOWN.__getitem__)
     with pytest.raises(StoreError, match=r"a server that is no cluster has a URL without \+cluster"):
-        x_of(RedisStore(redis_server.url.replace("redis:", "redis+cluster:"), KNOWN.__getitem__))
+        asyncio.run(store.fetch_async([(A.full_name, "k")])) if awaited else x_of(store)
+    store.close()
+
+
+def test_errors_of_a_node_keep_their_remedy(open_store, nodes):
+    store = open_store("full")
+    write(store, key="k")
+    clients = [node.client() for node in nodes]
+    for client in clients:
+        client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreError, match=r"refused: .*OOM.*maxmemory"):
+            write(store, key="new", event=1)
+    finally:
+        for client in clients:
+            client.config_set("maxmemory", 0)
+    assert x_of(store) == 1.0
+
+
+def test_a_store_that_was_closed_is_used_again_and_ends_its_thread(open_store):
+    store = open_store("closed")
+
+    def threads():
+        return [thread for thread in threading.enumerate() if thread.name == "palette-redis-cluster"]
+
+    before = len(threads())
+    for _ in range(2):
+        write(store, key="k")
+        assert x_of(store) == 1.0
+        assert len(threads()) == before + 1
+        store.close()
+        assert len(threads()) == before
 
 
 def test_a_cluster_that_is_taken_for_one_server_is_told(nodes):

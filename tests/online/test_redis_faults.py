@@ -160,6 +160,64 @@ def test_all_connections_busy(server):
     assert x_of(narrow) == 1.0
 
 
+def test_all_connections_of_an_event_loop_busy(server):
+    narrow = RedisStore(server.url, KNOWN.__getitem__, max_connections=1)
+    write(narrow)
+
+    async def wait():
+        with server.paused():
+            first = asyncio.create_task(narrow.fetch_async(REQUESTS, budget=0.5))
+            await asyncio.sleep(0.05)
+            with within(0.1), pytest.raises(StoreTimeoutError, match="all 1 connections were busy"):
+                await narrow.fetch_async(REQUESTS, budget=0.1)
+            with pytest.raises(StoreTimeoutError, match="did not answer"):
+                await first
+        many = await asyncio.gather(*(narrow.fetch_async(REQUESTS, budget=30.0) for _ in range(200)))
+        return [rows[0][2] for rows in many]
+
+    assert asyncio.run(wait()) == [1.0] * 200
+
+
+def test_no_task_gets_the_answer_of_another(store):
+    store.write(A, [{"id": f"k{n}", "x": float(n), "ts": T0} for n in range(50)])
+
+    async def work(number):
+        wrong = []
+        for turn in range(100):
+            keys = [(number * 13 + turn * step) % 50 for step in (1, 7)]
+            budget = 0.0005 if turn % 5 == 0 else 5.0
+            task = asyncio.create_task(store.fetch_async([(A.full_name, f"k{key}") for key in keys], budget=budget))
+            if turn % 7 == 0:
+                await asyncio.sleep(0)
+                task.cancel()
+            with contextlib.suppress(StoreTimeoutError, asyncio.CancelledError):
+                found = await task
+                if [row[2] for row in found] != keys:
+                    wrong.append((keys, found))
+        return wrong
+
+    async def together():
+        return await asyncio.gather(*(work(number) for number in range(8)))
+
+    assert asyncio.run(together()) == [[]] * 8
+
+
+def test_a_restart_between_two_awaited_reads_goes_unnoticed(server, store):
+    async def reads():
+        for x in (5.0, 6.0):
+            server.stop()
+            server.start()
+            write(store, x=x)
+            yield (await store.fetch_async(REQUESTS))[0][2]
+            server.client().client_kill_filter(_type="normal", skipme=True)
+            yield (await store.fetch_async(REQUESTS))[0][2]
+
+    async def collected():
+        return [x async for x in reads()]
+
+    assert asyncio.run(collected()) == [5.0, 5.0, 6.0, 6.0]
+
+
 def test_no_thread_gets_the_answer_of_another(store):
     store.write(A, [{"id": f"k{n}", "x": float(n), "ts": T0} for n in range(50)])
     wrong = []

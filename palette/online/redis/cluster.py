@@ -1,168 +1,195 @@
-"""Commands to a Redis cluster: each goes to the node that has its key, all nodes at the same time."""
+"""Exchanges with a Redis cluster within a deadline: redis-py's own client finds the nodes and follows moved slots."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
 
-from palette.errors import StoreError, StoreTimeoutError
-from palette.online.redis.wire import Command, Wire
+from palette.online.redis.errors import failure, library, refusal
+from palette.online.redis.protocol import Command
 
-if TYPE_CHECKING:
-    from redis.connection import ConnectionPool
+__all__ = ["AsyncClusterWire", "ClusterWire"]
 
-__all__ = ["ClusterWire"]
+T = TypeVar("T")
+# redis-py drops the code of an error where it has a class for it.
+CODES = {
+    "NoScriptError": "NOSCRIPT",
+    "OutOfMemoryError": "OOM",
+    "NoPermissionError": "NOPERM",
+    "ReadOnlyError": "READONLY",
+    "MasterDownError": "MASTERDOWN",
+    "BusyLoadingError": "LOADING",
+}
 
-Node = tuple[str, int]
-TRIES = 5
 
-
-class ClusterWire:
-    """Connections to the nodes of a cluster; the same methods as :class:`palette.online.redis.wire.Wire`.
+class AsyncClusterWire:
+    """A cluster, from one event loop; the same method as :class:`palette.online.redis.wire_async.AsyncWire`.
 
     Parameters
     ----------
     name : str
-        How errors call the store.
-    pool : redis.ConnectionPool
-        Of one node, from which the others are learnt.
-    size : int
-        Connections at most, for each node.
+        The store's name in errors; without password.
+    connect : callable
+        Returns a ``redis.asyncio.RedisCluster``.
     """
 
-    def __init__(self, name: str, pool: ConnectionPool, size: int) -> None:
+    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
         self._name = name
-        self._class = pool.connection_class
-        self._options = dict(pool.connection_kwargs)
-        self._options.pop("db", None)
-        self._size = size
-        self._seed: Node = (self._options.pop("host", "localhost"), self._options.pop("port", 6379))
-        self._wires: dict[Node, Wire] = {}
-        self._slots: dict[int, Node] = {}
-        self._threads: tuple[int, ThreadPoolExecutor] | None = None
+        self._client = connect()
+        redis, hiredis = library()
+        self._response_error = redis.ResponseError
+        self._failures = (OSError, redis.RedisError, redis.exceptions.RedisClusterException, hiredis.HiredisError)
+
+    async def exchange(self, commands: Sequence[Command], seconds: float) -> list[Any]:
+        """Send commands to the nodes of their keys and return the replies in the order of the commands."""
+        return await self._within(self._replies(commands), seconds)
+
+    async def _replies(self, commands: Sequence[Command]) -> list[Any]:
+        if len(commands) == 1:
+            try:
+                return [await self._client.execute_command(*commands[0])]
+            except self._response_error as error:
+                return [_with_code(error)]
+        pipeline = self._client.pipeline()
+        for command in commands:
+            pipeline.execute_command(*command)
+        return [_with_code(reply) for reply in await pipeline.execute(raise_on_error=False)]
+
+    async def everywhere(self, command: Command, seconds: float) -> None:
+        """Send a command to every primary."""
+        for node in await self.primaries(seconds):
+            await self._ask(node, command, seconds)
+
+    async def scan(self, pattern: bytes, node: Any, cursor: int, seconds: float) -> tuple[int, list[bytes]]:
+        """Return the next cursor and the keys of a node that match a pattern."""
+        reply = await self._ask(node, ("SCAN", cursor, "MATCH", pattern, "COUNT", "1000"), seconds)
+        return int(reply[0]), reply[1]
+
+    async def primaries(self, seconds: float) -> list[Any]:
+        """Return the nodes that hold keys."""
+        await self._within(self._client.initialize(), seconds)
+        return list(self._client.get_primaries())
+
+    async def _ask(self, node: Any, command: Command, seconds: float) -> Any:
+        (reply,) = await self._within(_on_node(node, command, self._response_error), seconds)
+        if isinstance(reply, Exception):
+            raise refusal(self._name, reply) from reply
+        return reply
+
+    async def _within(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        try:
+            async with asyncio.timeout(max(seconds, 0)):
+                return await work
+        except self._failures as error:
+            raise failure(self._name, error, seconds) from error
+
+    async def aclose(self) -> None:
+        """Close all connections; the wire may be used again."""
+        await self._client.aclose()
+
+
+def _with_code(reply: Any) -> Any:
+    """Return a reply; an error of redis-py with the code that the server sent."""
+    code = CODES.get(type(reply).__name__)
+    return reply if code is None else type(reply)(f"{code} {reply}")
+
+
+async def _on_node(node: Any, command: Command, response_error: type[Exception]) -> list[Any]:
+    try:
+        return [await node.execute_command(*command)]
+    except response_error as error:
+        return [_with_code(error)]
+
+
+class ClusterWire:
+    """A cluster, from any thread; the same methods as :class:`palette.online.redis.wire.Wire`.
+
+    An :class:`AsyncClusterWire` works on an event loop in a thread of its own, since redis-py's blocking client cannot
+    be given one deadline for all nodes.
+
+    Parameters
+    ----------
+    name, connect
+        As for :class:`AsyncClusterWire`.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
+        self._name = name
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._thread: tuple[int, _LoopThread, AsyncClusterWire] | None = None
 
     def exchange(self, commands: Sequence[Command], seconds: float) -> list[Any]:
-        """Send commands to the nodes of their keys, and return the replies in the order of the commands."""
-        until = time.monotonic() + seconds
-        if not self._slots:
-            self._learn(until)
-        replies: list[Any] = [None] * len(commands)
-        waiting = dict(enumerate(commands))
-        for attempt in range(TRIES):
-            asked: dict[Node, list[int]] = {}
-            for at, command in waiting.items():
-                asked.setdefault(self._slots.get(_slot(command), self._seed), []).append(at)
-            found = self._ask({node: [waiting[at] for at in places] for node, places in asked.items()}, until)
-            moved = False
-            for node, places in asked.items():
-                answers = found[node]
-                if isinstance(answers, StoreError):
-                    if isinstance(answers, StoreTimeoutError) or attempt == TRIES - 1:
-                        raise answers
-                    moved = True
-                    continue
-                for at, reply in zip(places, answers, strict=True):
-                    replies[at] = self._follow(reply, waiting[at], until)
-                    if _code(replies[at]) in ("MOVED", "TRYAGAIN", "CLUSTERDOWN"):
-                        moved = True
-                    else:
-                        del waiting[at]
-            if not moved:
-                return replies
-            if attempt:
-                time.sleep(min(0.05 * attempt, max(0.0, until - time.monotonic())))
-            self._learn(until)
-        return replies
+        """Send commands to the nodes of their keys and return the replies in the order of the commands."""
+        thread, wire = self._opened()
+        return thread.run(wire.exchange(commands, seconds))
 
     def everywhere(self, command: Command, seconds: float) -> None:
         """Send a command to every primary."""
-        until = time.monotonic() + seconds
-        for answers in self._ask({node: [command] for node in {*self._slots.values()}}, until).values():
-            if isinstance(answers, StoreError):
-                raise answers
-            if isinstance(answers[0], Exception):
-                raise StoreError(f"{self._name} refused: {answers[0]}") from answers[0]
+        thread, wire = self._opened()
+        thread.run(wire.everywhere(command, seconds))
 
     def scan(self, pattern: bytes, seconds: float) -> Iterator[list[bytes]]:
-        """Yield the keys of all primaries that match a pattern, some at a time."""
-        self._learn(time.monotonic() + seconds)
-        for node in dict.fromkeys(self._slots.values()):
-            yield from self._wire(node).scan(pattern, seconds)
+        """Yield the keys of all primaries that match a pattern, in batches."""
+        thread, wire = self._opened()
+        for node in thread.run(wire.primaries(seconds)):
+            cursor = 0
+            while True:
+                cursor, keys = thread.run(wire.scan(pattern, node, cursor, seconds))
+                if keys:
+                    yield keys
+                if cursor == 0:
+                    break
 
     def close(self) -> None:
-        """Close the connections that are free."""
-        for wire in self._wires.values():
-            wire.close()
+        """Close all connections; the wire may be used again."""
+        with self._lock:
+            opened, self._thread = self._thread, None
+        if opened is not None and opened[0] == os.getpid():
+            opened[1].stop()
 
-    def _ask(self, commands: dict[Node, list[Command]], until: float) -> dict[Node, list[Any] | StoreError]:
-        """Return the replies of each node, or why there are none."""
+    def _opened(self) -> tuple[_LoopThread, AsyncClusterWire]:
+        with self._lock:
+            if self._thread is None or self._thread[0] != os.getpid():
+                thread = _LoopThread()
+                wire = thread.run(self._make())
+                thread.close_with(wire)
+                weakref.finalize(self, thread.stop)
+                self._thread = os.getpid(), thread, wire
+            return self._thread[1:]
 
-        def ask(node: Node) -> list[Any] | StoreError:
-            try:
-                return self._wire(node).exchange(commands[node], until - time.monotonic())
-            except StoreError as error:
-                return error
+    async def _make(self) -> AsyncClusterWire:
+        return AsyncClusterWire(self._name, self._connect)
 
-        if len(commands) == 1:
-            return {node: ask(node) for node in commands}
-        return dict(zip(commands, self._pool().map(ask, commands), strict=True))
 
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._threads is None or self._threads[0] != os.getpid():
-            self._threads = (os.getpid(), ThreadPoolExecutor(self._size, "palette-redis"))
-        return self._threads[1]
+class _LoopThread:
+    """An event loop in a thread of its own."""
 
-    def _wire(self, node: Node) -> Wire:
-        found = self._wires.get(node)
-        if found is None:
-            from redis.connection import ConnectionPool
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._wire: AsyncClusterWire | None = None
+        self._worker = threading.Thread(target=self._loop.run_forever, name="palette-redis-cluster", daemon=True)
+        self._worker.start()
 
-            pool = ConnectionPool(self._class, host=node[0], port=node[1], **self._options)
-            found = self._wires.setdefault(node, Wire(self._name, pool, self._size))
-        return found
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of a coroutine."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _follow(self, reply: Any, command: Command, until: float) -> Any:
-        """Return the reply of the node that is just taking over a key, if it is."""
-        if _code(reply) != "ASK":
-            return reply
-        host, _, port = str(reply).split(" ")[2].rpartition(":")
-        node = (host or self._seed[0], int(port))
-        return self._wire(node).exchange([("ASKING",), command], until - time.monotonic())[1]
+    def close_with(self, wire: AsyncClusterWire) -> None:
+        """Close a wire when the thread stops."""
+        self._wire = wire
 
-    def _learn(self, until: float) -> None:
-        """Ask any node which has which keys."""
-        failed: StoreError | None = None
-        for node in dict.fromkeys([self._seed, *self._slots.values()]):
-            try:
-                (ranges,) = self._wire(node).exchange([("CLUSTER", "SLOTS")], until - time.monotonic())
-            except StoreTimeoutError:
-                raise
-            except StoreError as error:
-                failed = error
-                continue
-            if isinstance(ranges, Exception):
-                raise StoreError(
-                    f"{self._name} refused: {ranges}; a server that is no cluster has a URL without +cluster"
-                ) from ranges
-            self._slots = {
-                slot: (primary[0].decode() or node[0], int(primary[1]))
-                for first, last, primary, *_ in ranges
-                for slot in range(first, last + 1)
-            }
+    def stop(self) -> None:
+        """End the thread."""
+        if self._process != os.getpid() or self._loop.is_closed():
             return
-        assert failed is not None
-        raise failed
-
-
-def _slot(command: Command) -> int:
-    from redis.crc import key_slot
-
-    key = command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
-    return int(key_slot(key))
-
-
-def _code(reply: Any) -> str:
-    return str(reply).split(" ", 1)[0] if isinstance(reply, Exception) else ""
+        if self._wire is not None:
+            self.run(self._wire.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._worker.join()
+        self._loop.close()

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-import weakref
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from palette.definitions import FeatureGroup
-from palette.errors import DefinitionError, StoreTimeoutError
+from palette.errors import DefinitionError
 from palette.online.codec.byte_store import IDENTITY, ByteStore, GroupCodec
 from palette.online.codec.codec import UnknownSchemaError, is_deletion
 from palette.online.codec.keys import KeySet, is_absent
 from palette.online.layout import STATIC, Request, Row
 from palette.online.order import newest
 from palette.online.reader import Definitions
-from palette.online.redis.cluster import ClusterWire
+from palette.online.redis.cluster import AsyncClusterWire, ClusterWire
+from palette.online.redis.errors import refusal
+from palette.online.redis.per_loop import PerLoop
+from palette.online.redis.protocol import Command
 from palette.online.redis.script import ALWAYS, NEWEST, PUT, REMOVE, RESOLVED, Write
 from palette.online.redis.url import Address
-from palette.online.redis.wire import Command, Wire, failure, library, refusal
+from palette.online.redis.wire import Wire
+from palette.online.redis.wire_async import AsyncWire
 from palette.times import MICROSECOND, resolve_now
 
 __all__ = ["RedisStore"]
@@ -88,12 +91,15 @@ class RedisStore(ByteStore):
         self._prefix = prefix.encode()
         self._timeout = timeout
         self._slack = None if expire_after is None else expire_after // MICROSECOND
-        wire = ClusterWire if self._address.cluster else Wire
-        self._wire: Wire | ClusterWire = wire(repr(self), self._address.pool(), max_connections)
-        # For each event loop a client, and what closes it.
-        self._clients: weakref.WeakKeyDictionary[Any, tuple[Any, AsyncGenerator[Any, None]]]
-        self._clients = weakref.WeakKeyDictionary()
-        self._redis, _ = library()
+        name, address = repr(self), self._address
+        self._wire: Wire | ClusterWire
+        self._wires: PerLoop[AsyncWire] | PerLoop[AsyncClusterWire]
+        if address.cluster:
+            self._wire = ClusterWire(name, address.cluster_async)
+            self._wires = PerLoop(lambda: AsyncClusterWire(name, address.cluster_async))
+        else:
+            self._wire = Wire(name, address.pool(), max_connections)
+            self._wires = PerLoop(lambda: AsyncWire(name, address.connect_async, max_connections))
         self._routes: dict[str, tuple[bytes, bytes, GroupCodec]] = {}
         options = {"prefix": prefix, "timeout": timeout, "expire_after": expire_after}
         self._arguments: tuple[str, dict[str, Any]] = (url, options)
@@ -117,26 +123,8 @@ class RedisStore(ByteStore):
 
     async def close_async(self) -> None:
         """Close the connections of the running event loop, which closes them at its end as well."""
-        found = self._clients.get(asyncio.get_running_loop())
-        if found is not None:
-            await found[1].aclose()
-
-    async def _client(self) -> Any:
-        loop = asyncio.get_running_loop()
-        found = self._clients.get(loop)
-        if found is None:
-            keeper = self._kept(loop)
-            found = self._clients[loop] = (await anext(keeper), keeper)
-        return found[0]
-
-    async def _kept(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[Any, None]:
-        """Keep a client until the event loop shuts down, which ends its generators before it closes."""
-        client = self._address.client_async()
-        try:
-            yield client
-        finally:
-            self._clients.pop(loop, None)
-            await client.aclose()
+        await self._wires.close()
+        self.close()
 
     def _invalidate_layout(self, group: str) -> None:
         super()._invalidate_layout(group)
@@ -165,12 +153,13 @@ class RedisStore(ByteStore):
         return rows
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Do as :meth:`fetch` does over redis.asyncio; each event loop has connections of its own."""
+        """Do as :meth:`fetch` does without blocking the event loop, which has connections of its own."""
         commands, targets = self._commands(requests)
         rows: list[Row | None] = [None] * len(requests)
         if not commands:
             return rows
-        replies = await self._exchange_async(commands, self._timeout if budget is None else budget)
+        wire = await self._wires.get()
+        replies = await wire.exchange(commands, self._timeout if budget is None else budget)
         try:
             self._decode(replies, targets, rows, learn=False)
         except UnknownSchemaError:
@@ -231,25 +220,6 @@ class RedisStore(ByteStore):
     @property
     def _schemas(self) -> bytes:
         return self._prefix + b":schemas"
-
-    async def _exchange_async(self, commands: Sequence[Command], seconds: float) -> list[Any]:
-        if seconds <= 0:
-            raise StoreTimeoutError(f"{self!r}: no time was left to ask it")
-        client = await self._client()
-        try:
-            async with asyncio.timeout(seconds):
-                if len(commands) == 1:
-                    return [await client.execute_command(*commands[0])]
-                pipeline = client.pipeline() if self._address.cluster else client.pipeline(transaction=False)
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return list(await pipeline.execute(raise_on_error=False))
-        except (TimeoutError, self._redis.exceptions.TimeoutError) as error:
-            raise StoreTimeoutError(
-                f"{self!r} did not answer within {seconds:.3f} s; raise the budget, or look at the server's load"
-            ) from error
-        except (OSError, self._redis.RedisError) as error:
-            raise failure(repr(self), error) from error
 
     # --- writing
 

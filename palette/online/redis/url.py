@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from palette.errors import DefinitionError
-from palette.online.redis.wire import library
+from palette.online.redis.errors import library
 
 if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
     from redis.connection import ConnectionPool
 
 __all__ = ["Address"]
@@ -79,20 +80,27 @@ class Address:
         return {**options, "protocol": 2, "driver_info": None}
 
     def pool(self) -> ConnectionPool:
-        """Return redis-py's connection pool, which opens a connection when one is asked for."""
+        """Return redis-py's connection pool, which opens a connection when one is needed."""
         from redis.connection import ConnectionPool
 
         return ConnectionPool(**self._options())
 
-    def client_async(self) -> Any:
-        """Return a client for the running event loop, which tries a dead connection once more."""
-        import redis.asyncio as redis
+    async def connect_async(self) -> AbstractConnection:
+        """Return a new connection for the running event loop, connected."""
+        from redis.asyncio.connection import ConnectionPool
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
+        pool = ConnectionPool(**self._options("redis.asyncio.connection"), retry=Retry(NoBackoff(), 0))
+        connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+        await connection.connect()
+        return connection
+
+    def cluster_async(self) -> Any:
+        """Return redis-py's client of a cluster for the running event loop."""
+        from redis.asyncio import RedisCluster
+
         options = self._options("redis.asyncio.connection")
-        if self.cluster:
-            secure = options.pop("connection_class", None) is not None
-            options.pop("db", None)
-            return redis.RedisCluster(**options, ssl=secure)
-        return redis.Redis.from_pool(redis.ConnectionPool(**options, retry=Retry(NoBackoff(), 1)))
+        secure = options.pop("connection_class", None) is not None
+        options.pop("db", None)
+        return RedisCluster(**options, ssl=secure)
