@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from palette.catalog.models.names import model_name
+from palette.catalog.models.names import parse_model_name
 from palette.cli.project import open_store
 from palette.definitions.config import read_config
 from palette.paths import COPY_HERE, local_path
@@ -56,7 +56,7 @@ def find_bundle(text: str, config: Path) -> Bundle:
     >>> find_bundle("/models/eta", Path("palette.yaml"))
     Bundle(name='eta', path='/models/eta', online=None)
     """
-    named = model_name(text)
+    named = parse_model_name(text)
     if named is None:
         path = local_path(text, "a bundle", COPY_HERE)
         return Bundle(path.absolute().name, str(path))

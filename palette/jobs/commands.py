@@ -129,11 +129,11 @@ def _check_ends(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> Told:
-    from palette.catalog.models.names import model_name
+    from palette.catalog.models.names import parse_model_name
     from palette.pipeline.batch_jobs import score_table
     from palette.pipeline.model_ref import check_saved, find_saved
 
-    config = options.config or (None if model_name(options.model) is None else CONFIG)
+    config = options.config or (None if parse_model_name(options.model) is None else CONFIG)
     store = None if config is None else FeatureStore.open(config)
     saved = find_saved(options.model, store)
     if not is_submitted():

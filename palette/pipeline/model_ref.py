@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from palette.catalog.models.names import model_name
+from palette.catalog.models.names import parse_model_name
 from palette.errors import DataError, DefinitionError
 from palette.paths import local_or_none
 from palette.pipeline.deploy.deployment import OURS
@@ -72,7 +72,7 @@ def find_saved(text: str, store: FeatureStore | None = None) -> Saved:
     >>> find_saved("models/eta/3")
     Saved(path='models/eta/3', uid=None, told='models/eta/3')
     """
-    named = model_name(text)
+    named = parse_model_name(text)
     if named is None:
         return Saved(text, None, text)
     if store is None:

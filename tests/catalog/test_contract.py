@@ -115,7 +115,7 @@ def test_breaking_change_on_demand(catalog):
 
 def test_feature_called_like_a_status_is_refused(catalog):
     features = [Feature("v", "int"), Feature("v__status", "string")]
-    with pytest.raises(DefinitionError, match="is what the status"):
+    with pytest.raises(DefinitionError, match="is the name of another feature's status column"):
         catalog.definitions.apply([FeatureGroup("g", entity="restaurant", features=features)])
 
 
@@ -154,12 +154,12 @@ def menu(*features, **times):
 @pytest.mark.parametrize(
     ("before", "after", "breaking", "told"),
     [
-        pytest.param(menu(Feature("x", "string")), menu(Feature("x", "bigint")), True, "be made anew", id="another"),
+        pytest.param(menu(Feature("x", "string")), menu(Feature("x", "bigint")), True, "be rewritten", id="another"),
         pytest.param(menu(Feature("x", "int")), menu(Feature("x", "bigint")), False, "tables follow", id="wider"),
         pytest.param(menu(Feature("x", "int")), menu(Feature("x", "int")), False, None, id="the-same"),
-        pytest.param(menu(Feature("x", "double")), menu(created="x"), True, "timestamp now: .*anew", id="to-created"),
-        pytest.param(menu(created="x"), menu(Feature("x", "double")), True, "was timestamp .*anew", id="from-created"),
-        pytest.param(menu(Feature("x", "double")), menu(timestamp="x"), True, "timestamp now: .*anew", id="to-event"),
+        pytest.param(menu(Feature("x", "double")), menu(created="x"), True, "timestamp now: .*rewritten", id="to-created"),
+        pytest.param(menu(created="x"), menu(Feature("x", "double")), True, "was timestamp .*rewritten", id="from-created"),
+        pytest.param(menu(Feature("x", "double")), menu(timestamp="x"), True, "timestamp now: .*rewritten", id="to-event"),
     ],
 )
 @pytest.mark.parametrize("removed", ["column", "group"])
@@ -175,14 +175,14 @@ def test_a_column_that_comes_back_with_another_type_breaks(catalog, before, afte
     assert len(changes) == (told is not None)
     assert all(change.breaking == breaking and re.search(told, str(change)) for change in changes)
     if breaking:
-        with pytest.raises(DefinitionError, match="must be made anew"):
+        with pytest.raises(DefinitionError, match="must be rewritten"):
             catalog.definitions.apply(plan)
 
 
 def test_a_feature_that_becomes_the_created_time_breaks(catalog):
     catalog.definitions.apply([menu(Feature("x", "double"))])
     changes = catalog.definitions.plan([menu(created="x")]).items
-    assert "'x' was double in an earlier form, and is timestamp now: a written table must be made" in str(changes[0])
+    assert "'x' was double in an earlier form, and is timestamp now: a written table must be rewritten" in str(changes[0])
 
 
 def test_features_that_change_places_are_shown(catalog):
@@ -269,7 +269,7 @@ def test_what_is_not_among_the_definitions_is_told_with_who_uses_it(catalog):
     ]
     pruned = catalog.definitions.plan([RESTAURANT, renamed], prune=True)
     assert "group 'restaurant:menu' is removed (renamed to 'dishes'?)" in str(pruned)
-    assert (pruned.unnamed, pruned.models) == ((), ("eta",))
+    assert (pruned.unreferenced, pruned.models) == ((), ("eta",))
     assert not catalog.definitions.plan([RESTAURANT]), "nothing to do"
 
 
@@ -284,7 +284,7 @@ def test_plan_asks_once_for_the_models_of_all_that_goes(catalog):
     assert len(statements) < 20
     hit = {"restaurant:menu_7": ("churn", "eta"), "restaurant:menu_8": ("churn",), "restaurant": ("churn", "eta")}
     assert {one.name: one.models for one in plan.removed if one.models} == hit
-    assert {one.name: one.models for one in catalog.definitions.plan([]).unnamed if one.models} == hit
+    assert {one.name: one.models for one in catalog.definitions.plan([]).unreferenced if one.models} == hit
 
 
 def test_prune_removes_what_is_not_named(catalog):
@@ -326,7 +326,7 @@ def test_records_that_json_cannot_hold_are_the_callers_fault(catalog, wrong):
         lambda: catalog.feeds.start_run("restaurant:menu", "materialize", details=wrong),
         lambda: catalog.feeds.end_run(number, "done", details=wrong),
     ):
-        with pytest.raises(ArgumentError, match=r"(statistics|details): JSON cannot hold them"):
+        with pytest.raises(ArgumentError, match=r"(statistics|details): cannot be serialized as JSON"):
             record()
     assert (catalog.models.versions(), [run["status"] for run in catalog.feeds.runs()]) == ([], ["running"])
 
@@ -367,7 +367,7 @@ def _widen(url, start):
 
 
 def _die_in_the_middle(url, _):
-    definitions_module.stir = lambda _: os._exit(9)
+    definitions_module.bump_revision = lambda _: os._exit(9)
     SqlCatalog(url).definitions.apply([Entity("courier", keys={"id": "string"})], prune=True, allow_breaking=True)
 
 

@@ -156,7 +156,7 @@ def test_writer_that_stands_still_does_not_hold_others_without_end(postgres_serv
     with hurried.feeds.lock("plane:age", beat=60) as lease:
 
         def hold(_):
-            with pytest.raises(CatalogError, match=r"another writer holds the catalog \(cancel\w+ [\w ]+\)"):
+            with pytest.raises(CatalogError, match=r"locked by another writer \(cancel\w+ [\w ]+\)"):
                 hurried.definitions.apply([PLANE])
             lease.check()  # a sign of life does not wait for its turn
 

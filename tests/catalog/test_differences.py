@@ -78,7 +78,7 @@ def events(*aggregates, **words):
 )
 def test_source_is_told_by_its_fields(was, now, told):
     groups = [FeatureGroup("g", "e", [Feature("x", "int")]).model_copy(update={"source": one}) for one in (was, now)]
-    assert tuple(line for one in differences(*groups, set()) for line in one.told) == told
+    assert tuple(line for one in differences(*groups, set()) for line in one.lines) == told
 
 
 def test_machines_are_given_the_whole_values():

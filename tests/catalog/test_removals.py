@@ -50,8 +50,8 @@ def test_single_features_and_groups_are_removed(catalog):
         ([], ["restaurant:menu:dishes"], DefinitionError, "without features: remove the group"),
         ([], ["restaurant"], DefinitionError, "still has feature groups: remove restaurant:menu"),
         ([], ["restaurant:menu:dishes:r_id"], ArgumentError, "expected entity, entity:group or"),
-        ([MENU], ["restaurant:menu"], DefinitionError, "take it out of them"),
-        ([MENU], ["restaurant:menu:dishes"], DefinitionError, "take it out of them"),
+        ([MENU], ["restaurant:menu"], DefinitionError, "delete it there"),
+        ([MENU], ["restaurant:menu:dishes"], DefinitionError, "delete it there"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_removed_is_refused(catalog, definitions, remove, error, told):
@@ -64,7 +64,7 @@ def test_computed_features_are_removed_from_their_source(catalog):
     aggregates = [Aggregate("n", "count", ["7d"]), Aggregate("m", "count", ["1d"])]
     source = BatchSource(sql="SELECT * FROM orders", time="at", by=["uuid"], every="1d", aggregates=aggregates)
     catalog.definitions.apply([FeatureGroup("orders", entity="restaurant", timestamp="window_end", source=source)])
-    with pytest.raises(DefinitionError, match="take the aggregate out of its definition"):
+    with pytest.raises(DefinitionError, match="remove the aggregate from its definition"):
         catalog.definitions.apply([], remove=["restaurant:orders:n_count_7d"], allow_breaking=True)
 
 
@@ -137,7 +137,7 @@ def test_a_renamed_feature_keeps_its_place(catalog):
         ([], {"restaurant:menu": "menu"}, DefinitionError, "already"),
         ([], {"restaurant:menu": "x", "restaurant:menu:dishes": "y"}, ArgumentError, "one after the other"),
         ([MENU], {"restaurant:menu": "x"}, DefinitionError, "give it its new name there"),
-        ([MENU], {"restaurant:menu:dishes": "x"}, DefinitionError, "do so in its definition"),
+        ([MENU], {"restaurant:menu:dishes": "x"}, DefinitionError, "rename it in its definition too"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_renamed_is_refused(catalog, definitions, rename, error, told):
@@ -152,7 +152,7 @@ def test_what_a_source_fills_is_renamed_with_its_source(catalog):
         return FeatureGroup("prices", entity="restaurant", features=[Feature(name, "double")], source=source)
 
     catalog.definitions.apply([filled("price")])
-    with pytest.raises(DefinitionError, match="change the definition, source and all"):
+    with pytest.raises(DefinitionError, match="change the definition, including the source"):
         catalog.definitions.apply([], rename={"restaurant:prices:price": "cost"}, allow_breaking=True)
     catalog.definitions.apply([filled("cost")], rename={"restaurant:prices:price": "cost"}, allow_breaking=True)
     assert catalog.definitions.group("restaurant:prices") == filled("cost")
@@ -161,6 +161,6 @@ def test_what_a_source_fills_is_renamed_with_its_source(catalog):
 def test_dropped_tables_lose_their_pins(catalog):
     catalog.pins.keep("model:eta:1", {"restaurant:menu": 3})
     plan = catalog.definitions.plan([], remove=["restaurant:menu"], drop_tables=True)
-    assert "its table with all versions is deleted; versions kept for model:eta:1 are lost" in str(plan)
+    assert "its table with all versions is deleted; versions pinned for model:eta:1 are lost" in str(plan)
     catalog.definitions.apply(plan, allow_breaking=True)
     assert catalog.pins.all() == {}

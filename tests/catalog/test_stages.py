@@ -56,7 +56,7 @@ def test_rollback_goes_back_one_by_one(eta):
     assert stages(eta) == {1: "retired", 2: "production", 3: "retired"}
     assert eta.models.stage_changes("eta")[-1].action == "rolled back"
     assert eta.models.rollback("eta") == 1
-    with pytest.raises(NotFoundError, match="versions 2, 3 came to production, but were rolled back or taken out"):
+    with pytest.raises(NotFoundError, match="versions 2, 3 were in production, but rolled back or moved out"):
         eta.models.rollback("eta")
     assert stages(eta)[1] == "production"
     eta.models.promote("eta", 3)
@@ -74,7 +74,7 @@ def test_what_was_taken_out_of_production_is_not_returned_to(eta):
     with pytest.raises(NotFoundError, match="no other version was in production; promote one"):
         eta.models.rollback("etb")
     eta.models.promote("etb", 1, "retired")
-    with pytest.raises(NotFoundError, match="version 1 came to production, but was rolled back or taken out by hand"):
+    with pytest.raises(NotFoundError, match="version 1 was in production, but rolled back or moved out by hand"):
         eta.models.rollback("etb")
 
 

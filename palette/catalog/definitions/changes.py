@@ -1,4 +1,4 @@
-"""Changes: what an apply would do, shown to people and machines, and carried out as it stands."""
+"""Changes: a plan of an apply, as text and JSON."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from palette.definitions import Entity, FeatureGroup
 from palette.errors import DefinitionError
 from palette.terminal import printable
 
-__all__ = ["Change", "Changes", "Unnamed", "hint"]
+__all__ = ["Change", "Changes", "Unreferenced", "rename_hint"]
 
-# So many of what is not named are shown to people, with so many of who use it.
-SHOWN, NAMED = 20, 5
-SIGNS = {"added": "+", "changed": "~", "removed": "-", "renamed": ">"}
+# Maximum number of unreferenced definitions in the text, and of models that use each.
+MAX_UNREFERENCED, MAX_MODELS = 20, 5
+SYMBOLS = {"added": "+", "changed": "~", "removed": "-", "renamed": ">"}
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference between what is applied and what is wanted.
+    """One difference between the applied and the given definitions.
 
     Parameters
     ----------
     action : {"added", "changed", "removed", "renamed"}
-        What happens.
+        Kind of change.
     kind : {"entity", "group", "feature"}
-        To what.
+        Kind of definition.
     name : str
         Its full name, ``entity:group:feature`` for a feature.
     details : tuple of str
-        What differs.
+        Descriptions, for people.
     breaking : bool
-        Whether what is written or trained may no longer fit.
+        Whether written tables or fitted models may no longer fit.
     models : tuple of str
-        The models that a breaking change hits.
+        Models that a breaking change affects.
     values : tuple of Difference
-        What differs, whole, of a definition that stays.
+        Fields of a changed definition that differ, with complete values.
     """
 
     action: str
@@ -52,27 +52,27 @@ class Change:
     values: tuple[Difference, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{SIGNS[self.action]} {self.kind} {self.name}{' (breaking)' if self.breaking else ''}"]
+        lines = [f"{SYMBOLS[self.action]} {self.kind} {self.name}{' (breaking)' if self.breaking else ''}"]
         lines += [f"    {detail}" for detail in self.details]
         if self.models:
-            lines.append(f"    used by {_listed(self.models)}")
+            lines.append(f"    used by {_join(self.models)}")
         return "\n".join(lines)
 
 
 @dataclass(frozen=True)
-class Unnamed:
-    """What is applied, and not among the definitions.
+class Unreferenced:
+    """An applied definition that is not among the given ones.
 
     Parameters
     ----------
     kind : {"entity", "group"}
-        What it is.
+        Kind of definition.
     name : str
         Its full name.
     models : tuple of str
-        Who uses it.
+        Models that use it.
     renamed : str, optional
-        What it may be called now.
+        Its likely new name.
     """
 
     kind: str
@@ -81,14 +81,14 @@ class Unnamed:
     renamed: str | None = None
 
     def __str__(self) -> str:
-        more = f" and {len(self.models) - NAMED:,} more" if len(self.models) > NAMED else ""
-        told = [hint(self.renamed), f" (used by {_listed(self.models[:NAMED])}{more})" if self.models else ""]
-        return f"not in these files: {self.kind} {self.name}{''.join(told)}; --prune removes it"
+        more = f" and {len(self.models) - MAX_MODELS:,} more" if len(self.models) > MAX_MODELS else ""
+        users = f" (used by {_join(self.models[:MAX_MODELS])}{more})" if self.models else ""
+        return f"not in these files: {self.kind} {self.name}{rename_hint(self.renamed)}{users}; --prune removes it"
 
 
 @dataclass(frozen=True)
 class Changes:
-    """All differences; ``str()`` is for people, :meth:`to_json` for machines.
+    """Plan of an apply; ``str()`` is for people, :meth:`to_json` for machines.
 
     Examples
     --------
@@ -104,7 +104,7 @@ class Changes:
     definitions: tuple[Entity | FeatureGroup, ...] = field(default=(), repr=False)
     dropped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     stamp: tuple[str, int] | None = None
-    unnamed: tuple[Unnamed, ...] = ()
+    unreferenced: tuple[Unreferenced, ...] = ()
     drop_tables: bool = False
     pruned: bool = field(default=False, repr=False)
     renames: tuple[Rename, ...] = ()
@@ -114,71 +114,71 @@ class Changes:
 
     @property
     def added(self) -> tuple[Change, ...]:
-        """What is new."""
-        return self._of("added")
+        """Added definitions."""
+        return self._filter("added")
 
     @property
     def changed(self) -> tuple[Change, ...]:
-        """What is there, and different."""
-        return self._of("changed")
+        """Changed definitions."""
+        return self._filter("changed")
 
     @property
     def removed(self) -> tuple[Change, ...]:
-        """What goes."""
-        return self._of("removed")
+        """Removed definitions."""
+        return self._filter("removed")
 
     @property
     def breaking(self) -> tuple[Change, ...]:
-        """What needs ``allow_breaking=True``."""
+        """Changes that need ``allow_breaking=True``."""
         return tuple(change for change in self.items if change.breaking)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that breaking changes hit."""
+        """Models that breaking changes affect."""
         return tuple(sorted({model for change in self.items for model in change.models}))
 
-    def _of(self, action: str) -> tuple[Change, ...]:
+    def _filter(self, action: str) -> tuple[Change, ...]:
         return tuple(change for change in self.items if change.action == action)
 
     def __str__(self) -> str:
         counts = Counter(change.action for change in self.items)
-        total = ", ".join(f"{counts[action]} {action}" for action in SIGNS if counts[action] or action != "renamed")
+        total = ", ".join(f"{counts[action]} {action}" for action in SYMBOLS if counts[action] or action != "renamed")
         broken = f"{len(self.breaking)} breaking" if self.breaking else "none breaking"
-        hit = f", which hit {_listed(self.models)}" if self.models else ""
-        others = [str(one) for one in self.unnamed[:SHOWN]]
-        if len(self.unnamed) > SHOWN:
-            others.append(f"not in these files: {len(self.unnamed) - SHOWN:,} more")
+        hit = f", which hit {_join(self.models)}" if self.models else ""
+        others = [str(item) for item in self.unreferenced[:MAX_UNREFERENCED]]
+        if len(self.unreferenced) > MAX_UNREFERENCED:
+            others.append(f"not in these files: {len(self.unreferenced) - MAX_UNREFERENCED:,} more")
         return "\n".join([*(str(change) for change in self.items), *others, f"{total}; {broken}{hit}"])
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show it in notebooks as for people."""
+        """Print the text in notebooks."""
         printer.text(str(self))
 
     def to_json(self) -> str:
-        """Return the changes as one JSON text."""
+        """Return the changes as a JSON string."""
         plain: dict[str, Any] = {"changes": [asdict(change) for change in self.items], "models": self.models}
-        plain["not_in_these_files"] = [asdict(one) for one in self.unnamed]
+        plain["not_in_these_files"] = [asdict(item) for item in self.unreferenced]
         return json.dumps(plain, ensure_ascii=False)
 
     def refuse_breaking(self, remedy: str = "apply(..., allow_breaking=True)") -> None:
-        """Raise :class:`DefinitionError` if anything breaks, naming it, and how it is done all the same."""
+        """Raise :class:`DefinitionError` if a change is breaking; the message names the changes and the remedy."""
         if not self.breaking:
             return
-        told = "; ".join("; ".join(change.details) for change in self.breaking)
-        hit = f"; models that use them: {_listed(self.models)}" if self.models else ""
-        gone = [
+        details = "; ".join("; ".join(change.details) for change in self.breaking)
+        hit = f"; models that use them: {_join(self.models)}" if self.models else ""
+        deletes = [
             change.action == "renamed" or (change.action == "removed" and change.kind != "feature")
             for change in self.breaking
         ]
-        ways = ["use another name"] * (not all(gone)) + ["do not prune"] * (any(gone) and self.pruned)
+        ways = ["use another name"] * (not all(deletes)) + ["do not prune"] * (any(deletes) and self.pruned)
         ways.append(f"or {remedy}" if ways else remedy)
-        raise DefinitionError(f"breaking changes: {told}{hit} ({', '.join(ways)})")
+        raise DefinitionError(f"breaking changes: {details}{hit} ({', '.join(ways)})")
 
 
-def hint(name: str | None) -> str:
-    """Return what is told of a name that something may have now."""
+def rename_hint(name: str | None) -> str:
+    """Return a remark about the likely new name of a definition, or an empty string."""
     return "" if name is None else f" (renamed to {name!r}?)"
 
 
-def _listed(models: Iterable[str]) -> str:
+def _join(models: Iterable[str]) -> str:
     return ", ".join(map(printable, models))

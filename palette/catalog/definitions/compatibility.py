@@ -1,4 +1,4 @@
-"""Which changes of definitions are allowed."""
+"""Compatibility rules of definitions, and of changes with written tables."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from palette.definitions import BatchSource, Entity, FeatureGroup
 from palette.errors import DefinitionError, nearest
 from palette.types import widens_in_place
 
-__all__ = ["ANEW", "FOLLOWS", "check_directories", "check_group", "check_together", "entity_break", "group_breaks"]
+__all__ = ["FOLLOWS", "REWRITE", "check_directories", "check_group", "check_together", "entity_break", "group_breaks"]
 
-
-# What becomes of tables that are written already.
+# What happens to written tables.
 FOLLOWS = "written tables follow at their next write"
-ANEW = "a written table must be made anew"
-MOVES = "rows are read from there, and those of the table before are not moved"
-
-
-# Names to which Delta and Spark give a meaning of their own in the path of a table: what is beside the one seems to be
-# part of a table; what is below the other is not read as data, so that nothing would be erased of it.
-HIDDEN = ("_delta_log", "_spark_metadata")
+REWRITE = "a written table must be rewritten"
+MOVES = "rows are read from there, and those of the former table are not moved"
+# Directory names with a meaning to Delta and Spark: a sibling of the first seems to be part of a table; files below the
+# second are not read as data, so that an erasure would miss them.
+RESERVED = ("_delta_log", "_spark_metadata")
 
 
 def check_together(entities: Iterable[str], groups: Iterable[str]) -> None:
@@ -45,19 +42,19 @@ def check_group(group: FeatureGroup, entities: Mapping[str, Entity], known: Iter
     for column in group.readable:
         if column.endswith("__status") and column.removesuffix("__status") in group.readable:
             raise DefinitionError(
-                f"feature group {group.full_name!r}: {column!r} is what the status of its other feature is called"
+                f"feature group {group.full_name!r}: {column!r} is the name of another feature's status column"
             )
         if key := keys.get(column.lower()):
             raise DefinitionError(f"feature group {group.full_name!r}: column {column!r} has the name of key {key!r}")
 
 
 def check_directories(group: FeatureGroup) -> None:
-    """Raise :class:`DefinitionError` where Spark or Delta would not take the directory of a group for a table."""
+    """Raise :class:`DefinitionError` where Spark or Delta would not read the directory of a group as a table."""
     for kind, name in (("feature group", group.name), ("entity", group.entity)):
-        if name.lower() in HIDDEN:
+        if name.lower() in RESERVED:
             raise DefinitionError(
-                f"feature group {group.full_name!r}: a {kind} must not be called {name!r}, under which Spark and Delta "
-                "keep files of their own: its keys could not be erased; choose another name"
+                f"feature group {group.full_name!r}: a {kind} must not be called {name!r}, which Spark and Delta "
+                "reserve for files of their own: its keys could not be erased; choose another name"
             )
 
 
@@ -70,22 +67,22 @@ def _no_case_twins(names: Iterable[str], what: str) -> None:
 
 
 def entity_break(old: Entity, new: Entity) -> str | None:
-    """Tell how a new form of an entity breaks what is written, or None."""
+    """Return how a new form of an entity breaks written tables, or None."""
     if list(old.keys.items()) == list(new.keys.items()):
         return None
     # Wider keys of the same names and order: tables follow.
     follows = list(old.keys) == list(new.keys) and all(
         old.keys[name] == dtype or widens_in_place(old.keys[name], dtype) for name, dtype in new.keys.items()
     )
-    return f"the keys of entity {old.name!r} change from {old.keys} to {new.keys}: {FOLLOWS if follows else ANEW}"
+    return f"the keys of entity {old.name!r} change from {old.keys} to {new.keys}: {FOLLOWS if follows else REWRITE}"
 
 
 def group_breaks(old: FeatureGroup, new: FeatureGroup) -> list[str]:
-    """Tell how a new form of a group, apart from its features, breaks what is written."""
+    """Return how a new form of a group, apart from its features, breaks written tables."""
     return [
         f"{old.full_name}: {what} changes from {was!r} to {now!r}: {table}"
         for what, was, now, table in (
-            ("timestamp", old.timestamp, new.timestamp, ANEW),
+            ("timestamp", old.timestamp, new.timestamp, REWRITE),
             ("created", old.created, new.created, FOLLOWS),
             ("table", old.table, new.table, MOVES),
         )

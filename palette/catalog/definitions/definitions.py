@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.definitions.changes import Changes
-from palette.catalog.definitions.diff import compute
+from palette.catalog.definitions.plan import compute
 from palette.catalog.definitions.rename import forget_renames, move_records, renamed_to
-from palette.catalog.definitions.serialize import entity_of, group_of
-from palette.catalog.definitions.write import current_user, erase_definition, stir, write_all
+from palette.catalog.definitions.serialize import entity_from_json, group_from_json
+from palette.catalog.definitions.write import bump_revision, current_user, erase_definition, write_all
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
 
@@ -83,7 +83,7 @@ class Definitions:
         if cache.all_groups is None:
             with self._database.reading() as connection:
                 query = sa.select(tables.groups.c.definition).order_by(tables.groups.c.name)
-                groups = [] if connection is None else [group_of(text) for text in connection.scalars(query)]
+                groups = [] if connection is None else [group_from_json(text) for text in connection.scalars(query)]
             cache.all_groups = {group.full_name: group for group in groups}
         return dict(cache.all_groups)
 
@@ -118,7 +118,7 @@ class Definitions:
             if connection is not None and definition is None:
                 names = sorted(connection.scalars(sa.select(tables.groups.c.name)))
         if definition is not None:
-            return cache.groups.setdefault(full_name, group_of(definition))
+            return cache.groups.setdefault(full_name, group_from_json(definition))
         if meant := [repr(name) for name in names if name.endswith(f":{full_name}")]:
             raise FeatureNotFoundError(f"no feature group {full_name!r}; did you mean {' or '.join(meant[:3])}?")
         if new_name := self.renamed_to(full_name):
@@ -173,7 +173,7 @@ class Definitions:
         options: dict[str, Any] = {"prune": prune, "remove": remove, "rename": rename, "drop_tables": drop_tables}
         with self._database.reading() as connection:
             if connection is not None:
-                return compute(connection, definitions, stamp=_stamp(connection), tell_unnamed=True, **options)
+                return compute(connection, definitions, stamp=_stamp(connection), report_unreferenced=True, **options)
         with sa.create_engine("sqlite://").connect() as empty:
             tables.metadata.create_all(empty)
             return compute(empty, definitions, stamp=("", 0), **options)
@@ -233,7 +233,7 @@ class Definitions:
     def history(self, name: str) -> list[DefinitionVersion]:
         """Return the versions of an entity, or of a group by its full name, oldest first."""
         old = tables.versions.c
-        kind, read = ("group", group_of) if ":" in name else ("entity", entity_of)
+        kind, read = ("group", group_from_json) if ":" in name else ("entity", entity_from_json)
         query = sa.select(tables.versions).where(old.kind == kind, old.name == name).order_by(old.version)
         with self._database.reading() as connection:
             rows: Sequence[Any] = [] if connection is None else connection.execute(query).all()
@@ -253,7 +253,7 @@ class Definitions:
             if connection is None:
                 cache = _Cache(None, {}, {})
             elif (stamp := _stamp(connection)) != cache.stamp:
-                entities = map(entity_of, connection.scalars(sa.select(tables.entities.c.definition)))
+                entities = map(entity_from_json, connection.scalars(sa.select(tables.entities.c.definition)))
                 mark = tables.marks.c
                 reasons = sa.select(mark.subject, mark.text).where(mark.kind == "deprecated")
                 cache = _Cache(
@@ -292,7 +292,7 @@ def _carry_out(connection: sa.Connection, changes: Changes, who: str) -> None:
         if rename.kind == "group":
             erase_definition(connection, "group", rename.old, who=who, action="renamed")
     if changes.dropped:
-        stir(connection)
+        bump_revision(connection)
 
 
 def _stamp(connection: sa.Connection) -> tuple[str, int]:

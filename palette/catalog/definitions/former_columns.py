@@ -1,4 +1,4 @@
-"""Columns that a table may still have from earlier forms of its group."""
+"""Columns that a table may still have from earlier versions of its group."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from typing import Any
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.definitions.compatibility import ANEW, FOLLOWS
-from palette.catalog.definitions.serialize import chunks, plain_of
+from palette.catalog.definitions.compatibility import FOLLOWS, REWRITE
+from palette.catalog.definitions.serialize import chunks, parse_json
 from palette.definitions import FeatureGroup
 from palette.types import canonical_type, widens_in_place
 
 __all__ = ["Returned", "former_types", "returned"]
 
-# Column to whether a written table can follow, and what is told of it.
+# Column to whether a written table can follow, and a message.
 Returned = Mapping[str, tuple[bool, str]]
 
 
 def former_types(connection: sa.Connection, groups: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return for each group that has a history the type that each of its columns had last, in whatever form."""
-    found: dict[str, dict[str, str]] = {}
+    """Return group to the latest type of each column that it ever had."""
+    types: dict[str, dict[str, str]] = {}
     column = tables.versions.c
-    for some in chunks(groups):
+    for names in chunks(groups):
         rows = sa.select(column.name, column.definition).where(
-            column.kind == "group", column.name.in_(some), column.definition.is_not(None)
+            column.kind == "group", column.name.in_(names), column.definition.is_not(None)
         )
         for name, text in connection.execute(rows.order_by(column.version)):
-            found.setdefault(name, {}).update(_types(plain_of(text, dict)))
-    return found
+            types.setdefault(name, {}).update(_column_types(parse_json(text, dict)))
+    return types
 
 
-def _types(definition: dict[str, Any]) -> dict[str, str]:
+def _column_types(definition: dict[str, Any]) -> dict[str, str]:
     times = [definition[role] for role in ("timestamp", "created") if definition.get(role)]
-    features = {one["name"]: canonical_type(one["dtype"]) for one in definition["features"]}
+    features = {feature["name"]: canonical_type(feature["dtype"]) for feature in definition["features"]}
     return {**dict.fromkeys(times, "timestamp"), **features}
 
 
 def returned(former: Mapping[str, str], old: FeatureGroup | None, new: FeatureGroup) -> Returned:
-    """Return the columns that come back with another type than a table that is written has them with.
+    """Return the columns that come back with another type than they have in a written table.
 
-    A removed feature leaves its column in the table, and so does a time. A feature that stays one is not among them.
+    A removed feature or time leaves its column in the table. Features that were not removed are not returned.
 
     Examples
     --------
     >>> from palette.definitions import Feature
     >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "string")])
     >>> returned({"dishes": "bigint"}, None, menu)["dishes"]
-    (False, "'dishes' was bigint in an earlier form, and is string now: a written table must be made anew")
+    (False, "'dishes' was bigint in an earlier form, and is string now: a written table must be rewritten")
     """
-    stayed = {feature.name for feature in old.features} if old is not None else set()
+    retained = {feature.name for feature in old.features} if old is not None else set()
     times = {name: "timestamp" for name in (new.timestamp, new.created) if name is not None}
     features = {feature.name: feature.dtype for feature in new.features}
-    found = {}
+    columns = {}
     for name, now in {**times, **features}.items():
         was = former.get(name, now)
-        if was != now and not (name in features and name in stayed):
+        if was != now and not (name in features and name in retained):
             follows = widens_in_place(was, now)
-            table = FOLLOWS if follows else ANEW
-            found[name] = (follows, f"{name!r} was {was} in an earlier form, and is {now} now: {table}")
-    return found
+            table = FOLLOWS if follows else REWRITE
+            columns[name] = (follows, f"{name!r} was {was} in an earlier form, and is {now} now: {table}")
+    return columns

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.definitions.serialize import group_of
+from palette.catalog.definitions.serialize import group_from_json
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
 
@@ -19,7 +19,7 @@ Dropped = tuple[str, str]
 def removals(
     connection: sa.Connection, names: Iterable[str], definitions: Sequence[Entity | FeatureGroup]
 ) -> tuple[list[FeatureGroup], list[Dropped]]:
-    """Return the groups that lose features, as they are then, and the kind and name of what goes completely.
+    """Return the groups that lose features, without these, and kind and name of removed definitions.
 
     Parameters
     ----------
@@ -28,24 +28,25 @@ def removals(
     names : iterable of str
         ``entity``, ``entity:group`` or ``entity:group:feature``.
     definitions : sequence of Entity and FeatureGroup
-        What is applied together with it.
+        Definitions applied in the same plan.
 
     Raises
     ------
     FeatureNotFoundError
-        If nothing of such a name is applied; near names are offered.
+        If the name is not applied; near names are offered.
     DefinitionError
-        If it is among the definitions, or cannot go alone.
+        If it is among the definitions, or something else depends on it.
     """
-    given = {one.full_name if isinstance(one, FeatureGroup) else one.name for one in definitions}
-    still = {f"{one.full_name}:{name}" for one in definitions if isinstance(one, FeatureGroup) for name in one.readable}
+    given = {item.full_name if isinstance(item, FeatureGroup) else item.name for item in definitions}
+    groups = [item for item in definitions if isinstance(item, FeatureGroup)]
+    given |= {f"{group.full_name}:{name}" for group in groups for name in group.readable}
     names = list(dict.fromkeys(names))
     features: dict[str, list[str]] = {}
     dropped: list[Dropped] = []
     for name in names:
         owner, _, feature = name.rpartition(":")
-        if name in given | still:
-            raise DefinitionError(f"{name!r} is to be removed, and among the definitions: take it out of them")
+        if name in given:
+            raise DefinitionError(f"{name!r} is removed, and is among the definitions: delete it there")
         if name.count(":") == 2:
             if owner not in names and owner not in given:
                 features.setdefault(owner, []).append(feature)
@@ -60,20 +61,22 @@ def removals(
             raise FeatureNotFoundError(
                 f"no {'feature group' * (kind == 'group') or kind} {name!r}{nearest(name, known[kind])}"
             )
-    gone = {name for kind, name in dropped if kind == "group"}
+    removed = {name for kind, name in dropped if kind == "group"}
     for kind, name in dropped:
-        left = [group for group in known_groups if group.startswith(f"{name}:") and group not in gone]
-        if kind == "entity" and left:
-            raise DefinitionError(f"entity {name!r} still has feature groups: remove {', '.join(left[:5])} with it")
+        remaining = [group for group in known_groups if group.startswith(f"{name}:") and group not in removed]
+        if kind == "entity" and remaining:
+            raise DefinitionError(
+                f"entity {name!r} still has feature groups: remove {', '.join(remaining[:5])} with it"
+            )
     # Groups first: their rows refer to their entities.
-    dropped.sort(key=lambda one: one[0] == "entity")
-    return [_without(connection, group, some) for group, some in features.items()], dropped
+    dropped.sort(key=lambda item: item[0] == "entity")
+    return [_without(connection, group, names) for group, names in features.items()], dropped
 
 
 def _without(connection: sa.Connection, name: str, features: Sequence[str]) -> FeatureGroup:
     """Return a group without some of its features."""
     text = connection.scalar(sa.select(tables.groups.c.definition).where(tables.groups.c.name == name))
-    group = group_of(str(text))
+    group = group_from_json(str(text))
     names = [feature.name for feature in group.features]
     for feature in features:
         if feature not in names:
@@ -81,12 +84,12 @@ def _without(connection: sa.Connection, name: str, features: Sequence[str]) -> F
                 f"feature group {name!r} has no feature {feature!r}{nearest(feature, names)} to remove "
                 f"(it has {', '.join(names)})"
             )
-    left = tuple(feature for feature in group.features if feature.name not in features)
-    if not left:
+    remaining = tuple(feature for feature in group.features if feature.name not in features)
+    if not remaining:
         raise DefinitionError(f"{name!r} would be left without features: remove the group")
     if getattr(group.source, "aggregates", ()):
         raise DefinitionError(
-            f"{name}: {', '.join(features)} is what its source computes: take the aggregate out of its definition, and "
+            f"{name}: {', '.join(features)} is computed by its source: remove the aggregate from its definition, and "
             "apply that"
         )
-    return group.model_copy(update={"features": left})
+    return group.model_copy(update={"features": remaining})

@@ -1,4 +1,4 @@
-"""Definitions that were removed, as the history still has them."""
+"""Removed definitions, read from the history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["last_definitions", "last_entity", "removed_groups"]
 
 
 def removed_groups(catalog: SqlCatalog, entity: str) -> list[str]:
-    """Return the full names of the groups that an entity had and has not any more."""
+    """Return the full names of an entity's removed groups."""
     old, now = tables.versions.c, tables.groups.c
     names = sa.select(old.name).where(old.kind == "group", old.name.startswith(f"{entity}:", autoescape=True))
     with catalog.database.reading() as connection:
@@ -27,12 +27,12 @@ def removed_groups(catalog: SqlCatalog, entity: str) -> list[str]:
 
 
 def last_definitions(catalog: SqlCatalog, name: str) -> tuple[Entity, FeatureGroup]:
-    """Return the entity and the group of a full name, of what was removed in their last form.
+    """Return the entity and the group of a full name; removed ones in their last form.
 
     Raises
     ------
     FeatureNotFoundError
-        If there never was such a group; near names are offered.
+        If there was never such a group; near names are offered.
     """
     try:
         group = catalog.definitions.group(name)
@@ -47,12 +47,12 @@ def last_definitions(catalog: SqlCatalog, name: str) -> tuple[Entity, FeatureGro
 
 
 def last_entity(catalog: SqlCatalog, name: str) -> Entity:
-    """Return an entity, a removed one in its last form.
+    """Return an entity; a removed one in its last form.
 
     Raises
     ------
     FeatureNotFoundError
-        If there never was such an entity; near names are offered.
+        If there was never such an entity; near names are offered.
     """
     try:
         return catalog.definitions.entity(name)

@@ -1,4 +1,4 @@
-"""Definitions into the tables, with their versions and what search reads of them."""
+"""Writes of definitions, of their versions, and of the search index."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.definitions.serialize import chunks, entity_of, group_of, text_of
+from palette.catalog.definitions.serialize import chunks, entity_from_json, group_from_json, to_json
 from palette.catalog.features import fulltext
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import ArgumentError
 
-__all__ = ["MANY", "current_user", "erase_definition", "json_of", "now", "settle", "stir", "weigh", "write_all"]
+__all__ = [
+    "MANY",
+    "analyze_tables",
+    "bump_revision",
+    "current_user",
+    "dump_json",
+    "erase_definition",
+    "now",
+    "update_ranking",
+    "write_all",
+]
 
-# So many definitions or models at once change what is in the tables.
+# A change of more definitions or models than this outdates the statistics of PostgreSQL.
 MANY = 100
 
 
@@ -29,7 +39,7 @@ def now() -> dt.datetime:
 
 
 def current_user() -> str:
-    """Return who is working: ``PALETTE_USER``, or the name of the process's user."""
+    """Return ``PALETTE_USER``, or the user of the process."""
     if user := os.environ.get("PALETTE_USER"):
         return user
     try:
@@ -38,47 +48,47 @@ def current_user() -> str:
         return f"uid {os.getuid()}"
 
 
-def json_of(value: Mapping[str, Any], what: str) -> str:
-    """Return a mapping as JSON.
+def dump_json(value: Mapping[str, Any], what: str) -> str:
+    """Serialize a mapping.
 
     Raises
     ------
     ArgumentError
-        If JSON cannot hold it: NaN and infinities, and what is no plain value.
+        If a value cannot be represented: NaN, infinities, objects.
 
     Examples
     --------
-    >>> json_of({"rows": 3}, "statistics")
+    >>> dump_json({"rows": 3}, "statistics")
     '{"rows": 3}'
     """
     try:
         return json.dumps(dict(value), allow_nan=False)
     except (RecursionError, TypeError, ValueError) as error:
-        raise ArgumentError(f"{what}: JSON cannot hold them: {error}") from error
+        raise ArgumentError(f"{what}: cannot be serialized as JSON: {error}") from error
 
 
-def stir(connection: sa.Connection) -> None:
-    """Tell readers that what they keep in memory is old."""
+def bump_revision(connection: sa.Connection) -> None:
+    """Invalidate the caches of all readers."""
     connection.execute(tables.state.update().values(revision=tables.state.c.revision + 1))
 
 
 def write_all(connection: sa.Connection, definitions: Sequence[Entity | FeatureGroup], *, who: str) -> None:
-    """Add or change definitions, entities first."""
-    entities = {one.name: one for one in definitions if isinstance(one, Entity)}
-    groups = {one.full_name: one for one in definitions if isinstance(one, FeatureGroup)}
+    """Add or replace definitions, entities first."""
+    entities = {item.name: item for item in definitions if isinstance(item, Entity)}
+    groups = {item.full_name: item for item in definitions if isinstance(item, FeatureGroup)}
     _write(connection, tables.entities, "entity", entities, who)
     _write(connection, tables.groups, "group", groups, who)
-    touched = set(groups)
-    for some in chunks(entities):
-        touched |= set(connection.scalars(sa.select(tables.groups.c.name).where(tables.groups.c.entity.in_(some))))
-    index(connection, sorted(touched))
-    if len(touched) > MANY:
-        settle(connection)
-    stir(connection)
+    affected = set(groups)
+    for names in chunks(entities):
+        affected |= set(connection.scalars(sa.select(tables.groups.c.name).where(tables.groups.c.entity.in_(names))))
+    _index(connection, sorted(affected))
+    if len(affected) > MANY:
+        analyze_tables(connection)
+    bump_revision(connection)
 
 
 def erase_definition(connection: sa.Connection, kind: str, name: str, *, who: str, action: str = "removed") -> None:
-    """Remove a group, or an entity whose groups are gone; the history stays."""
+    """Delete a group, or an entity without groups; the history stays."""
     table = tables.groups if kind == "group" else tables.entities
     if kind == "group":
         _unindex(connection, [name])
@@ -97,14 +107,14 @@ def _write(
 ) -> None:
     numbers = _next_versions(connection, kind, definitions)
     known: set[str] = set()
-    for some in chunks(definitions):
-        known |= set(connection.scalars(sa.select(table.c.name).where(table.c.name.in_(some))))
+    for names in chunks(definitions):
+        known |= set(connection.scalars(sa.select(table.c.name).where(table.c.name.in_(names))))
     added, changed, history = [], [], []
     at = now()
-    for name, one in definitions.items():
-        row = {"name": name, "definition": text_of(one), "owner": one.owner, "version": numbers.get(name, 1)}
-        if isinstance(one, FeatureGroup):
-            row["entity"] = one.entity
+    for name, item in definitions.items():
+        row = {"name": name, "definition": to_json(item), "owner": item.owner, "version": numbers.get(name, 1)}
+        if isinstance(item, FeatureGroup):
+            row["entity"] = item.entity
         if name in known:
             changed.append({f"new_{column}": value for column, value in row.items()})
         else:
@@ -114,35 +124,35 @@ def _write(
     if added:
         connection.execute(table.insert(), added)
     if changed:
-        names = ["definition", "owner", "version"]
+        columns = ["definition", "owner", "version"]
         update = table.update().where(table.c.name == sa.bindparam("new_name"))
-        connection.execute(update.values({name: sa.bindparam(f"new_{name}") for name in names}), changed)
+        connection.execute(update.values({column: sa.bindparam(f"new_{column}") for column in columns}), changed)
     if history:
         connection.execute(tables.versions.insert(), history)
 
 
 def _next_versions(connection: sa.Connection, kind: str, names: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    versions: dict[str, int] = {}
     old = tables.versions.c
-    for some in chunks(names):
-        newest = sa.select(old.name, sa.func.max(old.version)).where(old.kind == kind, old.name.in_(some))
-        found |= {name: number + 1 for name, number in connection.execute(newest.group_by(old.name))}
-    return found
+    for chunk in chunks(names):
+        newest = sa.select(old.name, sa.func.max(old.version)).where(old.kind == kind, old.name.in_(chunk))
+        versions |= {name: number + 1 for name, number in connection.execute(newest.group_by(old.name))}
+    return versions
 
 
-def index(connection: sa.Connection, groups: Sequence[str]) -> None:
-    """Write anew what search reads of these groups."""
+def _index(connection: sa.Connection, groups: Sequence[str]) -> None:
+    """Rebuild the search index of groups."""
     _unindex(connection, groups)
     number = connection.scalar(sa.select(sa.func.max(tables.features.c.id))) or 0
-    for some in chunks(groups):
+    for names in chunks(groups):
         rows, tagged, documents = [], [], []
         joined = sa.select(tables.groups.c.definition, tables.entities.c.definition).join_from(
             tables.groups, tables.entities
         )
         entities: dict[str, Entity] = {}
-        for text, entity_text in connection.execute(joined.where(tables.groups.c.name.in_(some))):
-            entity = entities.get(entity_text) or entities.setdefault(entity_text, entity_of(entity_text))
-            group = group_of(text)
+        for text, entity_text in connection.execute(joined.where(tables.groups.c.name.in_(names))):
+            entity = entities.get(entity_text) or entities.setdefault(entity_text, entity_from_json(entity_text))
+            group = group_from_json(text)
             for feature in group.features:
                 number += 1
                 name = f"{group.full_name}:{feature.name}"
@@ -162,24 +172,24 @@ def index(connection: sa.Connection, groups: Sequence[str]) -> None:
                     }
                 )
                 tagged += [{"tag": label, "feature": number} for label in labels]
-                described = f"{feature.description} {group.description}"
-                documents.append(fulltext.Document(name, " ".join(labels), described))
+                description = f"{feature.description} {group.description}"
+                documents.append(fulltext.Document(name, " ".join(labels), description))
         if rows:
             fulltext.insert(connection, rows, documents)
         if tagged:
             connection.execute(tables.tags.insert(), tagged)
-        weigh(connection, tables.features.c.group_name.in_(some))
+        update_ranking(connection, tables.features.c.group_name.in_(names))
 
 
 def _unindex(connection: sa.Connection, groups: Iterable[str]) -> None:
-    for some in chunks(groups):
-        old = sa.select(tables.features.c.id).where(tables.features.c.group_name.in_(some))
-        fulltext.forget(connection, list(connection.scalars(old)))
-        connection.execute(tables.features.delete().where(tables.features.c.group_name.in_(some)))
+    for names in chunks(groups):
+        old = sa.select(tables.features.c.id).where(tables.features.c.group_name.in_(names))
+        fulltext.delete(connection, list(connection.scalars(old)))
+        connection.execute(tables.features.delete().where(tables.features.c.group_name.in_(names)))
 
 
-def weigh(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
-    """Bring up to date what people and models say about features, and what that makes them worth to a search."""
+def update_ranking(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> None:
+    """Update annotations, uses and ranking of the selected features from the tables they derive from."""
     feature, mark = tables.features.c, tables.marks.c
     used, rated = tables.model_features.c, tables.ratings.c
 
@@ -197,27 +207,27 @@ def weigh(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
             sa.cast(stars.scalar_subquery(), sa.Float).label("stars"),
             uses.scalar_subquery().label("uses"),
         )
-        .where(which)
+        .where(condition)
         .subquery()
     )
-    said = {name: new.c[name] for name in ("curated", "deprecated", "stars", "uses")}
-    # A row that stays as it is is not written again: after a first apply that is all of them.
-    differs = sa.or_(*(feature[name].is_distinct_from(value) for name, value in said.items()))
+    values = {name: new.c[name] for name in ("curated", "deprecated", "stars", "uses")}
+    # Unchanged rows are not written: after a first apply these are all.
+    differs = sa.or_(*(feature[name].is_distinct_from(value) for name, value in values.items()))
     update = tables.features.update().where(feature.id == new.c.id, differs)
-    connection.execute(update.values({**said, "worth": _worth(new.c)}))
+    connection.execute(update.values({**values, "worth": _worth(new.c)}))
 
 
-def _worth(said: sa.ColumnCollection[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[float]:
+def _worth(feature: sa.ColumnCollection[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[float]:
     liked = (
         1.0
-        + sa.case((said.curated, 0.5), else_=0.0)
-        + 0.5 * said.uses / (said.uses + 10.0)
-        + 0.1 * (sa.func.coalesce(said.stars, 3.0) - 3.0)
+        + sa.case((feature.curated, 0.5), else_=0.0)
+        + 0.5 * feature.uses / (feature.uses + 10.0)
+        + 0.1 * (sa.func.coalesce(feature.stars, 3.0) - 3.0)
     )
-    return liked * sa.case((said.deprecated.is_not(None), 0.02), else_=1.0)
+    return liked * sa.case((feature.deprecated.is_not(None), 0.02), else_=1.0)
 
 
-def settle(connection: sa.Connection) -> None:
-    """Let PostgreSQL count anew after many rows were written: its plans for empty tables are slow."""
+def analyze_tables(connection: sa.Connection) -> None:
+    """Update the statistics of PostgreSQL after many writes: its plans for empty tables are slow."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("ANALYZE features, feature_tags, feature_groups, model_features"))

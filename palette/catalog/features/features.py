@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.database import Database
-from palette.catalog.definitions.write import current_user, now, stir, weigh
+from palette.catalog.definitions.write import bump_revision, current_user, now, update_ranking
 from palette.catalog.features.search import Filters, Found, describe, search
 from palette.errors import ArgumentError, FeatureNotFoundError, nearest
 
@@ -102,7 +102,7 @@ class Features:
             old = tables.ratings.c
             connection.execute(tables.ratings.delete().where(old.subject == feature, old.who == row["who"]))
             connection.execute(tables.ratings.insert().values(row))
-            weigh(connection, _covered(feature))
+            update_ranking(connection, _covered(feature))
 
         self._database.change(add)
 
@@ -139,8 +139,8 @@ class Features:
             if text is not None:
                 row = {"subject": subject, "kind": kind, "text": text, "who": who or current_user(), "at": now()}
                 connection.execute(tables.marks.insert().values(row))
-            weigh(connection, _covered(subject))
-            stir(connection)
+            update_ranking(connection, _covered(subject))
+            bump_revision(connection)
 
         self._database.change(put)
 

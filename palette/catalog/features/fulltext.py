@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 
 from palette.catalog.tables import features
 
-__all__ = ["Document", "Match", "forget", "insert", "match", "words"]
+__all__ = ["Document", "Match", "delete", "insert", "match", "words"]
 
 # Parts of a word with digits: prep7d -> prep, 7d; lat2 -> lat, 2; p90 and h3 stay whole.
 PART = re.compile(r"(?<![^\W\d_])[^\W\d_]\d+|\d+[^\W\d_](?![^\W\d_])|[^\W\d_]+|\d+")
@@ -79,7 +79,7 @@ def insert(connection: sa.Connection, rows: Sequence[dict[str, Any]], documents:
     connection.execute(INSERT_WORDS, [{"id": row["id"], **one} for row, one in zip(rows, texts, strict=True)])
 
 
-def forget(connection: sa.Connection, numbers: Sequence[int]) -> None:
+def delete(connection: sa.Connection, numbers: Sequence[int]) -> None:
     """Take the words of features out of the index; on PostgreSQL they go with the rows."""
     if numbers and connection.dialect.name == "sqlite":
         statement = sa.text("DELETE FROM feature_words WHERE rowid = :id")

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.definitions.serialize import plain_of
+from palette.catalog.definitions.serialize import parse_json
 from palette.catalog.definitions.write import now
 from palette.catalog.features import fulltext
 from palette.definitions import duration
@@ -162,7 +162,7 @@ def _best(
 
 
 def _found(row: sa.RowMapping) -> Found:
-    return Found(**{**row, "tags": tuple(plain_of(row["tags"], list))})
+    return Found(**{**row, "tags": tuple(parse_json(row["tags"], list))})
 
 
 def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.database import Database
-from palette.catalog.definitions.serialize import plain_of
-from palette.catalog.definitions.write import current_user, json_of, now
+from palette.catalog.definitions.serialize import parse_json
+from palette.catalog.definitions.write import current_user, dump_json, now
 from palette.catalog.feeds.locks import BEAT, STALE, Lease, Locks
 from palette.errors import NotFoundError
 from palette.times import utc
@@ -48,7 +48,7 @@ class Feeds:
     def start_run(self, subject: str, kind: str, *, details: Mapping[str, Any] | None = None) -> int:
         """Record that a pipeline began; return the number of the run."""
         row = {"subject": subject, "kind": kind, "status": "running", "started": now(), "who": current_user()}
-        row["details"] = json_of(details or {}, "details")
+        row["details"] = dump_json(details or {}, "details")
 
         def add(connection: sa.Connection) -> int:
             done = connection.execute(tables.runs.insert().values(row))
@@ -61,7 +61,7 @@ class Feeds:
         """Record how a run ended: ``done``, ``failed``, ..."""
         values: dict[str, Any] = {"status": status, "ended": now()}
         if details is not None:
-            values["details"] = json_of(details, "details")
+            values["details"] = dump_json(details, "details")
 
         def put(connection: sa.Connection) -> None:
             if not connection.execute(tables.runs.update().where(tables.runs.c.id == number).values(values)).rowcount:
@@ -76,7 +76,7 @@ class Feeds:
             asked = asked.where(tables.runs.c.subject == subject)
         with self._database.reading() as connection:
             rows = [] if connection is None else connection.execute(asked).mappings().all()
-        return [{**row, "details": plain_of(row["details"], dict)} for row in rows]
+        return [{**row, "details": parse_json(row["details"], dict)} for row in rows]
 
     def set_watermark(self, group: str, name: str, value: dt.datetime) -> None:
         """Record how far a pipeline of a group came."""

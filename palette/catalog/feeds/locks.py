@@ -134,7 +134,7 @@ class Locks:
             return bool(connection.execute(update.values(heartbeat=_clock(connection))).rowcount)
 
         # Not in turn: behind a long write a holder would seem dead.
-        return self._database.change(beat, turns=False)
+        return self._database.change(beat, exclusive=False)
 
     def _forget_lock(self, name: str, token: str) -> None:
         held = tables.locks.c

@@ -1,8 +1,8 @@
-"""How the tables of the catalog came to be, one step a release."""
+"""Migrations of the catalog's tables, one per release."""
 
 from __future__ import annotations
 
 __all__ = ["HEAD"]
 
-# The newest revision, known without Alembic; a test compares it with the scripts.
+# The newest revision, available without Alembic; a test compares it with the scripts.
 HEAD = "0003"

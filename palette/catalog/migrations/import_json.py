@@ -1,4 +1,4 @@
-"""The catalog in one JSON file, as releases before the database kept it."""
+"""Import of ``catalog.json``, the catalog of releases before the database."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from palette.catalog.tables import pins
 from palette.definitions.yaml.documents import from_plain
 from palette.errors import DefinitionError
 
-__all__ = ["put_aside", "take_over"]
+__all__ = ["import_json", "set_aside"]
 
 FORMAT = 1
 
 
-def take_over(connection: Connection, path: Path) -> None:
-    """Write what the file holds into an empty catalog.
+def import_json(connection: Connection, path: Path) -> None:
+    """Write the definitions and pins of the file into an empty catalog.
 
     Raises
     ------
     DefinitionError
-        If the file is damaged or of a format unknown here; it is left alone.
+        If the file is damaged or has an unknown format; the file is unchanged.
     """
     document = _document(path)
     try:
@@ -43,8 +43,8 @@ def take_over(connection: Connection, path: Path) -> None:
         connection.execute(pins.insert(), rows)
 
 
-def put_aside(path: Path) -> None:
-    """Rename the file, so that nobody takes it for the catalog."""
+def set_aside(path: Path) -> None:
+    """Rename the file, so that it is not mistaken for the catalog."""
     path.replace(path.with_name(path.name + ".taken-over"))
 
 
@@ -54,6 +54,6 @@ def _document(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DefinitionError(f"{str(path)!r} is not a catalog: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        found = document.get("format") if isinstance(document, dict) else None
-        raise DefinitionError(f"{str(path)!r} has format {found}; this release takes over {FORMAT}")
+        version = document.get("format") if isinstance(document, dict) else None
+        raise DefinitionError(f"{str(path)!r} has format {version}; this release imports format {FORMAT}")
     return document

@@ -1,4 +1,4 @@
-"""Alembic, run inside the caller's transaction and without files of configuration."""
+"""Upgrades by Alembic inside the caller's transaction, without configuration files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOME = "palette.catalog.migrations"
 
 @contextlib.contextmanager
 def scripts() -> Iterator[ScriptDirectory]:
-    """Give the migrations of this package; out of a zip, which Alembic cannot list, in a directory for the while."""
+    """Yield the migrations of this package; those of a zip file are copied to a temporary directory for Alembic."""
     with contextlib.ExitStack() as stack:
         home = Path(__file__).parent
         if not Path(__file__).is_file():
@@ -39,7 +39,7 @@ def scripts() -> Iterator[ScriptDirectory]:
 
 
 def upgrade(connection: Connection, found: str | None, version_table: str) -> None:
-    """Bring the tables to the newest form; nothing happens where they have it.
+    """Upgrade the tables to the newest revision, if they have an older one.
 
     Raises
     ------
@@ -52,9 +52,9 @@ def upgrade(connection: Connection, found: str | None, version_table: str) -> No
 
 def _upgrade(connection: Connection, found: str | None, version_table: str, known: ScriptDirectory) -> None:
     if found is not None and found not in {script.revision for script in known.walk_revisions()}:
-        raise DefinitionError(f"the catalog has the form {found!r}, which this release does not know; upgrade palette")
+        raise DefinitionError(f"the catalog has revision {found!r}, which this release does not know; upgrade palette")
 
-    # The way that Alembic's own documentation of EnvironmentContext goes.
+    # As in Alembic's documentation of EnvironmentContext.
     def steps(revision: Any, _: Any) -> Any:
         return known._upgrade_revs("head", revision)
 

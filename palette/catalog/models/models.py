@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from palette.catalog import tables
 from palette.catalog.database import Database
-from palette.catalog.definitions.serialize import plain_of
-from palette.catalog.definitions.write import current_user, json_of, now
+from palette.catalog.definitions.serialize import parse_json
+from palette.catalog.definitions.write import current_user, dump_json, now
 from palette.catalog.models import promotion
 from palette.catalog.models.names import PRODUCTION
 from palette.catalog.models.versions import ModelRecord, Use, insert_versions, read_uses, read_versions
@@ -51,7 +51,7 @@ class Models:
         who : str, optional
             Who records it; by default ``PALETTE_USER`` or the user of the process.
         """
-        content = None if statistics is None else json_of(statistics, "statistics")
+        content = None if statistics is None else dump_json(statistics, "statistics")
 
         def work(connection: sa.Connection) -> int:
             (version,) = insert_versions(connection, [model], who or current_user())
@@ -97,7 +97,7 @@ class Models:
         ArgumentError
             If there is no such stage.
         """
-        promotion.checked_stage(stage)
+        promotion.validate_stage(stage)
         self._database.change(
             lambda connection: promotion.promote(connection, name, version, stage, who or current_user())
         )
@@ -122,7 +122,7 @@ class Models:
     def set_statistics(self, subject: str, scope: str, content: Mapping[str, Any]) -> None:
         """Store statistics of a feature, or of a model (``model:eta:3``), under a scope (``training``, ...)."""
         column = tables.statistics.c
-        row = {"subject": subject, "scope": scope, "taken": now(), "content": json_of(content, "statistics")}
+        row = {"subject": subject, "scope": scope, "taken": now(), "content": dump_json(content, "statistics")}
 
         def replace(connection: sa.Connection) -> None:
             connection.execute(tables.statistics.delete().where(column.subject == subject, column.scope == scope))
@@ -136,4 +136,4 @@ class Models:
         query = sa.select(column.content).where(column.subject == subject, column.scope == scope)
         with self._database.reading() as connection:
             content = None if connection is None else connection.scalar(query)
-        return None if content is None else plain_of(content, dict)
+        return None if content is None else parse_json(content, dict)

@@ -1,4 +1,4 @@
-"""What people call a model, and a version of it: ``model:NAME``, ``model:NAME@STAGE``, ``model:NAME@VERSION``."""
+"""Names of models and their versions: ``model:NAME``, ``model:NAME@STAGE``, ``model:NAME@VERSION``."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import NamedTuple
 
 from palette.errors import ArgumentError
 
-__all__ = ["MODEL", "NAME", "PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "model_name"]
+__all__ = ["MODEL", "NAME", "PRODUCTION", "RETIRED", "SHADOW", "STAGES", "ModelName", "parse_model_name"]
 
 MODEL = "model:"
-# It is part of paths and URLs.
+# Names are part of paths and URLs.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 STAGES = SHADOW, PRODUCTION, RETIRED = "shadow", "production", "retired"
 
 
 class ModelName(NamedTuple):
-    """A model, and which version of it: that number, or the newest in that stage."""
+    """A model with a version, or with a stage: the newest version in it."""
 
     name: str
     stage: str
     version: int | None = None
 
 
-def model_name(text: str) -> ModelName | None:
-    """Return which version of which model a text names; None if it does not begin with ``model:``.
+def parse_model_name(text: str) -> ModelName | None:
+    """Parse the name of a version of a model; None if it does not begin with ``model:``.
 
     Raises
     ------
     ArgumentError
-        If neither stage nor version stands after ``@``.
+        If neither a stage nor a version follows ``@``.
 
     Examples
     --------
-    >>> model_name("model:eta"), model_name("model:eta@3").version, model_name("models/eta")
+    >>> parse_model_name("model:eta"), parse_model_name("model:eta@3").version, parse_model_name("models/eta")
     (ModelName(name='eta', stage='production', version=None), 3, None)
     """
     if not text.startswith(MODEL):
         return None
-    name, at, which = text.removeprefix(MODEL).partition("@")
-    if which.isascii() and which.isdigit():
-        return ModelName(name, PRODUCTION, int(which))
-    if at and which not in STAGES:
+    name, at, suffix = text.removeprefix(MODEL).partition("@")
+    if suffix.isascii() and suffix.isdigit():
+        return ModelName(name, PRODUCTION, int(suffix))
+    if at and suffix not in STAGES:
         raise ArgumentError(f"{text!r}: expected a version after @, or one of {', '.join(STAGES)}")
-    return ModelName(name, which or PRODUCTION)
+    return ModelName(name, suffix or PRODUCTION)

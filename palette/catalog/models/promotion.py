@@ -1,4 +1,4 @@
-"""The stages of models: which version is in production, who moved it there, and the way back."""
+"""Stages of models: promotion, rollback, and their history."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.definitions.serialize import plain_of
+from palette.catalog.definitions.serialize import parse_json
 from palette.catalog.definitions.write import now
 from palette.catalog.models.names import PRODUCTION, RETIRED, STAGES
 from palette.errors import ArgumentError, CatalogError, NotFoundError, nearest
 
-__all__ = ["DEPLOYED", "StageChange", "checked_stage", "move", "promote", "rollback", "stage_changes"]
+__all__ = ["DEPLOYED", "StageChange", "move", "promote", "rollback", "stage_changes", "validate_stage"]
 
 DEPLOYED, PROMOTED, ROLLED_BACK = "deployed", "promoted", "rolled back"
 KIND = "model"
@@ -24,22 +24,22 @@ KIND = "model"
 
 @dataclass(frozen=True)
 class StageChange:
-    """A version that came into another stage.
+    """A move of a version into another stage.
 
     Parameters
     ----------
     version : int
-        Which version.
+        Number of the version.
     before, stage : str
-        Where it was, and where it is since.
+        Its former and its new stage.
     retired : int, optional
-        The version that was in production before, if this one took its place.
+        The version that it replaced in production.
     action : {"deployed", "promoted", "rolled back"}
-        What was done.
+        Reason of the move.
     who : str
-        Who did it.
+        User.
     at : datetime
-        When, in UTC.
+        Time in UTC.
     """
 
     version: int
@@ -61,7 +61,7 @@ def promote(connection: sa.Connection, name: str, version: int, stage: str, who:
     ArgumentError
         If there is no such stage.
     """
-    checked_stage(stage)
+    validate_stage(stage)
     stages = _stages(connection, name)
     if version not in stages:
         known = ", ".join(map(str, stages))
@@ -93,12 +93,12 @@ def stage_changes(connection: sa.Connection, name: str) -> list[StageChange]:
     return [_read_change(row) for row in connection.execute(query)]
 
 
-def checked_stage(stage: str) -> str:
+def validate_stage(stage: str) -> str:
     """Return a stage of models, or raise :class:`ArgumentError`.
 
     Examples
     --------
-    >>> checked_stage("producton")
+    >>> validate_stage("producton")
     Traceback (most recent call last):
     palette.errors.ArgumentError: no stage 'producton'; did you mean 'production'? (shadow, production, retired)
     """
@@ -110,12 +110,12 @@ def checked_stage(stage: str) -> str:
 def _stages(connection: sa.Connection, name: str) -> dict[int, str]:
     """Return version to stage of a model, oldest first."""
     column = tables.models.c
-    asked = sa.select(column.version, column.stage).where(column.name == name).order_by(column.version)
-    found = {row.version: row.stage for row in connection.execute(asked)}
-    if not found:
+    query = sa.select(column.version, column.stage).where(column.name == name).order_by(column.version)
+    stages = {row.version: row.stage for row in connection.execute(query)}
+    if not stages:
         known = connection.scalars(sa.select(column.name).distinct())
         raise NotFoundError(f"no model {name!r}{nearest(name, known)}")
-    return found
+    return stages
 
 
 def _in_production(stages: Mapping[int, str]) -> int | None:
@@ -123,42 +123,42 @@ def _in_production(stages: Mapping[int, str]) -> int | None:
 
 
 def move(connection: sa.Connection, name: str, version: int, stage: str, action: str, who: str) -> None:
-    """Bring a version into a stage, and write that down; nothing is done where it is there already."""
+    """Move a version into a stage and record it; nothing happens if it is there already."""
     stages = _stages(connection, name)
     if stages[version] == stage:
         return
-    present = _in_production(stages) if stage == PRODUCTION else None
-    moves = {version: stage} if present is None else {present: RETIRED, version: stage}
+    current = _in_production(stages) if stage == PRODUCTION else None
+    moves = {version: stage} if current is None else {current: RETIRED, version: stage}
     for number, to in moves.items():
-        one = tables.models.update().where(tables.models.c.name == name, tables.models.c.version == number)
-        connection.execute(one.values(stage=to))
+        update = tables.models.update().where(tables.models.c.name == name, tables.models.c.version == number)
+        connection.execute(update.values(stage=to))
     old = tables.versions.c
     count = sa.select(sa.func.coalesce(sa.func.max(old.version), 0)).where(old.kind == KIND, old.name == name)
-    told = {"version": version, "before": stages[version], "stage": stage, "retired": present}
+    details = {"version": version, "before": stages[version], "stage": stage, "retired": current}
     row = {"kind": KIND, "name": name, "version": connection.scalars(count).one() + 1, "action": action}
-    row |= {"definition": json.dumps(told), "who": who, "at": now()}
+    row |= {"definition": json.dumps(details), "who": who, "at": now()}
     connection.execute(tables.versions.insert().values(row))
 
 
 def _read_change(row: sa.Row[Any]) -> StageChange:
-    told = plain_of(row.definition, dict)
+    details = parse_json(row.definition, dict)
     try:
-        return StageChange(**told, action=row.action, who=row.who, at=row.at)
+        return StageChange(**details, action=row.action, who=row.who, at=row.at)
     except TypeError as error:
-        raise CatalogError(f"the catalog holds what no release of palette writes, {told!r:.80}: {error}") from error
+        raise CatalogError(f"corrupt catalog row {details!r:.80}: {error}") from error
 
 
-def _no_way_back(changes: Iterable[StageChange], present: int | None) -> str:
-    """Tell why there is no version to go back to."""
-    left = sorted({one.version for one in changes if one.stage == PRODUCTION} - {present})
-    if not left:
+def _no_way_back(changes: Iterable[StageChange], current: int | None) -> str:
+    """Return why there is no version to roll back to."""
+    versions = sorted({change.version for change in changes if change.stage == PRODUCTION} - {current})
+    if not versions:
         return "no other version was in production"
-    told = f"version{'s' * (len(left) > 1)} {', '.join(map(str, left))}"
-    return f"{told} came to production, but {'was' if len(left) == 1 else 'were'} rolled back or taken out by hand"
+    names = f"version{'s' * (len(versions) > 1)} {', '.join(map(str, versions))}"
+    return f"{names} {'was' if len(versions) == 1 else 'were'} in production, but rolled back or moved out by hand"
 
 
 def _served(changes: Iterable[StageChange]) -> list[int]:
-    """Return the versions that were in production one after the other, without what was rolled back or taken out.
+    """Return the versions that were in production, in order, without those rolled back or moved out.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Versions of models, and the features they use."""
+"""Versions of models, and the features that they use."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from palette.catalog import tables
-from palette.catalog.definitions.serialize import chunks, plain_of
-from palette.catalog.definitions.write import MANY, now, settle, weigh
+from palette.catalog.definitions.serialize import chunks, parse_json
+from palette.catalog.definitions.write import MANY, analyze_tables, now, update_ranking
 from palette.catalog.models.names import PRODUCTION, SHADOW
-from palette.catalog.models.promotion import DEPLOYED, checked_stage, move
+from palette.catalog.models.promotion import DEPLOYED, move, validate_stage
 from palette.definitions.base import validate_text
 from palette.errors import ArgumentError
 
 __all__ = ["ModelRecord", "Use", "insert_versions", "read_uses", "read_versions"]
 
-# The most characters of a model's name and a feature's, which are in one index.
-LONGEST, LONGEST_FEATURE = 200, 400
+# Maximum lengths of the names of models and features, which share an index.
+MAX_NAME, MAX_FEATURE = 200, 400
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A version of a model, and the features it uses with their importances.
+    """A version of a model, and the features that it uses with their importances.
 
     Parameters
     ----------
     name : str
-        The model.
+        Name of the model.
     features : dict of str to float or None
         ``entity:group:feature`` to importance.
     stage : str
         ``shadow``, ``production`` or ``retired``.
     uri : str
-        Where its bundle is.
+        Path of its bundle.
     details : dict
-        More, as JSON holds it.
+        Further details, as JSON values.
     version : int
-        Counted by the catalog.
+        Number, set by the catalog.
     who : str
-        Who recorded it; the catalog tells.
+        User who recorded it, set by the catalog.
     at : datetime, optional
-        When, in UTC; the catalog tells.
+        Time in UTC, set by the catalog.
     """
 
     name: str
@@ -60,7 +60,7 @@ class ModelRecord:
 
 
 class Use(NamedTuple):
-    """That a version of a model uses a feature."""
+    """Use of a feature by a version of a model."""
 
     feature: str
     model: str
@@ -90,7 +90,7 @@ def read_versions(connection: sa.Connection, name: str | None, feature: str | No
             features=features.get((row.name, row.version), {}),
             stage=row.stage,
             uri=row.uri,
-            details=plain_of(row.details, dict),
+            details=parse_json(row.details, dict),
             version=row.version,
             who=row.who,
             at=row.at,
@@ -110,56 +110,56 @@ def read_uses(connection: sa.Connection, features: Iterable[str], model: str | N
     return [Use(*row) for query in queries for row in connection.execute(query)]
 
 
-def _check(one: ModelRecord) -> None:
-    """Refuse what a database cannot keep."""
-    told = f"model {one.name!r:.80}"
+def _validate(record: ModelRecord) -> None:
+    """Raise :class:`ArgumentError` if a database cannot store a record."""
+    model = f"model {record.name!r:.80}"
     try:
-        for text in (one.name, one.uri, *one.features):
+        for text in (record.name, record.uri, *record.features):
             validate_text(text)
-        json.dumps(dict(one.details), allow_nan=False)
+        json.dumps(dict(record.details), allow_nan=False)
     except (RecursionError, TypeError, ValueError) as error:
-        raise ArgumentError(f"{told}: {error}") from error
-    if not 0 < len(one.name) <= LONGEST:
-        raise ArgumentError(f"{told}: expected a name of 1 to {LONGEST} characters, found {len(one.name):,}")
-    checked_stage(one.stage)
-    for name, importance in one.features.items():
-        if len(name) > LONGEST_FEATURE:
-            raise ArgumentError(f"{told}: {name!r:.80}... is no feature: it has {len(name):,} characters")
+        raise ArgumentError(f"{model}: {error}") from error
+    if not 0 < len(record.name) <= MAX_NAME:
+        raise ArgumentError(f"{model}: expected a name of 1 to {MAX_NAME} characters, found {len(record.name):,}")
+    validate_stage(record.stage)
+    for name, importance in record.features.items():
+        if len(name) > MAX_FEATURE:
+            raise ArgumentError(f"{model}: {name!r:.80}... is not a feature: it has {len(name):,} characters")
         if importance is not None and not math.isfinite(importance):
-            raise ArgumentError(f"{told}: the importance of {name!r} is {importance}; None says that it is not known")
+            raise ArgumentError(f"{model}: the importance of {name!r} is {importance}; use None if it is not known")
 
 
-def insert_versions(connection: sa.Connection, wanted: Sequence[ModelRecord], who: str) -> list[int]:
+def insert_versions(connection: sa.Connection, records: Sequence[ModelRecord], who: str) -> list[int]:
     """Add a version of each model, and return the versions."""
     column = tables.models.c
-    for one in wanted:
-        _check(one)
+    for record in records:
+        _validate(record)
     newest: dict[str, int] = {}
-    for some in chunks({one.name for one in wanted}):
-        asked = sa.select(column.name, sa.func.max(column.version)).where(column.name.in_(some))
-        newest |= dict(map(tuple, connection.execute(asked.group_by(column.name))))
-    rows, used, numbers = [], [], []
-    for one in wanted:
-        newest[one.name] = number = newest.get(one.name, 0) + 1
-        numbers.append(number)
-        # It comes into production by a change of its stage, like any other.
-        stage = SHADOW if one.stage == PRODUCTION else one.stage
-        details = json.dumps(dict(one.details), allow_nan=False)
-        row = {"name": one.name, "version": number, "stage": stage, "uri": one.uri, "details": details}
+    for names in chunks({record.name for record in records}):
+        query = sa.select(column.name, sa.func.max(column.version)).where(column.name.in_(names))
+        newest |= dict(map(tuple, connection.execute(query.group_by(column.name))))
+    rows, uses, versions = [], [], []
+    for record in records:
+        newest[record.name] = version = newest.get(record.name, 0) + 1
+        versions.append(version)
+        # It enters production by a change of its stage, like any other version.
+        stage = SHADOW if record.stage == PRODUCTION else record.stage
+        details = json.dumps(dict(record.details), allow_nan=False)
+        row = {"name": record.name, "version": version, "stage": stage, "uri": record.uri, "details": details}
         rows.append(row | {"who": who, "at": now()})
-        used += [
-            {"feature": name, "model": one.name, "version": number, "importance": importance}
-            for name, importance in one.features.items()
+        uses += [
+            {"feature": name, "model": record.name, "version": version, "importance": importance}
+            for name, importance in record.features.items()
         ]
     if rows:
         connection.execute(tables.models.insert(), rows)
-    if used:
-        connection.execute(tables.model_features.insert(), used)
-    for one, number in zip(wanted, numbers, strict=True):
-        if one.stage == PRODUCTION:
-            move(connection, one.name, number, PRODUCTION, DEPLOYED, who)
-    for some in chunks({name for one in wanted for name in one.features}):
-        weigh(connection, tables.features.c.name.in_(some))
+    if uses:
+        connection.execute(tables.model_features.insert(), uses)
+    for record, version in zip(records, versions, strict=True):
+        if record.stage == PRODUCTION:
+            move(connection, record.name, version, PRODUCTION, DEPLOYED, who)
+    for names in chunks({name for record in records for name in record.features}):
+        update_ranking(connection, tables.features.c.name.in_(names))
     if len(rows) > MANY:
-        settle(connection)
-    return numbers
+        analyze_tables(connection)
+    return versions
