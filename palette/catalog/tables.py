@@ -1,4 +1,4 @@
-"""The tables of the catalog. What changes here needs a migration beside it; a test compares the two."""
+"""Tables of the catalog; a change needs a migration, and a test compares the two."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = [
 
 metadata = MetaData()
 
-# One row: which catalog this is, and how often its definitions changed. Writers lock it.
+# One row: the identity of the catalog, and a revision of its definitions. Writers lock it.
 state = Table(
     "catalog_state",
     metadata,
@@ -71,8 +71,8 @@ groups = Table(
     Column("version", Integer, nullable=False),
 )
 
-# What search reads: derived from the groups, their marks and the models. The words are in a table of their own on
-# SQLite (FTS5), and in a column on PostgreSQL, which ranks a row without a join.
+# The search index, derived from groups, marks and models. Words are in a separate table on SQLite (FTS5), and in a
+# column on PostgreSQL, which ranks a row without a join.
 features = Table(
     "features",
     metadata,
@@ -95,7 +95,7 @@ features = Table(
 )
 
 Index("features_by_worth", features.c.worth.desc(), features.c.name)
-# So that what few features are is not looked for among all.
+# So that a filter that few features match does not scan all of them.
 Index("features_by_kind", features.c.kind, features.c.worth.desc(), features.c.name)
 Index("features_by_curated", features.c.curated, features.c.worth.desc(), features.c.name)
 

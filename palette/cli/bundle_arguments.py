@@ -1,4 +1,4 @@
-"""Bundles by their directories, or by the models of the catalog: ``model:NAME``, ``model:NAME@STAGE_OR_VERSION``."""
+"""Arguments that name a bundle: its directory, or ``model:NAME``, ``model:NAME@STAGE_OR_VERSION``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from palette.paths import COPY_HERE, local_path
 
 __all__ = ["HELP", "MAX_REQUEST_AGE", "STORE", "Bundle", "find_bundle"]
 
-HELP = "A bundle's directory; or model:NAME, the one in production, model:NAME@STAGE or model:NAME@VERSION."
+HELP = "Directory of a bundle; or model:NAME (in production), model:NAME@STAGE or model:NAME@VERSION."
 
 STORE = (
     "redis://HOST:PORT/DB (rediss, unix, redis+cluster), lmdb:DIR, or a snapshot. Default: with model:NAME the online "
@@ -24,7 +24,7 @@ MAX_REQUEST_AGE = "Seconds that a row's own time may be away from now, where the
 
 
 class Bundle(NamedTuple):
-    """A bundle that a command was given.
+    """The bundle of a command.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Bundle(NamedTuple):
     path : str
         The directory.
     online : str or None
-        The online store of the configuration that it was found by.
+        The online store of the configuration, if the bundle was named by its model.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Bundle(NamedTuple):
 
 
 def find_bundle(text: str, config: Path) -> Bundle:
-    """Return the bundle that a text names; the catalog is asked only for models.
+    """Return the bundle of an argument; the catalog is read only for models.
 
     Raises
     ------
     ArgumentError
-        If it names a model and no store is there, or after ``@`` stands neither stage nor version.
+        If it names a model without a store, or neither a stage nor a version follows ``@``.
     NotFoundError
-        If there is no such model or version, or none in this stage.
+        If there is no such model or version, or no version in this stage.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Names that a shell completes: what the catalog of the command's store knows."""
+"""Shell completion of names in the catalog of the command's store."""
 
 from __future__ import annotations
 
@@ -22,61 +22,61 @@ __all__ = ["entities", "groups", "models", "subjects", "things", "whole_words"]
 
 def entities(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an entity."""
-    return _completed(ctx, incomplete, lambda catalog: catalog.definitions.entities())
+    return _complete(ctx, incomplete, lambda catalog: catalog.definitions.entities())
 
 
 def groups(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the full name of a feature group."""
-    return _completed(ctx, incomplete, lambda catalog: catalog.definitions.groups())
+    return _complete(ctx, incomplete, lambda catalog: catalog.definitions.groups())
 
 
 def models(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a model."""
-    return _completed(ctx, incomplete, lambda catalog: {one.name for one in catalog.models.versions()})
+    return _complete(ctx, incomplete, lambda catalog: {model.name for model in catalog.models.versions()})
 
 
 def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of an entity, or the full name of a feature group."""
-    return _completed(ctx, incomplete, lambda catalog: [*catalog.definitions.entities(), *catalog.definitions.groups()])
+    return _complete(ctx, incomplete, lambda catalog: [*catalog.definitions.entities(), *catalog.definitions.groups()])
 
 
 def things(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the full name of a feature group, or the name of a model."""
-    return _completed(
+    return _complete(
         ctx,
         incomplete,
-        lambda catalog: {*catalog.definitions.groups(), *(one.name for one in catalog.models.versions())},
+        lambda catalog: {*catalog.definitions.groups(), *(model.name for model in catalog.models.versions())},
     )
 
 
-def _completed(ctx: typer.Context, incomplete: str, known: Callable[[SqlCatalog], Iterable[str]]) -> list[str]:
+def _complete(ctx: typer.Context, incomplete: str, known: Callable[[SqlCatalog], Iterable[str]]) -> list[str]:
     try:
         names = known(open_store(Path(ctx.params.get("config") or FILE)).catalog)
         return sorted(name for name in names if name.startswith(incomplete))
     except (ImportError, OSError, PaletteError):
-        # Who presses a key wants no message.
+        # A completion shows no errors.
         return []
 
 
 @contextlib.contextmanager
 def whole_words(environment: MutableMapping[str, str]) -> Iterator[None]:
-    """Join what bash has broken at colons where it asks for a completion, and answer what comes after the last one."""
+    """Join words that bash has split at colons, and complete the part after the last colon."""
     if environment.get("_PALETTE_COMPLETE") != "complete_bash" or not environment.get("COMP_CWORD", "").isdigit():
         yield
         return
     words = join_colons(environment.get("COMP_WORDS", "").split("\n")[: int(environment["COMP_CWORD"]) + 1])
     environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(len(words) - 1)
-    there = "".join(words[-1].rpartition(":")[:2])
-    answer = io.StringIO()
+    prefix = "".join(words[-1].rpartition(":")[:2])
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stdout(answer):
+        with contextlib.redirect_stdout(output):
             yield
     finally:
-        sys.stdout.write("".join(line.removeprefix(there) for line in answer.getvalue().splitlines(keepends=True)))
+        sys.stdout.write("".join(line.removeprefix(prefix) for line in output.getvalue().splitlines(keepends=True)))
 
 
 def join_colons(words: Iterable[str]) -> list[str]:
-    """Return words as they were typed.
+    """Join words that were split at colons.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which store a command works on."""
+"""Store of a command, and its definitions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["Config", "definitions_beside", "local", "local_all", "open_store", "subject_of"]
 
 FILE = "palette.yaml"
-# What the directory of a store has one of.
+# A store's directory contains at least one of these.
 MARKS = (FILE, "catalog.db", "catalog.json")
 
 
 def local(path: Path | None) -> Path | None:
-    """Return the path of an argument, which may be a ``file:`` URI; one of another file system is a usage error."""
+    """Return the local path of an argument, which may be a ``file:`` URI; other file systems are a usage error."""
     try:
         return None if path is None else local_path(path, "this", COPY_HERE)
     except DefinitionError as error:
@@ -29,7 +29,7 @@ def local(path: Path | None) -> Path | None:
 
 
 def local_all(paths: list[Path] | None) -> list[Path] | None:
-    """Return the paths of an argument that is repeated; see :func:`local`."""
+    """Return the local paths of a repeated argument; see :func:`local`."""
     return None if paths is None else [path for path in map(local, paths) if path is not None]
 
 
@@ -49,12 +49,12 @@ def open_store(config: Path, *, may_be_new: bool = False) -> FeatureStore:
     config : Path
         Its YAML file, or its directory.
     may_be_new : bool
-        Whether the directory may be one where nothing was applied yet.
+        Whether the directory may be empty.
 
     Raises
     ------
     DefinitionError
-        If there is none.
+        If there is no store.
     """
     from palette.store import FeatureStore
 
@@ -71,7 +71,7 @@ def open_store(config: Path, *, may_be_new: bool = False) -> FeatureStore:
 
 
 def subject_of(name: str) -> str:
-    """Return ``ENTITY``, ``ENTITY:GROUP`` or ``ENTITY:GROUP:FEATURE``; the join key of a whole expression is dropped.
+    """Return ``ENTITY``, ``ENTITY:GROUP`` or ``ENTITY:GROUP:FEATURE``; the join key of an expression is dropped.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def subject_of(name: str) -> str:
 
 
 def definitions_beside(config: Path, named: list[Path] | None) -> list[Path]:
-    """Return the definitions that were named, or the folder ``definitions`` beside the configuration."""
+    """Return the definitions of the argument, or the folder ``definitions`` next to the configuration."""
     if named:
         return named
     home = config if config.is_dir() else config.parent

@@ -74,7 +74,7 @@ def test_of_a_table(world):
     groups = [edge.result.name for edge in found.down if edge.result.kind == "group"]
     assert groups == ["restaurant:history", "restaurant:value"]
     assert {edge.result.name for edge in found.down if edge.result.kind == "model"} == {"eta"}
-    assert found.notes == ("feature groups of which it is not known what tables they read: 1",)
+    assert found.notes == ("feature groups whose tables are not known: 1",)
     assert str(found).endswith(": 1)")
 
 
@@ -143,7 +143,7 @@ def test_groups_that_are_computed_from_groups(world, root, table):
     ]
     down = lineage(world, "places", root)
     assert {edge.result.name for edge in down.down if edge.result.kind == "model"} == {"eta", "rho"}
-    told = "restaurant:weekly reads the table of restaurant:history; which columns of it is not known"
+    told = "restaurant:weekly reads the table of restaurant:history, unknown which columns"
     assert told in lineage(world, "restaurant:history:prep", root).notes
     assert lineage(world, "restaurant:weekly").up[0].origin.kind == "table", "where the tables are was not told"
 
@@ -202,7 +202,7 @@ def test_of_tables_that_others_fill(world):
 def test_of_what_nothing_is_known(world):
     assert lineage(world, "restaurant:plain").up == ()
     world.models.record_all([ModelRecord("empty", {})])
-    assert str(lineage(world, "empty")) == "model empty\nnothing is known of where it comes from, or goes"
+    assert str(lineage(world, "empty")) == "model empty\nno origins and no results are known"
 
 
 def test_what_is_called_alike_needs_its_kind(world):

@@ -97,7 +97,7 @@ def test_a_renamed_group_keeps_what_is_said_and_kept_of_it(catalog):
         catalog.definitions.group("restaurant:menu")
     with pytest.raises(FeatureNotFoundError, match="the feature was renamed to 'restaurant:card:dishes'"):
         resolve(catalog, "restaurant:menu:dishes:r_id")
-    assert "restaurant:menu:dishes is not in the catalog any more: it is called restaurant:card:dishes now" in str(
+    assert "restaurant:menu:dishes is not in the catalog any more: it was renamed to restaurant:card:dishes" in str(
         lineage(catalog, "eta")
     )
     catalog.definitions.apply([MENU])

@@ -156,7 +156,7 @@ def test_validate_asks_the_catalog_only_of_entities_that_are_elsewhere(project, 
     [
         ("SELECT count(* FROM meals", "line 1, column 19: Expecting )"),
         ("SELECT 1; SELECT 2", "2 queries, expected one"),
-        ("DROP TABLE meals", "it finds no query"),
+        ("DROP TABLE meals", "not a query"),
         ("WITH late AS (SELECT 1) (SELECT * FROM late) UNION ALL VALUES (2)", None),
         ("SELECT * FROM delta.`/x` WHERE at > :start GROUP BY ALL", None),
     ],
@@ -260,7 +260,7 @@ def test_what_people_say_is_said_and_shown(run, monkeypatch):
     ("arguments", "message"),
     [
         (["note", "restaurnt", "x"], "nothing called 'restaurnt'; did you mean 'restaurant'?"),
-        (["note", "restaurant", " "], "expected a text of 1 to 10,000 characters"),
+        (["note", "restaurant", " "], "expected a string of 1 to 10,000 characters"),
         (["rate", "restaurant", "3"], "stars are for features"),
         (["rate", "restaurant:order_history:n_meal", "6"], "stars: expected an integer from 1 to 5"),
         (["curate", "restaurant:order_histry"], "did you mean 'restaurant:order_history'?"),

@@ -1,1 +1,1 @@
-"""Finding features: search, lineage and annotations."""
+"""Features of the catalog: search, annotations, lineage."""

@@ -1,4 +1,4 @@
-"""Which features a question about many means: ``*`` for the features of a group, or for all that suit a basis."""
+"""Candidates of a feature selection: names, and ``*`` for the features of a group or of all entities."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ EVERYTHING = ("*", "basis:*", "@basis:*")
 
 
 class Candidate(NamedTuple):
-    """A feature that is asked about.
+    """A candidate feature.
 
     Parameters
     ----------
     ref : FeatureRef or BasisRef
         Its expression.
     named : bool
-        Whether somebody named it; else it was found, and may be left out where it cannot be read.
+        Whether it was named; else a ``*`` matched it, and it may be left out where it cannot be read.
     deprecated : str, optional
-        Why it should not be used any more, of one that was found.
+        Reason of its deprecation, if a ``*`` matched it.
     """
 
     ref: FeatureRef | BasisRef
@@ -40,20 +40,20 @@ class Candidate(NamedTuple):
 def candidates(
     catalog: SqlCatalog,
     columns: Mapping[str, str],
-    wanted: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
     join: Mapping[str, str | Sequence[str]] | None = None,
 ) -> list[Candidate]:
-    """Return the features that are meant, each once.
+    """Return the candidate features, each once.
 
     Parameters
     ----------
     catalog : SqlCatalog
-        Knows the features.
+        The catalog.
     columns : mapping of str to str
         The columns of the basis with their types.
-    wanted : sequence of str, optional
+    names : sequence of str, optional
         Expressions; ``entity:group:*:join_key`` for all features of a group, ``basis:*`` for all columns of the basis,
-        ``*`` for all features of all entities that have a join key, which is meant by None, too.
+        ``*``, the default, for all features of all entities that have a join key.
     join : mapping of str to str, optional
         Entity to its join key, for ``*``: ``"r_id"``, of a composite key ``"origin,dest"``; several in a list. Other
         entities are joined by the columns that are called and typed like their keys.
@@ -61,33 +61,33 @@ def candidates(
     Raises
     ------
     RefError, FeatureNotFoundError, SchemaError, ArgumentError
-        If a name is malformed or unknown, or nothing is meant.
+        If a name is malformed or unknown, or there are no candidates.
     """
-    if isinstance(wanted, str):
-        raise ArgumentError(f"candidates: expected a list of names, found {wanted!r}")
+    if isinstance(names, str):
+        raise ArgumentError(f"candidates: expected a list of names, found {names!r}")
     keys = _join_keys(catalog, columns, join or {})
-    found: dict[str, Candidate] = {}
-    for name in ("*",) if wanted is None else wanted:
-        for one in _meant(catalog, columns, keys, name):
-            if one.named or one.ref.name not in found:
-                found[one.ref.name] = one
-    if not found:
+    matches: dict[str, Candidate] = {}
+    for name in ("*",) if names is None else names:
+        for candidate in _match(catalog, columns, keys, name):
+            if candidate.named or candidate.ref.name not in matches:
+                matches[candidate.ref.name] = candidate
+    if not matches:
         remedy = (
-            "name columns of the basis for their keys (join={'restaurant': 'r_id'})" if wanted is None else "name some"
+            "name columns of the basis for their keys (join={'restaurant': 'r_id'})" if names is None else "name some"
         )
         raise ArgumentError(f"there are no candidates: {remedy}")
-    return list(found.values())
+    return list(matches.values())
 
 
-def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, str | Sequence[str]]) -> None:
-    """Refuse names that are malformed or unknown, and wrong join keys, as far as can be told without a basis.
+def check_names(catalog: SqlCatalog, names: Sequence[str], join: Mapping[str, str | Sequence[str]]) -> None:
+    """Validate names and join keys as far as is possible without a basis.
 
     Raises
     ------
     RefError, FeatureNotFoundError, SchemaError
-        If there are some, or join keys are in another order than their entity's keys.
+        If a name is malformed or unknown, or join keys are in another order than their entity's keys.
     """
-    for name in wanted:
+    for name in names:
         if name in EVERYTHING:
             continue
         for ref in expand(name, catalog.definitions.group):
@@ -95,31 +95,31 @@ def check_names(catalog: SqlCatalog, wanted: Sequence[str], join: Mapping[str, s
                 catalog.definitions.group(f"{ref.entity}:{ref.group}").feature(ref.feature)
                 check_join_keys(ref, catalog.definitions.entity(ref.entity))
     entities = _known_entities(catalog, join)
-    for name, texts in join.items():
-        for text in [texts] if isinstance(texts, str) else texts:
-            check_order(entities[name], text.split(","), "join")
+    for name, value in join.items():
+        for join_keys in [value] if isinstance(value, str) else value:
+            check_order(entities[name], join_keys.split(","), "join")
 
 
 def _known_entities(catalog: SqlCatalog, names: Iterable[str]) -> Mapping[str, Entity]:
     entities = catalog.definitions.entities()
     for name in names:
         if name not in entities:
-            raise FeatureNotFoundError(f"join: there is no entity {name!r}{nearest(name, entities)}")
+            raise FeatureNotFoundError(f"join: no entity {name!r}{nearest(name, entities)}")
     return entities
 
 
-def _meant(
+def _match(
     catalog: SqlCatalog, columns: Mapping[str, str], keys: Mapping[str, list[tuple[str, ...]]], name: str
 ) -> Iterator[Candidate]:
     if name == "*":
         for group in catalog.definitions.groups().values():
             for join_keys in keys.get(group.entity, ()):
-                yield from _all(catalog, f"{group.full_name}:*:{','.join(join_keys)}")
+                yield from _expand_group(catalog, f"{group.full_name}:*:{','.join(join_keys)}")
     elif name in EVERYTHING:
         for column in columns:
             yield Candidate(BasisRef(column), named=False)
     elif wildcard(name):
-        yield from _all(catalog, name)
+        yield from _expand_group(catalog, name)
     else:
         ref = parse_ref(name)
         if isinstance(ref, BasisRef) and ref.column not in columns:
@@ -127,7 +127,7 @@ def _meant(
         yield Candidate(ref, named=True)
 
 
-def _all(catalog: SqlCatalog, name: str) -> Iterator[Candidate]:
+def _expand_group(catalog: SqlCatalog, name: str) -> Iterator[Candidate]:
     for ref in expand(name, catalog.definitions.group):
         assert isinstance(ref, FeatureRef)
         deprecated = catalog.definitions.deprecated(f"{ref.entity}:{ref.group}:{ref.feature}")
@@ -137,12 +137,12 @@ def _all(catalog: SqlCatalog, name: str) -> Iterator[Candidate]:
 def _join_keys(
     catalog: SqlCatalog, columns: Mapping[str, str], join: Mapping[str, str | Sequence[str]]
 ) -> dict[str, list[tuple[str, ...]]]:
-    """Return the join keys of each entity that has some."""
+    """Return entity to its join keys, for entities that have some."""
     entities = _known_entities(catalog, join)
-    keys = {name: [tuple(entity.keys)] for name, entity in entities.items() if _suits(entity, columns)}
-    for name, texts in join.items():
-        keys[name] = [tuple(text.split(",")) for text in ([texts] if isinstance(texts, str) else texts)]
-        for column in (column for one in keys[name] for column in one):
+    keys = {name: [tuple(entity.keys)] for name, entity in entities.items() if _has_keys(columns, entity)}
+    for name, value in join.items():
+        keys[name] = [tuple(item.split(",")) for item in ([value] if isinstance(value, str) else value)]
+        for column in (column for join_keys in keys[name] for column in join_keys):
             if column not in columns:
                 raise SchemaError(f"join key {column!r} of {name}: no such column{nearest(column, columns)}")
         for join_keys in keys[name]:
@@ -150,6 +150,6 @@ def _join_keys(
     return keys
 
 
-def _suits(entity: Entity, columns: Mapping[str, str]) -> bool:
-    found = [(columns.get(key), dtype) for key, dtype in entity.keys.items()]
-    return all(one == dtype or (one in INTEGERS and dtype in INTEGERS) for one, dtype in found)
+def _has_keys(columns: Mapping[str, str], entity: Entity) -> bool:
+    types = [(columns.get(key), dtype) for key, dtype in entity.keys.items()]
+    return all(found == dtype or (found in INTEGERS and dtype in INTEGERS) for found, dtype in types)

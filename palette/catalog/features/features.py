@@ -16,7 +16,7 @@ from palette.errors import ArgumentError, FeatureNotFoundError, nearest
 __all__ = ["Features", "Note"]
 
 MAX_NOTE = 10_000
-# By the colons of a subject: where its name is, and what it covers.
+# By the number of colons in a subject: the column of its name, and the column of features that it covers.
 LEVELS: tuple[tuple[sa.Column[str], sa.Column[str]], ...] = (
     (tables.entities.c.name, tables.features.c.entity),
     (tables.groups.c.name, tables.features.c.group_name),
@@ -25,7 +25,7 @@ LEVELS: tuple[tuple[sa.Column[str], sa.Column[str]], ...] = (
 
 
 class Note(NamedTuple):
-    """What somebody wrote about a subject."""
+    """Note on a subject."""
 
     subject: str
     text: str
@@ -65,11 +65,11 @@ class Features:
         ArgumentError
             If the note is empty, or too long.
         """
-        _checked_text(text)
+        _validate_text(text)
         row = {"subject": subject, "text": text, "who": who or current_user(), "at": now()}
 
         def add(connection: sa.Connection) -> None:
-            _known(connection, subject)
+            _require_known(connection, subject)
             connection.execute(tables.notes.insert().values(row))
 
         self._database.change(add)
@@ -77,19 +77,19 @@ class Features:
     def notes(self, subject: str) -> list[Note]:
         """Return the notes on a subject, oldest first."""
         note = tables.notes.c
-        asked = sa.select(note.subject, note.text, note.who, note.at).where(note.subject == subject)
+        query = sa.select(note.subject, note.text, note.who, note.at).where(note.subject == subject)
         with self._database.reading() as connection:
-            return [] if connection is None else [Note(*row) for row in connection.execute(asked.order_by(note.id))]
+            return [] if connection is None else [Note(*row) for row in connection.execute(query.order_by(note.id))]
 
     def rate(self, feature: str, stars: int, *, who: str | None = None) -> None:
-        """Give a feature one to five stars; a person's newer rating replaces the older.
+        """Rate a feature with one to five stars; a person's newer rating replaces the older.
 
         Raises
         ------
         FeatureNotFoundError
             If there is no such feature.
         ArgumentError
-            If ``stars`` is no integer from 1 to 5.
+            If ``stars`` is not an integer from 1 to 5.
         """
         if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
             raise ArgumentError(f"stars: expected an integer from 1 to 5, found {stars!r}")
@@ -98,7 +98,7 @@ class Features:
         row = {"subject": feature, "who": who or current_user(), "stars": stars, "at": now()}
 
         def add(connection: sa.Connection) -> None:
-            _known(connection, feature)
+            _require_known(connection, feature)
             old = tables.ratings.c
             connection.execute(tables.ratings.delete().where(old.subject == feature, old.who == row["who"]))
             connection.execute(tables.ratings.insert().values(row))
@@ -107,33 +107,33 @@ class Features:
         self._database.change(add)
 
     def curate(self, subject: str, curated: bool = True, *, who: str | None = None) -> None:
-        """Vouch for a subject and all under it, or take that back."""
+        """Mark a subject, and all under it, as curated, or undo that."""
         self._mark(subject, "curated", "" if curated else None, who)
 
     def deprecate(self, subject: str, reason: str | None = "deprecated", *, who: str | None = None) -> None:
-        """Mark a subject and all under it as not to be used any more; ``reason=None`` takes that back.
+        """Mark a subject, and all under it, as deprecated; ``reason=None`` undoes that.
 
-        Who uses such a feature gets a :class:`palette.errors.DeprecatedFeatureWarning` with the reason.
+        Uses of such a feature warn with a :class:`palette.errors.DeprecatedFeatureWarning`.
         """
         if reason is not None:
-            _checked_text(reason)
+            _validate_text(reason)
         self._mark(subject, "deprecated", reason, who)
 
     def marks(self, subject: str) -> dict[str, str]:
-        """Return the marks on a subject and on what it is under: ``curated``, ``deprecated`` with the reason."""
+        """Return the marks on a subject and its parents: ``curated``, and ``deprecated`` with the reason."""
         parts = subject.split(":")
         mark = tables.marks.c
-        asked = sa.select(mark.kind, mark.text).where(
+        query = sa.select(mark.kind, mark.text).where(
             mark.subject.in_([":".join(parts[: count + 1]) for count in range(len(parts))])
         )
         with self._database.reading() as connection:
-            # The longest last: it says more than what it is under.
-            rows = [] if connection is None else connection.execute(asked.order_by(sa.func.length(mark.subject))).all()
+            # The most specific subject last, to take precedence.
+            rows = [] if connection is None else connection.execute(query.order_by(sa.func.length(mark.subject))).all()
         return dict(map(tuple, rows))
 
     def _mark(self, subject: str, kind: str, text: str | None, who: str | None) -> None:
         def put(connection: sa.Connection) -> None:
-            _known(connection, subject)
+            _require_known(connection, subject)
             old = tables.marks.c
             connection.execute(tables.marks.delete().where(old.subject == subject, old.kind == kind))
             if text is not None:
@@ -145,16 +145,16 @@ class Features:
         self._database.change(put)
 
 
-def _checked_text(text: str) -> None:
+def _validate_text(text: str) -> None:
     if not text.strip() or len(text) > MAX_NOTE or "\x00" in text:
-        raise ArgumentError(f"expected a text of 1 to {MAX_NOTE:,} characters without NUL, found {text!r:.60}")
+        raise ArgumentError(f"expected a string of 1 to {MAX_NOTE:,} characters without NUL, found {text!r:.60}")
 
 
 def _covered(subject: str) -> sa.ColumnElement[bool]:
     return LEVELS[subject.count(":")][1] == subject
 
 
-def _known(connection: sa.Connection, subject: str) -> None:
+def _require_known(connection: sa.Connection, subject: str) -> None:
     if subject.count(":") >= len(LEVELS):
         raise ArgumentError(f"{subject!r}: expected entity, entity:group or entity:group:feature")
     name, _ = LEVELS[subject.count(":")]

@@ -1,4 +1,4 @@
-"""The forms of a lineage: a tree for people, JSON for machines, a graph for Graphviz."""
+"""Lineage as a tree for people, as JSON, and as a graph for Graphviz."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True)
 class Edge:
-    """What comes from what.
+    """One thing computed from another.
 
     Parameters
     ----------
     origin, result : Node
         ``result`` is computed from ``origin``.
     about : str
-        Of a model: which of its versions use the feature, and how much it matters to the newest.
+        For a model: the versions that use the feature, and its importance in the newest.
     """
 
     origin: Node
@@ -40,16 +40,16 @@ class Edge:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where one thing comes from, and what comes from it.
+    """What a subject is computed from, and what is computed from it.
 
     Parameters
     ----------
     subject : Node
-        Whose lineage this is.
+        The subject.
     up, down : tuple of Edge
-        What it comes from, and what comes from it.
+        Edges to its origins, and to its results.
     notes : tuple of str
-        What is not known.
+        Remarks about unknown edges.
 
     Examples
     --------
@@ -75,40 +75,40 @@ class Lineage:
         ):
             if self.subject in tree:
                 lines += [title, *_branches(tree, self.subject)]
-        lines += ["nothing is known of where it comes from, or goes"] if len(lines) == 1 else []
+        lines += ["no origins and no results are known"] if len(lines) == 1 else []
         return "\n".join(lines + [printable(f"({note})") for note in self.notes])
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show it in notebooks as for people."""
+        """Print the tree in notebooks."""
         printer.text(str(self))
 
     @property
     def nodes(self) -> list[Node]:
-        """All things that are in it."""
+        """All nodes."""
         edges = (*self.up, *self.down)
         return list(dict.fromkeys([self.subject, *(node for edge in edges for node in (edge.origin, edge.result))]))
 
     def to_json(self) -> str:
-        """Return it as JSON: the things, and edges from origin to result by their places in that list."""
-        places = {node: place for place, node in enumerate(self.nodes)}
+        """Return it as JSON: the nodes, and edges from origin to result by their indices in that list."""
+        indices = {node: index for index, node in enumerate(self.nodes)}
         edges = [
-            {"from": places[edge.origin], "to": places[edge.result], "about": edge.about}
+            {"from": indices[edge.origin], "to": indices[edge.result], "about": edge.about}
             for edge in (*self.up, *self.down)
         ]
-        plain: dict[str, Any] = {"subject": self.subject._asdict(), "nodes": [node._asdict() for node in places]}
+        plain: dict[str, Any] = {"subject": self.subject._asdict(), "nodes": [node._asdict() for node in indices]}
         return json.dumps(plain | {"edges": edges, "notes": list(self.notes)}, ensure_ascii=False)
 
     def to_dot(self) -> str:
         """Return it as a graph for Graphviz."""
-        places = {node: place for place, node in enumerate(self.nodes)}
+        indices = {node: index for index, node in enumerate(self.nodes)}
         lines = ["digraph lineage {", "  rankdir=LR;"]
-        for node, place in places.items():
+        for node, index in indices.items():
             style = ", style=bold" if node == self.subject else ""
             label = f"{_dot(node.kind)}\\n{_dot(node.name)}"
-            lines.append(f'  n{place} [label="{label}", shape={SHAPES.get(node.kind, "box")}{style}];')
+            lines.append(f'  n{index} [label="{label}", shape={SHAPES.get(node.kind, "box")}{style}];')
         for edge in (*self.up, *self.down):
             label = f' [label="{_dot(edge.about)}"]' if edge.about else ""
-            lines.append(f"  n{places[edge.origin]} -> n{places[edge.result]}{label};")
+            lines.append(f"  n{indices[edge.origin]} -> n{indices[edge.result]}{label};")
         return "\n".join([*lines, "}"])
 
 
@@ -123,8 +123,8 @@ def _branches(
     tree: dict[Node, list[tuple[Node, str]]], node: Node, indent: str = "", above: tuple[Node, ...] = ()
 ) -> Iterator[str]:
     children, above = tree.get(node, []), (*above, node)
-    for place, (child, about) in enumerate(children):
-        last = place == len(children) - 1
+    for index, (child, about) in enumerate(children):
+        last = index == len(children) - 1
         yield printable(f"{indent}{'└─' if last else '├─'} {' '.join(child)}{f'  ({about})' if about else ''}")
         # Groups may read each other's tables.
         if child not in above:

@@ -1,4 +1,4 @@
-"""Lineage: what a feature, a group, a table or a model comes from, and what comes from it."""
+"""Lineage of features, groups, tables and models."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from palette.errors import ArgumentError, NotFoundError, nearest
 
 if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
+    from palette.catalog.models.versions import Use
 
 __all__ = ["Edge", "Lineage", "Node", "lineage"]
 
 
 def lineage(catalog: SqlCatalog, name: str, tables: str | None = None) -> Lineage:
-    """Tell where a thing comes from, and what comes from it.
+    """Return what a subject is computed from, and what is computed from it.
 
     Parameters
     ----------
     catalog : SqlCatalog
-        Who knows.
+        The catalog.
     name : str
-        ``entity:group:feature`` (or a whole expression), ``entity:group``, a model, or a table that a source reads,
-        of a file its path; with ``model:`` or ``table:`` before it where two are called alike. A feature or group that
-        is removed is known as long as a model uses it.
+        ``entity:group:feature`` (or an expression), ``entity:group``, a model, or a table that a source reads, for a
+        file its path; with ``model:`` or ``table:`` before it where a model and a table have the same name. A removed
+        feature or group is known as long as a model uses it.
     tables : str, optional
-        Where the tables of the groups are, to follow groups that are computed from other groups.
+        Location of the groups' tables, to follow groups that are computed from other groups.
 
     Raises
     ------
     NotFoundError
-        If there is nothing of that name; near names are offered.
+        If nothing has that name; near names are offered.
     ArgumentError
-        If a model and a table are called so.
+        If a model and a table have that name.
     """
     search = _Search(catalog, tables)
     subject = search.subject(name)
@@ -51,7 +52,7 @@ class _Search:
 
     def subject(self, name: str) -> Node:
         parts = name.removeprefix("@palette:").split(":")
-        # First, for an entity may be called table or model.
+        # First, because an entity may have the name table or model.
         if len(parts) in (2, 3, 4) and ":".join(parts[:2]) in self._groups:
             return self._feature(parts)
         kind, colon, rest = name.partition(":")
@@ -64,7 +65,7 @@ class _Search:
             return self._feature(parts)
         is_model = bool(self._catalog.models.versions(name))
         if is_model and tables:
-            raise ArgumentError(f"a model and a table are called {name!r}: write model:{name} or table:{name}")
+            raise ArgumentError(f"a model and a table have the name {name!r}: write model:{name} or table:{name}")
         return tables[0] if tables else self._model(name)
 
     def _feature(self, parts: list[str]) -> Node:
@@ -78,10 +79,10 @@ class _Search:
         return Node("feature", name)
 
     def _removed(self, groups: Iterable[str]) -> dict[str, str]:
-        """Return the features that models use and these groups do not have any more, with the group."""
-        wanted = set(groups)
-        found = {name: name.rpartition(":")[0] for name in self._catalog.models.features_in_use()}
-        return {name: group for name, group in found.items() if group in wanted and not self._has(name)}
+        """Return the removed features of groups that models still use, with the group."""
+        requested = set(groups)
+        used = {name: name.rpartition(":")[0] for name in self._catalog.models.features_in_use()}
+        return {name: group for name, group in used.items() if group in requested and not self._has(name)}
 
     def _has(self, feature: str) -> bool:
         group, _, name = feature.rpartition(":")
@@ -89,27 +90,30 @@ class _Search:
 
     def _model(self, name: str) -> Node:
         if not self._catalog.models.versions(name):
-            known = [*(node.name for node in self._origins()), *(one.name for one in self._catalog.models.versions())]
+            known = [
+                *(node.name for node in self._origins()),
+                *(model.name for model in self._catalog.models.versions()),
+            ]
             raise NotFoundError(
-                f"no model, and no table that a source reads, is called {name!r}{nearest(name, known)}; "
+                f"no model, and no table that a source reads, has the name {name!r}{nearest(name, known)}; "
                 "features are ENTITY:GROUP:FEATURE"
             )
         return Node("model", name)
 
     def _table(self, name: str) -> Node:
-        if found := self._tables(name):
-            return found[0]
+        if nodes := self._tables(name):
+            return nodes[0]
         known = (node.name for node in self._origins())
         raise NotFoundError(f"no source reads {name!r}{nearest(name, known)}")
 
     def _tables(self, name: str) -> list[Node]:
         groups = [group for group in self._groups.values() if mentions(group, name)]
-        found = [Node(*origin) for group in groups for origin in origins(group)[0] if same_table(origin.name, name)]
-        return list(dict.fromkeys(found))
+        nodes = [Node(*origin) for group in groups for origin in origins(group)[0] if same_table(origin.name, name)]
+        return list(dict.fromkeys(nodes))
 
     def _origins(self) -> list[Node]:
-        found = [Node(*origin) for group in self._groups.values() for origin in origins(group)[0]]
-        return list(dict.fromkeys(found))
+        nodes = [Node(*origin) for group in self._groups.values() for origin in origins(group)[0]]
+        return list(dict.fromkeys(nodes))
 
     def edges_up(self, subject: Node) -> Iterator[Edge]:
         features: list[Node] = []
@@ -131,11 +135,11 @@ class _Search:
             if group not in self._groups:
                 self._note_removed(group)
                 continue
-            found, missing = origins(self._groups[group])
-            self.notes += [missing] if missing else []
-            for node in dict.fromkeys(map(self._node, found)):
+            read, unknown = origins(self._groups[group])
+            self.notes += [unknown] if unknown else []
+            for node in dict.fromkeys(map(self._node, read)):
                 yield Edge(node, Node("group", group))
-                # A group that is read is followed in its turn.
+                # Groups that it reads are followed too: the loop reaches them.
                 groups += [node.name] if node.kind == "group" and node.name not in groups else []
 
     def edges_down(self, subject: Node) -> Iterator[Edge]:
@@ -143,40 +147,49 @@ class _Search:
             return
         if subject.kind == "feature":
             for edge in self._readers(subject.name.rpartition(":")[0]):
-                told = f"{edge.result.name} reads the table of {edge.origin.name}; which columns of it is not known"
-                self.notes.append(told)
+                self.notes.append(f"{edge.result.name} reads the table of {edge.origin.name}, unknown which columns")
             yield from self._uses(features=[subject.name])
             return
-        groups = [subject.name] if subject.kind == "group" else []
-        if not groups:
-            unknown = 0
-            for name, group in self._groups.items():
-                if not mentions(group, subject.name):
-                    continue
-                found, missing = origins(group)
-                unknown += missing is not None
-                if any(Node(*origin) == subject for origin in found):
-                    groups.append(name)
-                    yield Edge(subject, Node("group", name))
-            if unknown and subject.kind == "table":
-                self.notes.append(f"feature groups of which it is not known what tables they read: {unknown}")
+        edges = [] if subject.kind == "group" else list(self._edges_to_groups(subject))
+        yield from edges
+        groups = [subject.name] if subject.kind == "group" else [edge.result.name for edge in edges]
+        # The list grows while it is read: groups that read a group's table are followed too.
         for name in groups:
             for edge in self._readers(name):
                 yield edge
                 groups += [edge.result.name] if edge.result.name not in groups else []
-        there = [name for name in groups if name in self._groups]
-        features = {f"{name}:{feature}": name for name in there for feature in self._groups[name].readable}
+        yield from self._edges_to_features(groups)
+
+    def _edges_to_groups(self, origin: Node) -> Iterator[Edge]:
+        """Yield the edges from a table, function, topic or service to the groups that read it."""
+        unknown = 0
+        for name, group in self._groups.items():
+            if not mentions(group, origin.name):
+                continue
+            read, reason = origins(group)
+            unknown += reason is not None
+            if any(Node(*item) == origin for item in read):
+                yield Edge(origin, Node("group", name))
+        if unknown and origin.kind == "table":
+            self.notes.append(f"feature groups whose tables are not known: {unknown}")
+
+    def _edges_to_features(self, groups: list[str]) -> Iterator[Edge]:
+        """Yield the edges from groups to their features, and from those to models."""
+        applied = [name for name in groups if name in self._groups]
+        features = {f"{name}:{feature}": name for name in applied for feature in self._groups[name].readable}
         for name, group_name in self._removed(groups).items():
             features[name] = group_name
             self._note_removed(name)
         uses = list(self._uses(features=features))
-        declared = {f"{name}:{feature.name}" for name in there for feature in self._groups[name].features}
+        declared = {f"{name}:{feature.name}" for name in applied for feature in self._groups[name].features}
         shown = declared | {use.origin.name for use in uses}
-        yield from (Edge(Node("group", name), Node("feature", one)) for one, name in features.items() if one in shown)
+        for feature, group_name in features.items():
+            if feature in shown:
+                yield Edge(Node("group", group_name), Node("feature", feature))
         yield from uses
 
     def _node(self, origin: Origin) -> Node:
-        """Return what is read; a table of a feature group is that group."""
+        """Return the node of an origin; the table of a feature group is that group."""
         group = self._own.group(origin.name) if origin.kind == "table" else None
         return Node(*origin) if group is None else Node("group", group)
 
@@ -188,24 +201,24 @@ class _Search:
                 yield Edge(node, Node("group", other))
 
     def _note_removed(self, name: str) -> None:
-        now_called = self._catalog.definitions.renamed_to(name)
-        told = "" if now_called is None else f": it is called {now_called} now"
-        self.notes.append(f"{name} is not in the catalog any more{told}")
+        new_name = self._catalog.definitions.renamed_to(name)
+        hint = "" if new_name is None else f": it was renamed to {new_name}"
+        self.notes.append(f"{name} is not in the catalog any more{hint}")
 
-    def _uses(self, **asked: Any) -> Iterator[Edge]:
-        found: dict[tuple[str, str], list[Any]] = {}
-        for use in self._catalog.models.uses(**asked):
-            found.setdefault((use.feature, use.model), []).append(use)
-        for (feature, model), uses in found.items():
-            yield Edge(Node("feature", feature), Node("model", model), _about(uses))
+    def _uses(self, **filters: Any) -> Iterator[Edge]:
+        uses: dict[tuple[str, str], list[Use]] = {}
+        for use in self._catalog.models.uses(**filters):
+            uses.setdefault((use.feature, use.model), []).append(use)
+        for (feature, model), versions in uses.items():
+            yield Edge(Node("feature", feature), Node("model", model), _describe(versions))
 
 
-def _about(uses: list[Any]) -> str:
-    """Tell which versions use a feature, and how much it matters to the newest of them."""
+def _describe(uses: list[Use]) -> str:
+    """Return which versions use a feature, and its importance in the newest of them."""
     numbers = [use.version for use in uses]
     shown = ["..."] * (len(numbers) > 5) + [str(number) for number in numbers[-5:]]
-    told = [f"version{'s' * (len(numbers) > 1)} {', '.join(shown)}"]
-    told += [f"production {use.version}" for use in uses if use.stage == "production"]
+    parts = [f"version{'s' * (len(numbers) > 1)} {', '.join(shown)}"]
+    parts += [f"production {use.version}" for use in uses if use.stage == "production"]
     if uses[-1].importance is not None:
-        told.append(f"importance {uses[-1].importance:.3g}")
-    return "; ".join(told)
+        parts.append(f"importance {uses[-1].importance:.3g}")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Finding features: words, filters, and what ranks them."""
+"""Search of features by words and filters."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from palette.types import canonical_type
 __all__ = ["COLUMNS", "Filters", "Found", "describe", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
-# What a filter takes that does not take a text, or not only.
-KINDS_OF_VALUES: dict[str, dict[type, str]] = {
-    "fresher_than": {str: 'a span of time such as "2h"', dt.timedelta: "a timedelta", dt.datetime: "a datetime"},
+# Types that filters accept, where not only strings.
+FILTER_TYPES: dict[str, dict[type, str]] = {
+    "fresher_than": {str: 'a time span such as "2h"', dt.timedelta: "a timedelta", dt.datetime: "a datetime"},
     "curated": {bool: "a bool"},
 }
 MAX_WORDS = 20
@@ -33,24 +33,24 @@ FEATURE = tables.features.c
 
 @dataclass(frozen=True)
 class Found:
-    """A feature that was searched for.
+    """A search result.
 
     Parameters
     ----------
     expression : str
-        ``entity:group:feature:keys``, with the entity's own key columns; put the basis's columns in their place.
+        ``entity:group:feature:keys`` with the key columns of the entity, to be replaced by columns of the basis.
     dtype, kind, owner, description : str
         As declared; the kind is ``batch``, ``stream``, ``rpc`` or empty.
     tags : tuple of str
-        Those of the feature, its group and its entity.
+        Tags of the feature, its group and its entity.
     curated : bool
-        Whether somebody vouches for it.
+        Whether it is marked as curated.
     deprecated : str, optional
-        Why it should not be used any more.
+        Reason of its deprecation.
     stars : float, optional
-        The mean of people's ratings, 1 to 5.
+        Mean rating, 1 to 5.
     uses : int
-        How many models use it.
+        Number of models that use it.
     """
 
     expression: str
@@ -65,28 +65,26 @@ class Found:
     uses: int
 
 
-# What people see of it in a table.
 COLUMNS: dict[str, Callable[[Found], object]] = {
-    "feature": lambda found: found.expression,
-    "type": lambda found: found.dtype,
-    "models": lambda found: found.uses or None,
-    "stars": lambda found: found.stars,
-    "description": lambda found: f"{marked(found)}{found.description}".strip(),
+    "feature": lambda feature: feature.expression,
+    "type": lambda feature: feature.dtype,
+    "models": lambda feature: feature.uses or None,
+    "stars": lambda feature: feature.stars,
+    "description": lambda feature: f"{_format_marks(feature)}{feature.description}".strip(),
 }
 
 
-def marked(found: Found) -> str:
-    """Return what people have marked a feature with, before its description: ``[curated]``."""
-    marks = ["curated"] if found.curated else []
-    marks += [f"deprecated: {found.deprecated}"] if found.deprecated is not None else []
+def _format_marks(feature: Found) -> str:
+    marks = ["curated"] if feature.curated else []
+    marks += [f"deprecated: {feature.deprecated}"] if feature.deprecated is not None else []
     return "".join(f"[{mark}] " for mark in marks)
 
 
-FOUND = tuple(FEATURE[field.name] for field in fields(Found))
+RESULT = tuple(FEATURE[field.name] for field in fields(Found))
 
 
 class Filters(TypedDict, total=False):
-    """What :meth:`palette.FeatureStore.search` takes besides words; None is as good as nothing."""
+    """Filters of :meth:`palette.FeatureStore.search`; None does not filter."""
 
     entity: str | None
     group: str | None
@@ -100,7 +98,7 @@ class Filters(TypedDict, total=False):
 
 
 def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
-    """Find features; see :meth:`palette.FeatureStore.search`."""
+    """Return the features that match, best first; see :meth:`palette.FeatureStore.search`."""
     if text is not None and not isinstance(text, str):
         raise ArgumentError(f"expected words to search for, found {type(text).__name__} {text!r:.80}")
     if not isinstance(limit, int):
@@ -110,34 +108,35 @@ def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **fi
     conditions = _conditions(filters)
     if text is None or not text.strip():
         return _best(connection, tables.features, conditions, FEATURE.worth, limit)
-    for words, every in _readings(connection, text):
-        hit = fulltext.match(connection.dialect.name, words, every=every)
-        if found := _best(connection, hit.source, [hit.condition, *conditions], hit.rank * FEATURE.worth, limit):
-            return found
+    for words, every in _queries(connection, text):
+        match = fulltext.match(connection.dialect.name, words, every=every)
+        score = match.rank * FEATURE.worth
+        if features := _best(connection, match.source, [match.condition, *conditions], score, limit):
+            return features
     return []
 
 
 def describe(connection: sa.Connection, name: str) -> Found | None:
-    """Return what a search would tell of the feature ``entity:group:feature``, or None."""
-    row = connection.execute(sa.select(*FOUND).where(FEATURE.name == name)).mappings().one_or_none()
-    return None if row is None else _found(row)
+    """Return the feature ``entity:group:feature`` as a search result, or None."""
+    row = connection.execute(sa.select(*RESULT).where(FEATURE.name == name)).mappings().one_or_none()
+    return None if row is None else _to_result(row)
 
 
-def _readings(connection: sa.Connection, text: str) -> Iterator[tuple[list[str], bool]]:
-    """Yield words, and whether all are wanted: all words; those that occur at all; last, as the dearest, any."""
-    wanted = list(dict.fromkeys(fulltext.words(text, question=True)))[:MAX_WORDS]
-    if wanted:
-        yield wanted, True
-    if len(wanted) > 1 and (known := _occurring(connection, wanted)):
-        if known != wanted:
+def _queries(connection: sa.Connection, text: str) -> Iterator[tuple[list[str], bool]]:
+    """Yield words, and whether all must match: all words; all words that occur; last, as the costliest, any word."""
+    words = list(dict.fromkeys(fulltext.words(text, query=True)))[:MAX_WORDS]
+    if words:
+        yield words, True
+    if len(words) > 1 and (known := _occurring(connection, words)):
+        if known != words:
             yield known, True
         yield known, False
 
 
 def _occurring(connection: sa.Connection, words: list[str]) -> list[str]:
-    hits = [fulltext.match(connection.dialect.name, [word], every=True) for word in words]
-    found = connection.execute(sa.select(*(sa.exists().select_from(hit.source).where(hit.condition) for hit in hits)))
-    return list(itertools.compress(words, found.one()))
+    matches = [fulltext.match(connection.dialect.name, [word], every=True) for word in words]
+    exists = (sa.exists().select_from(match.source).where(match.condition) for match in matches)
+    return list(itertools.compress(words, connection.execute(sa.select(*exists)).one()))
 
 
 def _best(
@@ -147,7 +146,7 @@ def _best(
     score: sa.ColumnElement[float],
     limit: int,
 ) -> list[Found]:
-    # First the numbers of the best, then their rows: what is sorted carries little.
+    # First the ids of the best, then their rows, so that the sort carries little.
     best = (
         sa.select(FEATURE.id, score.label("score"))
         .select_from(source)
@@ -156,12 +155,12 @@ def _best(
         .limit(limit)
         .subquery()
     )
-    rows = sa.select(*FOUND)
+    rows = sa.select(*RESULT)
     rows = rows.join_from(best, tables.features, FEATURE.id == best.c.id).order_by(best.c.score.desc(), FEATURE.name)
-    return [_found(row) for row in connection.execute(rows).mappings()]
+    return [_to_result(row) for row in connection.execute(rows).mappings()]
 
 
-def _found(row: sa.RowMapping) -> Found:
+def _to_result(row: sa.RowMapping) -> Found:
     return Found(**{**row, "tags": tuple(parse_json(row["tags"], list))})
 
 
@@ -169,79 +168,79 @@ def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     for name in filters:
         if name not in FILTERS:
             raise TypeError(f"search: unknown filter {name!r}{nearest(name, FILTERS)} (filters: {', '.join(FILTERS)})")
-    return [FILTERS[name](_checked(name, asked)) for name, asked in filters.items() if asked is not None]
+    return [FILTERS[name](_validate(name, value)) for name, value in filters.items() if value is not None]
 
 
-def _checked(name: str, asked: Any) -> Any:
-    """Return what is asked of a filter, of tags a list, or raise :class:`ArgumentError`."""
-    if name == "tag" and not isinstance(asked, str):
-        if isinstance(asked, (list, tuple, set, frozenset)) and all(isinstance(one, str) for one in asked):
-            return list(asked)
-        raise ArgumentError(f"tag: expected a text or a list of texts, found {asked!r:.80}")
+def _validate(name: str, value: Any) -> Any:
+    """Return the value of a filter, for tags a list; raise :class:`ArgumentError` if it has another type."""
+    if name == "tag" and not isinstance(value, str):
+        if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(tag, str) for tag in value):
+            return list(value)
+        raise ArgumentError(f"tag: expected a string or a list of strings, found {value!r:.80}")
     if name == "tag":
-        return [asked]
-    types = KINDS_OF_VALUES.get(name, {str: "a text"})
-    if not isinstance(asked, tuple(types)):
-        raise ArgumentError(f"{name}: expected {' or '.join(types.values())}, found {asked!r:.80}")
-    return asked
+        return [value]
+    types = FILTER_TYPES.get(name, {str: "a string"})
+    if not isinstance(value, tuple(types)):
+        raise ArgumentError(f"{name}: expected {' or '.join(types.values())}, found {value!r:.80}")
+    return value
 
 
-def _of_group(asked: str) -> sa.ColumnElement[bool]:
-    if ":" in asked:
-        return FEATURE.group_name == asked
+def _in_group(name: str) -> sa.ColumnElement[bool]:
+    if ":" in name:
+        return FEATURE.group_name == name
     group = tables.groups.c
-    return FEATURE.group_name.in_(sa.select(group.name).where(group.name == group.entity + f":{asked}"))
+    return FEATURE.group_name.in_(sa.select(group.name).where(group.name == group.entity + f":{name}"))
 
 
-def _of_dtype(dtype: str) -> sa.ColumnElement[bool]:
+def _has_dtype(dtype: str) -> sa.ColumnElement[bool]:
     try:
         return FEATURE.dtype == canonical_type(dtype)
     except DefinitionError as error:
         raise ArgumentError(f"dtype: {error}") from None
 
 
-def _of_kind(asked: str) -> sa.ColumnElement[bool]:
-    if asked not in KINDS:
-        raise ArgumentError(f"unknown kind {asked!r}{nearest(asked, KINDS)} (kinds: {', '.join(KINDS)})")
-    return FEATURE.kind == KINDS[asked]
+def _has_kind(kind: str) -> sa.ColumnElement[bool]:
+    if kind not in KINDS:
+        raise ArgumentError(f"unknown kind {kind!r}{nearest(kind, KINDS)} (kinds: {', '.join(KINDS)})")
+    return FEATURE.kind == KINDS[kind]
 
 
-def _tagged(asked: Sequence[str]) -> sa.ColumnElement[bool]:
-    tagged = tables.tags.c
-    return sa.and_(sa.true(), *(FEATURE.id.in_(sa.select(tagged.feature).where(tagged.tag == one)) for one in asked))
+def _has_tags(tags: Sequence[str]) -> sa.ColumnElement[bool]:
+    column = tables.tags.c
+    return sa.and_(sa.true(), *(FEATURE.id.in_(sa.select(column.feature).where(column.tag == tag)) for tag in tags))
 
 
-def _used_by(asked: str) -> sa.ColumnElement[bool]:
-    used = tables.model_features.c
-    return FEATURE.name.in_(sa.select(used.feature).where(used.model == asked))
+def _used_by(model: str) -> sa.ColumnElement[bool]:
+    use = tables.model_features.c
+    return FEATURE.name.in_(sa.select(use.feature).where(use.model == model))
 
 
-def _fresher_than(asked: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[bool]:
+def _fresher_than(time: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[bool]:
     mark = tables.watermarks.c
     inner = sa.or_(
         mark.name.startswith(tables.BACKFILL), mark.name.startswith(tables.TABLE), mark.name == tables.COMPUTED
     )
-    fresh = sa.select(mark.group_name).where(mark.value >= _since(asked), ~inner)
+    fresh = sa.select(mark.group_name).where(mark.value >= _to_datetime(time), ~inner)
     return FEATURE.group_name.in_(fresh)
 
 
 FILTERS: dict[str, Callable[[Any], sa.ColumnElement[bool]]] = {
-    "entity": lambda asked: FEATURE.entity == asked,
-    "group": _of_group,
-    "dtype": _of_dtype,
-    "kind": _of_kind,
-    "owner": lambda asked: FEATURE.owner == asked,
-    "tag": _tagged,
+    "entity": lambda entity: FEATURE.entity == entity,
+    "group": _in_group,
+    "dtype": _has_dtype,
+    "kind": _has_kind,
+    "owner": lambda owner: FEATURE.owner == owner,
+    "tag": _has_tags,
     "used_by": _used_by,
     "fresher_than": _fresher_than,
-    "curated": lambda asked: FEATURE.curated == asked,
+    "curated": lambda curated: FEATURE.curated == curated,
 }
 
 
-def _since(asked: str | dt.timedelta | dt.datetime) -> dt.datetime:
-    if isinstance(asked, dt.datetime):
-        return utc(asked)
+def _to_datetime(time: str | dt.timedelta | dt.datetime) -> dt.datetime:
+    if isinstance(time, dt.datetime):
+        return utc(time)
     try:
-        return now() - (duration(asked) if isinstance(asked, str) else asked)
+        return now() - (duration(time) if isinstance(time, str) else time)
     except (ValueError, OverflowError) as error:
         raise ArgumentError(f"fresher_than: {error}") from None

@@ -1,4 +1,4 @@
-"""``palette note``, ``rate``, ``curate`` and ``deprecate``: what people say about features."""
+"""``palette note``, ``rate``, ``curate`` and ``deprecate``: annotations."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Subject = Annotated[
         metavar="SUBJECT", help="ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE", autocompletion=completion.subjects
     ),
 ]
-Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
+Undo = Annotated[bool, typer.Option("--undo", help="Undo it.")]
 
 
 def note(
     subject: Subject,
-    text: Annotated[str, typer.Argument(help="What there is to know.")],
+    text: Annotated[str, typer.Argument(help="Text of the note.")],
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Write a note on an entity, a feature group or a feature; palette show tells it."""
+    """Add a note to an entity, a feature group or a feature; palette show prints it."""
     subject = subject_of(subject)
     open_store(config).catalog.features.note(subject, text)
-    _tell(as_json, f"noted on {subject}", subject=subject, note=text)
+    _report(as_json, f"noted on {subject}", subject=subject, note=text)
 
 
 def rate(
@@ -41,41 +41,41 @@ def rate(
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Give a feature one to five stars; search puts well rated ones first."""
+    """Rate a feature with one to five stars; search ranks by them."""
     feature = subject_of(feature)
     open_store(config).catalog.features.rate(feature, stars)
-    _tell(as_json, f"{feature} has {stars} of 5 stars from you", subject=feature, stars=stars)
+    _report(as_json, f"{feature} has {stars} of 5 stars from you", subject=feature, stars=stars)
 
 
 def curate(subject: Subject, undo: Undo = False, config: Config = Path(FILE), as_json: Json = False) -> None:
-    """Vouch for an entity, a feature group or a feature, and all under it; search puts these first."""
+    """Mark an entity, a feature group or a feature, and all under it, as curated; search ranks these first."""
     subject = subject_of(subject)
     open_store(config).catalog.features.curate(subject, not undo)
-    _tell(as_json, f"{subject} is {'not ' * undo}curated", subject=subject, curated=not undo)
+    _report(as_json, f"{subject} is {'not ' * undo}curated", subject=subject, curated=not undo)
 
 
 def deprecate(
     subject: Subject,
     reason: Annotated[
-        str | None, typer.Argument(help="Why, and what to take instead.", show_default="deprecated")
+        str | None, typer.Argument(help="Reason, and what to use instead.", show_default="deprecated")
     ] = None,
     undo: Undo = False,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Say that an entity, a feature group or a feature, and all under it, should not be used any more.
+    """Mark an entity, a feature group or a feature, and all under it, as deprecated.
 
-    Who uses it gets a warning with the reason; search puts it last.
+    Uses of it warn with the reason; search ranks it last.
     """
     if undo and reason is not None:
-        raise ArgumentError("--undo takes a deprecation back, and needs no reason")
-    subject, told = subject_of(subject), None if undo else reason if reason is not None else "deprecated"
-    open_store(config).catalog.features.deprecate(subject, told)
-    _tell(as_json, f"{subject} is {'not ' * undo}deprecated", subject=subject, deprecated=told)
+        raise ArgumentError("--undo does not take a reason")
+    subject, reason = subject_of(subject), None if undo else reason if reason is not None else "deprecated"
+    open_store(config).catalog.features.deprecate(subject, reason)
+    _report(as_json, f"{subject} is {'not ' * undo}deprecated", subject=subject, deprecated=reason)
 
 
-def _tell(as_json: bool, line: str, **told: object) -> None:
+def _report(as_json: bool, line: str, **fields: object) -> None:
     if as_json:
-        print_json(told)
+        print_json(fields)
     else:
         print_text(line)

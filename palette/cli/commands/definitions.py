@@ -21,24 +21,26 @@ __all__ = ["apply", "plan", "remove", "rename", "validate"]
 Definitions = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="DEFINITIONS", callback=local_all, help="YAML files or folders. Default: definitions/ beside the store."
+        metavar="DEFINITIONS",
+        callback=local_all,
+        help="YAML files or folders. Default: definitions/ next to the configuration.",
     ),
 ]
-Prune = Annotated[bool, typer.Option("--prune", help="Remove what is applied and not among the definitions.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove applied definitions that are not among these.")]
 
 
 def validate(definitions: Definitions = None, config: Config = Path(FILE), as_json: Json = False) -> None:
-    """Check definitions, without a store; what may be wrong is told as a warning.
+    """Validate definitions, without a store; doubtful ones are reported as warnings.
 
-    A catalog is asked only of entities that are not among the definitions.
+    The catalog is read only for entities that are not among the definitions.
     """
     from palette.cli.validation import check_definitions
     from palette.definitions import Entity, load_definitions
 
-    found = load_definitions(*definitions_beside(config, definitions))
-    warnings = check_definitions(found, config)
-    entities = [one.name for one in found if isinstance(one, Entity)]
-    groups = [one.full_name for one in found if not isinstance(one, Entity)]
+    items = load_definitions(*definitions_beside(config, definitions))
+    warnings = check_definitions(items, config)
+    entities = [item.name for item in items if isinstance(item, Entity)]
+    groups = [item.full_name for item in items if not isinstance(item, Entity)]
     if as_json:
         print_json({"entities": entities, "feature_groups": groups, "warnings": warnings})
     else:
@@ -50,7 +52,7 @@ def validate(definitions: Definitions = None, config: Config = Path(FILE), as_js
 def plan(
     definitions: Definitions = None, config: Config = Path(FILE), prune: Prune = False, as_json: Json = False
 ) -> None:
-    """Show what apply would change, what of it breaks, and which models that hits."""
+    """Show what apply would change, which changes are breaking, and which models they affect."""
     changes = open_store(config, may_be_new=True).plan(*definitions_beside(config, definitions), prune=prune)
     _show(changes, as_json)
 
@@ -60,14 +62,14 @@ def apply(
     config: Config = Path(FILE),
     prune: Prune = False,
     allow_breaking: Annotated[
-        bool, typer.Option("--allow-breaking", help="Let features disappear and types change.")
+        bool, typer.Option("--allow-breaking", help="Allow features to disappear and types to change.")
     ] = False,
     create_tables: Annotated[
-        bool, typer.Option("--create-tables", help="Make the Delta tables now, by Spark, not at the first write.")
+        bool, typer.Option("--create-tables", help="Create the Delta tables now, with Spark, not at the first write.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Carry out what plan shows: all of it in one transaction, or nothing."""
+    """Carry out what plan shows, in one transaction."""
     store = open_store(config, may_be_new=True)
     changes = store.plan(*definitions_beside(config, definitions), prune=prune)
     if not allow_breaking:
@@ -94,10 +96,10 @@ def remove(
     drop_tables: Annotated[
         bool, typer.Option("--drop-tables", help="Delete the tables of removed groups, with all their versions.")
     ] = False,
-    allow_breaking: Annotated[bool, typer.Option("--allow-breaking", help="Needed: others may use it.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go, and which models that hits.")] = (
-        False
-    ),
+    allow_breaking: Annotated[bool, typer.Option("--allow-breaking", help="Required: others may use it.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed, and which models that affects.")
+    ] = (False),
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
@@ -117,40 +119,44 @@ def rename(
     name: Annotated[
         str, typer.Argument(help="ENTITY:GROUP or ENTITY:GROUP:FEATURE", autocompletion=completion.subjects)
     ],
-    new: Annotated[str, typer.Argument(metavar="NEW_NAME", help="What the group or feature is to be called.")],
+    new: Annotated[str, typer.Argument(metavar="NEW_NAME", help="New name of the group or feature.")],
     allow_breaking: Annotated[
-        bool, typer.Option("--allow-breaking", help="Needed: models look for the old name.")
+        bool, typer.Option("--allow-breaking", help="Required: models look up the old name.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what changes, and which models that hits.")] = (
-        False
-    ),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what changes, and which models that affects.")
+    ] = (False),
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
     """Rename a feature group, whose table is moved, or a feature, whose values are copied.
 
-    Where the definitions beside the store have the new name already, that definition is applied.
+    If the definitions next to the configuration have the new name already, they are applied.
     """
     from palette.definitions import FeatureGroup
 
     store, old = open_store(config), subject_of(name)
     group = ":".join(old.split(":")[:2])
-    wanted = group if old.count(":") == 2 else f"{old.partition(':')[0]}:{new}"
-    defined = [one for one in _defined(config) if isinstance(one, FeatureGroup) and one.full_name == wanted]
+    new_group = group if old.count(":") == 2 else f"{old.partition(':')[0]}:{new}"
+    groups = [item for item in _load_defined(config) if isinstance(item, FeatureGroup)]
+    defined = [item for item in groups if item.full_name == new_group]
     if old.count(":") == 2:
-        defined = [one for one in defined if new in one.readable and old.rpartition(":")[2] not in one.readable]
+        feature = old.rpartition(":")[2]
+        defined = [item for item in defined if new in item.readable and feature not in item.readable]
     changes = store.plan(*defined, rename={old: new})
     if not dry_run:
         if not allow_breaking:
             changes.refuse_breaking("--allow-breaking")
         store.apply(changes, allow_breaking=True)
     _show(changes, as_json)
-    for one in _still_defined(config, [old]):
-        print_text(f"warning: {one} is still in the definitions: the next palette apply adds it again", err=True)
+    for defined_name in _still_defined(config, [old]):
+        print_text(
+            f"warning: {defined_name} is still in the definitions: the next palette apply adds it again", err=True
+        )
 
 
-def _defined(config: Path) -> list[Entity | FeatureGroup]:
-    """Return the definitions beside the store, if there are any."""
+def _load_defined(config: Path) -> list[Entity | FeatureGroup]:
+    """Return the definitions next to the configuration, if there are any."""
     from palette.definitions import load_definitions
 
     (folder,) = definitions_beside(config, None)
@@ -160,13 +166,15 @@ def _defined(config: Path) -> list[Entity | FeatureGroup]:
 
 
 def _still_defined(config: Path, names: list[str]) -> list[str]:
-    """Return those of some names that the definitions beside the store have."""
+    """Return the names that the definitions next to the configuration contain."""
     from palette.definitions import Entity
 
     known: set[str] = set()
-    for one in _defined(config):
-        known |= {one.name} if isinstance(one, Entity) else {one.full_name}
-        known |= set() if isinstance(one, Entity) else {f"{one.full_name}:{feature.name}" for feature in one.features}
+    for item in _load_defined(config):
+        if isinstance(item, Entity):
+            known.add(item.name)
+        else:
+            known |= {item.full_name, *(f"{item.full_name}:{feature.name}" for feature in item.features)}
     return [name for name in names if name in known]
 
 

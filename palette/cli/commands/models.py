@@ -37,19 +37,19 @@ class Stage(StrEnum):
     RETIRED = "retired"
 
 
-Name = Annotated[str, typer.Argument(help="The model.", autocompletion=completion.models)]
+Name = Annotated[str, typer.Argument(help="Name of the model.", autocompletion=completion.models)]
 
 
 def deploy(
-    model: Annotated[str, typer.Argument(metavar="MODEL_DIRECTORY", help="Where the fitted pipeline was saved.")],
-    name: Annotated[str, typer.Argument(help="What to call the model.")],
-    stage: Annotated[First, typer.Option(help="In production it takes the place of the version there.")] = First.SHADOW,
+    model: Annotated[str, typer.Argument(metavar="MODEL_DIRECTORY", help="Directory of the saved pipeline.")],
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    stage: Annotated[First, typer.Option(help="In production it replaces the current version.")] = First.SHADOW,
     training: Annotated[
         str | None,
         typer.Option(
             metavar="PATH_OR_TABLE",
-            help="What it was fitted on: FILE.parquet, FORMAT:PATH, a Delta directory or a table's name. "
-            "Its statistics are kept.",
+            help="Training data: FILE.parquet, FORMAT:PATH, a Delta directory or a table's name. "
+            "Its statistics are stored.",
         ),
     ] = None,
     config: Config = Path(FILE),
@@ -82,23 +82,23 @@ def deploy(
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="Only the versions of this one.", autocompletion=completion.models)
+        str | None, typer.Argument(help="Only versions of this model.", autocompletion=completion.models)
     ] = None,
     statistics: Annotated[
-        bool, typer.Option("--statistics", help="Of one model: what the version was trained on. --json has all.")
+        bool, typer.Option("--statistics", help="Statistics of the training data of one model. --json prints all.")
     ] = False,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """List models with their stages; of one model its versions, features and changes of stage."""
+    """List models with their stages; for one model its versions, features and stage changes."""
     if statistics and name is None:
-        raise ArgumentError("--statistics are of one model: name it")
+        raise ArgumentError("--statistics needs the name of a model")
     catalog = open_store(config).catalog
-    found = catalog.models.versions(name)
+    records = catalog.models.versions(name)
     if name is None:
         named: dict[str, list[ModelRecord]] = {}
-        for one in found:
-            named.setdefault(one.name, []).append(one)
+        for record in records:
+            named.setdefault(record.name, []).append(record)
         rows = [_summary(versions) for versions in named.values()]
         if as_json:
             print_json(rows)
@@ -110,20 +110,20 @@ def models(
         if not rows:
             typer.echo("no model was deployed", err=True)
         return
-    if not found:
-        known = {one.name for one in catalog.models.versions()}
+    if not records:
+        known = {record.name for record in catalog.models.versions()}
         raise NotFoundError(f"no model {name!r}{nearest(name, known)}")
     changes = [asdict(change) for change in catalog.models.stage_changes(name)]
     if as_json:
-        versions = [_version(one) | {"statistics": _statistics(catalog, one)} for one in found]
+        versions = [_version(record) | {"statistics": _statistics(catalog, record)} for record in records]
         print_json({"name": name, "versions": versions, "changes": changes})
         return
     print_table(
         ("version", "stage", "by", "at", "bundle"),
-        ((one.version, one.stage, one.who, _minute(one.at), one.uri) for one in found),
+        ((record.version, record.stage, record.who, _minute(record.at), record.uri) for record in records),
         whole=("bundle",),
     )
-    shown = next((one for one in found if one.stage == Stage.PRODUCTION), found[-1])
+    shown = next((record for record in records if record.stage == Stage.PRODUCTION), records[-1])
     typer.echo(f"\nversion {shown.version} uses")
     print_table(("feature", "importance"), _by_importance(shown.features))
     if statistics:
@@ -132,29 +132,29 @@ def models(
         typer.echo("\nchanges")
         print_table(
             ("version", "from", "to", "retired", "action", "by", "at"),
-            ([*list(one.values())[:-1], _minute(one["at"])] for one in changes),
+            ([*list(change.values())[:-1], _minute(change["at"])] for change in changes),
         )
 
 
 def promote(
     name: Name,
-    version: Annotated[int, typer.Argument(help="Its version.", min=1)],
-    stage: Annotated[Stage, typer.Option(help="Where to.")] = Stage.PRODUCTION,
+    version: Annotated[int, typer.Argument(help="Number of the version.", min=1)],
+    stage: Annotated[Stage, typer.Option(help="Target stage.")] = Stage.PRODUCTION,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Bring a version of a model into production, or another stage; the version there is retired."""
+    """Move a version of a model into production, or another stage; the current version in production is retired."""
     open_store(config).promote(name, version, stage.value)
-    _moved(name, version, stage, as_json)
+    _report_move(name, version, stage, as_json)
 
 
 def rollback(name: Name, config: Config = Path(FILE), as_json: Json = False) -> None:
-    """Bring that version into production again that was there before the present one."""
+    """Move the previous version back into production."""
     version = open_store(config).rollback(name)
-    _moved(name, version, Stage.PRODUCTION, as_json)
+    _report_move(name, version, Stage.PRODUCTION, as_json)
 
 
-def _moved(name: str, version: int, stage: Stage, as_json: bool) -> None:
+def _report_move(name: str, version: int, stage: Stage, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "version": version, "stage": stage.value})
     else:
@@ -172,50 +172,50 @@ def lineage(
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Show what a feature, group, table or model comes from, and what comes from it."""
+    """Show what a feature, group, table or model is computed from, and what is computed from it."""
     if dot and as_json:
         raise ArgumentError("either --json or --dot")
-    found = open_store(config).lineage(name)
+    graph = open_store(config).lineage(name)
     if as_json:
-        print_json(json.loads(found.to_json()))
+        print_json(json.loads(graph.to_json()))
     else:
-        print_text(found.to_dot() if dot else str(found), lines=True)
+        print_text(graph.to_dot() if dot else str(graph), lines=True)
 
 
 def _summary(versions: list[ModelRecord]) -> dict[str, Any]:
     newest = versions[-1]
-    production = next((one.version for one in versions if one.stage == Stage.PRODUCTION), None)
-    told = {"name": newest.name, "production": production, "newest": newest.version}
-    return told | {"features": len(newest.features), "who": newest.who, "at": newest.at}
+    production = next((record.version for record in versions if record.stage == Stage.PRODUCTION), None)
+    summary = {"name": newest.name, "production": production, "newest": newest.version}
+    return summary | {"features": len(newest.features), "who": newest.who, "at": newest.at}
 
 
-def _version(one: ModelRecord) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != "name"}
+def _version(record: ModelRecord) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if name != "name"}
 
 
-def _statistics(catalog: SqlCatalog, one: ModelRecord) -> dict[str, Any] | None:
-    """Return the statistics of what a version was trained on, without the sketches, which only programs read."""
-    found = catalog.models.statistics(f"model:{one.name}:{one.version}", "training")
-    if found is None:
+def _statistics(catalog: SqlCatalog, record: ModelRecord) -> dict[str, Any] | None:
+    """Return the training statistics of a version, without the sketches, which only programs read."""
+    statistics = catalog.models.statistics(f"model:{record.name}:{record.version}", "training")
+    if statistics is None:
         return None
     columns = {
-        name: {word: value for word, value in told.items() if word != "sketch"}
-        for name, told in found.get("columns", {}).items()
+        name: {key: value for key, value in column.items() if key != "sketch"}
+        for name, column in statistics.get("columns", {}).items()
     }
-    return found | {"columns": columns}
+    return statistics | {"columns": columns}
 
 
-def _show_statistics(one: ModelRecord, found: Mapping[str, Any] | None) -> None:
-    if found is None:
-        typer.echo(f"\nno statistics of version {one.version} were kept: deploy it with --training")
+def _show_statistics(record: ModelRecord, statistics: Mapping[str, Any] | None) -> None:
+    if statistics is None:
+        typer.echo(f"\nno statistics of version {record.version} were stored: deploy it with --training")
         return
-    typer.echo(f"\nversion {one.version} was trained on {found['rows']:,} rows")
-    words = ("role", "type", "mean", "deviation", "min", "max", "distinct")
+    typer.echo(f"\nversion {record.version} was trained on {statistics['rows']:,} rows")
+    keys = ("role", "type", "mean", "deviation", "min", "max", "distinct")
     print_table(
-        ("column", "no value", *words),
+        ("column", "no value", *keys),
         (
-            (name, _share(told.get("null_rate")), *(_plain(told.get(word)) for word in words))
-            for name, told in found["columns"].items()
+            (name, _share(column.get("null_rate")), *(_plain(column.get(key)) for key in keys))
+            for name, column in statistics["columns"].items()
         ),
         whole=("column",),
     )
@@ -226,13 +226,13 @@ def _share(rate: float | None) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what the catalog holds; floats that JSON lacks are mappings there."""
+    """Return a value of the catalog; non-finite floats are mappings there."""
     return value["float"] if isinstance(value, dict) and value.keys() == {"float"} else value
 
 
 def _by_importance(features: Mapping[str, float | None]) -> list[tuple[str, float | None]]:
-    """Return features, those first that matter most, and last those of which it is not known."""
-    return sorted(features.items(), key=lambda one: (one[1] is None, -(one[1] or 0.0), one[0]))
+    """Return features by descending importance, those without one last."""
+    return sorted(features.items(), key=lambda item: (item[1] is None, -(item[1] or 0.0), item[0]))
 
 
 def _minute(at: Any) -> str:

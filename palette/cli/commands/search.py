@@ -23,7 +23,7 @@ __all__ = ["search", "show"]
 
 
 class Kind(StrEnum):
-    """What computes a feature."""
+    """Kinds of sources."""
 
     BATCH = "batch"
     STREAM = "stream"
@@ -37,19 +37,19 @@ def search(
     dtype: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     kind: Annotated[Kind | None, typer.Option(help="Only with such a source.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only of this owner.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; again for one more.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only with this tag; may be repeated.")] = None,
     used_by: Annotated[
-        str | None, typer.Option(help="Only what this model uses.", autocompletion=completion.models)
+        str | None, typer.Option(help="Only features that this model uses.", autocompletion=completion.models)
     ] = None,
     fresher_than: Annotated[str | None, typer.Option(help="Only if materialized up to 2h, 7d, ... ago.")] = None,
-    curated: Annotated[bool, typer.Option("--curated", help="Only what somebody vouches for.")] = False,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 50,
+    curated: Annotated[bool, typer.Option("--curated", help="Only curated features.")] = False,
+    limit: Annotated[int, typer.Option(help="Maximum number of features.", min=1)] = 50,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Find features by words, filters, or both; the best come first."""
+    """Search features by words, filters, or both, best match first."""
     store = open_store(config)
-    found = store.search(
+    features = store.search(
         text,
         limit=limit,
         entity=entity,
@@ -62,30 +62,30 @@ def search(
         fresher_than=fresher_than,
         curated=curated or None,
     )
-    if not found:
-        _refuse_unknown(store, entity, group, used_by)
+    if not features:
+        _check_names(store, entity, group, used_by)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(feature) for feature in features])
         return
     from palette.catalog.features.search import COLUMNS
 
-    print_table(tuple(COLUMNS), ([value(one) for value in COLUMNS.values()] for one in found))
-    if not found:
+    print_table(tuple(COLUMNS), ([value(feature) for value in COLUMNS.values()] for feature in features))
+    if not features:
         typer.echo("nothing found", err=True)
 
 
-def _refuse_unknown(store: FeatureStore, entity: str | None, group: str | None, model: str | None) -> None:
-    """Raise :class:`NotFoundError` where nothing was found because a name is wrong; near names are offered."""
+def _check_names(store: FeatureStore, entity: str | None, group: str | None, model: str | None) -> None:
+    """Raise :class:`NotFoundError` for an unknown name in a filter; near names are offered."""
     if entity is not None:
         store.entity(entity)
     if group is not None and ":" in group:
         store.group(group)
     elif group is not None:
-        known = {one.name for one in store.catalog.definitions.groups().values()}
+        known = {group.name for group in store.catalog.definitions.groups().values()}
         if group not in known:
             raise FeatureNotFoundError(f"no feature group {group!r}{nearest(group, known)}")
     if model is not None and not store.models(model):
-        raise NotFoundError(f"no model {model!r}{nearest(model, {one.name for one in store.models()})}")
+        raise NotFoundError(f"no model {model!r}{nearest(model, {record.name for record in store.models()})}")
 
 
 def show(
@@ -95,43 +95,44 @@ def show(
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Show an entity, a feature group or a feature: its definition, and what people and pipelines say about it."""
-    told = _told(open_store(config), subject_of(name))
+    """Show an entity, a feature group or a feature: its definition, annotations, runs and models."""
+    details = _describe(open_store(config), subject_of(name))
     if as_json:
-        print_json(told)
+        print_json(details)
         return
-    for word, value in (told | {"curated": "yes" if told["curated"] else None}).items():
+    for key, value in (details | {"curated": "yes" if details["curated"] else None}).items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            print_text(f"\n{word}", lines=True)
-            columns = list(dict.fromkeys(key for row in value for key in row))
+            print_text(f"\n{key}", lines=True)
+            columns = list(dict.fromkeys(column for row in value for column in row))
             print_table(columns, ([row.get(column) for column in columns] for row in value))
         elif value not in (None, "", [], {}):
-            shown = ", ".join(f"{key}: {one}" for key, one in value.items()) if isinstance(value, dict) else value
+            shown = ", ".join(f"{name}: {item}" for name, item in value.items()) if isinstance(value, dict) else value
             text = ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown)
-            # So that no line of a text is taken for another word.
-            print_text(f"{word}: {text}".replace("\n", "\n  "), lines=True)
+            # So that no line of a value looks like another key.
+            print_text(f"{key}: {text}".replace("\n", "\n  "), lines=True)
 
 
-def _told(store: FeatureStore, name: str) -> dict[str, Any]:
+def _describe(store: FeatureStore, name: str) -> dict[str, Any]:
     forms = (_of_entity, _of_group, _of_feature)
-    told = forms[name.count(":")](store, name)
+    details = forms[name.count(":")](store, name)
     marks = store.catalog.features.marks(name)
-    told |= {"curated": "curated" in marks, "deprecated": marks.get("deprecated")}
-    told["notes"] = [{"at": note.at, "who": note.who, "text": note.text} for note in store.catalog.features.notes(name)]
-    versions = _feature_versions(store, name) if name.count(":") == 2 else store.catalog.definitions.history(name)
-    told["versions"] = [
-        {"version": one.version, "action": one.action, "who": one.who, "at": one.at} for one in versions
+    details |= {"curated": "curated" in marks, "deprecated": marks.get("deprecated")}
+    details["notes"] = [
+        {"at": note.at, "who": note.who, "text": note.text} for note in store.catalog.features.notes(name)
     ]
-    return told
+    versions = _feature_versions(store, name) if name.count(":") == 2 else store.catalog.definitions.history(name)
+    details["versions"] = [
+        {"version": version.version, "action": version.action, "who": version.who, "at": version.at}
+        for version in versions
+    ]
+    return details
 
 
 def _of_entity(store: FeatureStore, name: str) -> dict[str, Any]:
     from palette.definitions.yaml.documents import to_plain
 
-    told = to_plain(store.entity(name))
-    return told | {
-        "groups": [group for group, found in store.catalog.definitions.groups().items() if found.entity == name]
-    }
+    groups = store.catalog.definitions.groups().values()
+    return to_plain(store.entity(name)) | {"groups": [group.full_name for group in groups if group.entity == name]}
 
 
 def _of_group(store: FeatureStore, name: str) -> dict[str, Any]:
@@ -139,33 +140,33 @@ def _of_group(store: FeatureStore, name: str) -> dict[str, Any]:
     from palette.definitions.yaml.documents import to_plain
 
     marks = store.catalog.feeds.watermarks(name)
-    told = to_plain(store.group(name))
-    told["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith((BACKFILL, TABLE))}
-    return told | {"runs": store.catalog.feeds.runs(name, limit=5)}
+    details = to_plain(store.group(name))
+    details["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith((BACKFILL, TABLE))}
+    return details | {"runs": store.catalog.feeds.runs(name, limit=5)}
 
 
 def _of_feature(store: FeatureStore, name: str) -> dict[str, Any]:
-    """Tell of a feature, with the owner, tags and kind that it has from its group and entity."""
-    full_name, _, word = name.rpartition(":")
+    """Return a feature, with the owner, tags and kind that it inherits from its group and entity."""
+    full_name, _, feature_name = name.rpartition(":")
     group = store.group(full_name)
-    told = {"name": name, **group.feature(word).model_dump(exclude_defaults=True, exclude={"name"})}
-    if (found := store.catalog.features.describe(name)) is not None:
-        told |= {"owner": found.owner, "tags": list(found.tags), "kind": found.kind, "stars": found.stars}
-    told["keys"] = store.entity(group.entity).keys
-    told["models"] = [
-        {"model": one.name, "version": one.version, "stage": one.stage, "importance": one.features.get(name)}
-        for one in store.catalog.models.versions(feature=name)
+    details = {"name": name, **group.feature(feature_name).model_dump(exclude_defaults=True, exclude={"name"})}
+    if (indexed := store.catalog.features.describe(name)) is not None:
+        details |= {"owner": indexed.owner, "tags": list(indexed.tags), "kind": indexed.kind, "stars": indexed.stars}
+    details["keys"] = store.entity(group.entity).keys
+    details["models"] = [
+        {"model": model.name, "version": model.version, "stage": model.stage, "importance": model.features.get(name)}
+        for model in store.catalog.models.versions(feature=name)
     ]
-    return told
+    return details
 
 
 def _feature_versions(store: FeatureStore, name: str) -> Iterator[DefinitionVersion]:
-    """Yield those versions of a feature's group in which it was added, changed or removed."""
-    group, _, word = name.rpartition(":")
+    """Yield the versions of a feature's group in which it was added, changed or removed."""
+    group, _, feature_name = name.rpartition(":")
     before = None
-    for one in store.catalog.definitions.history(group):
-        features = getattr(one.definition, "features", ())
-        now = next((feature for feature in features if feature.name == word), None)
+    for version in store.catalog.definitions.history(group):
+        features = getattr(version.definition, "features", ())
+        now = next((feature for feature in features if feature.name == feature_name), None)
         if now != before:
-            yield one._replace(action="added" if before is None else "removed" if now is None else "changed")
+            yield version._replace(action="added" if before is None else "removed" if now is None else "changed")
         before = now
