@@ -264,7 +264,7 @@ def test_what_people_say_is_said_and_shown(run, monkeypatch):
         (["rate", "restaurant", "3"], "stars are for features"),
         (["rate", "restaurant:order_history:n_meal", "6"], "stars: expected an integer from 1 to 5"),
         (["curate", "restaurant:order_histry"], "did you mean 'restaurant:order_history'?"),
-        (["deprecate", "restaurant", "why", "--undo"], "needs no reason"),
+        (["deprecate", "restaurant", "why", "--undo"], "does not take a reason"),
         (["show", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),
         (["show", "a:b:c:d:e"], "expected ENTITY, ENTITY:GROUP or ENTITY:GROUP:FEATURE"),
         (["search", "--entity", "restaurnt"], "no entity 'restaurnt'; did you mean 'restaurant'?"),

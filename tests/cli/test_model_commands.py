@@ -84,7 +84,7 @@ def test_what_a_version_was_trained_on(run, store):
     ]
     store.catalog.models.record_all([ModelRecord("bare", {})])
     assert (
-        "no statistics of version 1 were kept: deploy it with --training"
+        "no statistics of version 1 were stored: deploy it with --training"
         in run("models", "bare", "--statistics").output
     )
 
@@ -136,7 +136,7 @@ def test_lineage_for_people_machines_and_graphviz(run):
     ("arguments", "message"),
     [
         (["models", "etaa"], "no model 'etaa'; did you mean 'eta'"),
-        (["models", "--statistics"], "--statistics are of one model: name it"),
+        (["models", "--statistics"], "--statistics needs the name of a model"),
         (["promote", "eta", 9], "no version 9 (it has 1, 2)"),
         (["rollback", "etb"], "no other version was in production; promote one"),
         (["lineage", "etaa"], "did you mean 'eta'"),
