@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from benchmarks import planning
 from benchmarks.table import Result, peak_memory, print_table
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.offline import DeltaTables, Lookup, point_in_time_join
 from palette.offline.join.hot_keys import known_hot_keys
 from palette.offline.join.prepare import prepared_files
@@ -72,7 +73,7 @@ class Case:
         return self.spark.read.parquet(self.basis_path)
 
     def table(self, history: History) -> DataFrame:
-        return self.tables.read(self.spark, ENTITY, history.group)
+        return self.tables.read(self.spark, GroupSchema(ENTITY, history.group))
 
     @property
     def columns(self) -> list[str]:
@@ -87,7 +88,7 @@ def make_case(spark: SparkSession, folder: str, rows: int, histories: list[Histo
         frame = _random(spark, history.rows, history.hot_rows, {"key": history.keys}, seed)
         named = [value.cast("double").alias(name) for value, name in zip(values, history.columns, strict=True)]
         if tables.version(spark, history.group) is None:
-            tables.write(ENTITY, history.group, frame.select("key", "ts", *named), mode="append")
+            tables.write(GroupSchema(ENTITY, history.group), frame.select("key", "ts", *named), mode="append")
     path = os.path.join(folder, f"basis-{rows}")
     keys = {history.join_key: history.keys for history in histories}
     _random(spark, rows, hot_rows, keys, 77).write.mode("overwrite").parquet(path)
@@ -106,10 +107,10 @@ def _random(spark: SparkSession, rows: int, hot_rows: int, keys: dict[str, int],
 
 def palette_join(case: Case, hint: str | None = None, *, prepared: bool = False) -> DataFrame:
     if not prepared:
-        prepared_files.forget()
-        known_hot_keys.forget()
+        prepared_files.clear()
+        known_hot_keys.clear()
     lookups = [
-        Lookup(ENTITY, history.group, (history.join_key,), {column: column for column in history.columns})
+        Lookup(GroupSchema(ENTITY, history.group), (history.join_key,), {column: column for column in history.columns})
         for history in case.histories
     ]
     return point_in_time_join(case.tables, case.basis, lookups, timestamp="ts", hint=hint)
@@ -149,7 +150,7 @@ def duckdb_asof(case: Case, threads: int = 2) -> tuple[int, ...]:
         connection.execute(f"SET threads = {threads}")
         joins = ""
         for history in case.histories:
-            files = case.tables.files(history.group, case.tables.resolve(case.spark, history.group)).paths
+            files = case.tables.open(case.spark, GroupSchema(ENTITY, history.group)).files.paths
             joins += (
                 f" ASOF LEFT JOIN read_parquet({list(files)}) {history.name}"
                 f" ON basis.{history.join_key} = {history.name}.key AND basis.ts >= {history.name}.ts"
@@ -251,7 +252,14 @@ def against_usual_plan(what: str, case: Case, rounds: int, least: float) -> list
     ]
 
 
-PARTS = {"three": three_groups, "many": many_keys, "hot": hot_key}
+def plan(_spark: SparkSession, _folder: str, _scale: float, rounds: int) -> list[Result]:
+    """Planning alone; ``python -m benchmarks.planning --against CHECKOUT`` compares it with another checkout."""
+    (took,) = planning.measure([planning.CHECKOUT], rounds)
+    what = "planning training_set: 20 features in 5 groups, 1,000 rows"
+    return [Result(what, "itself", 1000 * took, slower=True, unit=" ms")]
+
+
+PARTS = {"three": three_groups, "many": many_keys, "hot": hot_key, "plan": plan}
 
 
 def run(spark: SparkSession, *, quick: bool = False, only: str | None = None) -> list[Result]:

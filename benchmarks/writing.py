@@ -16,6 +16,7 @@ import palette
 from benchmarks.table import Result, print_table
 from benchmarks.turns import Turn, in_turns
 from palette import Entity, Feature, FeatureGroup
+from palette.definitions import GroupSchema
 from palette.offline import DeltaTables
 
 if TYPE_CHECKING:
@@ -32,15 +33,21 @@ def run(spark: SparkSession, *, quick: bool) -> list[Result]:
     rows = 20_000 if quick else 2_000_000
     with tempfile.TemporaryDirectory() as home:
         for day in range(DAYS):
-            DeltaTables(f"{home}/filled").write(RESTAURANT, GROUP, _day(spark, rows, day), mode="append")
+            DeltaTables(f"{home}/filled").write(GroupSchema(RESTAURANT, GROUP), _day(spark, rows, day), mode="append")
         new, same = _day(spark, rows, DAYS), _day(spark, rows, DAYS - 1)
         changed = same.withColumn("busy", same.busy + 1)
         arms: dict[str, Turn] = {
-            "append": _writing(home, lambda tables: tables.write(RESTAURANT, GROUP, new, mode="append").rows, rows),
-            "a day after the last": _writing(home, lambda tables: tables.write(RESTAURANT, GROUP, new).rows, rows),
-            "a day that is there": _writing(home, lambda tables: tables.write(RESTAURANT, GROUP, same).rows, 0),
+            "append": _writing(
+                home, lambda tables: tables.write(GroupSchema(RESTAURANT, GROUP), new, mode="append").rows, rows
+            ),
+            "a day after the last": _writing(
+                home, lambda tables: tables.write(GroupSchema(RESTAURANT, GROUP), new).rows, rows
+            ),
+            "a day that is there": _writing(
+                home, lambda tables: tables.write(GroupSchema(RESTAURANT, GROUP), same).rows, 0
+            ),
             "a day with other values": _writing(
-                home, lambda tables: tables.write(RESTAURANT, GROUP, changed).rows, rows
+                home, lambda tables: tables.write(GroupSchema(RESTAURANT, GROUP), changed).rows, rows
             ),
         }
         times = in_turns(arms, 1 if quick else 3)

@@ -101,7 +101,7 @@ class HasStore(Params):
         from palette.offline.point_in_time import check_point_in_time
 
         for lookup in self.store.lookups({str(name): str(name) for name in names}):
-            check_point_in_time(lookup.group, self.getPointInTime())
+            check_point_in_time(lookup.schema, self.getPointInTime())
 
     def _check_time(self, schema: StructType) -> None:
         column = self.getTimestampCol()

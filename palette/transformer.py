@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pyspark import keyword_only
 from pyspark.ml import Transformer
 from pyspark.ml.param import Param, Params, TypeConverters
-from pyspark.sql.types import DataType, StringType, StructField, StructType
+from pyspark.sql.types import StringType, StructField, StructType
 
 from dsl.row_mappings import check_frame
 from dsl.stages.persistence import PersistentStage
@@ -19,13 +19,13 @@ from palette.errors import DataError, SchemaError
 from palette.params import HasStore, ScoresRows
 from palette.serving.plan import LookupStep, Plan
 from palette.store import FeatureStore
-from palette.store.offline import look_up
+from palette.store.training_sets import join_features
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from palette.definitions import FeatureGroup
-    from palette.offline import Lookup
+    from palette.offline import Lookup, ResolvedLookups
 
 __all__ = ["PaletteTransformer"]
 
@@ -139,8 +139,11 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
         """Return the ttl of each group that is read, in microseconds."""
         return {lookup.group.full_name: _micros(lookup.group.ttl) for lookup in self._lookups()}
 
-    def _lookups(self) -> list[Lookup]:
-        return [_kept(lookup, self._ttls) for lookup in self.store.lookups(self.getFeatures())]
+    def _lookups(self) -> ResolvedLookups:
+        from palette.offline import ResolvedLookups
+
+        lookups = self.store.lookups(self.getFeatures())
+        return ResolvedLookups((_kept(lookup, self._ttls) for lookup in lookups), lookups.order)
 
     def getFeatures(self) -> dict[str, str]:
         """Return output column to expression."""
@@ -180,21 +183,23 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
             If a join key or the timestamp column is missing, or an output column exists.
         """
         from palette.offline import check_join
-        from palette.offline.times import spark_type
+        from palette.offline.times import data_type
 
         self._check_time(schema)
+        lookups = self.store.lookups(self.getFeatures())
         check_join(
             schema,
-            self.store.lookups(self.getFeatures()),
+            lookups,
             timestamp=self.getTimestampCol(),
             point_in_time=self.getPointInTime(),
             status=self.getStatus(),
         )
         added = StructType(list(schema.fields))
+        declared = lookups.features
         for column, name in self.getFeatures().items():
-            feature = self.store.feature(name)
+            feature = declared[column]
             about = {"feature": {"ref": name, "type": feature.dtype, "default": feature.constant}}
-            added.add(StructField(column, DataType.fromDDL(spark_type(feature.dtype)), metadata=about))
+            added.add(StructField(column, data_type(feature.dtype), metadata=about))
             if self.getStatus():
                 added.add(StructField(f"{column}__status", StringType()))
         return added
@@ -206,11 +211,10 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
     def transform_versions(self, dataset: DataFrame, versions: Mapping[str, int] | None) -> DataFrame:
         """Return what ``transform`` does, out of the given table versions; of other groups the newest."""
         self._check_time(dataset.schema)
-        return look_up(
+        return join_features(
             self.store,
             dataset,
             self._lookups(),
-            list(self.getFeatures()),
             timestamp=self.getTimestampCol(),
             point_in_time=self.getPointInTime(),
             version=versions,
@@ -239,7 +243,7 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
         for found in self._lookups():
             # Rows of a static group hold at any time.
             time = None if found.group.timestamp is None else self.getTimestampCol()
-            steps.append(LookupStep(found.entity, found.group, found.join_keys, dict(found.columns), time))
+            steps.append(LookupStep(found.schema.entity, found.group, found.join_keys, dict(found.columns), time))
         return Plan(tuple(steps), tuple(self.getFeatures()))
 
 
@@ -253,4 +257,5 @@ def _kept(lookup: Lookup, ttls: Mapping[str, int | None]) -> Lookup:
         return lookup
     kept = ttls[group.full_name]
     ttl = None if kept is None else kept * MICROSECOND
-    return replace(lookup, group=group.model_copy(update={"ttl": ttl}))
+    schema = replace(lookup.schema, group=group.model_copy(update={"ttl": ttl}))
+    return replace(lookup, schema=schema)

@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 
 from dsl import DslError, DSLEstimator, DslSyntaxError, DslTypeError, RefError, bVal, iVal, nFill, nVal, sFill, sVal
 from palette import Entity, Feature, FeatureGroup, FeatureStore, MLPipeline, PaletteTransformer
+from palette.definitions import GroupSchema
 from palette.errors import (
+    ArgumentError,
     DataError,
     DefinitionError,
     FeatureNotFoundError,
@@ -158,7 +160,7 @@ def test_point_in_time_is_checked_at_construction(eats):
         lambda: PaletteTransformer(store=eats.store, features=["region:traffic:busy:region"], pointInTime="created"),
         lambda: pipeline(eats, {"x": nVal("region:traffic:busy:region")}, pointInTime="created"),
     ):
-        with pytest.raises(DefinitionError, match=r"region:traffic.*no created column"):
+        with pytest.raises(ArgumentError, match=r"region:traffic.*no created column"):
             ask()
 
 
@@ -326,7 +328,7 @@ def test_a_drifted_table_is_refused(spark, tmp_path):
     day = dt.datetime(2026, 1, 1)
     columns = "cook string, day timestamp, stars int, soups int"
     store.write("cook:skills", spark.createDataFrame([("r0", day, 3, 1)], columns))
-    table = store.tables.read(spark, store.entity("cook"), group)
+    table = store.tables.read(spark, GroupSchema(store.entity("cook"), group))
     path = next(file.parent.parent for file in (tmp_path / "store").rglob("_delta_log/*0.json"))
     drifted = table.withColumn("stars", F.lit("many")).withColumn("soups", F.lit(1))
     drifted.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(str(path))

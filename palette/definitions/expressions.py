@@ -11,7 +11,16 @@ from palette.errors import SchemaError
 if TYPE_CHECKING:
     from palette.definitions.models import Entity, FeatureGroup
 
-__all__ = ["Features", "Groups", "check_join_keys", "check_order", "expand", "named_columns", "wildcard"]
+__all__ = [
+    "Features",
+    "Groups",
+    "check_join_keys",
+    "check_order",
+    "expand",
+    "named_columns",
+    "named_references",
+    "wildcard",
+]
 
 Features: TypeAlias = "Mapping[str, str | FeatureRef] | Sequence[str | FeatureRef]"
 Groups: TypeAlias = "Callable[[str], FeatureGroup]"
@@ -86,6 +95,11 @@ def named_columns(features: Features, groups: Groups | None = None) -> dict[str,
     >>> named_columns(["@palette:restaurant:menu:dishes:r_id"])
     {'dishes': 'restaurant:menu:dishes:r_id'}
     """
+    return {column: ref.name for column, ref in named_references(features, groups).items()}
+
+
+def named_references(features: Features, groups: Groups | None = None) -> dict[str, FeatureRef | BasisRef]:
+    """Return output column to parsed expression; see :func:`named_columns`."""
     if isinstance(features, Mapping):
         for column, name in features.items():
             if wildcard(name):
@@ -93,18 +107,18 @@ def named_columns(features: Features, groups: Groups | None = None) -> dict[str,
                     f"column {column!r} cannot be {name!r}, all features of a group: pass a list of names, or name "
                     "a column for each feature"
                 )
-        return {column: _parsed(name).name for column, name in features.items()}
+        return {column: _parsed(name) for column, name in features.items()}
     if isinstance(features, str) or not isinstance(features, Sequence):
         raise SchemaError(f"features: expected a mapping or a list of names, found {features!r}")
-    named: dict[str, str] = {}
+    named: dict[str, FeatureRef | BasisRef] = {}
     for ref in (ref for name in features for ref in expand(name, groups)):
         column = ref.feature if isinstance(ref, FeatureRef) else ref.column
         if column in named:
             raise SchemaError(
-                f"{named[column]!r} and {ref.name!r} would both fill column {column!r}; "
+                f"{named[column].name!r} and {ref.name!r} would both fill column {column!r}; "
                 "pass a mapping of column to name"
             )
-        named[column] = ref.name
+        named[column] = ref
     return named
 
 

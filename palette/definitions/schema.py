@@ -56,6 +56,11 @@ class GroupSchema:
         """Column of the time at which a row was written, if there is one."""
         return self.group.created
 
+    @property
+    def table(self) -> str | None:
+        """The Delta table of others that the group reads, if it is one."""
+        return self.group.table
+
     @cached_property
     def times(self) -> tuple[str, ...]:
         """The columns of times that the group has: event time, then created time."""

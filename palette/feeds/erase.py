@@ -101,7 +101,7 @@ def _require_absent(stores: Stores, schema: GroupSchema, keys: DataFrame) -> Non
     entity, group = schema.entity, schema.group
     if stores.tables.version(stores.spark, group) is None:
         return
-    rows = stores.tables.read(stores.spark, entity, group)
+    rows = stores.tables.read(stores.spark, GroupSchema(entity, group))
     if count := rows.join(keys, list(entity.keys), "left_semi").count():
         raise DataError(
             f"{schema.name}: its table {group.table} is filled by others and has {count:,} rows of these keys: "

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from palette.definitions import arrow_type, widens
 from palette.errors import DataError, SchemaError
-from palette.offline.delta.validate import converted
+from palette.offline.delta.validate import cast_column
 from palette.online import RowLayout
 from palette.online.codec.keys import is_absent
 from palette.online.layout import key_list
@@ -51,7 +51,7 @@ def _collect(schema: GroupSchema, keys: DataFrame) -> Iterable[Any]:
             )
         if not widens(actual := fields[name].dataType.simpleString(), dtype):
             raise SchemaError(f"{schema.name}: key {name!r} is {actual}, the entity's is {dtype}: cast it")
-    columns = [converted(fields[name], dtype) for name, dtype in schema.keys.items()]
+    columns = [cast_column(fields[name], dtype) for name, dtype in schema.keys.items()]
     return pack_arrow_keys(schema.entity, keys.select(*columns).distinct().toArrow())
 
 

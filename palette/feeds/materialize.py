@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from palette.catalog.tables import BACKFILL, COMPUTED, OFFLINE, TABLE
 from palette.columns import exact_column
-from palette.definitions import BatchSource
+from palette.definitions import BatchSource, GroupSchema
 from palette.definitions.sources import DEFAULT_LOOKBACK
 from palette.errors import CatalogError, PlanError
 from palette.feeds.intervals import EARLIEST, Interval, advanced, check_range, missing, span
@@ -186,7 +186,7 @@ class _Run:
             else:
                 rows = self._rows(source, interval)
             lease.check()
-            written = stores.tables.write(self.entity, group, rows)
+            written = stores.tables.write(GroupSchema(self.entity, group), rows)
             lease.check()
             self._advance(interval, self._newest(interval, written), first=step == 0)
             if windowed is not None and step == 0:
@@ -216,7 +216,7 @@ class _Run:
 
     def _newest_written(self, version: int | None = None) -> dt.datetime | None:
         """Return the newest event time in the table."""
-        rows = self.stores.tables.read(self.stores.spark, self.entity, self.group, version)
+        rows = self.stores.tables.read(self.stores.spark, GroupSchema(self.entity, self.group), version)
         micros = rows.agg(F.unix_micros(F.max(exact_column(str(self.group.timestamp))))).collect()[0][0]
         return to_datetime_or_none(micros)
 

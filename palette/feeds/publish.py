@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from palette.catalog.feeds.feeds import Dispersal
 from palette.columns import exact_column
+from palette.definitions import GroupSchema
 from palette.feeds.publish_workers import fill_online, retain_online
 from palette.offline.delta.change_feed import rows_since
 from palette.offline.point_in_time import latest
@@ -115,7 +116,7 @@ def disperse(
     # Before the rows: one that is emptied meanwhile is another store.
     target = online.identity(make=True)
     rows = _rows(spark, tables, entity, group, plan)
-    newest = latest(rows, entity, group, "event", to_micros(at))
+    newest = latest(rows, GroupSchema(entity, group), "event", to_micros(at))
     taken = fill_online(online, newest, entity, group, replace=plan.replaces)
     removed = retain_online(online, newest, entity, group) if plan.replaces else 0
     waiting = 0 if group.timestamp is None else rows.filter(_after(group.timestamp, at)).count()
@@ -126,11 +127,11 @@ def disperse(
 
 
 def _rows(spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup, plan: Planned) -> DataFrame:
-    whole = tables.read(spark, entity, group, plan.version)
+    whole = tables.read(spark, GroupSchema(entity, group), plan.version)
     if plan.since is None:
         return whole
     try:
-        rows = rows_since(tables, spark, entity, group, plan.since.version, plan.version)
+        rows = rows_since(tables, spark, GroupSchema(entity, group), plan.since.version, plan.version)
     except AnalysisException:
         return whole  # the log goes back no further
     if plan.since.left_from is not None and group.timestamp is not None:

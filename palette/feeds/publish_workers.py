@@ -18,7 +18,7 @@ from pyspark.sql.utils import is_remote
 from palette.archive import can_be_archived, write_archive
 from palette.definitions import GroupSchema
 from palette.errors import StoreError
-from palette.offline.arrow_export import arrow_batches, columns_of
+from palette.offline.arrow_export import arrow_batches, arrow_columns
 from palette.offline.unsupported_values import split_faults, warn_left_out
 from palette.online.snapshot.snapshot import pack_arrow, pack_arrow_keys
 
@@ -60,11 +60,11 @@ def fill_online(
     schema, opener = GroupSchema(entity, group), online.opener()
     if opener is None:
         layout = online.layout(schema.name)
-        batches = (pack_arrow(schema, batch) for batch in arrow_batches(rows, entity, group))
+        batches = (pack_arrow(schema, batch) for batch in arrow_batches(rows, schema))
         if replace:
             return sum(online.replace(schema.name, batch) for batch in batches)
         return sum(online.put_packed(layout, batch, resolved=True) for batch in batches)
-    wanted = rows.select(*columns_of(rows, entity, group))
+    wanted = rows.select(*arrow_columns(rows, schema))
     _ship(rows.sparkSession)
     fill = _filler(opener, entity, group, replace=replace)
     filled = wanted.mapInArrow(fill, "taken bigint, left_out bigint, fault string")
@@ -109,7 +109,7 @@ def retain_online(online: OnlineStore, rows: DataFrame, entity: Entity, group: F
     """Remove the online rows of keys that no row has; return how many are gone."""
 
     def keys() -> Iterator[Any]:
-        for batch in arrow_batches(rows, entity, group):
+        for batch in arrow_batches(rows, GroupSchema(entity, group)):
             yield from pack_arrow_keys(entity, batch)
 
     return online.retain(group.full_name, keys())

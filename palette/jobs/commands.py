@@ -99,7 +99,7 @@ def _training_set(options: argparse.Namespace) -> Told:
 
     store, features = FeatureStore.open(options.config), features_of(options.feature)
     for lookup in store.lookups(features):
-        check_point_in_time(lookup.group, options.point_in_time)
+        check_point_in_time(lookup.schema, options.point_in_time)
     version = versions_of(options.version)
     check_pinning(store, features, version, options.pin)
     _check_ends(options)

@@ -1,4 +1,4 @@
-"""What was worked out before, up to a number of entries."""
+"""Bounded LRU cache."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Memo"]
+__all__ = ["LRUCache"]
 
 V = TypeVar("V")
 
 
-class Memo(Generic[V]):
-    """Values by key; those not asked for longest are forgotten first.
+class LRUCache(Generic[V]):
+    """Values by key, shared by threads; the least recently used are dropped first.
+
+    Parameters
+    ----------
+    limit : int
+        Number of entries.
 
     Examples
     --------
-    >>> lengths = Memo(limit=2)
+    >>> lengths = LRUCache(limit=2)
     >>> lengths.get("abc", lambda: len("abc")), lengths.get("abc", lambda: 0)
     (3, 3)
     """
@@ -28,12 +33,12 @@ class Memo(Generic[V]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V], valid: Callable[[V], bool] | None = None) -> V:
-        """Return the value of a key, made now if it is not there. Two threads may both make it; they make the same.
+        """Return the value of a key, made now unless it is cached. Two threads may both make it; the values are equal.
 
         Parameters
         ----------
         valid : callable, optional
-            Whether a value that was made before is still good; it is made again if not.
+            Returns whether a cached value may still be used; it is made again if not.
         """
         with self._lock:
             if key in self._values:
@@ -48,7 +53,7 @@ class Memo(Generic[V]):
                 self._values.popitem(last=False)
         return value
 
-    def forget(self) -> None:
-        """Forget all values."""
+    def clear(self) -> None:
+        """Drop all values."""
         with self._lock:
             self._values.clear()

@@ -1,4 +1,4 @@
-"""What was counted on the way, while rows were written."""
+"""Metrics that Spark counts while rows are written."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pyspark.errors import PySparkException
 if TYPE_CHECKING:
     from pyspark.sql import Observation
 
-__all__ = ["observed"]
+__all__ = ["read_observation"]
 
 
-def observed(seen: Observation) -> Mapping[str, Any]:
-    """Return what an observation saw when rows were written; nothing if what came of them was empty.
+def read_observation(observation: Observation) -> Mapping[str, Any]:
+    """Return the metrics of an observation after rows were written; none if the result was empty.
 
-    Spark then takes the empty rows for the whole plan, and forgets what was observed in it.
+    Spark then replaces the plan by the empty result, and the observation never completes.
     """
     try:
-        found: Mapping[str, Any] = seen.get
+        metrics: Mapping[str, Any] = observation.get
     except (Py4JError, PySparkException):
         return {}
-    return found
+    return metrics

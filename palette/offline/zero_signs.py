@@ -1,7 +1,7 @@
-"""The last part of the tie rule: of rows that are equal in Spark's order, 0.0 wins over -0.0.
+"""Signs of zeros, the last part of the tie rule: of rows that are equal in Spark's order, 0.0 wins over -0.0.
 
-Spark takes the two for equal, so that of rows that differ in nothing else any could win. Columns of numbers decide
-first, one after another, then those of lists.
+Spark compares the two as equal, so that any of several rows that differ in nothing else could win. Columns of numbers
+decide first, in their order, then those of lists.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["ZEROS", "zero_signs"]
 
 ZEROS = "__palette_zeros"
-# Signs of so many columns go into one bigint.
+# Signs of this many columns are packed into one bigint.
 BITS = 62
 
 
 def zero_signs(types: Mapping[str, str]) -> list[Column]:
-    """Return columns that follow those of the values in the order of ties; none where there are no such numbers.
+    """Return columns to compare after those of the values; none without columns of floating-point numbers.
 
     Parameters
     ----------
@@ -37,19 +37,21 @@ def zero_signs(types: Mapping[str, str]) -> list[Column]:
     lists = {name: dtype for name, dtype in types.items() if dtype in ("array<float>", "array<double>")}
     signs = []
     for start in range(0, len(numbers), BITS):
-        some = numbers[start : start + BITS]
-        marks = [
-            F.when(_is_positive_zero(exact_column(name)), F.lit(1 << (BITS - place)).cast("bigint")).otherwise(F.lit(0))
-            for place, name in enumerate(some, 1)
+        names = numbers[start : start + BITS]
+        bits = [
+            F.when(_is_positive_zero(exact_column(name)), F.lit(1 << (BITS - position)).cast("bigint")).otherwise(
+                F.lit(0)
+            )
+            for position, name in enumerate(names, 1)
         ]
-        signs.append(functools.reduce(operator.add, marks))
+        signs.append(functools.reduce(operator.add, bits))
     for name, dtype in lists.items():
         zero = F.lit(0.0).cast(dtype.removeprefix("array<").removesuffix(">"))
-        # Without a zero there is nothing to decide: the elements are not looked at.
+        # Without a zero there is nothing to decide: the elements are not compared.
         signs.append(F.when(F.array_position(name, zero) > 0, F.transform(name, _is_positive_zero)))
-    return [sign.alias(f"{ZEROS}{place}") for place, sign in enumerate(signs)]
+    return [sign.alias(f"{ZEROS}{index}") for index, sign in enumerate(signs)]
 
 
 def _is_positive_zero(value: Column) -> Column:
-    # Spark compares, adds and hashes the two alike; their powers are infinities of two signs.
+    # Spark compares, adds and hashes the two alike; their powers are infinities of opposite signs.
     return (value == 0) & (F.pow(value, F.lit(-1.0)) > 0)

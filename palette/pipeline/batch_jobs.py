@@ -12,7 +12,7 @@ from palette.columns import exact_column
 from palette.definitions import widens
 from palette.errors import DefinitionError
 from palette.offline.files.dataframes import read_frame, write_frame
-from palette.offline.observations import observed
+from palette.offline.observations import read_observation
 from palette.pipeline.model_ref import find_saved
 from palette.pipeline.null_errors import SPARK_ERRORS, raise_cause, stage_inputs
 from palette.transformer import PaletteTransformer
@@ -203,7 +203,7 @@ def basis_types(lookups: Iterable[Lookup], timestamp: str | None = None) -> dict
     """Return the types that columns of a basis must have: those of the keys that they are joined to, and of times."""
     types = {} if timestamp is None else {timestamp: "timestamp"}
     for lookup in lookups:
-        for column, dtype in zip(lookup.join_keys, lookup.entity.keys.values(), strict=True):
+        for column, dtype in zip(lookup.join_keys, lookup.schema.keys.values(), strict=True):
             if column not in types or widens(types[column], dtype):
                 types[column] = dtype
     return types
@@ -224,7 +224,7 @@ def _read(spark: SparkSession, source: str, **types: Any) -> tuple[DataFrame, Ca
     seen, rows = Observation(), read_frame(spark, source, **types)
 
     def number() -> int:
-        found = observed(seen).get("rows")
+        found = read_observation(seen).get("rows")
         return rows.count() if found is None else int(found)
 
     return rows.observe(seen, F.count(F.lit(1)).alias("rows")), number
@@ -245,7 +245,7 @@ def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, C
     counted = rows.observe(seen, F.count(F.lit(1)).alias("rows"), *counts)
 
     def missing() -> dict[str, float]:
-        found = observed(seen)
+        found = read_observation(seen)
         rows = max(found.get("rows", 0), 1)
         return {name: found.get(f"n{place}", 0) / rows for place, name in enumerate(features.values())}
 

@@ -17,7 +17,7 @@ from dsl.stages.persistence import PersistentStage
 from dsl.zones import find_zones
 from palette.errors import DataError, PlanError
 from palette.offline.join.latest_values import warn_latest_values
-from palette.offline.join.lookup import check_time
+from palette.offline.join.validate import check_time
 from palette.params import HasStore
 from palette.pipeline.deploy.scoring_plan import self_test
 from palette.pipeline.fitting import Fitting

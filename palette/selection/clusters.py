@@ -1,8 +1,9 @@
-"""How much more chance shows where rows are alike in clusters.
+"""Design effect of clustered rows.
 
-Rows that were looked up at the same row of a history share its values, and mostly they share some of what makes their
-labels, too: a thousand orders of ten restaurants are no thousand witnesses. So the values are dealt out anew among the
-clusters; how much more they then seem to tell than values of single rows would, is the design effect.
+Rows that were looked up at the same row of a history share its values, and mostly share some of the causes of their
+labels, too: a thousand orders of ten restaurants are not a thousand independent observations. So the values are
+permuted among the clusters; the ratio of the information that they then seem to carry to that of permuted single rows
+is the design effect.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from palette.statistics.information import by_chance, mutual_information
 
 __all__ = ["Clusters"]
 
-TIMES = 30
+PERMUTATIONS = 30
 
 
 class Clusters:
@@ -29,27 +30,28 @@ class Clusters:
     """
 
     def __init__(self, numbers: Any) -> None:
-        # Always the same cards.
-        draw = np.random.default_rng(0)
+        # A fixed seed: the same permutations each time.
+        generator = np.random.default_rng(0)
         self.numbers = numbers
-        distinct, self._place = np.unique(numbers, return_inverse=True)
-        self._dealt = [draw.permutation(len(distinct)) for _ in range(TIMES)]
+        distinct, self._index = np.unique(numbers, return_inverse=True)
+        self._permutations = [generator.permutation(len(distinct)) for _ in range(PERMUTATIONS)]
 
-    def design_effect(self, codes: Any, counted: Callable[[Any], Any]) -> float:
-        """Return how much more values of clusters tell by chance than values of single rows; at least 1.
+    def design_effect(self, codes: Any, contingency: Callable[[Any], Any]) -> float:
+        """Return the chance information of values of clusters relative to values of single rows; at least 1.
 
         Parameters
         ----------
         codes : array
             The value of each row.
-        counted : callable
+        contingency : callable
             Returns the table of codes with the label.
         """
-        usual = by_chance(counted(codes))
-        if not usual:
+        expected = by_chance(contingency(codes))
+        if not expected:
             return 1.0
-        of_cluster = np.zeros(len(self._dealt[0]), np.int64)
+        code_of = np.zeros(len(self._permutations[0]), np.int64)
         # A cluster has one value, and null where that has expired.
-        np.maximum.at(of_cluster, self._place, codes)
-        told = [mutual_information(counted(of_cluster[dealt][self._place]), corrected=False) for dealt in self._dealt]
-        return max(1.0, float(np.mean(told)) / usual)
+        np.maximum.at(code_of, self._index, codes)
+        permuted = (code_of[permutation][self._index] for permutation in self._permutations)
+        information = [mutual_information(contingency(values), corrected=False) for values in permuted]
+        return max(1.0, float(np.mean(information)) / expected)

@@ -1,7 +1,7 @@
-"""Contingency tables of all rows, counted where the rows are.
+"""Contingency tables of all rows, counted by the workers.
 
-The values are joined once and become blocks of codes, a byte or two a value, which Spark keeps; every further pass
-reads only these. A partition's tables are as large as the question, not as the data, and one task adds them up.
+The values are joined once and become blocks of codes, a byte or two a value, which Spark caches; every further pass
+reads only these. The size of a partition's tables depends on the request, not on the data, and one task adds them up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ register_pickle_by_value(worker)
 
 
 class Codes:
-    """Binned columns; close it, or use it in ``with``, so that Spark forgets them.
+    """Binned columns, cached by Spark until they are closed: use it in ``with``.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ class Codes:
     """
 
     def __init__(self, values: DataFrame, bins: Sequence[Bins]) -> None:
-        self.sizes = [one.size for one in bins]
+        self.sizes = [column.size for column in bins]
         self.passes = 0
         self._width = width = "u1" if max(self.sizes) <= 1 << 8 else "u2"
-        cuts = [one.cuts for one in bins]
+        cuts = [column.cuts for column in bins]
 
         def encode(batches: Iterator[Any]) -> Iterator[Any]:
             return worker.encode(batches, cuts, width)
@@ -56,22 +56,22 @@ class Codes:
         self._codes.unpersist()
 
     def tables(self, pairs: Mapping[int, Sequence[int]]) -> dict[tuple[int, int], Any]:
-        """Return the table of each pair of columns, counted in one pass; the first of a pair has the rows."""
-        sizes, width, asked = self.sizes, self._width, list(pairs.items())
+        """Return the table of each pair of columns, counted in one pass; the first of a pair is that of the rows."""
+        sizes, width, requested = self.sizes, self._width, list(pairs.items())
 
         def count(batches: Iterator[Any]) -> Iterator[Any]:
-            return worker.count(batches, sizes, asked, width)
+            return worker.count(batches, sizes, requested, width)
 
         def add(batches: Iterator[Any]) -> Iterator[Any]:
             return worker.add(batches)
 
         self.passes += 1
         counted = self._codes.mapInArrow(count, "tables binary").repartition(1).mapInArrow(add, "tables binary")
-        found = np.frombuffer(counted.collect()[0][0], np.int64)
+        counts = np.frombuffer(counted.collect()[0][0], np.int64)
         tables, first = {}, 0
-        for one, others in asked:
-            for other in others:
-                last = first + sizes[one] * sizes[other]
-                tables[one, other] = found[first:last].reshape(sizes[one], sizes[other])
+        for left, others in requested:
+            for right in others:
+                last = first + sizes[left] * sizes[right]
+                tables[left, right] = counts[first:last].reshape(sizes[left], sizes[right])
                 first = last
         return tables

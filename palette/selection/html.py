@@ -1,4 +1,4 @@
-"""A selection as a page of HTML that needs nothing else: no script, no font, no file from anywhere."""
+"""Selections as self-contained HTML: no scripts, fonts or other files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from palette.selection.plain_text import heading, summary
 
 if TYPE_CHECKING:
-    from palette.selection.result import Ranked, Selection
+    from palette.selection.records import Ranked, SelectionRecord
 
 __all__ = ["page", "section"]
 
@@ -48,12 +48,12 @@ main { max-width: 1120px; margin: 0 auto; }
 @media (prefers-color-scheme: dark) { body { background: #151a22; } }
 @media (max-width: 600px) { body { padding: 16px; } }
 """
-# Of a bar that is as long as any, in pixels.
+# Of the longest bar, in pixels.
 WIDTH = 240
 
 
-def page(selection: Selection) -> str:
-    """Return a whole page."""
+def page(selection: SelectionRecord) -> str:
+    """Return a complete page."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -63,8 +63,8 @@ def page(selection: Selection) -> str:
     )
 
 
-def section(selection: Selection) -> str:
-    """Return what a page holds, with its style."""
+def section(selection: SelectionRecord) -> str:
+    """Return the contents of a page, with their style."""
     return "\n".join(
         [
             f'<style>{STYLE}</style>\n<div class="palette-selection">',
@@ -77,52 +77,51 @@ def section(selection: Selection) -> str:
     )
 
 
-def _ranked(selection: Selection) -> Iterator[str]:
-    longest = max(max(one.relevance, one.redundancy) for one in selection.ranked) or 1.0
+def _ranked(selection: SelectionRecord) -> Iterator[str]:
+    longest = max(max(feature.relevance, feature.redundancy) for feature in selection.ranked) or 1.0
     yield (
-        '<p class="keys"><span class="key one"></span><span>relevance: bits told of the label</span>'
-        '<span class="key other"></span><span>redundancy: bits shared, on average, with those before</span></p>'
+        '<p class="keys"><span class="key one"></span><span>relevance: bits of information about the label</span>'
+        '<span class="key other"></span><span>redundancy: mean bits shared with the features before</span></p>'
     )
     yield '<div class="scroll"><table>\n<thead><tr><th class="number">#</th><th>feature</th><th></th>'
     for name in ("relevance", "redundancy", "of label", "no value", "distinct"):
         yield f'<th class="number">{name}</th>'
     yield "</tr></thead>\n<tbody>"
-    yield from (_row(one, longest) for one in selection.ranked)
+    yield from (_row(feature, longest) for feature in selection.ranked)
     yield "</tbody></table></div>"
 
 
-def _row(one: Ranked, longest: float) -> str:
+def _row(feature: Ranked, longest: float) -> str:
     numbers = (
-        f"{one.relevance:.4f}",
-        f"{one.redundancy:.4f}",
-        f"{one.share:.1%}",
-        f"{one.nulls:.1%}",
-        f"{one.distinct:,}",
+        f"{feature.relevance:.4f}",
+        f"{feature.redundancy:.4f}",
+        f"{feature.share:.1%}",
+        f"{feature.nulls:.1%}",
+        f"{feature.distinct:,}",
     )
     cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
-    start = "<tr>" if one.selected else '<tr class="rest">'
-    number = one.rank if one.selected else ""
-    bars = _bars(one, longest)
-    return (
-        f'{start}<td class="number">{number}</td><td><code>{escape(one.feature)}</code></td><td>{bars}</td>{cells}</tr>'
-    )
+    start = "<tr>" if feature.selected else '<tr class="rest">'
+    number = feature.rank if feature.selected else ""
+    bars = _bars(feature, longest)
+    name = escape(feature.feature)
+    return f'{start}<td class="number">{number}</td><td><code>{name}</code></td><td>{bars}</td>{cells}</tr>'
 
 
-def _bars(one: Ranked, longest: float) -> str:
-    lengths = [WIDTH * value / longest for value in (one.relevance, one.redundancy)]
-    told = escape(f"relevance {one.relevance:.4f} bits, redundancy {one.redundancy:.4f} bits")
+def _bars(feature: Ranked, longest: float) -> str:
+    lengths = [WIDTH * value / longest for value in (feature.relevance, feature.redundancy)]
+    description = escape(f"relevance {feature.relevance:.4f} bits, redundancy {feature.redundancy:.4f} bits")
     return (
-        f'<svg width="{WIDTH}" height="20" viewBox="0 0 {WIDTH} 20" role="img" aria-label="{told}">'
+        f'<svg width="{WIDTH}" height="20" viewBox="0 0 {WIDTH} 20" role="img" aria-label="{description}">'
         f'<rect class="track" width="{WIDTH}" height="20" rx="3"/>'
         f'<rect class="one" width="{lengths[0]:.1f}" height="12" rx="3"/>'
         f'<rect class="other" y="14" width="{lengths[1]:.1f}" height="6" rx="3"/></svg>'
     )
 
 
-def _left_out(selection: Selection) -> Iterator[str]:
+def _left_out(selection: SelectionRecord) -> Iterator[str]:
     yield '<h2>Left out</h2>\n<div class="scroll"><table>'
     yield "<thead><tr><th>feature</th><th>reason</th><th>why</th></tr></thead>\n<tbody>"
-    for one in selection.left_out:
-        reason = f'<span class="reason">{escape(one.reason)}</span>'
-        yield f"<tr><td><code>{escape(one.feature)}</code></td><td>{reason}</td><td>{escape(one.why)}</td></tr>"
+    for feature in selection.left_out:
+        reason = f'<span class="reason">{escape(feature.reason)}</span>'
+        yield f"<tr><td><code>{escape(feature.feature)}</code></td><td>{reason}</td><td>{escape(feature.why)}</td></tr>"
     yield "</tbody></table></div>"

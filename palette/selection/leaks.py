@@ -1,11 +1,11 @@
-"""Features that tell what nobody could have known: looked for in the sample.
+"""Leaks: features with information that was not available in time, detected in the sample.
 
-A feature leaks if it tells nearly all of the label by itself. Numbers are looked at in finer bins for that: where a
-threshold made the label, the bin that it cuts through tells it only in part.
+A feature leaks if it determines nearly all of the label by itself. Numbers are put into finer bins for that: where a
+threshold made the label, the bin that contains it determines the label only in part.
 
-It leaks also if it was *late*: where a group tells when its rows were written, what had been written by the time of
-each row tells much less than what its event time lets through. Rows for which nothing had been written by then, as
-before a backfill, say nothing about that.
+A feature also leaks if it was *late*: where a group records when its rows were written, the values written by the time
+of each row carry much less information than those selected by event time. Rows for which nothing had been written by
+then, as before a backfill, are ignored for that.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palette.selection.worker import codes_of
+from palette.selection.worker import to_codes
 from palette.statistics.bins import ROWS_PER_CELL, Bins, fit_numbers
 from palette.statistics.information import above_chance, entropy, mutual_information
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Sampled", "Timeliness"]
+__all__ = ["ENOUGH", "LabelledSample", "Timeliness"]
 
 FINEST = 1000
-# Late is what tells, in time, less than this share of what it seems to tell, if the difference is no trifle.
-LATE, TRIFLE = 0.5, 0.01
-# With a smaller share of rows than this there is nothing to compare.
+# A feature is late if the information available in time is less than this share, and the difference is not negligible.
+LATE, NEGLIGIBLE = 0.5, 0.01
+# The minimum share of rows for a comparison.
 ENOUGH = 0.01
 
 
 @dataclass(frozen=True)
 class Timeliness:
-    """What a feature tells in rows of which something had been written in time.
+    """Information of a feature in rows for which anything had been written in time.
 
     Parameters
     ----------
     rows : float
         Their share.
     seeming, true : float
-        The share of the label's entropy that it tells as of event time, and as of what was written.
+        The share of the label's entropy that it explains by event time, and by what had been written.
     late : bool
-        Whether that is much less.
+        Whether the latter is much less.
     """
 
     rows: float
@@ -51,8 +51,8 @@ class Timeliness:
     late: bool
 
 
-class Sampled:
-    """The sample, with the label in codes.
+class LabelledSample:
+    """A sample, with the label in codes.
 
     Parameters
     ----------
@@ -61,40 +61,40 @@ class Sampled:
     bins : Bins
         Of the label.
     weights : array
-        How many rows each row stands for.
+        Number of rows that each row represents.
     """
 
     def __init__(self, label: pa.Array, bins: Bins, weights: Any) -> None:
         self.weights = weights
-        self._label = codes_of(label, bins.cuts)
+        self._label = to_codes(label, bins.cuts)
         self._size = bins.size
-        self._most = max(1, int(weights.sum()) // (ROWS_PER_CELL * len(np.unique(self._label))))
+        self._max_bins = max(1, int(weights.sum()) // (ROWS_PER_CELL * len(np.unique(self._label))))
 
     def fine_share(self, values: pa.Array) -> float:
-        """Return the share of the label's entropy that numbers tell in the finest bins that have rows to count."""
+        """Return the share of the label's entropy that numbers explain in the finest bins with enough rows."""
         numbers = values.to_numpy(zero_copy_only=False)
-        fine = fit_numbers(numbers, self.weights, max(2, min(FINEST, self._most)))
-        return self._share(self.table(codes_of(values, fine.cuts), fine.size))
+        fine = fit_numbers(numbers, self.weights, max(2, min(FINEST, self._max_bins)))
+        return self._share(self.table(to_codes(values, fine.cuts), fine.size))
 
     def timeliness(
         self, seeming: pa.Array, true: pa.Array, known: pa.Array, bins: Bins, tests: int, inflation: float
     ) -> Timeliness:
-        """Compare values as of event time with those that had been written; ``tests`` features are looked at."""
+        """Compare values by event time with those that had been written; ``tests`` features are compared."""
         rows = known.to_numpy(zero_copy_only=False).astype(bool)
         share = float(self.weights[rows].sum() / self.weights.sum())
         if share < ENOUGH:
             return Timeliness(share, 0.0, 0.0, late=False)
-        before, after = (self.table(codes_of(values, bins.cuts), bins.size, rows) for values in (seeming, true))
-        found = self._share(before), self._share(after)
-        much = found[1] < LATE * found[0] and found[0] - found[1] > TRIFLE
-        return Timeliness(share, *found, late=much and above_chance(before, tests, inflation))
+        before, after = (self.table(to_codes(values, bins.cuts), bins.size, rows) for values in (seeming, true))
+        by_event, by_created = self._share(before), self._share(after)
+        lost = by_created < LATE * by_event and by_event - by_created > NEGLIGIBLE
+        return Timeliness(share, by_event, by_created, late=lost and above_chance(before, tests, inflation))
 
     def table(self, codes: Any, size: int, rows: Any = slice(None)) -> Any:
-        """Return how many rows have each code with each of the label."""
+        """Return the contingency table of the label's codes and these codes."""
         cells = self._label * size + codes
         table = np.bincount(cells[rows], weights=self.weights[rows], minlength=self._size * size)
         return table.reshape(self._size, size)
 
     def _share(self, table: Any) -> float:
-        whole = entropy(table.sum(axis=1))
-        return mutual_information(table) / whole if whole else 0.0
+        total = entropy(table.sum(axis=1))
+        return mutual_information(table) / total if total else 0.0

@@ -1,4 +1,4 @@
-"""What a sample shows: the bins of each column, and whether it tells what nobody could have known."""
+"""Profiles of variables in a sample: their bins, and whether they leak."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from palette.selection.clusters import Clusters
-from palette.selection.leaks import ENOUGH, Sampled, Timeliness
+from palette.selection.leaks import ENOUGH, LabelledSample, Timeliness
 from palette.selection.request import LABEL
-from palette.selection.sample import WEIGHT, cluster, earlier, known
-from palette.selection.worker import codes_of
-from palette.statistics.bins import Bins, fit_numbers, fit_texts, most_bins
+from palette.selection.sample import WEIGHT, cluster_column, known_column, written_column
+from palette.selection.worker import to_codes
+from palette.statistics.bins import Bins, fit_numbers, fit_strings, max_bins
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from palette.offline.join.lookup import Lookup
-    from palette.selection.request import Asked, Variable
-    from palette.selection.sample import Labelled
+    from palette.selection.request import SelectionRequest, Variable
+    from palette.selection.sample import LabelledRows
 
-__all__ = ["Examined", "Facts", "examine"]
+__all__ = ["FeatureProfile", "SampleProfile", "profile_sample"]
 
-# The bins of a label that is a quantity; most classes; most texts of a feature. Each has a rest.
-QUANTITY, CLASSES, TEXTS = 10, 20, 50
+# Bins of a label that is a quantity; classes of a label; strings of a feature, each with a rest.
+QUANTITY, CLASSES, STRINGS = 10, 20, 50
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the sample shows of a feature.
+class FeatureProfile:
+    """A feature in the sample.
 
     Parameters
     ----------
     variable : Variable
-        Which.
+        The feature.
     bins : Bins
         Of its values.
     holders : float
-        How many rows have a value; of a text that is looked up, how many rows of the history that were found.
+        Number of rows with a value; for a string that is looked up, of matched rows of the history.
     inflation : float
         The design effect of rows that share a value, in all rows.
     fine : float
-        The share of the label's entropy that a number tells in the finest bins.
+        The share of the label's entropy that a number explains in the finest bins.
     timeliness : Timeliness, optional
-        Of a group that tells when it was written.
+        For a group that records when its rows were written.
     """
 
     variable: Variable
@@ -60,119 +60,123 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Examined:
-    """What the sample shows.
+class SampleProfile:
+    """Label and features in the sample.
 
     Parameters
     ----------
     rows : int
-        How many it stands for.
+        Number of rows that the sample represents.
     label : Bins
         Of the label.
-    facts : tuple of Facts
+    features : tuple of FeatureProfile
         Of each feature.
     notes : tuple of str
-        What could not be looked at.
+        Checks that were not possible.
     """
 
     rows: int
     label: Bins
-    facts: tuple[Facts, ...]
+    features: tuple[FeatureProfile, ...]
     notes: tuple[str, ...]
 
 
-def examine(asked: Asked, rows: Labelled, sample: pa.Table, bins: int) -> Examined:
-    """Fit the bins of all columns, and look for leaks.
+def profile_sample(request: SelectionRequest, rows: LabelledRows, sample: pa.Table, bins: int) -> SampleProfile:
+    """Fit the bins of all columns, and detect leaks.
 
     Parameters
     ----------
-    asked, rows, sample
-        The question, its rows, and a sample of them (:func:`palette.selection.sample.take_sample`).
+    request, rows, sample
+        The request, its rows, and a sample of them (:func:`palette.selection.sample.draw_sample`).
     bins : int
-        Into how many bins numbers fall, if there are rows enough.
+        Number of bins for numbers, if there are enough rows.
     """
     weights = sample[WEIGHT].to_numpy()
     columns = {name: sample[name].combine_chunks() for name in sample.column_names}
-    most = most_bins(rows.count)
+    limit = max_bins(rows.count)
     if rows.task == "regression":
-        label = fit_numbers(columns[LABEL].to_numpy(zero_copy_only=False), weights, min(QUANTITY, most))
+        label = fit_numbers(columns[LABEL].to_numpy(zero_copy_only=False), weights, min(QUANTITY, limit))
     else:
-        label = fit_texts(columns[LABEL], weights, CLASSES - 1)
-    fitted = {one.column: _fit(one, columns[one.column], weights, bins, most) for one in asked.variables}
-    look = _Look(columns, Sampled(columns[LABEL], label, weights), fitted, rows.count / float(weights.sum()))
-    group_of = {one.column: asked.group_of(one.column) for one in asked.variables}
-    facts = {}
-    # Group by group, since its clusters take room.
-    for group in dict.fromkeys(group_of.values()):
-        clusters = None if group is None else Clusters(columns[cluster(group)].to_numpy())
-        any_written = None if group is None else columns.get(known(group))
-        for one in (one for one in asked.variables if group_of[one.column] == group):
-            facts[one.column] = look.at(one, clusters, any_written)
-    in_order = [facts[one.column] for one in asked.variables]
-    return Examined(int(weights.sum()), label, *_unwritten(asked, in_order, rows.last))
+        label = fit_strings(columns[LABEL], weights, CLASSES - 1)
+    variables = request.variables
+    fitted = {variable.column: _fit(variable, columns[variable.column], weights, bins, limit) for variable in variables}
+    scale = rows.count / float(weights.sum())
+    profiler = _Profiler(columns, LabelledSample(columns[LABEL], label, weights), fitted, scale)
+    group_ids = {variable.column: request.group_id(variable.column) for variable in variables}
+    profiles = {}
+    # Group by group, since its clusters need memory.
+    for group_id in dict.fromkeys(group_ids.values()):
+        clusters = None if group_id is None else Clusters(columns[cluster_column(group_id)].to_numpy())
+        known = None if group_id is None else columns.get(known_column(group_id))
+        for variable in (variable for variable in variables if group_ids[variable.column] == group_id):
+            profiles[variable.column] = profiler.profile(variable, clusters, known)
+    in_order = [profiles[variable.column] for variable in variables]
+    return SampleProfile(int(weights.sum()), label, *_mark_unwritten(request, in_order, rows.last))
 
 
 @dataclass(frozen=True)
-class _Look:
-    """A sample, to be looked at column by column."""
+class _Profiler:
+    """A sample whose columns are profiled one by one."""
 
     columns: Mapping[str, pa.Array]
-    seen: Sampled
+    sample: LabelledSample
     bins: Mapping[str, Bins]
-    # How many rows there are for each in the sample.
+    # Number of rows for each row of the sample.
     scale: float
 
-    def at(self, one: Variable, clusters: Clusters | None, any_written: pa.Array | None) -> Facts:
-        values, bins, weights = self.columns[one.column], self.bins[one.column], self.seen.weights
-        codes = codes_of(values, bins.cuts)
+    def profile(self, variable: Variable, clusters: Clusters | None, known: pa.Array | None) -> FeatureProfile:
+        values, bins, weights = self.columns[variable.column], self.bins[variable.column], self.sample.weights
+        codes = to_codes(values, bins.cuts)
         effect, holders = 1.0, float(weights[codes > 0].sum())
         if clusters is not None:
-            effect = clusters.design_effect(codes, partial(self.seen.table, size=bins.size))
-            holders = len(np.unique(clusters.numbers[codes > 0])) if one.is_text else holders
-        timely = None
-        if any_written is not None:
-            written = self.columns[earlier(one.column)]
-            timely = self.seen.timeliness(values, written, any_written, bins, len(self.bins), effect)
-        fine = 0.0 if one.is_text else self.seen.fine_share(values)
-        # A sample has fewer rows of each cluster than there are.
-        return Facts(one, bins, holders, 1.0 + (effect - 1.0) * self.scale, fine, timely)
+            effect = clusters.design_effect(codes, partial(self.sample.table, size=bins.size))
+            holders = len(np.unique(clusters.numbers[codes > 0])) if variable.is_string else holders
+        timeliness = None
+        if known is not None:
+            written = self.columns[written_column(variable.column)]
+            timeliness = self.sample.timeliness(values, written, known, bins, len(self.bins), effect)
+        fine = 0.0 if variable.is_string else self.sample.fine_share(values)
+        # A sample has fewer rows of each cluster than all rows.
+        return FeatureProfile(variable, bins, holders, 1.0 + (effect - 1.0) * self.scale, fine, timeliness)
 
 
-def _fit(one: Variable, values: pa.Array, weights: Any, bins: int, most: int) -> Bins:
-    if one.is_text:
-        return fit_texts(values, weights, min(TEXTS, most) - 1)
+def _fit(variable: Variable, values: pa.Array, weights: Any, bins: int, limit: int) -> Bins:
+    if variable.is_string:
+        return fit_strings(values, weights, min(STRINGS, limit) - 1)
     numbers = values.to_numpy(zero_copy_only=False)
-    return fit_numbers(numbers, weights, min(bins, most), few=min(2 * bins, most))
+    return fit_numbers(numbers, weights, min(bins, limit), few=min(2 * bins, limit))
 
 
-def _unwritten(asked: Asked, facts: list[Facts], last: int | None) -> tuple[tuple[Facts, ...], tuple[str, ...]]:
-    """Tell features that were never written in time from those of a history that was written as a whole afterwards.
+def _mark_unwritten(
+    request: SelectionRequest, profiles: list[FeatureProfile], last: int | None
+) -> tuple[tuple[FeatureProfile, ...], tuple[str, ...]]:
+    """Mark features as late that were never written in time, unless their complete history was written afterwards.
 
-    The first are late. Of the others it cannot be told.
+    For the latter it is unknown whether they were available in time.
     """
-    places = {one.variable.column: place for place, one in enumerate(facts)}
-    told, notes = list(facts), []
-    for lookup in asked.lookups:
-        of_group = [places[column] for column in lookup.columns]
-        timely = [facts[place].timeliness for place in of_group]
-        if last is None or timely[0] is None or timely[0].rows >= ENOUGH:
+    index_of = {profile.variable.column: index for index, profile in enumerate(profiles)}
+    marked, notes = list(profiles), []
+    for lookup in request.lookups:
+        indices = [index_of[column] for column in lookup.columns]
+        timeliness = [profiles[index].timeliness for index in indices]
+        if last is None or timeliness[0] is None or timeliness[0].rows >= ENOUGH:
             continue
-        if _first_written(asked, lookup, last) > last:
+        if _first_written(request, lookup, last) > last:
             notes.append(
-                f"Nothing of {lookup.group.full_name} was written before the last row of the basis: "
-                "whether its values were known in time cannot be told"
+                f"Nothing of {lookup.schema.name} was written before the last row of the basis: "
+                "whether its values were known in time is unknown"
             )
         else:
-            for place in of_group:
-                told[place] = replace(facts[place], timeliness=replace(timely[0], late=True))
-    return tuple(told), tuple(dict.fromkeys(notes))
+            for index in indices:
+                marked[index] = replace(profiles[index], timeliness=replace(timeliness[0], late=True))
+    return tuple(marked), tuple(dict.fromkeys(notes))
 
 
-def _first_written(asked: Asked, lookup: Lookup, last: int) -> float:
-    """Return when the first row was written of those that the basis may see, in microseconds."""
-    group, spark = lookup.group, asked.rows.sparkSession
-    rows = asked.tables.read(spark, lookup.entity, group, asked.how["versions"][group.full_name])
-    if group.timestamp is not None:
-        rows = rows.filter(F.unix_micros(group.timestamp) <= last)
-    first = rows.agg(F.unix_micros(F.min(str(group.created)))).collect()[0][0]
+def _first_written(request: SelectionRequest, lookup: Lookup, last: int) -> float:
+    """Return when the first of the rows was written that are visible to the basis, in microseconds."""
+    schema, spark = lookup.schema, request.rows.sparkSession
+    rows = request.tables.read(spark, schema, request.join_options["versions"][schema.name])
+    if schema.timestamp is not None:
+        rows = rows.filter(F.unix_micros(schema.timestamp) <= last)
+    first = rows.agg(F.unix_micros(F.min(str(schema.created)))).collect()[0][0]
     return math.inf if first is None else float(first)

@@ -1,9 +1,9 @@
-"""Features in the order of what they add: minimum redundancy, maximum relevance.
+"""Ranking by minimum redundancy and maximum relevance.
 
-The next feature is the one with the greatest difference between what it tells of the label and what, on average, it
-shares with the features before it (Peng, Long and Ding, 2005). What the bins of two features tell of each other is
-counted in passes over all rows; a pass counts for a feature that was just selected, and at once for those that are
-likely to be selected next.
+The next feature is the one with the greatest difference between its information about the label and the mean
+information that it shares with the features before it (Peng, Long and Ding, 2005). The tables of pairs of features are
+counted in passes over all rows; a pass counts those of the feature that was just selected, and of those that are likely
+to be selected next.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 
 from palette.statistics.information import mutual_information, same_bins
 
-__all__ = ["Place", "Tables", "rank"]
+__all__ = ["RankedFeature", "Tables", "rank"]
 
 Tables = Callable[[Mapping[int, Sequence[int]]], Mapping[tuple[int, int], Any]]
 # Bytes of tables that are counted in one pass.
 ROOM = 1 << 26
-# Scores are compared to so many digits, so that equal ones are, whatever the order of their sums.
+# Scores are compared to this many digits, so that the order of summation does not matter.
 DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Place:
+class RankedFeature:
     """A feature in the ranking.
 
     Parameters
@@ -32,9 +32,9 @@ class Place:
     feature : int
         Its number.
     selected : bool
-        Whether it is among the first.
+        Whether it is among the requested number of features.
     redundancy, score : float
-        When it was selected, or after the last one was.
+        At its selection, or after the last selection.
     """
 
     feature: int
@@ -45,80 +45,80 @@ class Place:
 
 @dataclass
 class _Pairs:
-    """What pairs of features share; counted when it is asked for."""
+    """Information shared by pairs of features, counted on demand."""
 
     tables: Tables
     sizes: Mapping[int, int]
     known: dict[tuple[int, int], tuple[float, bool]] = field(default_factory=dict)
 
-    def of(self, one: int, others: Sequence[int], likely: Sequence[int]) -> Mapping[int, tuple[float, bool]]:
-        """Return for each other feature the bits shared, and whether it is the same in other words."""
-        if any(_pair(one, other) not in self.known for other in others):
-            self._count([one, *likely], [one, *others])
-        return {other: self.known[_pair(one, other)] for other in others}
+    def get(self, feature: int, others: Sequence[int], likely: Sequence[int]) -> Mapping[int, tuple[float, bool]]:
+        """Return for each other feature the shared bits, and whether its bins are the same."""
+        if any(_pair(feature, other) not in self.known for other in others):
+            self._count([feature, *likely], [feature, *others])
+        return {other: self.known[_pair(feature, other)] for other in others}
 
-    def _count(self, asked: Sequence[int], features: Sequence[int]) -> None:
+    def _count(self, requested: Sequence[int], features: Sequence[int]) -> None:
         pairs: dict[int, list[int]] = {}
         room, planned = ROOM, set(self.known)
-        for one in asked:
-            others = [other for other in features if other != one and _pair(one, other) not in planned]
-            room -= 8 * self.sizes[one] * sum(self.sizes[other] for other in others)
+        for feature in requested:
+            others = [other for other in features if other != feature and _pair(feature, other) not in planned]
+            room -= 8 * self.sizes[feature] * sum(self.sizes[other] for other in others)
             if pairs and room < 0:
                 break
             if others:
-                pairs[one] = others
-                planned |= {_pair(one, other) for other in others}
-        for (one, other), table in self.tables(pairs).items():
-            # Always the same way round, so that sums are equal to the last digit.
-            table = table if one < other else table.T
-            self.known[_pair(one, other)] = mutual_information(table), same_bins(table)
+                pairs[feature] = others
+                planned |= {_pair(feature, other) for other in others}
+        for (left, right), table in self.tables(pairs).items():
+            # Always in the same orientation, so that sums are equal to the last digit.
+            table = table if left < right else table.T
+            self.known[_pair(left, right)] = mutual_information(table), same_bins(table)
 
 
 def rank(
     relevance: Mapping[int, float], sizes: Mapping[int, int], tables: Tables, count: int, method: str
-) -> tuple[list[Place], dict[int, int]]:
-    """Return features in the order of their ranks, and those that are the same as a better one, with that one.
+) -> tuple[list[RankedFeature], dict[int, int]]:
+    """Return features in the order of their ranks, and duplicates with the better feature that they equal.
 
     Parameters
     ----------
     relevance : mapping of int to float
-        Bits that each feature tells of the label; equal ones keep the order of the numbers.
+        Bits of information about the label; ties are in the order of the numbers.
     sizes : mapping of int to int
-        How many codes each has.
+        Number of codes of each feature.
     tables : callable
         Counts the contingency tables of pairs.
     count : int
-        How many are selected.
+        Number of features to select.
     method : {"mrmr", "relevance"}
-        Whether redundancy counts.
+        Whether redundancy is subtracted.
     """
     pairs, shared = _Pairs(tables, sizes), dict.fromkeys(relevance, 0.0)
-    left, same = set(relevance), dict[int, int]()
-    selected: list[Place] = []
+    remaining, same = set(relevance), dict[int, int]()
+    selected: list[RankedFeature] = []
 
-    def place(one: int, *, chosen: bool) -> Place:
-        redundancy = shared[one] / max(1, len(selected))
-        score = relevance[one] - redundancy if method == "mrmr" else relevance[one]
-        return Place(one, chosen, redundancy, score)
+    def score(feature: int, *, chosen: bool) -> RankedFeature:
+        redundancy = shared[feature] / max(1, len(selected))
+        points = relevance[feature] - redundancy if method == "mrmr" else relevance[feature]
+        return RankedFeature(feature, chosen, redundancy, points)
 
-    def best() -> list[Place]:
-        places = [place(one, chosen=False) for one in left]
-        return sorted(places, key=lambda one: (-round(one.score, DIGITS), one.feature))
+    def best() -> list[RankedFeature]:
+        scores = [score(feature, chosen=False) for feature in remaining]
+        return sorted(scores, key=lambda ranked: (-round(ranked.score, DIGITS), ranked.feature))
 
-    while left and len(selected) < count:
-        order = [one.feature for one in best()]
-        chosen = place(order[0], chosen=True)
-        left.discard(chosen.feature)
-        # Twice as many as are wanted, since redundancy changes the order.
+    while remaining and len(selected) < count:
+        order = [ranked.feature for ranked in best()]
+        chosen = score(order[0], chosen=True)
+        remaining.discard(chosen.feature)
+        # Twice as many as requested, since redundancy changes the order.
         likely = order[1 : 2 * (count - len(selected))]
         selected.append(chosen)
-        for other, (bits, is_same) in pairs.of(chosen.feature, sorted(left), likely).items():
+        for other, (bits, is_same) in pairs.get(chosen.feature, sorted(remaining), likely).items():
             shared[other] += bits
             if is_same:
                 same[other] = chosen.feature
-        left -= set(same)
+        remaining -= set(same)
     return [*selected, *best()], same
 
 
-def _pair(one: int, other: int) -> tuple[int, int]:
-    return min(one, other), max(one, other)
+def _pair(left: int, right: int) -> tuple[int, int]:
+    return min(left, right), max(left, right)

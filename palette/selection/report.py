@@ -1,4 +1,4 @@
-"""Reports in files: there whole or not at all."""
+"""Reports in files, written atomically."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palette.errors import DataError, DefinitionError
+from palette.errors import ArgumentError, DataError
 from palette.paths import COPY_THERE, local_path
 from palette.selection.html import page
 from palette.selection.plain_text import markdown
 
 if TYPE_CHECKING:
-    from palette.selection.result import Selection
+    from palette.selection.records import SelectionRecord
 
 __all__ = ["check_report", "write_report"]
 
 
-def _json(selection: Selection) -> str:
+def _json(selection: SelectionRecord) -> str:
     return json.dumps(selection.to_json(), ensure_ascii=False, indent=2) + "\n"
 
 
-FORMS: dict[str, Callable[[Selection], str]] = {".html": page, ".md": markdown, ".json": _json}
+FORMATS: dict[str, Callable[[SelectionRecord], str]] = {".html": page, ".md": markdown, ".json": _json}
 
 
 def check_report(path: str | Path) -> Path:
-    """Return the path of a report that can be written.
+    """Return the path of a report, if it can be written.
 
     Raises
     ------
-    DefinitionError
+    ArgumentError
         If it does not end in ``.html``, ``.md`` or ``.json``.
     DataError
         If there is no such directory.
     """
     path = local_path(path, "a report", COPY_THERE)
-    if path.suffix.lower() not in FORMS:
-        raise DefinitionError(f"report {str(path)!r}: expected a file that ends in {', '.join(FORMS)}")
+    if path.suffix.lower() not in FORMATS:
+        raise ArgumentError(f"report {str(path)!r}: expected a file that ends in {', '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise DataError(f"report {str(path)!r}: there is no directory {str(path.parent)!r}")
     return path
 
 
-def write_report(selection: Selection, path: str | Path) -> None:
-    """Write a report in the form that the path ends with."""
+def write_report(selection: SelectionRecord, path: str | Path) -> None:
+    """Write a report in the format of the path's suffix."""
     path = check_report(path)
-    text = FORMS[path.suffix.lower()](selection)
+    text = FORMATS[path.suffix.lower()](selection)
     handle, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        # mkstemp makes it private.
+        # mkstemp creates it private.
         os.chmod(fresh, 0o644)
         os.replace(fresh, path)
     except BaseException:

@@ -1,52 +1,72 @@
-"""How features are selected."""
+"""Settings of feature selection."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Annotated, Any
 
-from palette.errors import DefinitionError, nearest
+from pydantic import BeforeValidator
 
-__all__ = ["Settings"]
+from palette.definitions.base import Definition
+from palette.errors import ArgumentError, DefinitionError, nearest
 
-METHODS = ("mrmr", "relevance")
-TASKS = ("auto", "classification", "regression")
-BINS = 1000
+__all__ = ["SelectionSettings"]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What :meth:`palette.FeatureStore.select_features` takes, checked.
+def _one_of(*choices: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}, found {value!r:.80}{nearest(str(value), choices)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _integer(least: int, most: float = math.inf) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            limits = f"from {least}" if most == math.inf else f"from {least} to {most}"
+            raise ValueError(f"expected an integer {limits}, found {value!r:.80}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _share(value: Any) -> Any:
+    if not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"expected a share above 0, found {value!r:.80} (above 1 no feature is left out for it)")
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_share)]
+
+
+class SelectionSettings(Definition):
+    """The settings of :meth:`palette.FeatureStore.select_features`.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is invalid.
 
     Examples
     --------
-    >>> Settings(method="mrrm")
+    >>> SelectionSettings(method="mrrm")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    palette.errors.DefinitionError: method is one of mrmr, relevance, found 'mrrm'; did you mean 'mrmr'?
+    palette.errors.ArgumentError: ...method: expected one of mrmr, relevance, found 'mrrm'; did you mean 'mrmr'?
     """
 
-    count: int = 20
-    method: str = "mrmr"
-    task: str = "auto"
-    bins: int = 20
-    constant: float = 0.99
-    missing: float = 0.95
-    identifier: float = 0.95
-    leak: float = 0.95
+    count: Annotated[int, _integer(1)] = 20
+    method: Annotated[str, _one_of("mrmr", "relevance")] = "mrmr"
+    task: Annotated[str, _one_of("auto", "classification", "regression")] = "auto"
+    bins: Annotated[int, _integer(2, 1000)] = 20
+    constant: Share = 0.99
+    missing: Share = 0.95
+    identifier: Share = 0.95
+    leak: Share = 0.95
 
-    def __post_init__(self) -> None:
-        for name, known in (("method", METHODS), ("task", TASKS)):
-            if (found := getattr(self, name)) not in known:
-                raise DefinitionError(
-                    f"{name} is one of {', '.join(known)}, found {found!r}{nearest(str(found), known)}"
-                )
-        for name, least, most in (("count", 1, math.inf), ("bins", 2, BINS)):
-            number = getattr(self, name)
-            if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
-                raise DefinitionError(f"{name} is a whole number from {least} to {most}, found {number!r}")
-        for name in ("constant", "missing", "identifier", "leak"):
-            share = getattr(self, name)
-            if not isinstance(share, (int, float)) or not share > 0:
-                raise DefinitionError(
-                    f"{name} is a share above 0, found {share!r} (above 1 nothing is left out for it)"
-                )
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except DefinitionError as error:
+            raise ArgumentError(str(error)) from None

@@ -1,7 +1,7 @@
-"""What the workers run: values to codes, and codes to contingency tables.
+"""Binning and counting, as the workers run them: values to codes, and codes to contingency tables.
 
 The functions here are pickled by value, so that a worker needs pyarrow and numpy, but not this package; they refer to
-nothing else of it.
+nothing else in it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["add", "codes_of", "count", "encode"]
+__all__ = ["add", "count", "encode", "to_codes"]
 
 # Bytes of codes in one value of the binary column.
 BLOCK = 1 << 24
 
 
 def encode(batches: Iterator[Any], cuts: Sequence[Any], width: str) -> Iterator[Any]:
-    """Yield blocks of codes, one column after another; the columns of a batch are those that ``cuts`` are for."""
+    """Yield blocks of codes, one column after another; ``cuts`` has an entry for each column of a batch."""
     for batch in batches:
         codes = np.empty((len(cuts), batch.num_rows), width)
-        for place, one in enumerate(cuts):
-            codes[place] = codes_of(batch.column(place), one)
+        for index, column_cuts in enumerate(cuts):
+            codes[index] = to_codes(batch.column(index), column_cuts)
         step = max(1, BLOCK // (len(cuts) * codes.itemsize))
         blocks = [codes[:, first : first + step].tobytes() for first in range(0, batch.num_rows, step)]
         yield pa.RecordBatch.from_arrays([pa.array(blocks, pa.binary())], ["codes"])
 
 
-def codes_of(values: Any, cuts: Any) -> Any:
-    """Return the code of each value: 0 for null and NaN; texts that are not among the cuts have code 1."""
+def to_codes(values: Any, cuts: Any) -> Any:
+    """Return the code of each value: 0 for null and NaN; strings that are not among the cuts have code 1."""
     if isinstance(cuts, list):
-        places = pc.index_in(values, value_set=pa.array(cuts, values.type))
-        codes = pc.fill_null(places, -1).to_numpy(zero_copy_only=False) + 2
+        indices = pc.index_in(values, value_set=pa.array(cuts, values.type))
+        codes = pc.fill_null(indices, -1).to_numpy(zero_copy_only=False) + 2
         codes[pc.is_null(values).to_numpy(zero_copy_only=False)] = 0
         return codes
     numbers = values.to_numpy(zero_copy_only=False)
@@ -49,37 +49,37 @@ def count(batches: Iterator[Any], sizes: Sequence[int], pairs: Sequence[Any], wi
     batches : iterator
         Of blocks of codes.
     sizes : sequence of int
-        How many codes each column has.
+        Number of codes of each column.
     pairs : sequence of (int, sequence of int)
         A column, and those that it is counted with.
     width : str
         The type of a code.
     """
-    tables = [np.zeros(sizes[one] * sizes[other], np.int64) for one, others in pairs for other in others]
+    tables = [np.zeros(sizes[left] * sizes[right], np.int64) for left, others in pairs for right in others]
     for batch in batches:
         for block in batch.column(0):
             codes = np.frombuffer(block.as_buffer(), width).reshape(len(sizes), -1)
-            place = 0
-            for one, others in pairs:
-                row = codes[one].astype(np.int64)
-                for other in others:
-                    cells = row * sizes[other] + codes[other]
-                    tables[place] += np.bincount(cells, minlength=len(tables[place]))
-                    place += 1
-    yield _told(np.concatenate(tables))
+            index = 0
+            for left, others in pairs:
+                row = codes[left].astype(np.int64)
+                for right in others:
+                    cells = row * sizes[right] + codes[right]
+                    tables[index] += np.bincount(cells, minlength=len(tables[index]))
+                    index += 1
+    yield _pack(np.concatenate(tables))
 
 
 def add(batches: Iterator[Any]) -> Iterator[Any]:
-    """Yield the sum of what :func:`count` told."""
+    """Yield the sum of the tables that :func:`count` yields."""
     total: Any = None
     for batch in batches:
-        for told in batch.column(0):
-            tables = np.frombuffer(told.as_buffer(), np.int64)
+        for packed in batch.column(0):
+            tables = np.frombuffer(packed.as_buffer(), np.int64)
             total = np.zeros_like(tables) if total is None else total
             total += tables
     if total is not None:
-        yield _told(total)
+        yield _pack(total)
 
 
-def _told(tables: Any) -> Any:
+def _pack(tables: Any) -> Any:
     return pa.RecordBatch.from_arrays([pa.array([tables.tobytes()], pa.binary())], ["tables"])

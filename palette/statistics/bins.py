@@ -1,7 +1,7 @@
-"""Bins: how the values of a column become a few codes, fitted on a sample.
+"""Bins: mappings of a column's values to a few codes, fitted on a sample.
 
-Code 0 is null, and NaN. Numbers fall between cuts; few distinct ones stay as they are, and one that is as frequent as
-a whole bin has a bin of its own. Texts are the most frequent ones and a rest.
+Code 0 is null and NaN. Numbers fall between cuts; a few distinct ones each have a bin, and so does a number that is as
+frequent as a bin should be. Strings are the most frequent ones and a rest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["ROWS_PER_CELL", "Bins", "fit_numbers", "fit_texts", "most_bins"]
+__all__ = ["ROWS_PER_CELL", "Bins", "fit_numbers", "fit_strings", "max_bins"]
 
 ROWS_PER_CELL = 5
 
@@ -26,11 +26,11 @@ class Bins:
     Parameters
     ----------
     cuts : array or list of str
-        Of numbers the upper bounds of the bins, each belonging to its bin, the last bin being open; or the texts.
+        Upper bounds of the bins of numbers, inclusive, the last bin being open; or the strings.
     values : tuple
-        For each code the one value that it stands for; None where these are several, or the code is null.
+        The value of each code; None where a code has several values, or is null.
     distinct : int
-        How many distinct values the sample had.
+        Number of distinct values in the sample.
     """
 
     cuts: Any
@@ -39,32 +39,32 @@ class Bins:
 
     @property
     def size(self) -> int:
-        """How many codes there are."""
+        """Number of codes."""
         return len(self.values)
 
 
-def most_bins(rows: int) -> int:
-    """Return how many bins a column may have for the cells of two to hold about five rows each; at least 2.
+def max_bins(rows: int) -> int:
+    """Return the number of bins at which the cells of two columns have about five rows each; at least 2.
 
     Examples
     --------
-    >>> most_bins(2000), most_bins(3)
+    >>> max_bins(2000), max_bins(3)
     (20, 2)
     """
     return max(2, math.isqrt(rows // ROWS_PER_CELL))
 
 
 def fit_numbers(values: Any, weights: Any, bins: int, few: int | None = None) -> Bins:
-    """Return bins that hold about as many rows each.
+    """Return bins with about equal numbers of rows.
 
     Parameters
     ----------
     values, weights : array
-        A sample, NaN for null, and how many rows each value stands for.
+        A sample, NaN for null, and the number of rows that each value represents.
     bins : int
-        How many.
+        Number of bins.
     few : int, optional
-        Up to how many distinct values stay as they are; by default as many as bins.
+        Up to this many distinct values each have a bin; by default as many as bins.
 
     Examples
     --------
@@ -74,10 +74,10 @@ def fit_numbers(values: Any, weights: Any, bins: int, few: int | None = None) ->
     (None, None, 1.0, 2.0, None)
     """
     known = ~np.isnan(values)
-    distinct, place = np.unique(values[known], return_inverse=True)
-    mass = np.bincount(place, weights=weights[known], minlength=len(distinct))
+    distinct, index = np.unique(values[known], return_inverse=True)
+    mass = np.bincount(index, weights=weights[known], minlength=len(distinct))
     if len(distinct) <= (bins if few is None else few):
-        # A bin below and one above are for values that the sample lacks.
+        # One bin below and one above, for values that are not in the sample.
         cuts = np.concatenate([np.nextafter(distinct[:1], -np.inf), distinct])
         alone = distinct
     else:
@@ -91,19 +91,19 @@ def fit_numbers(values: Any, weights: Any, bins: int, few: int | None = None) ->
     return Bins(cuts, tuple(codes.get(code) for code in range(len(cuts) + 2)), len(distinct))
 
 
-def fit_texts(values: pa.Array, weights: Any, most: int) -> Bins:
-    """Return bins of the most frequent texts, and one for the rest; ties in the order of the texts.
+def fit_strings(values: pa.Array, weights: Any, most: int) -> Bins:
+    """Return bins of the most frequent strings, and one for the rest; ties in the order of the strings.
 
     Examples
     --------
-    >>> fit_texts(pa.array(["b", "a", "b", None]), np.ones(4), 1).values
+    >>> fit_strings(pa.array(["b", "a", "b", None]), np.ones(4), 1).values
     (None, None, 'b')
     """
     coded = pc.dictionary_encode(values)
-    texts = coded.dictionary.to_pylist()
+    strings = coded.dictionary.to_pylist()
     known = pc.is_valid(coded).to_numpy(zero_copy_only=False)
-    places = pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)[known]
-    mass = np.bincount(places, weights=weights[known], minlength=len(texts))
-    ordered = sorted(range(len(texts)), key=lambda place: (-mass[place], texts[place]))
-    kept = [texts[place] for place in ordered[:most]]
-    return Bins(kept, (None, None, *kept), len(texts))
+    indices = pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)[known]
+    mass = np.bincount(indices, weights=weights[known], minlength=len(strings))
+    ordered = sorted(range(len(strings)), key=lambda index: (-mass[index], strings[index]))
+    frequent = [strings[index] for index in ordered[:most]]
+    return Bins(frequent, (None, None, *frequent), len(strings))

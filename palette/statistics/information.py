@@ -1,10 +1,9 @@
 """Information in contingency tables, in bits.
 
 The plug-in estimate of entropy is too small on finite samples, by about (m - 1) / 2n nats for n rows in m occupied
-cells. Miller and Madow's correction adds that back to each of the three entropies of mutual information; else a
-feature with many values seems to tell more of the label than one with few. It holds where cells have rows to
-count: the number of bins follows from the number of rows so that they have about five
-(:func:`palette.statistics.bins.most_bins`).
+cells. Miller and Madow's correction adds that back to each of the three entropies of mutual information; otherwise a
+feature with many values seems more informative than one with few. It is valid where cells have enough rows: the number
+of bins is chosen so that they have about five (:func:`palette.statistics.bins.max_bins`).
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ import numpy as np
 
 __all__ = ["above_chance", "by_chance", "entropy", "mutual_information", "same_bins"]
 
-# Tables that chance makes, and up to how many rows it makes them.
+# Number of random tables, and the number of rows up to which they are drawn.
 DRAWS, MOST_ROWS = 30, 10**8
-# How often any feature that tells nothing may pass as one that does.
+# Probability that any uninformative feature passes.
 FALSE_ALARM = 0.01
 
 
@@ -49,22 +48,22 @@ def mutual_information(table: Any, *, corrected: bool = True) -> float:
     1.0
     """
     parts = table.sum(axis=1), table.sum(axis=0), table.ravel()
-    one, other, both = (entropy(counts, corrected=corrected) for counts in parts)
-    return max(0.0, one + other - both)
+    rows, columns, joint = (entropy(counts, corrected=corrected) for counts in parts)
+    return max(0.0, rows + columns - joint)
 
 
 def above_chance(table: Any, tests: int = 1, inflation: float = 1.0) -> bool:
-    """Tell whether a table shows more than independent rows and columns would, by the G-test.
+    """Return whether rows and columns of a table are dependent, by the G-test.
 
-    Where rows of the data are alike in clusters, chance shows more than among rows of their own; the statistic is then
-    divided by the design effect, as Rao and Scott do.
+    In clustered data chance produces larger statistics than among independent rows; the statistic is then divided by
+    the design effect (Rao and Scott).
 
     Parameters
     ----------
     table : array
         Counts.
     tests : int
-        How many tables are asked about: the more, the surer each has to be.
+        Number of tables that are tested: the more, the stronger the evidence must be.
     inflation : float
         The design effect.
 
@@ -77,15 +76,15 @@ def above_chance(table: Any, tests: int = 1, inflation: float = 1.0) -> bool:
     freedom = (rows - 1) * (columns - 1)
     if freedom <= 0:
         return False
-    found = 2 * math.log(2) * float(table.sum()) * mutual_information(table, corrected=False)
-    # The quantile of chi-squared, as Wilson and Hilferty approximate it.
+    statistic = 2 * math.log(2) * float(table.sum()) * mutual_information(table, corrected=False)
+    # The quantile of chi-squared, by the approximation of Wilson and Hilferty.
     spread = 2 / (9 * freedom)
     limit = freedom * (1 - spread + NormalDist().inv_cdf(1 - FALSE_ALARM / tests) * math.sqrt(spread)) ** 3
-    return found > inflation * limit
+    return statistic > inflation * limit
 
 
 def by_chance(table: Any) -> float:
-    """Return the bits that independent rows and columns seem to share, on average, for the sums that a table has.
+    """Return the mean information of random tables with the sums of a table, whose rows and columns are independent.
 
     Examples
     --------
@@ -96,18 +95,18 @@ def by_chance(table: Any) -> float:
     if (total := int(rows.sum())) > MOST_ROWS:
         freedom = (np.count_nonzero(rows) - 1) * (np.count_nonzero(columns) - 1)
         return float(freedom) / (2 * math.log(2) * total)
-    draw = np.random.default_rng(0)
-    found = []
+    generator = np.random.default_rng(0)
+    information = []
     for _ in range(DRAWS):
-        left, drawn = columns.copy(), []
+        remaining, drawn = columns.copy(), []
         for row in rows:
-            drawn.append(draw.multivariate_hypergeometric(left, row))
-            left -= drawn[-1]
-        found.append(mutual_information(np.array(drawn), corrected=False))
-    return float(np.mean(found))
+            drawn.append(generator.multivariate_hypergeometric(remaining, row))
+            remaining -= drawn[-1]
+        information.append(mutual_information(np.array(drawn), corrected=False))
+    return float(np.mean(information))
 
 
 def same_bins(table: Any) -> bool:
-    """Tell whether each bin of one variable is a bin of the other: I(x; y) = H(x) = H(y), without rounding."""
+    """Return whether each bin of one variable is a bin of the other: I(x; y) = H(x) = H(y), without rounding."""
     occupied = table > 0
     return bool((occupied.sum(axis=0) <= 1).all() and (occupied.sum(axis=1) <= 1).all())

@@ -1,4 +1,4 @@
-"""Statistics of training data, in one pass: what monitoring compares served values with."""
+"""Statistics of training data in one pass, the reference with which monitoring compares served values."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["QUANTILES", "Statistic", "take_statistics"]
 
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
-# The most frequent values that are told, and how many are followed to find them.
-CATEGORIES, FOLLOWED = 100, 10_000
-# Longer texts count by their beginnings.
+# The number of most frequent values, and the number of counters with which they are approximated.
+CATEGORIES, COUNTERS = 100, 10_000
+# Longer strings are truncated.
 LONGEST = 200
-# Deviations of more elements of a vector than this are not taken.
+# Longer vectors have no deviations.
 ELEMENTS = 2000
 INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 NUMBERS = (*INTEGERS, T.FloatType, T.DoubleType, T.DecimalType)
@@ -35,16 +35,16 @@ TIMES = (T.TimestampType, T.TimestampNTZType, T.DateType)
 
 @dataclass(frozen=True)
 class Statistic:
-    """A column of which statistics are taken.
+    """A column for which statistics are computed.
 
     Parameters
     ----------
     name : str
-        Under which they are kept.
+        Name of the statistics.
     column : str
         The column of the DataFrame.
     role : {"feature", "input", "key", "prediction"}
-        What it is to the model. Of keys no values are kept: they may say who somebody is.
+        Its role in the model. Values of keys are not stored: they may identify a person.
     feature : str, optional
         The expression of a feature.
     """
@@ -56,53 +56,53 @@ class Statistic:
 
 
 def take_statistics(
-    df: DataFrame, wanted: Sequence[Statistic], vector: str | None = None, size: int = 0
+    df: DataFrame, requested: Sequence[Statistic], vector: str | None = None, size: int = 0
 ) -> tuple[dict[str, Any], list[float | None] | None]:
-    """Run the data once.
+    """Compute the statistics of columns in one pass.
 
     Parameters
     ----------
     df : DataFrame
-        The training data with all columns that are wanted.
-    wanted : sequence of Statistic
-        Of which columns.
+        The training data with all these columns.
+    requested : sequence of Statistic
+        The columns.
     vector : str, optional
-        A vector column whose elements' standard deviations are wanted as well.
+        A vector column, to compute the standard deviations of its elements as well.
     size : int
-        How many elements it has.
+        Number of its elements.
 
     Returns
     -------
     tuple of dict and list or None
-        The statistics as JSON holds them, and the deviations of the vector.
+        The statistics as JSON values, and the deviations of the vector.
     """
-    columns = [exact_column(one.column).alias(f"c{place}") for place, one in enumerate(wanted)]
+    columns = [exact_column(item.column).alias(f"c{index}") for index, item in enumerate(requested)]
     types = [field.dataType for field in df.select(*columns).schema]
     aggregates = [F.count(F.lit(1)).alias("rows")]
-    for place, one in enumerate(wanted):
-        named = _aggregates(f"c{place}", types[place], one.role)
-        aggregates += [column.alias(f"c{place}_{name}") for name, column in named]
+    for index, item in enumerate(requested):
+        named = _aggregates(f"c{index}", types[index], item.role)
+        aggregates += [column.alias(f"c{index}_{name}") for name, column in named]
     deviations = vector is not None and 0 < size <= ELEMENTS
     if vector is not None and deviations:
         columns.append(vector_to_array(exact_column(vector)).alias("v"))
-        aggregates += [F.stddev_samp(F.col("v")[place]).alias(f"v{place}") for place in range(size)]
+        aggregates += [F.stddev_samp(F.col("v")[index]).alias(f"v{index}") for index in range(size)]
     row = df.select(*columns).agg(*aggregates).head()
     assert row is not None
-    found = {
-        one.name: {
-            "role": one.role,
-            **({} if one.feature is None else {"feature": one.feature}),
-            "type": types[place].simpleString(),
-            **_told(row, f"c{place}_", row["rows"]),
+    statistics = {
+        item.name: {
+            "role": item.role,
+            **({} if item.feature is None else {"feature": item.feature}),
+            "type": types[index].simpleString(),
+            **_column_statistics(row, f"c{index}_", row["rows"]),
         }
-        for place, one in enumerate(wanted)
+        for index, item in enumerate(requested)
     }
-    plain = encode({"rows": row["rows"], "quantiles": list(QUANTILES), "columns": found})
-    return plain, [row[f"v{place}"] for place in range(size)] if deviations else None
+    plain = encode({"rows": row["rows"], "quantiles": list(QUANTILES), "columns": statistics})
+    return plain, [row[f"v{index}"] for index in range(size)] if deviations else None
 
 
 def _aggregates(name: str, dtype: T.DataType, role: str) -> Iterator[tuple[str, Column]]:
-    """Yield what is computed of a column, by name."""
+    """Yield the aggregates of a column, by name."""
     column = F.col(name)
     yield "count", F.count(column)
     if role == "key":
@@ -111,14 +111,14 @@ def _aggregates(name: str, dtype: T.DataType, role: str) -> Iterator[tuple[str, 
     if isinstance(dtype, NUMBERS):
         yield from _numbers(column.cast("double"))
     if isinstance(dtype, TIMES):
-        for which, found in (("min", F.min(column)), ("max", F.max(column))):
-            # As a number, since Spark hands times over in the zone of this process.
-            moment = F.unix_micros(found) if isinstance(dtype, T.TimestampType) else found.cast("string")
-            yield f"{which}_time", moment
+        for side, bound in (("min", F.min(column)), ("max", F.max(column))):
+            # As a number, since Spark converts times to the zone of this process.
+            time = F.unix_micros(bound) if isinstance(dtype, T.TimestampType) else bound.cast("string")
+            yield f"{side}_time", time
     if isinstance(dtype, (*INTEGERS, T.StringType, T.BooleanType)):
         value = f"left({name}, {LONGEST})" if isinstance(dtype, T.StringType) else name
         yield "distinct", F.approx_count_distinct(column)
-        top = f"approx_top_k({value}, {CATEGORIES}, {FOLLOWED}) FILTER (WHERE {name} IS NOT NULL)"
+        top = f"approx_top_k({value}, {CATEGORIES}, {COUNTERS}) FILTER (WHERE {name} IS NOT NULL)"
         yield "categories", F.expr(top)
 
 
@@ -134,36 +134,36 @@ def _numbers(value: Column) -> Iterator[tuple[str, Column]]:
     yield "min", F.min(known)
     yield "max", F.max(known)
     yield "sketch", sketch
-    # An empty sketch has no quantiles; asking for them is an error.
+    # The quantiles of an empty sketch are an error.
     yield "quantiles", F.when(F.count(known) > 0, F.kll_sketch_get_quantile_double(sketch, ranks))
 
 
-def _told(row: Row, prefix: str, rows: int) -> dict[str, Any]:
+def _column_statistics(row: Row, prefix: str, rows: int) -> dict[str, Any]:
     values = {name.removeprefix(prefix): value for name, value in row.asDict().items() if name.startswith(prefix)}
-    told: dict[str, Any] = {"count": values["count"], "null_rate": _rate(rows - values["count"], rows)}
+    statistics: dict[str, Any] = {"count": values["count"], "null_rate": _rate(rows - values["count"], rows)}
     if "mean" in values:
         infinite = values["count"] - values["nan"] - values["finite"]
-        told |= {"nan_rate": _rate(values["nan"], rows), "infinite_rate": _rate(infinite, rows)}
-        told |= {name: values[name] for name in ("mean", "deviation", "min", "max", "quantiles")}
-        told["sketch"] = None if values["sketch"] is None else base64.b64encode(values["sketch"]).decode()
-    for which in ("min", "max"):
-        if (moment := values.get(f"{which}_time")) is not None:
-            told[which] = moment if isinstance(moment, str) else _time(moment)
+        statistics |= {"nan_rate": _rate(values["nan"], rows), "infinite_rate": _rate(infinite, rows)}
+        statistics |= {name: values[name] for name in ("mean", "deviation", "min", "max", "quantiles")}
+        statistics["sketch"] = None if values["sketch"] is None else base64.b64encode(values["sketch"]).decode()
+    for bound in ("min", "max"):
+        if (time := values.get(f"{bound}_time")) is not None:
+            statistics[bound] = time if isinstance(time, str) else _format_time(time)
     if "distinct" in values:
-        told["distinct"] = values["distinct"]
+        statistics["distinct"] = values["distinct"]
     if "categories" in values:
-        told["categories"] = _categories(values["categories"] or ())
-    return told
+        statistics["categories"] = _categories(values["categories"] or ())
+    return statistics
 
 
-def _categories(found: Iterable[Any]) -> list[list[Any]]:
+def _categories(counts: Iterable[Any]) -> list[list[Any]]:
     """Return values with their counts, the most frequent first; ties in the order of the values."""
-    return [[item, count] for item, count in sorted(found, key=lambda one: (-one[1], one[0]))]
+    return [[item, count] for item, count in sorted(counts, key=lambda pair: (-pair[1], pair[0]))]
 
 
 def _rate(some: int, rows: int) -> float | None:
     return some / rows if rows else None
 
 
-def _time(micros: int) -> str:
+def _format_time(micros: int) -> str:
     return to_datetime(micros).isoformat()

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palette.definitions import Entity, FeatureGroup, load_definitions
+from palette.definitions import Entity, FeatureGroup, GroupSchema, load_definitions
 from palette.errors import ArgumentError
 from palette.store.base import StoreBase
 
@@ -82,7 +82,7 @@ def _check_adopted_tables(store: StoreBase, definitions: Iterable[Entity | Featu
         entities |= {item.name: item for item in definitions if isinstance(item, Entity)}
         for group in groups:
             if group.entity in entities:
-                store.tables.check_existing(spark, entities[group.entity], group)
+                store.tables.check_existing(spark, GroupSchema(entities[group.entity], group))
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def _rename_tables(store: StoreBase, plan: Changes) -> Iterator[None]:
     if not plan.renames:
         yield
         return
-    from palette.offline.delta.rename import copied_column, moved_table
+    from palette.offline.delta.rename import copy_columns, move_table
 
     with ExitStack() as stack:
         groups = {item.full_name: item for item in plan.definitions if isinstance(item, FeatureGroup)}
@@ -100,11 +100,11 @@ def _rename_tables(store: StoreBase, plan: Changes) -> Iterator[None]:
             stack.enter_context(store.catalog.feeds.lock(name))
         for rename in plan.renames:
             if rename.kind == "group":
-                stack.enter_context(moved_table(store.tables, rename.before, groups[rename.new], _delta_session))
+                stack.enter_context(move_table(store.tables, rename.before, groups[rename.new], _delta_session))
             else:
                 columns.setdefault(rename.before.full_name, []).append(rename.names)
         for name, pairs in columns.items():
-            copied_column(store.tables, store.group(name), pairs, _delta_session)
+            copy_columns(store.tables, store.group(name), pairs, _delta_session)
         yield
 
 

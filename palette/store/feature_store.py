@@ -14,7 +14,7 @@ from palette.paths import COPY_HERE, local_path
 from palette.store.definitions import DefinitionMethods
 from palette.store.feeds import FeedDoors
 from palette.store.models import ModelMethods
-from palette.store.selection import SelectionDoors
+from palette.store.selection import SelectionMethods
 
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
@@ -29,7 +29,7 @@ ELSEWHERE = (
 )
 
 
-class FeatureStore(DefinitionMethods, SelectionDoors, FeedDoors, ModelMethods):
+class FeatureStore(DefinitionMethods, SelectionMethods, FeedDoors, ModelMethods):
     """Declare, write and read features.
 
     Connections are closed at the end of a ``with`` block, or by :meth:`close`; notebooks need neither.

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dsl.row_mappings import check_frame
-from palette.catalog import named_columns
-from palette.catalog.definitions.resolve import resolve
-from palette.definitions import Entity, FeatureGroup, GroupSchema
+from palette.definitions import FeatureGroup, GroupSchema
 from palette.errors import DataError, DefinitionError
 from palette.lazy_imports import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.session import active_session, require_delta
-from palette.store.arguments import check_name, check_version, listed, versions
+from palette.store.arguments import check_name, check_version, listed
 from palette.store.base import StoreBase
 from palette.times import to_micros, utc
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from palette.offline import Lookup, Written
+    from palette.offline import Written
 
-__all__ = ["OfflineDoors", "look_up"]
+__all__ = ["OfflineMethods"]
 
 
-class OfflineDoors(StoreBase):
+class OfflineMethods(StoreBase):
     """History of a store."""
 
     def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "merge") -> Written:
@@ -79,7 +77,7 @@ class OfflineDoors(StoreBase):
         check_frame(rows, "rows", DataError)
         if rows.isStreaming:
             raise DataError("rows is a stream: write each micro-batch, rows.writeStream.foreachBatch(write)")
-        return self.tables.write(self.entity(found.entity), found, rows, mode=mode)
+        return self.tables.write(self._schema(found), rows, mode=mode)
 
     def create_tables(self) -> list[str]:
         """Make the empty tables of groups that have none yet; return the groups. Else the first write makes them."""
@@ -87,172 +85,8 @@ class OfflineDoors(StoreBase):
         own = [group for group in self.catalog.definitions.groups().values() if group.table is None]
         groups = [group for group in own if self.tables.version(spark, group) is None]
         for group in groups:
-            self.tables.create(spark, self.entity(group.entity), group)
+            self.tables.create(spark, self._schema(group))
         return [group.full_name for group in groups]
-
-    def training_set(
-        self,
-        basis: DataFrame,
-        features: Mapping[str, str] | Sequence[str],
-        *,
-        timestamp: str | None = None,
-        point_in_time: str = "event",
-        version: Mapping[str, int] | int | None = None,
-        hint: str | None = None,
-        status: bool = False,
-    ) -> DataFrame:
-        """Return the basis plus one column a feature: the value that was known at each row's time.
-
-        Parameters
-        ----------
-        basis : DataFrame
-            The rows that ask, with the join key columns; every row comes out exactly once, unchanged. Of a stream
-            each micro-batch (``foreachBatch``).
-        features : mapping of str to str, or sequence of str
-            Output column to expression ``entity:group:feature:join_key``; of a sequence the columns are called
-            like the features, and ``entity:group:*:join_key`` stands for all features of a group.
-        timestamp : str, optional
-            Column of the basis with each row's time (TIMESTAMP; TIMESTAMP_NTZ and DATE are read as UTC). Without it
-            the latest values are taken, as for inference; of groups that have event times, a
-            :class:`palette.errors.LatestValuesWarning` says so, since training data would leak the future.
-        point_in_time : {"event", "created"}
-            ``created`` counts only rows that were written by the time asked for, too.
-        version : mapping of str to int, or int, optional
-            Group to table version, as :meth:`pins` returns it; other groups are read as they are now. A number alone
-            will do where features of one group are read.
-        hint : {"travel", "shuffle"}, optional
-            Forces a join plan.
-        status : bool
-            Adds ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.
-
-        Returns
-        -------
-        DataFrame
-            Lazy; the basis is not executed here.
-
-        Raises
-        ------
-        FeatureNotFoundError, SchemaError, DataError
-            If a name is unknown, a column is missing, clashes or has the wrong type, or a group was never written.
-        """
-        check_frame(basis, "basis", DataError)
-        from palette.offline.join.latest_values import untimed_groups, warn_latest_values
-
-        lookups = self.lookups(features)
-        rows = look_up(
-            self,
-            basis,
-            lookups,
-            list(named_columns(features, self.group)),
-            timestamp=timestamp,
-            point_in_time=point_in_time,
-            version=version,
-            hint=hint,
-            status=status,
-        )
-        warn_latest_values(untimed_groups(lookups, timestamp), "timestamp= (--timestamp)", stacklevel=2)
-        return rows
-
-    def explain(
-        self,
-        basis: DataFrame,
-        features: Mapping[str, str] | Sequence[str],
-        *,
-        timestamp: str | None = None,
-        point_in_time: str = "event",
-        version: Mapping[str, int] | int | None = None,
-        hint: str | None = None,
-    ) -> str:
-        """Tell which join plan :meth:`training_set` takes for these arguments, and why.
-
-        Parameters
-        ----------
-        basis, features, timestamp, point_in_time, version, hint
-            As for :meth:`training_set`; nothing is executed.
-
-        Returns
-        -------
-        str
-            A line for each feature group and join key.
-
-        Raises
-        ------
-        FeatureNotFoundError, SchemaError, DataError
-            As there.
-        """
-        check_frame(basis, "basis", DataError)
-        from palette.offline import explain
-
-        lookups = self.lookups(features)
-        return explain(
-            self.tables,
-            basis,
-            lookups,
-            timestamp=timestamp,
-            point_in_time=point_in_time,
-            versions=versions(
-                version, (one.group.full_name for one in lookups), lambda name: self.group(name).full_name
-            ),
-            hint=hint,
-        )
-
-    def lookups(self, features: Mapping[str, str] | Sequence[str]) -> list[Lookup]:
-        """Return one look-up for each feature group and join key, with the columns it fills.
-
-        Parameters
-        ----------
-        features : mapping of str to str, or sequence of str
-            As for :meth:`training_set`.
-
-        Raises
-        ------
-        FeatureNotFoundError, SchemaError
-            If a name is unknown, or has another number of join keys than its entity has keys.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from palette import Entity, Feature, FeatureGroup, FeatureStore
-        >>> store = FeatureStore(tempfile.mkdtemp())
-        >>> store.apply(Entity("restaurant", keys={"uuid": "string"}),
-        ...             FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "bigint")]))
-        >>> (lookup,) = store.lookups({"n": "restaurant:menu:dishes:r_id"})
-        >>> lookup.group.full_name, lookup.join_keys, lookup.columns
-        ('restaurant:menu', ('r_id',), {'n': 'dishes'})
-        """
-        require_spark()
-        from palette.offline import Lookup
-
-        found: dict[tuple[str, tuple[str, ...]], tuple[Entity, FeatureGroup, dict[str, str]]] = {}
-        for column, name in named_columns(features, self.group).items():
-            ref, entity, group, feature = resolve(self.catalog, name)
-            wanted = found.setdefault((group.full_name, ref.join_keys), (entity, group, {}))
-            wanted[2][column] = feature.name
-        return [Lookup(entity, group, keys, columns) for (_, keys), (entity, group, columns) in found.items()]
-
-    def pins(self, training_set: DataFrame) -> dict[str, int]:
-        """Return the table versions that a training set was read from, as ``version=`` takes them.
-
-        Parameters
-        ----------
-        training_set : DataFrame
-            What :meth:`training_set` returned, or a selection of its columns.
-
-        Returns
-        -------
-        dict of str to int
-            Feature group to version.
-
-        Raises
-        ------
-        DataError
-            If no column carries its origin (metadata is lost in unions and in files), or columns of one group come
-            from two versions.
-        """
-        check_frame(training_set, "training_set", DataError)
-        from palette.offline import pinned_versions
-
-        return pinned_versions(training_set.schema)
 
     def keep(self, name: str, versions: Mapping[str, int]) -> None:
         """Keep table versions from :meth:`vacuum`, under a name; :meth:`release` drops them.
@@ -280,12 +114,12 @@ class OfflineDoors(StoreBase):
 
     def optimize(self, group: str | FeatureGroup) -> None:
         """Compact the small files of a group's table, and of the partial aggregates beside it."""
-        found = self.group(group)
-        entity, spark = self.entity(found.entity), _spark()
+        found, spark = self.group(group), _spark()
+        schema = self._schema(found)
         from palette.feeds.windows.update import Windowed
 
-        self.tables.optimize(spark, entity, found)
-        if partials := Windowed.beside(spark, self.tables, entity, found):
+        self.tables.optimize(spark, schema)
+        if partials := Windowed.beside(spark, self.tables, schema.entity, found):
             partials.optimize()
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
@@ -364,8 +198,11 @@ class OfflineDoors(StoreBase):
         times = [None if time is None else to_micros(utc(time)) for time in (start, end)]
         if found.timestamp is None and times != [None, None]:
             raise DefinitionError(f"{found.full_name} is static, its rows have no event time: leave out start and end")
-        rows = self.tables.read(_spark(), self.entity(found.entity), found, version)
-        return in_range(self._of_keys(rows, found, keys), found, *times)
+        rows = self.tables.read(_spark(), self._schema(found), version)
+        return in_range(self._of_keys(rows, found, keys), self._schema(found), *times)
+
+    def _schema(self, group: FeatureGroup) -> GroupSchema:
+        return GroupSchema(*self.resolve_group(group))
 
     def _of_keys(self, rows: DataFrame, group: FeatureGroup, keys: Iterable[Any] | DataFrame | None) -> DataFrame:
         from palette.feeds.keys import deduplicate_keys, keys_frame
@@ -412,8 +249,7 @@ class OfflineDoors(StoreBase):
         """
         found, at = self.group(group), utc(at or dt.datetime.now(dt.UTC))
         version = None if version is None else check_version(version)
-        entity = self.entity(found.entity)
-        rows = self.tables.latest(_spark(), entity, found, at=at, point_in_time=point_in_time, version=version)
+        rows = self.tables.latest(_spark(), self._schema(found), at=at, point_in_time=point_in_time, version=version)
         return self._of_keys(rows, found, keys)
 
     def snapshot(
@@ -455,39 +291,9 @@ class OfflineDoors(StoreBase):
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
         from palette.offline.arrow_export import arrow_rows
 
-        entity = self.entity(group.entity)
-        rows = self.tables.latest(_spark(), entity, group, at=at, point_in_time=point_in_time)
-        return from_arrow(GroupSchema(entity, group), arrow_rows(rows, entity, group))
-
-
-def look_up(
-    store: OfflineDoors,
-    basis: DataFrame,
-    lookups: Sequence[Lookup],
-    order: Sequence[str],
-    *,
-    timestamp: str | None,
-    point_in_time: str,
-    version: Mapping[str, int] | int | None,
-    hint: str | None = None,
-    status: bool = False,
-) -> DataFrame:
-    """Return what :meth:`OfflineDoors.training_set` returns, for any purpose: inference reads the latest values."""
-    from palette.offline import point_in_time_join
-
-    return point_in_time_join(
-        store.tables,
-        basis,
-        lookups,
-        timestamp=timestamp,
-        point_in_time=point_in_time,
-        versions=versions(
-            version, (lookup.group.full_name for lookup in lookups), lambda name: store.group(name).full_name
-        ),
-        hint=hint,
-        status=status,
-        order=order,
-    )
+        schema = self._schema(group)
+        rows = self.tables.latest(_spark(), schema, at=at, point_in_time=point_in_time)
+        return from_arrow(schema, arrow_rows(rows, schema))
 
 
 def _spark() -> SparkSession:

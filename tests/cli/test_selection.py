@@ -38,7 +38,7 @@ def test_from_a_file_to_a_report(run, tmp_path):
     done = run("*", "basis:size", "--label", "minutes", "--join", "restaurant=r_id", "--report", str(report), "-n", "2")
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
-    assert lines[0] == "Features that tell minutes"
+    assert lines[0] == "Features that predict minutes"
     assert next(line for line in lines if line.startswith("1  ")).split()[1] == "basis:size"
     assert next(line for line in lines if line.startswith(PREP)).split()[1] == "irrelevant"
     assert next(line for line in lines if line.startswith("restaurant:menu:taste:r_id")).split()[1] == "type"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore
+from palette.definitions import GroupSchema
 
 JUNE = dt.datetime(2026, 6, 1)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -55,7 +56,7 @@ def windowed_store_of(path, redis):
 def offline(spark, store, name=GROUP):
     """Return all rows of the table, sorted."""
     _, found = store.resolve_group(name)
-    rows = store.tables.read(spark, store.entity("shop"), found).selectExpr(
+    rows = store.tables.read(spark, GroupSchema(store.entity("shop"), found)).selectExpr(
         "id", "seat", "unix_micros(ts)", "x", "tags"
     )
     return sorted((tuple(row) for row in rows.collect()), key=str)

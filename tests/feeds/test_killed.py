@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
+from palette.definitions import GroupSchema
 from tests.feeds.killed import START, run
 from tests.feeds.shops import DAY, GROUP, HOUR, add, event, store_of, windowed_store_of
 from tests.jvm import QUICK
@@ -74,7 +75,7 @@ def killed_child(config, wait, days, *, nightly, group):
 
 def offline(spark, store):
     """Return all rows of the table, sorted."""
-    rows = store.tables.read(spark, *store.resolve_group(GROUP)).withColumn("ts", F.unix_micros("ts"))
+    rows = store.tables.read(spark, GroupSchema(*store.resolve_group(GROUP))).withColumn("ts", F.unix_micros("ts"))
     return sorted(map(str, rows.collect()))
 
 

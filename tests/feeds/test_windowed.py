@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
+from palette.definitions import GroupSchema
 from palette.errors import PlanError
 from palette.feeds.intervals import Interval
 from tests.feeds import events as oracle
@@ -44,7 +45,12 @@ def opened(tmp_path, windows=tuple(WINDOWS), **more):
 
 def offline(spark, store):
     entity, group = store.resolve_group(NAME)
-    rows = store.tables.read(spark, entity, group).selectExpr("*", "unix_micros(end) AS e").drop("end").collect()
+    rows = (
+        store.tables.read(spark, GroupSchema(entity, group))
+        .selectExpr("*", "unix_micros(end) AS e")
+        .drop("end")
+        .collect()
+    )
     found = {}
     for row in rows:
         values = row.asDict()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from palette import Entity, Feature, FeatureGroup
+from palette.definitions import GroupSchema
 from palette.offline import DeltaTables, Lookup, point_in_time_join
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ HOURLY = FeatureGroup(
     ttl="3h",
     features=[Feature("x", "double"), Feature("label", "string"), Feature("seen", "timestamp")],
 )
-PLANS = ({"hint": "travel"}, {"hint": "shuffle"}, {"hint": "shuffle", "hot_rows": 10})
+PLANS = ({"hint": "broadcast"}, {"hint": "shuffle"}, {"hint": "shuffle", "hot_rows": 10})
 
 
 def prove(spark: SparkSession, home: Path) -> int:
@@ -36,9 +37,9 @@ def prove(spark: SparkSession, home: Path) -> int:
         F.concat(F.lit("at "), F.col("id")).alias("label"),
     )
     tables = DeltaTables(str(home))
-    tables.write(SHOP, HOURLY, hours.withColumn("seen", F.col("ts")))
+    tables.write(GroupSchema(SHOP, HOURLY), hours.withColumn("seen", F.col("ts")))
     basis = hours.select(F.col("id").alias("who"), (F.col("ts") + F.expr("INTERVAL 90 MINUTES")).alias("at"))
-    lookup = Lookup(SHOP, HOURLY, ("who",), {"x": "x", "label": "label", "seen": "seen"})
+    lookup = Lookup(GroupSchema(SHOP, HOURLY), ("who",), {"x": "x", "label": "label", "seen": "seen"})
     answers = []
     for plan in PLANS:
         joined = point_in_time_join(tables, basis, [lookup], timestamp="at", status=True, **plan)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import Entity, FeatureGroup, arrow_type
-from palette.offline.join.arrays import Steps, build_steps, write_steps
-from palette.offline.join.worker import answer, open_steps
+from palette.offline.join.arrays import HistoryArrays, build_arrays, write_arrays
+from palette.offline.join.worker import look_up_batches, open_arrays
 from tests.offline.worlds import GROUPS, INTEGERS, TEXTS, TIMES, histories
 from tests.pit_oracle import answer as expected_answer
 from tests.pit_oracle import canonical, winner
@@ -50,7 +50,7 @@ def test_look_up_equals_oracle(
     types = [*(arrow_type("string" if dtype == "string" else "bigint") for dtype in entity.keys.values()), pa.int64()]
     columns = [[micros(row[place]) for row in asked] for place in range(len(types))]
     batch = tuple(pa.array(column, dtype) for column, dtype in zip(columns, types, strict=True))
-    (answered,) = answer(iter([batch]), [lookup])
+    (answered,) = look_up_batches(iter([batch]), [lookup])
     assert len(answered) == len(asked)
     for *key, at in asked:
         got = list(answered[asked.index((*key, at))].as_py().values())
@@ -68,14 +68,14 @@ def prepared(rows: list[dict[str, Any]], entity: Entity, group: FeatureGroup, mo
     ]
     event = None if group.timestamp is None else columns[group.timestamp].cast(pa.int64()).to_numpy()
     created = None if group.created is None else columns[group.created].cast(pa.int64())
-    steps = build_steps(
+    steps = build_arrays(
         keys,
         event,
         created,
         lambda: [columns[feature.name] for feature in group.features],
         by_created=mode == "created",
     )
-    return write_steps(steps, event, columns, str(folder))
+    return write_arrays(steps, event, columns, str(folder))
 
 
 def micros(value: Any) -> Any:
@@ -88,10 +88,10 @@ def naive(value: Any) -> Any:
     return value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value
 
 
-def build(codes: list[str], times: list[int], values: list[float]) -> Steps:
+def build(codes: list[str], times: list[int], values: list[float]) -> HistoryArrays:
     import numpy as np
 
-    return build_steps([pa.array(codes)], np.array(times), None, lambda: [pa.array(values)], by_created=False)
+    return build_arrays([pa.array(codes)], np.array(times), None, lambda: [pa.array(values)], by_created=False)
 
 
 def test_rows_that_never_win_are_left_out() -> None:
@@ -113,7 +113,9 @@ def test_a_zero_wins_over_a_negative_one_where_all_else_is_equal(turn: int) -> N
     def winner(*columns: list[Any]) -> int:
         arrays = [pa.array(column[::turn]) for column in columns]
         count = len(columns[0])
-        steps = build_steps([pa.array(["a"] * count)], np.ones(count, np.int64), None, lambda: arrays, by_created=False)
+        steps = build_arrays(
+            [pa.array(["a"] * count)], np.ones(count, np.int64), None, lambda: arrays, by_created=False
+        )
         return int(steps.rows[0]) if turn == 1 else count - 1 - int(steps.rows[0])
 
     assert winner([-0.0, 0.0, -0.0], [1.0, 1.0, 1.0]) == 1
@@ -130,14 +132,14 @@ def test_values_are_read_only_for_ties() -> None:
         raise AssertionError("there is no tie")
 
     keys = [pa.array(["a", "a"])]
-    build_steps(keys, np.array([1, 2]), None, unread, by_created=False)
-    build_steps(keys, np.array([1, 1]), pa.array([None, 3], pa.int64()), unread, by_created=False)
+    build_arrays(keys, np.array([1, 2]), None, unread, by_created=False)
+    build_arrays(keys, np.array([1, 1]), pa.array([None, 3], pa.int64()), unread, by_created=False)
 
 
 def test_file_is_called_by_its_content(tmp_path: Path) -> None:
     columns = {"x": pa.array([1.0, 2.0])}
-    first = write_steps(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
-    again = write_steps(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
-    other = write_steps(build(["a", "b"], [1, 3], [1.0, 2.0]), None, columns, str(tmp_path))
+    first = write_arrays(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
+    again = write_arrays(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
+    other = write_arrays(build(["a", "b"], [1, 3], [1.0, 2.0]), None, columns, str(tmp_path))
     assert first == again != other
-    assert open_steps(first)["effective"].tolist() == [1, 2]
+    assert open_arrays(first)["effective"].tolist() == [1, 2]

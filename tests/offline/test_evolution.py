@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette import BatchSource, Entity, Feature, FeatureGroup, FeatureStore
+from palette.definitions import GroupSchema
 from palette.errors import SchemaError
 from palette.offline.delta.schema_evolution import Evolution, evolution
-from palette.offline.join.histories import open_files
+from palette.offline.join.histories import open_history
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,7 +38,9 @@ def group(timestamp: str | None = "ts", created: str | None = "made", **features
 
 
 def found(entity: Entity, wanted: FeatureGroup, table: dict[str, str]) -> Evolution:
-    return evolution(T.StructType([T.StructField(name, TYPES[dtype]) for name, dtype in table.items()]), entity, wanted)
+    return evolution(
+        T.StructType([T.StructField(name, TYPES[dtype]) for name, dtype in table.items()]), GroupSchema(entity, wanted)
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,8 +67,8 @@ def test_table_follows(wanted: FeatureGroup, expected: Evolution) -> None:
     [
         pytest.param(SHOP, group(x="string"), "'x' is int in the table, which does not widen to string", id="type"),
         pytest.param(SHOP, group(x="smallint"), "'x' is int in the table", id="narrower"),
-        pytest.param(SHOP, group(X="int"), "'X' is 'x' in the table; call it so", id="case"),
-        pytest.param(SHOP, group(timestamp="at", x="int"), "'at', a key or time now, is no column", id="new-time"),
+        pytest.param(SHOP, group(X="int"), "'X' is 'x' in the table; use that name", id="case"),
+        pytest.param(SHOP, group(timestamp="at", x="int"), "'at', a key or time now, is not a column", id="new-time"),
         pytest.param(SHOP, group(timestamp=None, x="int"), "'ts' is a key or time of the table", id="no-time"),
         pytest.param(SHOP, group(timestamp=None, created=None, x="int"), "'ts' is a key or time", id="no-times"),
         pytest.param(Entity("shop", keys={"id": "string"}), group(x="int"), "'floor' is a key or", id="less-keys"),
@@ -76,7 +79,7 @@ def test_table_follows(wanted: FeatureGroup, expected: Evolution) -> None:
     ],
 )
 def test_another_table_is_told_with_the_remedy(entity: Entity, wanted: FeatureGroup, message: str) -> None:
-    with pytest.raises(SchemaError, match=f"{message}.*have the table made anew: delete it"):
+    with pytest.raises(SchemaError, match=f"{message}.*create the table again: delete it"):
         found(entity, wanted, TABLE)
 
 
@@ -102,10 +105,18 @@ def test_written_group_is_used_after_a_breaking_apply(spark: SparkSession, tmp_p
     names = [f"shop:g:{name}:i,f" for name in ("n", "renamed", "prices")]
     rows = store.training_set(basis, names, timestamp="at").orderBy("i").collect()
     assert [row[3:] for row in rows] == [(7, None, [1]), (5_000_000_000, 2.5, [6_000_000_000]), (None, None, None)]
-    assert sorted(open_files(store.tables, SHOP, wider, version).read(["n"]).column("n").to_pylist())[0] == 7
+    assert (
+        sorted(
+            open_history(store.tables.open(spark, GroupSchema(SHOP, wider), version))
+            .read(["n"])
+            .column("n")
+            .to_pylist()
+        )[0]
+        == 7
+    )
     kept = store.tables.load(spark, wider, version).orderBy("id").collect()
     assert [(row.n, row.old) for row in kept] == [(7, "p"), (5_000_000_000, None), (5_000_000_000, None)]
-    # What it cannot follow: the table is made anew.
+    # What it cannot follow: the table is created again.
     retyped = group(created=None, n="string")
     store.apply(retyped, allow_breaking=True)
     texts = spark.sql("SELECT 'a' AS id, 1 AS floor, timestamp_seconds(0) AS ts, 'much' AS n")

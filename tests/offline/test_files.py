@@ -167,7 +167,7 @@ def test_types_are_those_of_the_definitions(spark, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("x.csv", "a,A\n1,2\n", "the header has the column 'a' twice"),
+        ("x.csv", "a,A\n1,2\n", "the header has a duplicate column 'a'"),
         ("x.csv", "a,\n1,2\n", "a column without a name"),
         ("x.csv", "", "no header"),
         # As of files elsewhere, that only Spark reads.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.sql import functions as F
 
-from palette.errors import DataError, DefinitionError
-from palette.offline.files.dataframes import parsed, read_frame, write_frame
+from palette.errors import ArgumentError, DataError
+from palette.offline.files.dataframes import parse_location, read_frame, write_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     ],
 )
 def test_targets(target: str, form: str) -> None:
-    assert parsed(target, fresh=True) == (form, target.partition(":")[2] if target.startswith(form) else target)
+    assert parse_location(target, new=True) == (form, target.partition(":")[2] if target.startswith(form) else target)
 
 
 @pytest.mark.parametrize(
     "target", ["x.tsv", "rows.json.gz", "main.features", "table:a b", "table:", "tables:x", "", ".."]
 )
 def test_what_is_no_target_is_refused(target: str) -> None:
-    with pytest.raises(DefinitionError, match=r"expected a path, delta:PATH, .* or table:NAME"):
-        parsed(target, fresh=True)
+    with pytest.raises(ArgumentError, match=r"expected a path, delta:PATH, .* or table:NAME"):
+        parse_location(target, new=True)
 
 
 def test_a_file_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert parsed("rows.tsv") == ("table", "rows.tsv")
+    assert parse_location("rows.tsv") == ("table", "rows.tsv")
     (tmp_path / "rows.tsv").write_text("x\n")
-    with pytest.raises(DefinitionError, match=r"does not tell its format by its ending '.tsv'"):
-        parsed("rows.tsv")
+    with pytest.raises(ArgumentError, match=r"has an unknown ending '.tsv'"):
+        parse_location("rows.tsv")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def table(spark: SparkSession, tmp_path: Path) -> Iterator[str]:
 @pytest.mark.spark
 def test_a_table_by_its_name(spark: SparkSession, table: str) -> None:
     target = f"table:{table}"
-    with pytest.raises(DefinitionError, match="say what becomes of it: append or overwrite"):
+    with pytest.raises(ArgumentError, match="set mode to append or overwrite"):
         write_frame(spark.range(3), target)
     assert [write_frame(spark.range(3), target, "append") for _ in range(2)] == [3, 3]
     assert write_frame(spark.createDataFrame([], "id BIGINT"), target, "append") == 0
@@ -69,7 +69,7 @@ def test_a_table_by_its_name(spark: SparkSession, table: str) -> None:
             spark.range(9).select(F.raise_error(F.lit("broken")).cast("bigint").alias("id")), target, "overwrite"
         )
     assert read_frame(spark, target).count() == 2
-    with pytest.raises(DefinitionError, match="nobody would find it: take a path, or a session with a metastore"):
+    with pytest.raises(ArgumentError, match="nobody would find it: take a path, or a session with a metastore"):
         write_frame(spark.range(1), "table:palette_frames.fresh")
 
 
@@ -77,8 +77,8 @@ def test_a_table_by_its_name(spark: SparkSession, table: str) -> None:
 def test_files_are_not_overwritten(spark: SparkSession, tmp_path: Path) -> None:
     target = str(tmp_path / "scores.parquet")
     assert write_frame(spark.range(3), target) == 3
-    with pytest.raises(DefinitionError, match=r"say what becomes of it: append or overwrite \(mode=, --mode\)"):
+    with pytest.raises(ArgumentError, match=r"set mode to append or overwrite \(mode=, --mode\)"):
         write_frame(spark.range(1), target)
-    with pytest.raises(DefinitionError, match="they would be gone if the write failed: take another path, or a Delta"):
+    with pytest.raises(ArgumentError, match="they would be lost if the write failed: use another path, or a Delta"):
         write_frame(spark.range(1), target, "overwrite")
     assert read_frame(spark, target).count() == 3

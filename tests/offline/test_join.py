@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import io
 import math
+import os
 import re
 import shutil
 from pathlib import Path
@@ -19,9 +20,10 @@ from pyspark.sql import types as T
 
 from dsl import DSLEstimator
 from dsl.json_values import decode
-from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, SchemaError
-from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
+from palette.errors import ArgumentError, DataError, FeatureNotFoundError, SchemaError
+from palette.offline import DeltaTables, Lookup, ResolvedLookups, explain, point_in_time_join
+from palette.offline.delta import log_reader
 from palette.offline.join import planner
 from palette.offline.join.prepare import _folder
 
@@ -33,24 +35,32 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 SHOP = Entity("shop", keys={"id": "string"})
+
+
+def shop(group: FeatureGroup) -> GroupSchema:
+    return GroupSchema(SHOP, group)
+
+
 CITY = Entity("city", keys={"number": "bigint"})
 ORDERS = FeatureGroup("orders", entity="shop", timestamp="ts", ttl="2d", features=[Feature("x", "double", default=1)])
 MENU = FeatureGroup("menu", entity="shop", features=[Feature("dishes", "bigint")])
 WEATHER = FeatureGroup("weather", entity="city", timestamp="ts", features=[Feature("rain", "float")])
 NOON = dt.datetime(2024, 3, 10, 12, tzinfo=dt.UTC)
-PLANS = pytest.mark.parametrize("hint", ["travel", "shuffle"])
-X = Lookup(SHOP, ORDERS, ("who",), {"x": "x"})
-DISHES = Lookup(SHOP, MENU, ("who",), {"dishes": "dishes"})
-RAIN = Lookup(CITY, WEATHER, ("where",), {"rain": "rain"})
+PLANS = pytest.mark.parametrize("hint", ["broadcast", "shuffle"])
+X = Lookup(shop(ORDERS), ("who",), {"x": "x"})
+DISHES = Lookup(shop(MENU), ("who",), {"dishes": "dishes"})
+RAIN = Lookup(GroupSchema(CITY, WEATHER), ("where",), {"rain": "rain"})
 
 
 @pytest.fixture(scope="module")
 def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DeltaTables:
     tables = DeltaTables(str(tmp_path_factory.mktemp("tables")))
     orders = [("a", NOON, 1.0), ("a", NOON + dt.timedelta(hours=6), 2.0), ("b", NOON, None)]
-    tables.write(SHOP, ORDERS, spark.createDataFrame(orders, "id string, ts timestamp, x double"))
-    tables.write(SHOP, MENU, spark.createDataFrame([("a", 5), ("c", 6)], "id string, dishes int"))
-    tables.write(CITY, WEATHER, spark.createDataFrame([(1, NOON, 0.1)], "number bigint, ts timestamp, rain float"))
+    tables.write(shop(ORDERS), spark.createDataFrame(orders, "id string, ts timestamp, x double"))
+    tables.write(shop(MENU), spark.createDataFrame([("a", 5), ("c", 6)], "id string, dishes int"))
+    tables.write(
+        GroupSchema(CITY, WEATHER), spark.createDataFrame([(1, NOON, 0.1)], "number bigint, ts timestamp, rain float")
+    )
     return tables
 
 
@@ -80,7 +90,7 @@ def test_basis_comes_out_as_it_went_in(spark: SparkSession, tables: DeltaTables,
 
 
 def test_column_tells_where_it_comes_from(spark: SparkSession, tables: DeltaTables) -> None:
-    for hint in ("travel", "shuffle"):
+    for hint in ("broadcast", "shuffle"):
         joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", hint=hint)
         told = {"ref": "shop:orders:x:who", "type": "double", "default": 1.0, "version": 0}
         assert joined.schema["x"].metadata == {"feature": told}
@@ -138,7 +148,7 @@ def test_without_timestamp_the_time_is_now(spark: SparkSession, tables: DeltaTab
 @PLANS
 def test_empty_basis_and_empty_group(spark: SparkSession, tmp_path: Any, tables: DeltaTables, hint: str) -> None:
     empty = DeltaTables(str(tmp_path))
-    empty.write(SHOP, ORDERS, spark.createDataFrame([], "id string, ts timestamp, x double"))
+    empty.write(shop(ORDERS), spark.createDataFrame([], "id string, ts timestamp, x double"))
     rows = basis(spark, [("a", NOON), (None, NOON)])
     joined = point_in_time_join(empty, rows, [X], timestamp="at", hint=hint)
     assert [row.x for row in joined.collect()] == [None, None]
@@ -148,9 +158,8 @@ def test_empty_basis_and_empty_group(spark: SparkSession, tmp_path: Any, tables:
 @PLANS
 def test_columns_come_in_the_order_asked(spark: SparkSession, tables: DeltaTables, hint: str) -> None:
     rows = basis(spark, [("a", 1, NOON)], "who string, where smallint, at timestamp")
-    joined = point_in_time_join(
-        tables, rows, [X, DISHES, RAIN], timestamp="at", hint=hint, order=["rain", "x", "dishes"]
-    )
+    lookups = ResolvedLookups([X, DISHES, RAIN], ["rain", "x", "dishes"])
+    joined = point_in_time_join(tables, rows, lookups, timestamp="at", hint=hint)
     assert joined.columns == ["who", "where", "at", "rain", "x", "dishes"]
     (row,) = joined.collect()
     assert (row.rain, row.x, row.dishes) == (pytest.approx(0.1, abs=1e-7), 1.0, 5)
@@ -159,7 +168,7 @@ def test_columns_come_in_the_order_asked(spark: SparkSession, tables: DeltaTable
 @pytest.mark.parametrize(
     ("hint", "lookups", "shuffles"),
     [
-        pytest.param("travel", [X, DISHES, RAIN], 0, id="travel"),
+        pytest.param("broadcast", [X, DISHES, RAIN], 0, id="broadcast"),
         pytest.param("shuffle", [X, DISHES], 1, id="groups-share-a-shuffle"),
         pytest.param("shuffle", [X, DISHES, RAIN], 2, id="one-a-join-key"),
     ],
@@ -181,33 +190,64 @@ def plan_of(df: DataFrame) -> str:
 
 def test_basis_is_not_executed(spark: SparkSession, tables: DeltaTables) -> None:
     fatal = basis(spark, [("a", NOON)]).withColumn("who", F.raise_error(F.lit("executed")).cast("string"))
-    for hint in ("travel", "shuffle"):
+    for hint in ("broadcast", "shuffle"):
         point_in_time_join(tables, fatal, [X, DISHES], timestamp="at", hint=hint, hot_rows=1)
+
+
+def test_the_log_of_a_table_is_read_once_a_join(
+    spark: SparkSession, tables: DeltaTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    checked: list[str] = []
+    read_log, exists = log_reader._read_log, os.path.exists
+    monkeypatch.setattr(log_reader, "_read_log", lambda *table: read.append(table[0]) or read_log(*table))
+    monkeypatch.setattr(os.path, "exists", lambda path: checked.append(str(path)) or exists(path))
+    log_reader._versions.clear()
+    rows = basis(spark, [("a", "b", 1, NOON)], "who string, other string, where smallint, at timestamp")
+    lookups = [X, DISHES, RAIN, Lookup(shop(ORDERS), ("other",), {"other_x": "x"})]
+    point_in_time_join(tables, rows, lookups, timestamp="at")
+    groups = (ORDERS, MENU, WEATHER)
+    assert sorted(read) == sorted(tables.path(group) for group in groups)
+    files = [path for path in checked if path.endswith(".parquet")]
+    assert len(files) == len(set(files)) >= len(groups)
+    # A version never changes.
+    for hint in ("broadcast", "shuffle"):
+        point_in_time_join(tables, rows, lookups, timestamp="at", hint=hint)
+    assert len(read) == len(groups)
+
+
+def test_plans_are_logged(spark: SparkSession, tables: DeltaTables, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="palette.offline.join"):
+        point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at")
+        point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", hint="shuffle")
+    first, second = caplog.messages
+    assert re.fullmatch(r"join on who: broadcast, .* of history is within the .* MB that may be .*", first)
+    assert second == "join on who: shuffle, hint='shuffle'"
 
 
 def test_explain_tells_plan_and_reason(spark: SparkSession, tables: DeltaTables) -> None:
     rows = basis(spark, [("a", 1, NOON)], "who string, where smallint, at timestamp")
-    # The history of "who" is the larger one: some limit lets only the other one travel.
-    every = (explain(tables, rows, [X, DISHES, RAIN], timestamp="at", travel_limit=n) for n in range(380, 0, -20))
+    # The history of "who" is the larger one: some limit lets only the other one be broadcast.
+    every = (explain(tables, rows, [X, DISHES, RAIN], timestamp="at", broadcast_limit=n) for n in range(380, 0, -20))
     told = next(text for text in every if "1 shuffles" in text)
     assert told.splitlines()[1].startswith("  shop:orders, version 0: x")
-    assert "where: travel: no shuffle of the basis" in told, told
+    assert "where: broadcast: no shuffle of the basis" in told, told
     assert "who: shuffle" in told
     assert "is beyond" in told
     assert told.endswith("2 join keys, 1 shuffles; time: at (event)")
 
 
-def test_many_groups_of_a_join_key_travel_beyond_the_limit(spark: SparkSession, tables: DeltaTables) -> None:
+def test_many_groups_of_a_join_key_are_broadcast_beyond_the_limit(spark: SparkSession, tables: DeltaTables) -> None:
     """The cost of their shuffle grows with the square of their number."""
     rows = basis(spark, [("a", NOON)])
-    many = [Lookup(SHOP, ORDERS, ("who",), {f"x{number}": "x"}) for number in range(planner.MANY_GROUPS)]
-    size = planner._size(spark, tables, X, {"shop:orders": 0})
+    many = [Lookup(shop(ORDERS), ("who",), {f"x{number}": "x"}) for number in range(planner.MANY_GROUPS)]
+    size = planner.history_size(X, tables.open(spark, shop(ORDERS)))
 
     def told(number: int, limit: int) -> str:
-        return explain(tables, rows, many[:number], timestamp="at", travel_limit=limit).splitlines()[0]
+        return explain(tables, rows, many[:number], timestamp="at", broadcast_limit=limit).splitlines()[0]
 
     limit = -(-size * len(many) // planner.MANY_LIMITS)
-    assert re.search(f"who: travel: .*, more than .* as {len(many)} groups share it", told(len(many), limit))
+    assert re.search(f"who: broadcast: .*, more than .* as {len(many)} groups share it", told(len(many), limit))
     assert "who: shuffle" in told(len(many) - 1, limit)
     assert "who: shuffle" in told(len(many), limit - planner.MANY_LIMITS)
     # Each alone must be within the limit, as each is prepared in memory.
@@ -218,12 +258,14 @@ def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession
     rows = basis(spark, [("a", NOON)])
 
     def joined() -> DataFrame:
-        return point_in_time_join(tables, rows, [X], timestamp="at", hint="travel")
+        return point_in_time_join(tables, rows, [X], timestamp="at", hint="broadcast")
 
     earlier = joined()
     for remove in (lambda: [path.unlink() for path in Path(_folder()).iterdir()], lambda: shutil.rmtree(_folder())):
         remove()
-        with pytest.raises(PythonException, match="was removed, perhaps by what cleans temporary files: call training"):
+        with pytest.raises(
+            PythonException, match="was removed, perhaps by a cleaner of temporary files: call training"
+        ):
             earlier.collect()
         assert joined().first().x == 1.0
         # It has the same name, so that what was made before works again.
@@ -235,7 +277,7 @@ def test_stream_is_joined_by_micro_batch(spark: SparkSession, tables: DeltaTable
     stream = spark.readStream.schema("who string, at timestamp").json(str(tmp_path))
     version = {"shop:orders": 0}
     for asked in ({}, {"timestamp": "at"}, {"versions": version}):
-        with pytest.raises(DefinitionError, match=r"the basis is a stream.*foreachBatch"):
+        with pytest.raises(ArgumentError, match=r"the basis is a stream.*foreachBatch"):
             point_in_time_join(tables, stream, [X], **asked)
     assert point_in_time_join(tables, stream, [X], timestamp="at", versions=version).isStreaming
 
@@ -243,10 +285,10 @@ def test_stream_is_joined_by_micro_batch(spark: SparkSession, tables: DeltaTable
 def test_versions_rebuild_exactly(spark: SparkSession, tmp_path: Any) -> None:
     tables = DeltaTables(str(tmp_path))
     schema = "id string, ts timestamp, x double"
-    first = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 1.0)], schema))
-    tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 9.0)], schema))
+    first = tables.write(shop(ORDERS), spark.createDataFrame([("a", NOON, 1.0)], schema))
+    tables.write(shop(ORDERS), spark.createDataFrame([("a", NOON, 9.0)], schema))
     rows = basis(spark, [("a", NOON)])
-    for hint in ("travel", "shuffle"):
+    for hint in ("broadcast", "shuffle"):
         then = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint, versions={"shop:orders": first.version})
         now = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint)
         assert [then.first().x, now.first().x] == [1.0, 9.0]
@@ -258,31 +300,31 @@ REFUSED = [
     pytest.param([X], {"timestamp": "att"}, SchemaError, "no such column; did you mean 'at'", id="no-timestamp"),
     pytest.param([X], {"timestamp": "who"}, SchemaError, "timestamp column 'who' is string: cast", id="not-a-time"),
     pytest.param(
-        [Lookup(SHOP, ORDERS, ("wh",), {"x": "x"})], {}, SchemaError, "join key of shop:orders 'wh'", id="no-join-key"
+        [Lookup(shop(ORDERS), ("wh",), {"x": "x"})], {}, SchemaError, "join key of shop:orders 'wh'", id="no-join-key"
     ),
     pytest.param(
-        [Lookup(CITY, WEATHER, ("who",), {"rain": "rain"})],
+        [Lookup(GroupSchema(CITY, WEATHER), ("who",), {"rain": "rain"})],
         {},
         SchemaError,
         "'who' is string, key 'number' of entity 'city' is bigint: cast",
         id="key-type",
     ),
     pytest.param(
-        [Lookup(SHOP, ORDERS, ("who",), {"AT": "x"})],
+        [Lookup(shop(ORDERS), ("who",), {"AT": "x"})],
         {},
         SchemaError,
         "the basis has a column 'AT' already",
         id="taken",
     ),
-    pytest.param([X, X], {}, SchemaError, "the features asked for make a column 'x' already", id="twice"),
+    pytest.param([X, X], {}, SchemaError, "the requested features make a column 'x' already", id="twice"),
     pytest.param(
-        [Lookup(SHOP, ORDERS, ("who",), {"y": "z"})], {}, FeatureNotFoundError, "has no feature 'z'", id="no-feature"
+        [Lookup(shop(ORDERS), ("who",), {"y": "z"})], {}, FeatureNotFoundError, "has no feature 'z'", id="no-feature"
     ),
-    pytest.param([X], {"point_in_time": "created"}, DefinitionError, "has no created column", id="no-created"),
-    pytest.param([X], {"point_in_time": "later"}, DefinitionError, "'event' or 'created'", id="mode"),
-    pytest.param([X], {"hint": "fly"}, DefinitionError, "'travel' or 'shuffle'", id="hint"),
+    pytest.param([X], {"point_in_time": "created"}, ArgumentError, "has no created column", id="no-created"),
+    pytest.param([X], {"point_in_time": "later"}, ArgumentError, "'event' or 'created'", id="mode"),
+    pytest.param([X], {"hint": "fly"}, ArgumentError, "'broadcast' or 'shuffle'", id="hint"),
     pytest.param(
-        [Lookup(SHOP, ORDERS, ("who", "who"), {"x": "x"})], {}, DefinitionError, "found 2 join keys", id="too-many-keys"
+        [Lookup(shop(ORDERS), ("who", "who"), {"x": "x"})], {}, SchemaError, "found 2 join keys", id="too-many-keys"
     ),
 ]
 
@@ -302,8 +344,8 @@ def test_group_never_written_is_refused(spark: SparkSession, tmp_path: Any) -> N
 
 def test_feature_newer_than_the_version_is_refused(spark: SparkSession, tables: DeltaTables) -> None:
     newer = ORDERS.model_copy(update={"features": (*ORDERS.features, Feature("y", "string"))})
-    lookup = Lookup(SHOP, newer, ("who",), {"y": "y"})
-    for hint in ("travel", "shuffle"):
+    lookup = Lookup(shop(newer), ("who",), {"y": "y"})
+    for hint in ("broadcast", "shuffle"):
         with pytest.raises(SchemaError, match="version 0 of the table has no column 'y': write rows with it"):
             point_in_time_join(tables, basis(spark, [("a", NOON)]), [lookup], timestamp="at", hint=hint)
 
@@ -313,7 +355,7 @@ def test_table_made_again_is_read_again(spark: SparkSession, tmp_path: Path, hin
     tables = DeltaTables(str(tmp_path / "store"))
     for x in (1.0, 2.0):
         rows = [("a", NOON - dt.timedelta(hours=1), x), ("a", NOON, x)]
-        tables.write(SHOP, ORDERS, spark.createDataFrame(rows, "id string, ts timestamp, x double"))
+        tables.write(shop(ORDERS), spark.createDataFrame(rows, "id string, ts timestamp, x double"))
         joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", hint=hint, hot_rows=1)
         assert [row.x for row in joined.collect()] == [x]
         shutil.rmtree(tables.root)
@@ -323,8 +365,8 @@ def test_table_made_again_is_read_again(spark: SparkSession, tmp_path: Path, hin
 def test_list_is_a_default(spark: SparkSession, tmp_path: Path, default: list[float]) -> None:
     tables = DeltaTables(str(tmp_path))
     group = FeatureGroup("pictures", entity="shop", features=[Feature("v", "array<double>", default=default)])
-    tables.write(SHOP, group, spark.createDataFrame([("a", None)], "id string, v array<double>"))
-    asked = [Lookup(SHOP, group, ("who",), {"v": "v"})]
+    tables.write(shop(group), spark.createDataFrame([("a", None)], "id string, v array<double>"))
+    asked = [Lookup(shop(group), ("who",), {"v": "v"})]
     joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), asked)
     joined = joined.withColumn("other", F.col("who").alias("other", metadata={"feature": 3}))
     model = DSLEstimator(lambdas={"f": "vVal('shop:pictures:v:who')"}).fit(joined)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from palette.definitions import GroupSchema
 from palette.offline import DeltaTables, Lookup
 from tests.offline.test_join_oracle import on_every_plan
 from tests.offline.worlds import frame, types
@@ -24,8 +25,10 @@ def test_case(spark: SparkSession, tmp_path: Path, name: str) -> None:
     tables = DeltaTables(str(tmp_path))
     asked = []
     for view in case.views:
-        tables.write(view.entity, view.group, frame(spark, view.rows, types(view.entity, view.group)), mode="append")
-        asked.append(Lookup(view.entity, view.group, tuple(view.entity.keys), view.columns))
+        tables.write(
+            GroupSchema(view.entity, view.group), frame(spark, view.rows, types(view.entity, view.group)), mode="append"
+        )
+        asked.append(Lookup(GroupSchema(view.entity, view.group), tuple(view.entity.keys), view.columns))
     columns = case.basis[0].keys()
     basis = frame(spark, case.basis, {name: "timestamp" if name == case.timestamp else "string" for name in columns})
     wanted = list(case.expected[0])

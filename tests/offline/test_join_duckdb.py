@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from pyspark.sql import functions as F
 
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.offline import DeltaTables, Lookup, point_in_time_join
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def case(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Case:
     history.dropDuplicates(["key", "part", "ts"]).drop("id").coalesce(4).write.parquet(str(folder / "history"))
     made_up(spark, BASIS, 20).coalesce(3).write.parquet(str(folder / "basis"))
     tables = DeltaTables(str(folder / "tables"))
-    tables.write(THING, GROUP, spark.read.parquet(str(folder / "history")))
+    tables.write(GroupSchema(THING, GROUP), spark.read.parquet(str(folder / "history")))
     with duckdb.connect() as connection:
         rows = connection.execute(
             "SELECT id, x, s FROM read_parquet(?) basis ASOF LEFT JOIN read_parquet(?) history"
@@ -60,10 +60,10 @@ def case(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Case:
     return tables, spark.read.parquet(str(folder / "basis")), {row[0]: row[1:] for row in rows}
 
 
-@pytest.mark.parametrize("hint", ["travel", "shuffle"])
+@pytest.mark.parametrize("hint", ["broadcast", "shuffle"])
 def test_equals_duckdbs_asof_join(case: Case, hint: str) -> None:
     tables, basis, expected = case
-    lookup = Lookup(THING, GROUP, ("key", "part"), {"x": "x", "s": "s"})
+    lookup = Lookup(GroupSchema(THING, GROUP), ("key", "part"), {"x": "x", "s": "s"})
     joined = point_in_time_join(tables, basis, [lookup], timestamp="ts", hint=hint, hot_rows=1000)
     found = {row.id: (row.x, row.s) for row in joined.select("id", "x", "s").collect()}
     assert len(found) == BASIS

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 # The last one splits every key that has more than two rows.
 PLANS: dict[str, dict[str, Any]] = {
-    "travel": {"hint": "travel"},
+    "broadcast": {"hint": "broadcast"},
     "shuffle": {"hint": "shuffle"},
-    "mixed": {"travel_limit": 5_000},
+    "mixed": {"broadcast_limit": 5_000},
     "hot": {"hint": "shuffle", "hot_rows": 2},
 }
 BASIS = {"row": "int", "who": "string", "where": "string", "which": "smallint", "at": "timestamp"}
@@ -56,7 +56,7 @@ def expected(world: World, rows: list[dict[str, Any]], asked: list[Lookup], mode
         for lookup in asked:
             key = [row[name] for name in lookup.join_keys]
             history = world.histories[lookup.group.name]
-            found = winner(history, lookup.entity, lookup.group, key, row["at"], mode)
+            found = winner(history, lookup.schema.entity, lookup.group, key, row["at"], mode)
             for column, feature in lookup.columns.items():
                 value, status = answer(found, lookup.group, feature, row["at"])
                 filled |= {column: canonical(value), f"{column}__status": status}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from palette import FeatureStore
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.errors import DataError, DefinitionError
 from palette.offline import DeltaTables, Lookup, explain, point_in_time_join
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 SHOP = Entity("shop", keys={"id": "string"})
+
+
+def shop(group: FeatureGroup) -> GroupSchema:
+    return GroupSchema(SHOP, group)
+
+
 ORDERS = FeatureGroup("orders", entity="shop", timestamp="ts", features=[Feature("x", "double")])
 WIDER = FeatureGroup("orders", entity="shop", timestamp="ts", features=[Feature("x", "double"), Feature("n", "bigint")])
 NOON = dt.datetime(2024, 3, 10, 12, tzinfo=dt.UTC)
@@ -39,27 +45,27 @@ def test_write_read_and_travel_in_time(spark: SparkSession, root: str) -> None:
     tables = DeltaTables(root)
     assert tables.version(spark, ORDERS) is None
     with pytest.raises(DataError, match="nothing is written yet"):
-        tables.read(spark, SHOP, ORDERS)
-    first = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", NOON, 1.0)], SCHEMA))
-    second = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", LATER, 2.0)], SCHEMA))
-    again = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", LATER, 2.0)], SCHEMA))
+        tables.read(spark, shop(ORDERS))
+    first = tables.write(shop(ORDERS), spark.createDataFrame([("a", NOON, 1.0)], SCHEMA))
+    second = tables.write(shop(ORDERS), spark.createDataFrame([("a", LATER, 2.0)], SCHEMA))
+    again = tables.write(shop(ORDERS), spark.createDataFrame([("a", LATER, 2.0)], SCHEMA))
     assert (first.rows, second.rows, again.rows) == (1, 1, 0)
     assert first.version < second.version == again.version == tables.version(spark, ORDERS)
-    assert tables.read(spark, SHOP, ORDERS).count() == 2
-    assert tables.read(spark, SHOP, ORDERS, first.version).collect() == [("a", NOON.replace(tzinfo=None), 1.0)]
+    assert tables.read(spark, shop(ORDERS)).count() == 2
+    assert tables.read(spark, shop(ORDERS), first.version).collect() == [("a", NOON.replace(tzinfo=None), 1.0)]
     assert spark.table("palette_test.shop__orders").count() == 2
 
 
-@pytest.mark.parametrize("hint", [None, "travel", "shuffle"])
+@pytest.mark.parametrize("hint", [None, "broadcast", "shuffle"])
 def test_join(spark: SparkSession, root: str, hint: str | None) -> None:
     tables = DeltaTables(root)
     wider = f"{SCHEMA}, n bigint"
     # The first two are tied, and x, which nobody asks for, tells that n is 3.
     first = [("a", NOON, 1.0, 5), ("a", NOON, 2.0, 3), ("b", NOON, None, 4)]
-    version = tables.write(SHOP, WIDER, spark.createDataFrame(first, wider), mode="append").version
-    tables.write(SHOP, WIDER, spark.createDataFrame([("a", LATER, 0.0, 7)], wider))
+    version = tables.write(shop(WIDER), spark.createDataFrame(first, wider), mode="append").version
+    tables.write(shop(WIDER), spark.createDataFrame([("a", LATER, 0.0, 7)], wider))
     basis = spark.createDataFrame([("a", NOON), ("a", LATER), ("b", LATER), ("c", LATER)], "who string, at timestamp")
-    lookup = Lookup(SHOP, WIDER, ("who",), {"n": "n"})
+    lookup = Lookup(shop(WIDER), ("who",), {"n": "n"})
     joined = point_in_time_join(tables, basis, [lookup], timestamp="at", hint=hint)
     assert sorted(row.n or 0 for row in joined.collect()) == [0, 3, 4, 7]
     pinned = {WIDER.full_name: version}
@@ -72,12 +78,12 @@ def test_join(spark: SparkSession, root: str, hint: str | None) -> None:
 def test_a_new_feature_and_upkeep(spark: SparkSession, root: str) -> None:
     tables = DeltaTables(root)
     for at in (NOON, LATER):
-        version = tables.write(SHOP, ORDERS, spark.createDataFrame([("a", at, 1.0)], SCHEMA)).version
-    tables.optimize(spark, SHOP, ORDERS)
+        version = tables.write(shop(ORDERS), spark.createDataFrame([("a", at, 1.0)], SCHEMA)).version
+    tables.optimize(spark, shop(ORDERS))
     tables.vacuum(spark, ORDERS, retain_pins=[version], hours=0)
-    assert tables.read(spark, SHOP, ORDERS, version).count() == 2
-    tables.write(SHOP, WIDER, spark.createDataFrame([("b", NOON, 1.0, 7)], f"{SCHEMA}, n bigint"))
-    assert {row.n for row in tables.read(spark, SHOP, WIDER).collect()} == {None, 7}
+    assert tables.read(spark, shop(ORDERS), version).count() == 2
+    tables.write(shop(WIDER), spark.createDataFrame([("b", NOON, 1.0, 7)], f"{SCHEMA}, n bigint"))
+    assert {row.n for row in tables.read(spark, shop(WIDER)).collect()} == {None, 7}
 
 
 def test_names_that_would_meet_are_refused(root: str) -> None:

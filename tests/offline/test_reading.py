@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from palette.offline.join import histories
-from palette.offline.join.arrays import build_steps, write_steps
+from palette.offline.join.arrays import build_arrays, write_arrays
 from palette.offline.join.histories import FileHistory
-from palette.offline.join.worker import answer
+from palette.offline.join.worker import look_up_batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,10 +55,10 @@ def test_text_beyond_the_offsets_of_an_array(
     assert table.schema.types == [pa.large_string(), pa.large_list(pa.large_string()), pa.float64()]
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
     event = history.read(["ts"]).column("ts").cast(pa.int64()).to_numpy()
-    steps = build_steps([columns["id"]], event, None, lambda: iter([columns["id"], columns["tags"]]), by_created=False)
-    path = write_steps(steps, None, columns, str(tmp_path))
+    steps = build_arrays([columns["id"]], event, None, lambda: iter([columns["id"], columns["tags"]]), by_created=False)
+    path = write_arrays(steps, None, columns, str(tmp_path))
     order = {"path": path, "keys": [0], "columns": ["id", "tags"], "ttl": None, "status": False}
-    (found,) = answer(iter([(pa.array(["1" * 400, "z"]), pa.array([1 << 60, 1 << 60]))]), [order])
+    (found,) = look_up_batches(iter([(pa.array(["1" * 400, "z"]), pa.array([1 << 60, 1 << 60]))]), [order])
     assert found.type.field(0).type == pa.string()
     assert found.type.field(1).type == pa.list_(pa.string())
     assert found.to_pylist() == [{"c0": "1" * 400, "c1": ["abc", None]}, {"c0": None, "c1": None}]

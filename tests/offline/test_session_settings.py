@@ -101,7 +101,7 @@ def journey(spark, home):
     basis = frame(spark, k=["a", "a"], t=times, slot=moments(NOON, NOON + HOUR), naive=naive, date=[NOON.date()] * 2)
     # Of a table without zones each session makes a type of its own.
     basis = basis.withColumn("naive", F.col("naive").cast("timestamp_ntz"))
-    for hint in ("travel", "shuffle"):
+    for hint in ("broadcast", "shuffle"):
         told[hint] = plain(store.training_set(basis, NAMES, timestamp="t", hint=hint, status=True))
         told[hint] += plain(store.training_set(basis, {"y": "slot:slots:load:naive"}, timestamp="naive", hint=hint))
         told[hint] += plain(store.training_set(basis, {"seen2": "shop:sales:seen:k"}, timestamp="date", hint=hint))
@@ -123,7 +123,7 @@ def journey(spark, home):
 def test_the_session_s_zone_and_type_of_timestamps_do_not_matter(spark, tmp_path):
     expected = journey(spark, tmp_path / "usual")
     assert expected["schema"] == [True]
-    assert [dict(row)["x"] for row in expected["travel"][:2]] == [2.0, 4.0]
+    assert [dict(row)["x"] for row in expected["broadcast"][:2]] == [2.0, 4.0]
     before = {name: spark.conf.get(name) for name in SETTINGS}
     try:
         for name, value in SETTINGS.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.offline import DeltaTables, Lookup
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def worlds(size: int) -> st.SearchStrategy[World]:
 def lookups(groups: Iterable[tuple[Entity, FeatureGroup]]) -> list[Lookup]:
     keys = {"shop": ("who",), "seat": ("where", "which")}
     return [
-        Lookup(entity, one, keys[entity.name], {f"{one.name}_{name}": name for name in one.readable})
+        Lookup(GroupSchema(entity, one), keys[entity.name], {f"{one.name}_{name}": name for name in one.readable})
         for entity, one in groups
     ]
 
@@ -104,4 +104,6 @@ def _aware(value: Any) -> Any:
 
 def write(spark: SparkSession, tables: DeltaTables, world: World) -> None:
     for entity, one in GROUPS:
-        tables.write(entity, one, frame(spark, world.histories[one.name], types(entity, one)), mode="append")
+        tables.write(
+            GroupSchema(entity, one), frame(spark, world.histories[one.name], types(entity, one)), mode="append"
+        )

@@ -8,7 +8,7 @@ from pyspark.ml.regression import LinearRegression
 
 from dsl import DSLEstimator
 from palette import MLPipeline, MLPipelineModel
-from palette.errors import DataError, DefinitionError
+from palette.errors import ArgumentError, DataError, DefinitionError
 from palette.offline.files.dataframes import read_frame, write_frame
 from palette.pipeline.batch_jobs import score_table, write_training_set
 from tests.eats import rows_of
@@ -91,19 +91,19 @@ def test_rows_that_a_model_cannot_take_are_told_by_column(spark, eats, basis, tm
 def test_rows_that_are_there_are_not_lost(spark, tmp_path):
     target, df = str(tmp_path / "t"), spark.range(3)
     assert write_frame(df, target) == 3
-    with pytest.raises(DefinitionError, match=r"say what becomes of it: append or overwrite \(mode=, --mode\)"):
+    with pytest.raises(ArgumentError, match=r"set mode to append or overwrite \(mode=, --mode\)"):
         write_frame(df, target)
     assert write_frame(df, target, "append") == 3
     assert read_frame(spark, target).count() == 6
     assert write_frame(df, target, "overwrite") == 3
     assert read_frame(spark, target).count() == 3
-    with pytest.raises(DefinitionError, match="mode is one of error, append, overwrite"):
+    with pytest.raises(ArgumentError, match="mode must be one of error, append, overwrite"):
         write_frame(df, target, "replace")
 
 
 @pytest.mark.parametrize("source", ["", "a b", "x; DROP TABLE y", "a.b.c.d", "delta:", "../etc", "`x`"])
 def test_what_is_no_source_is_refused(spark, source):
-    with pytest.raises(DefinitionError, match="is no source of rows"):
+    with pytest.raises(ArgumentError, match="is not a source of rows"):
         read_frame(spark, source)
 
 

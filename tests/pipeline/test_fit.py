@@ -155,8 +155,7 @@ def test_pins_rebuild_the_training_set_after_later_writes(spark, fresh):
     before = rows_of(fresh.training_set(basis, names, timestamp="at"))
     late = [(f"r{r}", START + timedelta(hours=h, minutes=1), None, -1.0, 0, "x", True, "z9")
             for r in range(5) for h in range(30)]  # fmt: skip
-    fresh.write("restaurant:kitchen", spark.createDataFrame(late, fresh.tables.read(
-        spark, fresh.entity("restaurant"), fresh.group("restaurant:kitchen")).schema))  # fmt: skip
+    fresh.write("restaurant:kitchen", spark.createDataFrame(late, fresh.history("restaurant:kitchen").schema))
     after = rows_of(fresh.training_set(basis, names, timestamp="at"))
     rebuilt = rows_of(fresh.training_set(basis, names, timestamp="at", version=model.getPins()))
     assert differences(before, after)
@@ -362,8 +361,7 @@ def test_a_loaded_model_reads_the_store_it_is_given(spark, eats, fresh, tmp_path
     MLPipeline(explicit, AREA, store=eats.store, timestampCol="at").fit(eats.orders).save(path)
     later = START + timedelta(hours=1)
     other = [("r0", later, later, 1.0, 1, "x", True, "elsewhere")]
-    fresh.write("restaurant:kitchen", spark.createDataFrame(other, fresh.tables.read(
-        spark, fresh.entity("restaurant"), fresh.group("restaurant:kitchen")).schema))  # fmt: skip
+    fresh.write("restaurant:kitchen", spark.createDataFrame(other, fresh.history("restaurant:kitchen").schema))
     fresh.write(
         "restaurant:menu",
         spark.createDataFrame([("r0", 99, None)], "restaurant_uuid string, dishes int, taste array<float>"),

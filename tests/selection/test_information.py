@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 
 from palette.selection import worker
-from palette.statistics.bins import fit_numbers, fit_texts, most_bins
+from palette.statistics.bins import fit_numbers, fit_strings, max_bins
 from palette.statistics.information import above_chance, entropy, mutual_information, same_bins
 
 
@@ -77,7 +77,7 @@ def test_chance_passes_as_seldom_as_it_should(tests):
 def test_numbers_fall_into_bins_of_equal_size():
     values = np.random.default_rng(7).normal(size=10_000)
     bins = fit_numbers(values, np.ones(10_000), 20)
-    counts = np.bincount(worker.codes_of(pa.array(values), bins.cuts), minlength=bins.size)
+    counts = np.bincount(worker.to_codes(pa.array(values), bins.cuts), minlength=bins.size)
     assert counts.tolist() == [0] + [500] * 20
     assert bins.distinct == 10_000
 
@@ -89,8 +89,8 @@ def test_weights_stand_for_rows():
     assert (once.cuts.tolist(), once.values) == (again.cuts.tolist(), again.values)
     texts = values.astype(str)
     once, again = (
-        fit_texts(pa.array(texts), weights, 5),
-        fit_texts(pa.array(np.repeat(texts, weights)), np.ones(weights.sum()), 5),
+        fit_strings(pa.array(texts), weights, 5),
+        fit_strings(pa.array(np.repeat(texts, weights)), np.ones(weights.sum()), 5),
     )
     assert once == again
 
@@ -100,34 +100,34 @@ def test_a_frequent_number_has_a_bin_of_its_own():
     values = np.where(draw.random(4000) < 0.3, 0.0, draw.normal(size=4000))
     bins = fit_numbers(values, np.ones(4000), 10)
     code = bins.values.index(0.0)
-    found = worker.codes_of(pa.array([0.0, -0.0, 5e-324, -5e-324, None, np.nan, np.inf, -np.inf]), bins.cuts)
+    found = worker.to_codes(pa.array([0.0, -0.0, 5e-324, -5e-324, None, np.nan, np.inf, -np.inf]), bins.cuts)
     assert found.tolist() == [code, code, code + 1, code - 1, 0, 0, bins.size - 1, 1]
 
 
 def test_few_numbers_stay_as_they_are_and_others_fall_outside():
     bins = fit_numbers(np.array([3.0, 1.0, 1.0, np.nan, 2.0]), np.ones(5), 3)
     assert bins.values == (None, None, 1.0, 2.0, 3.0, None)
-    assert worker.codes_of(pa.array([1.0, 2.0, 3.0, 0.5, 7.0, None]), bins.cuts).tolist() == [2, 3, 4, 1, 5, 0]
+    assert worker.to_codes(pa.array([1.0, 2.0, 3.0, 0.5, 7.0, None]), bins.cuts).tolist() == [2, 3, 4, 1, 5, 0]
 
 
 def test_nothing_but_nulls():
     bins = fit_numbers(np.full(3, np.nan), np.ones(3), 5)
-    assert worker.codes_of(pa.array([None, None], pa.float64()), bins.cuts).tolist() == [0, 0]
+    assert worker.to_codes(pa.array([None, None], pa.float64()), bins.cuts).tolist() == [0, 0]
     assert (bins.size, bins.distinct) == (2, 0)
-    bins = fit_texts(pa.array([None, None], pa.string()), np.ones(2), 5)
-    assert worker.codes_of(pa.array([None, "a"], pa.string()), bins.cuts).tolist() == [0, 1]
+    bins = fit_strings(pa.array([None, None], pa.string()), np.ones(2), 5)
+    assert worker.to_codes(pa.array([None, "a"], pa.string()), bins.cuts).tolist() == [0, 1]
 
 
 def test_the_most_frequent_texts_and_a_rest():
     texts = pa.array(["b"] * 3 + ["c"] * 2 + ["a"] * 2 + ["d", None, ""])
-    bins = fit_texts(texts, np.ones(len(texts)), 3)
+    bins = fit_strings(texts, np.ones(len(texts)), 3)
     assert bins.cuts == ["b", "a", "c"], "ties in the order of the texts"
-    assert worker.codes_of(texts, bins.cuts).tolist() == [2, 2, 2, 4, 4, 3, 3, 1, 0, 1]
+    assert worker.to_codes(texts, bins.cuts).tolist() == [2, 2, 2, 4, 4, 3, 3, 1, 0, 1]
     assert bins.distinct == 5
 
 
 def test_bins_follow_the_rows():
-    assert [most_bins(rows) for rows in (1, 20, 500, 2000, 200_000)] == [2, 2, 10, 20, 200]
+    assert [max_bins(rows) for rows in (1, 20, 500, 2000, 200_000)] == [2, 2, 10, 20, 200]
 
 
 @pytest.mark.parametrize("width", ["u1", "u2"])
@@ -140,8 +140,8 @@ def test_blocks_of_codes_are_counted_as_the_rows_are(monkeypatch, width):
     }
     rows = pa.table(columns)
     bins = [fit_numbers(columns["y"], np.ones(1000), 5), fit_numbers(columns["x"], np.ones(1000), 6)]
-    bins.append(fit_texts(rows["t"].combine_chunks(), np.ones(1000), 2))
-    codes = [worker.codes_of(rows[name].combine_chunks(), one.cuts) for name, one in zip(columns, bins, strict=True)]
+    bins.append(fit_strings(rows["t"].combine_chunks(), np.ones(1000), 2))
+    codes = [worker.to_codes(rows[name].combine_chunks(), one.cuts) for name, one in zip(columns, bins, strict=True)]
     monkeypatch.setattr(worker, "BLOCK", 100)
     sizes, pairs = [one.size for one in bins], [(0, [1, 2]), (1, [2])]
     blocks = list(worker.encode(iter(rows.to_batches(max_chunksize=300)), [one.cuts for one in bins], width))

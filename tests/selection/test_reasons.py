@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from palette.selection.leaks import Timeliness
-from palette.selection.profile import Facts
-from palette.selection.reasons import left_out
+from palette.selection.profile import FeatureProfile
+from palette.selection.reasons import exclude
 from palette.selection.request import Variable
-from palette.selection.settings import Settings
+from palette.selection.settings import SelectionSettings
 from palette.statistics.bins import Bins
 
 # Codes null, rest, "a", "b" of a text; they tell half of a label of two classes.
@@ -19,7 +19,7 @@ NUMBERS = Bins(np.array([0.0, 1.0]), (None, None, 0.0, 1.0), 2)
 
 
 def facts(dtype="string", bins=TEXTS, holders=800.0, inflation=1.0, **more):
-    return Facts(Variable("e:g:x:k", "x", dtype), bins, holders, inflation, **more)
+    return FeatureProfile(Variable("e:g:x:k", "x", dtype), bins, holders, inflation, **more)
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def facts(dtype="string", bins=TEXTS, holders=800.0, inflation=1.0, **more):
             facts("double", Bins(NUMBERS.cuts, NUMBERS.values, 800)), NEWS, None, None, id="a measure may be unique"
         ),
         pytest.param(facts(bins=Bins(["a"], TEXTS.values, 40), holders=40.0), NEWS, None, None, id="few rows"),
-        pytest.param(facts(fine=0.96), NEWS, "leak", "tells 96% of the label", id="fine leak"),
-        pytest.param(facts(), [[0, 0, 400, 0], [0, 0, 0, 400]], "leak", "tells 100% of the label", id="leak"),
-        pytest.param(facts(), [[0, 0, 203, 197], [0, 0, 201, 199]], "irrelevant", "than chance would", id="noise"),
-        pytest.param(facts(inflation=100.0), NEWS, "irrelevant", "than chance would", id="too few witnesses"),
+        pytest.param(facts(fine=0.96), NEWS, "leak", "explains 96% of the label", id="fine leak"),
+        pytest.param(facts(), [[0, 0, 400, 0], [0, 0, 0, 400]], "leak", "explains 100% of the label", id="leak"),
+        pytest.param(facts(), [[0, 0, 203, 197], [0, 0, 201, 199]], "irrelevant", "than by chance", id="noise"),
+        pytest.param(facts(inflation=100.0), NEWS, "irrelevant", "than by chance", id="too few witnesses"),
         pytest.param(
-            facts(timeliness=Timeliness(0.9, 0.4, 0.01, True)), NEWS, "late", "tells 40% of the label", id="late"
+            facts(timeliness=Timeliness(0.9, 0.4, 0.01, True)), NEWS, "late", "explains 40% of the label", id="late"
         ),
         pytest.param(
             facts(timeliness=Timeliness(0.0, 0.0, 0.0, True)), NEWS, "late", "written after the times", id="never"
@@ -55,12 +55,12 @@ def facts(dtype="string", bins=TEXTS, holders=800.0, inflation=1.0, **more):
     ],
 )  # fmt: skip
 def test_first_rule_that_is_broken(found, table, reason, why):
-    told = left_out(found, np.asarray(table), Settings(), 10)
+    told = exclude(found, np.asarray(table), SelectionSettings(), 10)
     assert (told and told.reason) == reason
     assert told is None or why in told.why
 
 
 def test_long_values_are_told_by_their_beginnings():
     bins = Bins(["x" * 90], (None, None, "x" * 90, None), 1)
-    told = left_out(facts(bins=bins), np.array([[0, 0, 500, 0], [0, 0, 500, 0]]), Settings(), 1)
+    told = exclude(facts(bins=bins), np.array([[0, 0, 500, 0], [0, 0, 500, 0]]), SelectionSettings(), 1)
     assert told.why == f"100% of the rows have the value '{'x' * 40}...'"

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from palette.errors import DataError, DefinitionError
+from palette.errors import ArgumentError, DataError
 from palette.selection import Label, LeftOut, Ranked, Selection, report
 
 HOSTILE = "<script>alert('x')</script>&\"|*_\n"
@@ -57,7 +57,7 @@ def test_page(selection, tmp_path):
     page = Page(written)
     shown = " ".join(page.text)
     for text in (
-        "Features that tell minutes",
+        "Features that predict minutes",
         "prep",
         "0.8100",
         "25.0%",
@@ -108,7 +108,7 @@ def test_json_and_text(selection):
         "score": -0.01, "nulls": 0.0, "distinct": 5,
     }  # fmt: skip
     lines = str(selection).splitlines()
-    assert lines[0] == "Features that tell minutes"
+    assert lines[0] == "Features that predict minutes"
     assert lines[1] == "60,000 rows, 60 more have no label; the label in 10 quantile bins has 3.320 bits."
     assert lines[-1] == "basis:seconds  leak: tells 99.9% of the label by itself"
     ranked = [line for line in lines if "shop:history" in line]
@@ -145,7 +145,7 @@ def test_a_file_is_there_whole_or_not_at_all(selection, tmp_path, monkeypatch):
 
 
 def test_where_no_report_can_be(selection, tmp_path):
-    with pytest.raises(DefinitionError, match=r"ends in \.html, \.md, \.json"):
+    with pytest.raises(ArgumentError, match=r"ends in \.html, \.md, \.json"):
         selection.report(tmp_path / "report.pdf")
     with pytest.raises(DataError, match="there is no directory"):
         selection.report(tmp_path / "nowhere" / "report.html")

@@ -12,9 +12,16 @@ from sklearn.metrics import mutual_info_score
 
 from dsl.errors import RefError
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.errors import DataError, DefinitionError, FeatureNotFoundError, LatestValuesWarning, SchemaError
+from palette.errors import (
+    ArgumentError,
+    DataError,
+    DefinitionError,
+    FeatureNotFoundError,
+    LatestValuesWarning,
+    SchemaError,
+)
 from palette.selection import sample
-from palette.selection.result import REASONS
+from palette.selection.records import REASONS
 from tests.selection.shops import ORDERS, H, R, shops
 
 pytestmark = pytest.mark.spark
@@ -82,8 +89,8 @@ def test_reasons_are_sentences(of_minutes):
     why = {one.feature: one.why for one in of_minutes.left_out}
     assert why[H.format("unit")].endswith("of the rows have the value 'min'")
     assert why[H.format("never")] == "100% of the rows have no value"
-    assert why["basis:seconds"] == "tells 100% of the label by itself"
-    assert why[SECONDS] == f"its bins are those of {PREP}, which tells the same"
+    assert why["basis:seconds"] == "explains 100% of the label by itself"
+    assert why[SECONDS] == f"its bins equal those of {PREP}"
     assert "distinct values in 5," in why["basis:order_id"]
     assert why[R.format("today")].startswith("known only afterwards: as of event time it tells ")
 
@@ -109,7 +116,7 @@ def test_only_what_was_written_in_time(world):
     assert set(reasons(found).values()) == {"irrelevant"}, "as of that time there is nothing to see"
     everything = world.store.select_features(world.orders, "minutes", ALL, timestamp="at", point_in_time="created")
     assert reasons(everything)[PREP] == "unreadable"
-    with pytest.raises(DefinitionError, match="no created column"):
+    with pytest.raises(ArgumentError, match="no created column"):
         world.store.select_features(world.orders, "minutes", [PREP], timestamp="at", point_in_time="created")
 
 
@@ -220,26 +227,26 @@ def test_without_time_it_is_told_that_values_are_of_now(world):
     ("label", "candidates", "options", "error", "message"),
     [
         ("minuts", None, {}, SchemaError, "label 'minuts'.*did you mean 'minutes'"),
-        ("at", None, {}, SchemaError, "label 'at' is timestamp: take a number"),
+        ("at", None, {}, SchemaError, "label 'at' is timestamp: expected a number"),
         ("minutes", [], {}, DefinitionError, "there are no candidates"),
-        ("minutes", ["basis:minutes"], {}, DefinitionError, "none of the 1 candidates can be ranked"),
+        ("minutes", ["basis:minutes"], {}, ArgumentError, "none of the 1 candidates can be ranked"),
         ("minutes", ["basis:itemz"], {}, SchemaError, "did you mean 'items'"),
         ("minutes", ["shop:history:perp:shop_id"], {}, FeatureNotFoundError, "did you mean 'prep'"),
         ("minutes", ["shop:histry:*:shop_id"], {}, FeatureNotFoundError, "did you mean 'shop:history'"),
         ("minutes", ["shop:history:prep"], {}, RefError, "found 3 parts"),
         ("minutes", "basis:items", {}, DefinitionError, "expected a list of names"),
         ("minutes", [PREP], {"timestamp": "att"}, SchemaError, "timestamp column 'att'"),
-        ("minutes", [PREP], {"method": "best"}, DefinitionError, "method is one of"),
-        ("minutes", [PREP], {"count": 0}, DefinitionError, "count is a whole number from 1"),
-        ("minutes", [PREP], {"bins": 1}, DefinitionError, "bins is a whole number from 2"),
-        ("minutes", [PREP], {"leak": -1.0}, DefinitionError, "leak is a share above 0"),
-        ("late", [PREP], {"task": "regression"}, SchemaError, "label 'late' is boolean, which is no quantity"),
+        ("minutes", [PREP], {"method": "best"}, ArgumentError, "method: expected one of"),
+        ("minutes", [PREP], {"count": 0}, ArgumentError, "count: expected an integer from 1, found 0"),
+        ("minutes", [PREP], {"bins": 1}, ArgumentError, "bins: expected an integer from 2 to 1000, found 1"),
+        ("minutes", [PREP], {"leak": -1.0}, ArgumentError, "leak: expected a share above 0, found -1.0"),
+        ("late", [PREP], {"task": "regression"}, SchemaError, "label 'late' is boolean, which is not a quantity"),
         ("minutes", None, {"join": {"shoop": "shop_id"}}, FeatureNotFoundError, "did you mean 'shop'"),
         ("minutes", None, {"join": {"shop": "shop"}}, SchemaError, "join key 'shop'"),
         ("minutes", None, {"join": {"shop": "shop_id,at"}}, SchemaError, "has the keys shop_id"),
         ("minutes", ["shop:history:prep:items"], {}, SchemaError, "join key 'items' is bigint"),
         ("minutes", [PREP], {"version": {"shop:history": 9}}, DataError, "there is no version 9"),
-        ("minutes", [PREP], {"hint": "fly"}, DefinitionError, "hint must be"),
+        ("minutes", [PREP], {"hint": "fly"}, ArgumentError, "hint must be"),
     ],
 )
 def test_what_cannot_be_is_told(world, label, candidates, options, error, message):

@@ -1,4 +1,4 @@
-"""From expressions to what the catalog says about them."""
+"""Resolution of feature expressions to their definitions in the catalog."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dsl.refs import BasisRef, FeatureRef, parse_ref
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.definitions.expressions import check_join_keys, named_columns
+from palette.definitions.expressions import check_join_keys, named_columns, named_references
 from palette.errors import DeprecatedFeatureWarning, FeatureNotFoundError
 
 if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
+    from palette.definitions.expressions import Features
 
-__all__ = ["Resolved", "named_columns", "resolve"]
+__all__ = ["Resolved", "named_columns", "resolve", "resolve_columns"]
 
 
 class Resolved(NamedTuple):
-    """An expression, and the definitions that it names."""
+    """A feature expression and the definitions that it names."""
 
     ref: FeatureRef
     entity: Entity
@@ -37,22 +38,58 @@ def resolve(catalog: SqlCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
     SchemaError
         If the number of join keys is not the entity's number of keys.
     """
-    ref = _parsed(name)
-    if isinstance(ref, BasisRef):
-        raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
-    try:
-        group = catalog.definitions.group(f"{ref.entity}:{ref.group}")
-        entity, feature = catalog.definitions.entity(ref.entity), group.feature(ref.feature)
-    except FeatureNotFoundError as error:
-        if now_called := catalog.definitions.renamed_to(f"{ref.entity}:{ref.group}:{ref.feature}"):
-            raise FeatureNotFoundError(f"{ref.name!r}: the feature was renamed to {now_called!r}") from None
-        raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
-    check_join_keys(ref, entity)
-    if reason := catalog.definitions.deprecated(f"{group.full_name}:{feature.name}"):
-        told = f"{ref.name!r} is deprecated: {reason}"
-        warnings.warn(told, DeprecatedFeatureWarning, stacklevel=3)
-    return Resolved(ref, entity, group, feature)
+    return _Resolver(catalog).resolve(parse_ref(name) if isinstance(name, str) else name, stacklevel=4)
 
 
-def _parsed(name: str | FeatureRef | BasisRef) -> FeatureRef | BasisRef:
-    return name if isinstance(name, (FeatureRef, BasisRef)) else parse_ref(name)
+def resolve_columns(catalog: SqlCatalog, features: Features) -> dict[str, Resolved]:
+    """Return output column to definitions; each name is parsed once, each group and entity read once.
+
+    Parameters
+    ----------
+    features : mapping of str to str, or sequence of str
+        As :func:`named_columns` takes them.
+
+    Raises
+    ------
+    RefError, FeatureNotFoundError, SchemaError
+        As :func:`resolve` and :func:`named_columns` raise them.
+    """
+    resolver = _Resolver(catalog)
+    references = named_references(features, resolver.group)
+    return {column: resolver.resolve(ref, stacklevel=5) for column, ref in references.items()}
+
+
+class _Resolver:
+    """Definitions that have been read from the catalog."""
+
+    def __init__(self, catalog: SqlCatalog) -> None:
+        self._catalog = catalog
+        self._entities: dict[str, Entity] = {}
+        self._groups: dict[str, FeatureGroup] = {}
+
+    def group(self, full_name: str) -> FeatureGroup:
+        if (group := self._groups.get(full_name)) is None:
+            group = self._groups[full_name] = self._catalog.definitions.group(full_name)
+        return group
+
+    def entity(self, name: str) -> Entity:
+        if (entity := self._entities.get(name)) is None:
+            entity = self._entities[name] = self._catalog.definitions.entity(name)
+        return entity
+
+    def resolve(self, ref: FeatureRef | BasisRef, stacklevel: int) -> Resolved:
+        if isinstance(ref, BasisRef):
+            raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
+        full_name = f"{ref.entity}:{ref.group}"
+        try:
+            group = self.group(full_name)
+            entity, feature = self.entity(ref.entity), group.feature(ref.feature)
+        except FeatureNotFoundError as error:
+            if new_name := self._catalog.definitions.renamed_to(f"{full_name}:{ref.feature}"):
+                raise FeatureNotFoundError(f"{ref.name!r}: the feature was renamed to {new_name!r}") from None
+            raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
+        check_join_keys(ref, entity)
+        if reason := self._catalog.definitions.deprecated(f"{full_name}:{feature.name}"):
+            message = f"{ref.name!r} is deprecated: {reason}"
+            warnings.warn(message, DeprecatedFeatureWarning, stacklevel=stacklevel)
+        return Resolved(ref, entity, group, feature)

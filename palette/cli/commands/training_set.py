@@ -71,7 +71,7 @@ def training_set(
     store, features = open_store(config), features_of(feature)
     # Before Spark starts.
     for lookup in store.lookups(features):
-        check_point_in_time(lookup.group, point_in_time.value)
+        check_point_in_time(lookup.schema, point_in_time.value)
     versions = versions_of(version or ())
     check_pinning(store, features, versions, pin)
     check_source(basis)

@@ -14,7 +14,7 @@ from palette.definitions import widens
 from palette.errors import DefinitionError, SchemaError, nearest
 from palette.feeds.windows.grid import Grid
 from palette.feeds.windows.states import EVERY_EVENT, State, states_of
-from palette.offline.delta.validate import converted
+from palette.offline.delta.validate import cast_column
 from palette.offline.times import micros
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _keys(fields: Mapping[str, T.StructField], source: BatchSource, keys: Mappin
                 f"key column {name!r} of the events is {field.dataType.simpleString()}, the entity's {key!r} is "
                 f"{dtype}: cast it in the query"
             )
-        columns.append(converted(field, dtype).alias(key))
+        columns.append(cast_column(field, dtype).alias(key))
     return columns
 
 

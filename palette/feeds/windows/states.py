@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from palette.columns import exact_column
 from palette.definitions import widens
 from palette.errors import SchemaError
-from palette.offline.delta.validate import converted
+from palette.offline.delta.validate import cast_column
 from palette.offline.times import is_time, micros
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class State:
             return column.cast("double") + ONE_ZERO
         if not widens(dtype.simpleString(), self.dtype):
             raise self._unsuitable(dtype, f"{self.dtype}, as it is declared (dtype=)")
-        column = converted(field, self.dtype)
+        column = cast_column(field, self.dtype)
         return (column + ONE_ZERO).cast(self.dtype) if self.dtype in ("double", "float") else column
 
     def _unsuitable(self, found: T.DataType, wanted: str) -> SchemaError:

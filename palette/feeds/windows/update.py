@@ -28,7 +28,7 @@ from palette.feeds.windows.partials import BUCKET_END, BUCKET_SIZE, left_out
 from palette.feeds.windows.states import states_of
 from palette.offline.delta.maintenance import compact, delete_unused, sql_name
 from palette.offline.delta.tables import METASTORE, PROPERTIES
-from palette.offline.observations import observed
+from palette.offline.observations import read_observation
 from palette.times import to_datetime, to_micros
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Windowed:
         else:
             rows = rolled(fresh, source, keys, stored, interval).select(*map(exact_column, stored.columns))
             rows.writeTo(self.identifier).overwrite(replaced(source, interval))
-        found = observed(seen)
+        found = read_observation(seen)
         return int(found["left_out"]) if found else left_out(events, source, keys)
 
     def ends(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> tuple[Interval, ...]:

@@ -1,4 +1,4 @@
-"""A writer's own commit, also where others commit at the same time: its version."""
+"""The version of a writer's own commit, also while others commit at the same time."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from palette.offline.delta.log_reader import Unreadable, commit_info, newest_ver
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Commit", "Written", "find_commit", "metadata", "new_mark"]
+__all__ = ["Commit", "Written", "commit_metadata", "find_commit", "new_mark"]
 
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-# As many commits as others may make at most between ours and the look at the history.
+# Upper bound of the commits of others between ours and the query of the history.
 RECENT = 100
 FIELDS = ("userMetadata", "operationParameters")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a write has done.
+    """Result of a write.
 
     Parameters
     ----------
     rows : int
-        Rows that were added or updated; 0 where all were in the table already, with the same values.
+        Rows that were added or updated; 0 where the table had all of them already, with the same values.
     version : int
-        The version of the table that this write made, whoever else writes; where nothing was written, the newest one.
+        The version of the table that this write made, also with concurrent writers; the newest where nothing was
+        written.
     received : int
-        Rows that were given, in mode ``merge`` without the duplicates among them.
+        Rows that were passed, in mode ``merge`` without the duplicates among them.
     latest : datetime, optional
-        The latest event time of these, naive UTC, where they were compared with what the table had.
+        Their latest event time, naive UTC, where they were compared with the stored rows.
 
     Examples
     --------
@@ -62,23 +63,23 @@ class Commit(NamedTuple):
 
 
 def new_mark() -> str:
-    """Return a string by which a commit will be recognized."""
+    """Return a string that identifies a commit."""
     return f"palette:{uuid.uuid4().hex}"
 
 
-def metadata(spark: SparkSession, mark: str) -> str:
-    """Return the metadata of a commit that bears a mark, beside what the session writes there."""
+def commit_metadata(spark: SparkSession, mark: str) -> str:
+    """Return the metadata of a commit with a mark, next to what the session writes there."""
     users = spark.conf.get(USER_METADATA, None)
     return f"{users} {mark}" if users else mark
 
 
 def find_commit(spark: SparkSession, table: str, path: str, mark: str, since: int) -> Commit | None:
-    """Return the commit after version ``since`` that bears a mark; None where there is none.
+    """Return the commit after version ``since`` that has a mark; None if there is none.
 
     Parameters
     ----------
     table, path : str
-        As SQL knows the table, and where it is; a log on a local disk is read without Spark.
+        Name of the table in SQL, and its path; a log on a local disk is read without Spark.
     mark : str
         In the commit's metadata, or in a condition of its merge.
     """
@@ -92,7 +93,7 @@ def find_commit(spark: SparkSession, table: str, path: str, mark: str, since: in
             return None
     history = spark.sql(f"DESCRIBE HISTORY {table} LIMIT {RECENT}").filter(F.col("version") > since)
     for version, metrics, *fields in history.select("version", "operationMetrics", *FIELDS).collect():
-        # What makes a table in a metastore takes no metadata; where there was none before us it is the first version.
+        # Creating a table in a metastore accepts no metadata; where it did not exist before, ours is the first version.
         if any(mark in str(field) for field in fields) or version == 0:
             return Commit(version, _rows(metrics))
     return None

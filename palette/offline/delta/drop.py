@@ -1,4 +1,4 @@
-"""Tables of removed feature groups, deleted with all their versions."""
+"""Deletion of the tables of removed feature groups, with all their versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["check_droppable", "drop_table"]
 
 
 def check_droppable(tables: DeltaTables, group: FeatureGroup) -> None:
-    """Raise :class:`DefinitionError` where a group's table cannot be deleted from here."""
+    """Raise :class:`DefinitionError` if a group's table cannot be deleted by this process."""
     if has_scheme(tables.path(group)):
         raise DefinitionError(
             f"{group.full_name}: its table {tables.path(group)} is on another file system: remove the group without "
@@ -31,7 +31,7 @@ def check_droppable(tables: DeltaTables, group: FeatureGroup) -> None:
 
 
 def drop_table(tables: DeltaTables, group: FeatureGroup, session: Callable[[], SparkSession]) -> bool:
-    """Delete the table of a group, and the partial aggregates beside it; return whether it is gone.
+    """Delete the table of a group, and the partial aggregates next to it; return whether it no longer exists.
 
     ``session`` is called for tables of a metastore only.
     """

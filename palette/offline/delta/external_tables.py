@@ -1,4 +1,4 @@
-"""Delta tables that exist, and are filled by others: a feature group reads them."""
+"""External Delta tables: written by others, read by a feature group."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from palette.paths import has_scheme, local_or_none
 if TYPE_CHECKING:
     from palette.definitions import FeatureGroup
 
-__all__ = ["METASTORE", "identifier", "in_metastore", "path", "refuse"]
+__all__ = ["METASTORE", "check_owned", "identifier", "in_metastore", "path"]
 
 METASTORE = "metastore:"
 
 
 def in_metastore(group: FeatureGroup, root: str) -> bool:
-    """Tell whether the table of a group is known by name, under a root for all tables of a store."""
+    """Return whether the table of a group is in a metastore, under a root for all tables of a store."""
     return root.startswith(METASTORE) if group.table is None else not _is_path(group.table)
 
 
 def identifier(table: str) -> str:
-    """Return the name by which SQL knows such a table.
+    """Return the name of an external table in SQL.
 
     Examples
     --------
@@ -35,17 +35,17 @@ def identifier(table: str) -> str:
 
 
 def path(table: str) -> str:
-    """Return where such a table is; of one in a metastore that is not known."""
+    """Return the path of an external table; for one in a metastore a name that no path has."""
     if not _is_path(table):
         return f"{METASTORE}{table}"
     return table if (local := local_or_none(table)) is None else str(local)
 
 
-def refuse(group: FeatureGroup, what: str) -> None:
-    """Raise :class:`DefinitionError` if the table of a group is not the store's own."""
+def check_owned(group: FeatureGroup, action: str) -> None:
+    """Raise :class:`DefinitionError` if the table of a group is external."""
     if group.table is not None:
         raise DefinitionError(
-            f"{group.full_name}: its table {group.table} is filled by others, and palette never {what} it: do that "
+            f"{group.full_name}: its table {group.table} is filled by others, and palette never {action} it: do that "
             "where the table is written, or declare a group without table="
         )
 

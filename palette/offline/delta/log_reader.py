@@ -1,8 +1,8 @@
-"""The files of one version of a Delta table on a local disk, read from its log without Spark.
+"""Reader of the Delta log: the files of one version of a table on a local disk, without Spark.
 
-Asking Spark takes a second a table, this takes milliseconds. Only what the plain protocol says is understood; of
-everything else (deletion vectors, column mapping, partitions, remote files) the answer is the reason why not, and
-the reader goes through Spark.
+Spark takes a second a table, this reader milliseconds. It supports the plain protocol; anything else (deletion
+vectors, column mapping, partitions, remote files) raises :class:`Unreadable` with the reason, and the table is read
+through Spark.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from palette.offline.cache import LRUCache
+
 __all__ = ["Files", "Unreadable", "commit_info", "fresh_files", "newest_version", "read_log"]
 
 COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.\d{10})?\.parquet")
-# Features of the format under which a plain read of the Parquet files is still right.
-UNDERSTOOD = {"timestampNtz", "typeWidening", "vacuumProtocolCheck", "deletionVectors", "columnMapping"}
+# Features of the format under which a plain read of the Parquet files is still correct.
+SUPPORTED = {"timestampNtz", "typeWidening", "vacuumProtocolCheck", "deletionVectors", "columnMapping"}
 
 
-class Unreadable(Exception):  # noqa: N818 - an answer, not a fault
-    """Why the files cannot be read directly."""
+class Unreadable(Exception):  # noqa: N818 - a result, not a failure
+    """The files cannot be read directly, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,16 @@ class Files:
     schema : str
         The table's schema, as the JSON of a Spark ``StructType``.
     identity : str
-        The table's own: another one after it was deleted and made again.
+        Id of the table: another one after it was deleted and made again.
     """
 
     paths: tuple[str, ...]
     schema: str
     identity: str
+
+
+# The lists of files of a large table take megabytes.
+_versions: LRUCache[Files] = LRUCache(limit=128)
 
 
 def newest_version(table: str) -> int | None:
@@ -56,17 +62,27 @@ def newest_version(table: str) -> int | None:
 
 
 def read_log(table: str, version: int) -> Files:
-    """Return the files of a version.
+    """Return the files of a version; they are cached, since a version never changes.
 
     Raises
     ------
     Unreadable
         If they cannot be read directly, with the reason.
     """
+    try:
+        stat = os.stat(_commit_path(table, version))
+    except OSError:
+        return _read_log(table, version)
+    # A table that was deleted and made again has another commit of this number.
+    key = (os.path.abspath(table), version, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    return _versions.get(key, lambda: _read_log(table, version))
+
+
+def _read_log(table: str, version: int) -> Files:
     added: dict[tuple[str, ...], dict[str, Any]] = {}
     protocol: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
-    for action in _actions(os.path.join(table, "_delta_log"), version):
+    for action in _actions(table, version):
         if file := action.get("add"):
             added[_identity(file)] = file
         elif file := action.get("remove"):
@@ -83,46 +99,46 @@ def read_log(table: str, version: int) -> Files:
 def fresh_files(table: str, since: int, version: int) -> list[str]:
     """Return those files of a version that hold rows which commits after version ``since`` have written.
 
-    Files into which older ones were only moved together (OPTIMIZE) are not among them.
+    Files into which older ones were only compacted (OPTIMIZE) are not among them.
 
     Raises
     ------
     Unreadable
-        If the log does not tell any more.
+        If a commit is no longer in the log.
     """
     fresh: dict[tuple[str, ...], str] = {}
     for commit in range(since + 1, version + 1):
-        actions = list(_commit(os.path.join(table, "_delta_log"), commit))
+        actions = list(_commit(table, commit))
         removed = {_identity(action["remove"]) for action in actions if action.get("remove")}
-        renewed = not removed.isdisjoint(fresh)
-        for gone in removed:
-            fresh.pop(gone, None)
+        rewritten = not removed.isdisjoint(fresh)
+        for file in removed:
+            fresh.pop(file, None)
         for action in actions:
-            if (file := action.get("add")) and (file.get("dataChange", True) or renewed):
-                fresh[_identity(file)] = file["path"]
+            if (added := action.get("add")) and (added.get("dataChange", True) or rewritten):
+                fresh[_identity(added)] = added["path"]
     return sorted(_local(table, path) for path in fresh.values())
 
 
 def commit_info(table: str, version: int) -> dict[str, Any]:
-    """Return what a commit records about itself; nothing if it does not.
+    """Return the information that a commit records about itself; empty if there is none.
 
     Raises
     ------
     Unreadable
         If the commit is not in the log.
     """
-    actions = _commit(os.path.join(table, "_delta_log"), version)
+    actions = _commit(table, version)
     return next((action["commitInfo"] for action in actions if action.get("commitInfo")), {})
 
 
 def _identity(file: dict[str, Any]) -> tuple[str, ...]:
-    # One commit may replace a file by itself with a deletion vector; the two are different files to the protocol.
+    # A commit may replace a file by itself with a deletion vector; to the protocol these are different files.
     vector = file.get("deletionVector") or {}
     return (file["path"], *(str(vector.get(part)) for part in ("storageType", "pathOrInlineDv", "offset")))
 
 
 def _check(protocol: dict[str, Any], metadata: dict[str, Any]) -> None:
-    unknown = set(protocol.get("readerFeatures") or ()) - UNDERSTOOD
+    unknown = set(protocol.get("readerFeatures") or ()) - SUPPORTED
     if not protocol or protocol["minReaderVersion"] > 3 or unknown:
         raise Unreadable(f"the table uses {', '.join(sorted(unknown)) or 'an unknown protocol'}")
     if metadata["partitionColumns"]:
@@ -138,8 +154,9 @@ def _local(table: str, path: str) -> str:
     return os.path.join(table, name)
 
 
-def _actions(log: str, version: int) -> Iterator[dict[str, Any]]:
+def _actions(table: str, version: int) -> Iterator[dict[str, Any]]:
     """Yield the actions that make up a version: the last checkpoint before it, then the commits since."""
+    log = os.path.join(table, "_delta_log")
     try:
         names = os.listdir(log)
     except OSError:
@@ -151,13 +168,17 @@ def _actions(log: str, version: int) -> Iterator[dict[str, Any]]:
     if checkpoints:
         last = checkpoints[-1][0]
         start = last + 1
-        yield from _checkpoint([os.path.join(log, name) for at, name in checkpoints if at == last])
+        yield from _checkpoint([os.path.join(log, name) for number, name in checkpoints if number == last])
     for commit in range(start, version + 1):
-        yield from _commit(log, commit)
+        yield from _commit(table, commit)
 
 
-def _commit(log: str, commit: int) -> Iterator[dict[str, Any]]:
-    path = os.path.join(log, f"{commit:020}.json")
+def _commit_path(table: str, commit: int) -> str:
+    return os.path.join(table, "_delta_log", f"{commit:020}.json")
+
+
+def _commit(table: str, commit: int) -> Iterator[dict[str, Any]]:
+    path = _commit_path(table, commit)
     if not os.path.exists(path):
         raise Unreadable(f"commit {commit} is not in the log")
     with open(path, encoding="utf-8") as lines:
@@ -172,17 +193,17 @@ def _checkpoint(paths: list[str]) -> Iterator[dict[str, Any]]:
     parts = re.search(r"\.(\d{10})\.(\d{10})\.parquet$", paths[0])
     if len(paths) != (int(parts[2]) if parts else 1):
         raise Unreadable("a checkpoint of the log is incomplete")
-    wanted = [
+    columns = [
         *("add.path", "add.deletionVector", "protocol", "metaData.id", "metaData.partitionColumns"),
         *("metaData.configuration", "metaData.schemaString"),
     ]
     for path in paths:
         file = pq.ParquetFile(path)
-        for batch in file.iter_batches(columns=wanted):
+        for batch in file.iter_batches(columns=columns):
             for row in batch.to_pylist():
-                # A struct of a row that is another action comes out as null, or as a struct of nulls.
-                yield {name: value for name, value in row.items() if value and any(map(_given, value.values()))}
+                # In a row of another action a struct is null, or a struct of nulls.
+                yield {name: value for name, value in row.items() if value and any(map(_is_set, value.values()))}
 
 
-def _given(value: Any) -> bool:
+def _is_set(value: Any) -> bool:
     return value is not None

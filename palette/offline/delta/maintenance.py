@@ -1,17 +1,23 @@
-"""Upkeep of a Delta table: small files made into large ones, and files that nothing needs deleted."""
+"""Maintenance of Delta tables: compaction of small files, removal of unused ones."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from palette.offline.delta.retention import retention_lifted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["compact", "delete_unused", "sql_name"]
+__all__ = ["compact", "delete_unused", "sql_name", "without_retention_checks"]
+
+# Delta would reject a retention below the table's property, or apply that property alone.
+SETTINGS = {
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+    "spark.databricks.delta.vacuum.retentionWindowIgnore.enabled": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+}
 
 
 def compact(spark: SparkSession, table: str, near: Iterable[str]) -> None:
@@ -20,18 +26,34 @@ def compact(spark: SparkSession, table: str, near: Iterable[str]) -> None:
     Parameters
     ----------
     table : str
-        As SQL knows it.
+        Its name in SQL.
     near : iterable of str
-        Rows that are alike in these columns come close together.
+        Rows with similar values in these columns are stored close together.
     """
     columns = ", ".join(map(sql_name, near))
     spark.sql(f"OPTIMIZE {table}{f' ZORDER BY ({columns})' if columns else ''}").collect()
 
 
 def delete_unused(spark: SparkSession, table: str, hours: float) -> None:
-    """Delete files that no version of the last hours needs, whatever the table's property says."""
-    with retention_lifted(spark):
+    """Delete files that no version of the last hours needs, whatever the table's property is."""
+    with without_retention_checks(spark):
         spark.sql(f"VACUUM {table} RETAIN {math.ceil(hours)} HOURS").collect()
+
+
+@contextmanager
+def without_retention_checks(spark: SparkSession) -> Iterator[None]:
+    """Let VACUUM obey the hours that it is given, within a block: the caller has checked them."""
+    before = {name: spark.conf.get(name, None) for name in SETTINGS}
+    for name, value in SETTINGS.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, old)
 
 
 def sql_name(name: str) -> str:

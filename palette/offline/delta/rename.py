@@ -1,4 +1,4 @@
-"""Tables that follow a rename: moved for a group, a column copied for a feature."""
+"""Renames in tables: the table of a group is moved, the column of a feature is copied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from palette.errors import DefinitionError
 from palette.offline.delta.log_reader import newest_version
 from palette.offline.delta.maintenance import sql_name
-from palette.offline.delta.retry import repeated
+from palette.offline.delta.retry import retry_on_conflict
 from palette.offline.delta.tables import METASTORE
 from palette.paths import has_scheme
 
@@ -20,22 +20,21 @@ if TYPE_CHECKING:
     from palette.definitions import FeatureGroup
     from palette.offline.delta.tables import DeltaTables
 
-__all__ = ["copied_column", "moved_table"]
+__all__ = ["copy_columns", "move_table"]
 
 
 @contextmanager
-def moved_table(
+def move_table(
     tables: DeltaTables, old: FeatureGroup, new: FeatureGroup, session: Callable[[], SparkSession]
 ) -> Iterator[None]:
-    """Move the table of a group to its new name; back, if what is done in the block fails.
+    """Move the table of a group to its new name; back again, if the block fails.
 
-    A table that was moved by a run which was broken off stays where it is. ``session`` is called only where Spark has
-    to be asked.
+    A table that an interrupted run has moved stays moved. ``session`` is called only where Spark is needed.
 
     Raises
     ------
     DefinitionError
-        If both names have a table, or the table is on a file system where it cannot be moved from here.
+        If both names have a table, or it is on a file system where this process cannot move it.
     """
     if old.table is not None or not _exists(tables, old, session):
         yield
@@ -69,13 +68,13 @@ def _move(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup, session: Ca
     if tables.root.startswith(METASTORE):
         session().sql(f"ALTER TABLE {tables.identifier(old)} RENAME TO {tables.identifier(new)}").collect()
         return
-    # The partial aggregates last: what is computed without them is computed anew.
+    # The partial aggregates last: without them they are computed again.
     for ending in ("", ".partials"):
         if os.path.isdir(f"{tables.path(old)}{ending}"):
             os.rename(f"{tables.path(old)}{ending}", f"{tables.path(new)}{ending}")
 
 
-def copied_column(
+def copy_columns(
     tables: DeltaTables, group: FeatureGroup, pairs: Sequence[tuple[str, str]], session: Callable[[], SparkSession]
 ) -> None:
     """Copy columns of a group's table to columns of other names, by Spark; older versions stay as they are.
@@ -102,4 +101,4 @@ def copied_column(
     if pairs:
         copies = ", ".join(f"{sql_name(new)} = {sql_name(old)}" for old, new in pairs)
         update = f"UPDATE {table} SET {copies}"  # noqa: S608 - its names are quoted
-        repeated(lambda: spark.sql(update).collect())
+        retry_on_conflict(lambda: spark.sql(update).collect(), group.full_name)

@@ -1,19 +1,21 @@
-"""Writers that meet: Delta refuses the later commit whole, so it can be tried again on what the earlier one left."""
+"""Retries of writes after a commit conflict: Delta rejects the later commit completely, so it can be repeated."""
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["repeated"]
+__all__ = ["retry_on_conflict"]
 
 T = TypeVar("T")
 
-TRIES = 12
-# As Delta's errors are called in their conditions and, where only the text arrives, by their classes.
-SIGNS = (
+LOG = logging.getLogger(__name__)
+ATTEMPTS = 12
+# Delta's conflicts by their conditions and, where only the message arrives, by their classes.
+CONFLICTS = (
     "DELTA_CONCURRENT_",
     "DELTA_METADATA_CHANGED",
     "DELTA_PROTOCOL_CHANGED",
@@ -23,21 +25,28 @@ SIGNS = (
 )
 
 
-def repeated(write: Callable[[], T]) -> T:
-    """Write; after a conflict with another writer wait a moment and write again, a dozen times at most.
+def retry_on_conflict(write: Callable[[], T], table: str) -> T:
+    """Write; after a conflict with another writer wait briefly and write again, up to a dozen times.
 
     Parameters
     ----------
     write : callable
-        Commits once or not at all, and looks at the table anew each time.
+        Commits once or not at all, and reads the state of the table each time.
+    table : str
+        Names the table in the log.
     """
-    tried = 0
+    attempt = 0
     while True:
-        tried += 1
+        attempt += 1
         try:
             return write()
         except Exception as error:
-            if tried == TRIES or not any(sign in str(error) for sign in SIGNS):
+            conflict = next((name for name in CONFLICTS if name in str(error)), None)
+            if attempt == ATTEMPTS or conflict is None:
                 raise
-        # Of several that wait, each for a time of its own.
-        time.sleep(random.uniform(0.05, 0.2) * tried)  # noqa: S311
+        # Random, so that writers that conflict do not wait equally long.
+        seconds = random.uniform(0.05, 0.2) * attempt  # noqa: S311
+        LOG.info(
+            "%s: commit conflict (%s), attempt %d of %d in %.2f s", table, conflict, attempt + 1, ATTEMPTS, seconds
+        )
+        time.sleep(seconds)

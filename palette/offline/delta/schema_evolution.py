@@ -1,4 +1,4 @@
-"""How a table follows its definition: columns appear, fall out of use and widen; all else makes it another table."""
+"""Schema evolution of a table: columns are added, unused and widened; any other change needs a new table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from palette.errors import SchemaError
 from palette.offline.delta.maintenance import sql_name
-from palette.offline.delta.validate import ANEW, stored_types
+from palette.offline.delta.validate import RECREATE
 from palette.types import widens_in_place
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql import types as T
 
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import GroupSchema
 
 __all__ = ["Evolution", "evolution", "widen"]
 
@@ -23,16 +23,16 @@ ELEMENT = re.compile(r"array<(.*)>")
 
 
 class Evolution(NamedTuple):
-    """What a table lacks of its definition.
+    """Differences between a table and its definition.
 
     Parameters
     ----------
     added : dict of str to str
-        Features, or a created time, that it has no column of, with their types; the write itself adds them.
+        Features, or a created time, that the table lacks, with their types; the write itself adds them.
     widened : dict of str to str
         Columns whose declared type is wider, with that type.
     unused : tuple of str
-        Columns that the definition does not have any more; they stay, and new rows have null there.
+        Columns that the definition no longer has; they stay, and new rows have null there.
     """
 
     added: dict[str, str]
@@ -40,7 +40,7 @@ class Evolution(NamedTuple):
     unused: tuple[str, ...]
 
 
-def evolution(schema: T.StructType, entity: Entity, group: FeatureGroup) -> Evolution:
+def evolution(stored: T.StructType, schema: GroupSchema) -> Evolution:
     """Compare a table with its definition.
 
     Raises
@@ -51,55 +51,54 @@ def evolution(schema: T.StructType, entity: Entity, group: FeatureGroup) -> Evol
     Examples
     --------
     >>> from pyspark.sql import types as T
-    >>> from palette.definitions import Entity, Feature, FeatureGroup
+    >>> from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
     >>> table = T.StructType().add("id", "string").add("dishes", "integer").add("prices", "double")
     >>> menu = FeatureGroup("menu", entity="r", features=[Feature("dishes", "bigint"), Feature("price", "double")])
-    >>> evolution(table, Entity("r", keys={"id": "string"}), menu)
+    >>> evolution(table, GroupSchema(Entity("r", keys={"id": "string"}), menu))
     Evolution(added={'price': 'double'}, widened={'dishes': 'bigint'}, unused=('prices',))
     """
-    wanted = stored_types(entity, group)
-    found = {field.name: field.dataType.simpleString() for field in schema}
-    marks = [*entity.keys, *([group.timestamp] if group.timestamp else [])]
+    declared = schema.columns
+    types = {field.name: field.dataType.simpleString() for field in stored}
     added, widened = {}, {}
-    lower = {name.lower(): name for name in found}
-    for name, dtype in wanted.items():
-        if name not in found and name in marks:
-            raise SchemaError(f"{group.full_name}: {name!r}, a key or time now, is no column of the table: {ANEW}")
-        if name not in found and (other := lower.get(name.lower())):
-            raise SchemaError(f"{group.full_name}: {name!r} is {other!r} in the table; call it so, or {ANEW}")
-        if name not in found:
+    lower = {name.lower(): name for name in types}
+    for name, dtype in declared.items():
+        if name not in types and name in schema.required:
+            raise SchemaError(f"{schema.name}: {name!r}, a key or time now, is not a column of the table: {RECREATE}")
+        if name not in types and (other := lower.get(name.lower())):
+            raise SchemaError(f"{schema.name}: {name!r} is {other!r} in the table; use that name, or {RECREATE}")
+        if name not in types:
             added[name] = dtype
-        elif found[name] != dtype:
-            if not widens_in_place(found[name], dtype):
+        elif types[name] != dtype:
+            if not widens_in_place(types[name], dtype):
                 raise SchemaError(
-                    f"{group.full_name}: {name!r} is {found[name]} in the table, which does not widen to {dtype}: "
-                    f"declare it as {found[name]}, or {ANEW}"
+                    f"{schema.name}: {name!r} is {types[name]} in the table, which does not widen to {dtype}: "
+                    f"declare it as {types[name]}, or {RECREATE}"
                 )
             widened[name] = dtype
-    unused = tuple(name for name in found if name not in wanted)
-    _check_unused(found, unused, marks, group)
+    unused = tuple(name for name in types if name not in declared)
+    _check_unused(types, unused, schema)
     return Evolution(added, widened, unused)
 
 
-def _check_unused(found: Mapping[str, str], unused: tuple[str, ...], marks: list[str], group: FeatureGroup) -> None:
-    """Refuse a table that has lost a key or time: these stand before the features."""
-    places = list(found)
-    end = max(map(places.index, marks)) + 1
-    lost = [name for name in unused if places.index(name) < end]
-    # The event time of a group that is static now would stand there.
-    if group.timestamp is None and end < len(places) and places[end] in unused and found[places[end]] == "timestamp":
-        lost.append(places[end])
+def _check_unused(types: Mapping[str, str], unused: tuple[str, ...], schema: GroupSchema) -> None:
+    """Reject a definition that has lost a key or time of the table: these come before the features."""
+    names = list(types)
+    end = max(map(names.index, schema.required)) + 1
+    lost = [name for name in unused if names.index(name) < end]
+    # The former event time of a group that is static now is the next column.
+    if schema.timestamp is None and end < len(names) and names[end] in unused and types[names[end]] == "timestamp":
+        lost.append(names[end])
     if lost:
-        raise SchemaError(f"{group.full_name}: {lost[0]!r} is a key or time of the table, and no longer one: {ANEW}")
+        raise SchemaError(f"{schema.name}: {lost[0]!r} is a key or time of the table, and no longer one: {RECREATE}")
 
 
 def widen(spark: SparkSession, table: str, columns: Mapping[str, str]) -> None:
-    """Widen columns of a table, of which only the log is written; from then on it needs Delta 3.2 or newer.
+    """Widen columns of a table, in the log alone; from then on reading it needs Delta 3.2 or newer.
 
     Parameters
     ----------
     table : str
-        As SQL knows it.
+        Its name in SQL.
     columns : mapping of str to str
         With their new types.
     """

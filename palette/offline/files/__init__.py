@@ -1,4 +1,4 @@
-"""CSV and JSON files: read strictly, written so that others read the same."""
+"""CSV and JSON files: read strictly, written without loss."""
 
 from palette.offline.files.csv_files import CSV_OPTIONS, read_csv, writable_csv
 from palette.offline.files.json_files import JSON_OPTIONS, read_json

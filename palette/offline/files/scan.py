@@ -1,4 +1,4 @@
-"""Strict check of local CSV and JSON files, line by line: Spark's readers name no line, and accept some faults."""
+"""Strict checks of local CSV and JSON files, line by line: Spark's readers report no line, and accept some faults."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WHITESPACE = " \t\r\n"
 LARGEST_FIELD = 1 << 30
 
 
-def count_local(place: str, count: Callable[[Path], int]) -> int | None:
+def count_local(path: str, count: Callable[[Path], int]) -> int | None:
     """Return the number of records in a local file, or in all files of a local directory.
 
     Parameters
     ----------
-    place : str
+    path : str
         A path, or a ``file:`` URL.
     count : callable
         :func:`count_csv` or :func:`count_json`.
@@ -40,22 +40,22 @@ def count_local(place: str, count: Callable[[Path], int]) -> int | None:
     DataError
         With the file and the line of the first fault.
     """
-    if place.startswith(SCHEME):
-        place = "/" + place.removeprefix(SCHEME).lstrip("/")
-    files = _files(place)
+    if path.startswith(SCHEME):
+        path = "/" + path.removeprefix(SCHEME).lstrip("/")
+    files = _files(path)
     if not files or any(file.suffix in COMPRESSED for file in files):
         return None
     return sum(map(count, files))
 
 
-def _files(place: str) -> list[Path]:
-    if not os.path.isdir(place):
-        return [Path(place)] if os.path.isfile(place) else []
-    found = []
-    for folder, folders, names in os.walk(place):
+def _files(path: str) -> list[Path]:
+    if not os.path.isdir(path):
+        return [Path(path)] if os.path.isfile(path) else []
+    files = []
+    for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
-        found += [Path(folder, name) for name in names if not name.startswith(HIDDEN)]
-    return found
+        files += [Path(folder, name) for name in names if not name.startswith(HIDDEN)]
+    return files
 
 
 def count_csv(file: Path) -> int:
@@ -91,7 +91,7 @@ def count_csv(file: Path) -> int:
             raise DataError(f"{file}: line {line}: not CSV, in the record that begins there: {error}") from error
         return max(number, 0)
 
-    return _counted(file, count, newline="")
+    return _count(file, count, newline="")
 
 
 def count_json(file: Path) -> int:
@@ -127,7 +127,7 @@ def count_json(file: Path) -> int:
             rows += 1
         return rows
 
-    return _counted(file, count)
+    return _count(file, count)
 
 
 def _count_array(file: Path, text: str) -> int:
@@ -145,15 +145,15 @@ def _count_array(file: Path, text: str) -> int:
 
 
 def _objects(text: str, position: int) -> tuple[int, int]:
-    """Return the number of objects in the array that begins at a position, and where it ends."""
+    """Return the number of objects in the array that begins at a position, and the position of its end."""
     decoder, rows = json.JSONDecoder(), 0
-    start = _after_space(text, position + 1)
+    start = _skip_whitespace(text, position + 1)
     if text[start] == "]":
         return 0, start + 1
     while text[position] != "]":
-        start = _after_space(text, position + 1)
+        start = _skip_whitespace(text, position + 1)
         value, position = decoder.raw_decode(text, start)
-        position = _after_space(text, position)
+        position = _skip_whitespace(text, position)
         if not isinstance(value, dict):
             raise json.JSONDecodeError(f"expected an object, found {text[start : start + 40]!r}", text, start)
         if text[position] not in ",]":
@@ -162,13 +162,13 @@ def _objects(text: str, position: int) -> tuple[int, int]:
     return rows, position + 1
 
 
-def _after_space(text: str, position: int) -> int:
+def _skip_whitespace(text: str, position: int) -> int:
     while text[position] in WHITESPACE:
         position += 1
     return position
 
 
-def _counted(file: Path, count: Callable[[TextIO], int], newline: str | None = None) -> int:
+def _count(file: Path, count: Callable[[TextIO], int], newline: str | None = None) -> int:
     try:
         with file.open(encoding="utf-8-sig", newline=newline) as lines:
             return count(lines)

@@ -18,7 +18,7 @@ from palette.offline.times import spark_type
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["Resolved", "from_string", "readable_types", "resolve_types", "schema_of"]
+__all__ = ["Resolved", "from_string", "readable_types", "resolve_types", "to_schema"]
 
 SCALARS: dict[str, T.DataType] = {
     "tinyint": T.ByteType(),
@@ -42,7 +42,7 @@ register_pickle_by_value(kinds)
 
 @dataclass(frozen=True)
 class Resolved:
-    """What is known of columns of strings.
+    """Resolved types of columns of strings.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Resolved:
     rows : int
         The number of rows.
     with_empty : set of str
-        The columns that have empty strings.
+        The columns with empty strings.
     """
 
     types: Mapping[str, str]
@@ -60,7 +60,7 @@ class Resolved:
 
 
 def readable_types(names: Sequence[str], types: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the given types that strings can be read as, by the names of the file's columns, whatever their case.
+    """Return the given types that strings can be read as, by the names of the file's columns, ignoring case.
 
     Examples
     --------
@@ -68,32 +68,32 @@ def readable_types(names: Sequence[str], types: Mapping[str, str] | None) -> dic
     {'R_ID': 'string'}
     """
     given = {name.lower(): dtype for name, dtype in (types or {}).items()}
-    found = {name: given.get(name.lower(), "") for name in names}
-    return {name: dtype for name, dtype in found.items() if dtype in SCALARS or DECIMAL.fullmatch(dtype)}
+    requested = {name: given.get(name.lower(), "") for name in names}
+    return {name: dtype for name, dtype in requested.items() if dtype in SCALARS or DECIMAL.fullmatch(dtype)}
 
 
-def schema_of(types: Mapping[str, str | T.DataType]) -> T.StructType:
-    """Return the schema of columns by the names of their types."""
+def to_schema(types: Mapping[str, str | T.DataType]) -> T.StructType:
+    """Return the schema of columns from the names of their types."""
     return T.StructType([T.StructField(name, _spark_type(dtype)) for name, dtype in types.items()])
 
 
 def _spark_type(dtype: str | T.DataType) -> T.DataType:
     if isinstance(dtype, T.DataType):
         return dtype
-    found = DECIMAL.fullmatch(dtype)
-    return T.DecimalType(int(found[1]), int(found[2])) if found else SCALARS[dtype]
+    decimal = DECIMAL.fullmatch(dtype)
+    return T.DecimalType(int(decimal[1]), int(decimal[2])) if decimal else SCALARS[dtype]
 
 
-def from_string(text: Column, dtype: str) -> Column:
-    """Return strings as another type; null where one is empty or not of it. Times without zone are UTC."""
+def from_string(string: Column, dtype: str) -> Column:
+    """Return strings as another type; null where a string is empty or not of that type. Times without zone are UTC."""
     if dtype == "string":
-        return text
-    text = F.nullif(text, F.lit(""))
+        return string
+    string = F.nullif(string, F.lit(""))
     if dtype != "timestamp":
-        return text.try_cast(dtype)
-    # A cast would read a time without zone in that of the session.
-    text = F.when(text.rlike(DAY), F.concat(text, F.lit(" 00:00"))).otherwise(text)
-    seconds = F.when(F.length(text) == len("2026-01-01 00:00"), F.concat(text, F.lit(":00"))).otherwise(text)
+        return string.try_cast(dtype)
+    # A cast would read a time without zone in the zone of the session.
+    minutes = F.when(string.rlike(DAY), F.concat(string, F.lit(" 00:00"))).otherwise(string)
+    seconds = F.when(F.length(minutes) == len("2026-01-01 00:00"), F.concat(minutes, F.lit(":00"))).otherwise(minutes)
     return F.when(seconds.rlike(ZONE), seconds).otherwise(F.concat(seconds, F.lit("Z"))).try_cast(spark_type(dtype))
 
 
@@ -107,26 +107,28 @@ def resolve_types(rows: DataFrame, types: Mapping[str, str], likely: Mapping[str
     types : mapping of str to str
         Column to the type that its values must have.
     likely : mapping of str to str
-        Column to the type that is taken if all of its values have it; else it is inferred.
+        Column to the type that is used if all of its values have it; else it is inferred.
     where : str
-        Names the file in errors.
+        The file, for messages.
 
     Raises
     ------
     DataError
-        If a value is not of the column's type; column and value are named.
+        If a value is not of the column's type; the message has column and value.
     """
-    wanted = [types.get(name) or likely.get(name) or "" for name in rows.columns]
+    expected = [types.get(name) or likely.get(name) or "" for name in rows.columns]
 
     def examine(batches: Iterator[Any]) -> Iterator[Any]:
-        return kinds.examine(batches, wanted)
+        return kinds.examine(batches, expected)
 
     sums = (F.sum(name).alias(name) for name in ("rows", "bad", "empty"))
-    examined = rows.mapInArrow(examine, kinds.SCHEMA).groupBy("place")
-    facts = {row.place: row for row in examined.agg(*sums, F.bit_and("kinds").alias("kinds"), F.min("least")).collect()}
+    examined = rows.mapInArrow(examine, kinds.SCHEMA).groupBy("position")
+    facts = {
+        row.position: row for row in examined.agg(*sums, F.bit_and("kinds").alias("kinds"), F.min("least")).collect()
+    }
     resolved = {}
-    for place, (name, dtype) in enumerate(zip(rows.columns, wanted, strict=True)):
-        fact = facts.get(place)
+    for position, (name, dtype) in enumerate(zip(rows.columns, expected, strict=True)):
+        fact = facts.get(position)
         if fact is not None and fact.bad and name in types:
             values = f"{fact.bad:,} such {'value' if fact.bad == 1 else 'values'}"
             raise DataError(f"{where}: column {name!r}: {fact[-1]!r:.80} is not of type {dtype} ({values})")
@@ -135,5 +137,5 @@ def resolve_types(rows: DataFrame, types: Mapping[str, str], likely: Mapping[str
         else:
             bits = (fact and fact.kinds) or 0
             resolved[name] = next((kind for bit, kind in enumerate(kinds.INFERRED) if bits >> bit & 1), "string")
-    empty = {rows.columns[place] for place, fact in facts.items() if fact.empty}
+    empty = {rows.columns[position] for position, fact in facts.items() if fact.empty}
     return Resolved(resolved, next((fact.rows for fact in facts.values()), 0), empty)

@@ -1,7 +1,7 @@
-"""A history as sorted arrays: for each key a step function of time, to be searched by halving.
+"""Histories as sorted arrays: a step function of time for each key, for binary search.
 
-The file that is written holds one row of lists, so that arrays of different lengths lie in one memory-mapped Arrow
-file: the distinct values of each key column, where each key's rows start, their effective times, and the values.
+The file holds one row of lists, so that arrays of different lengths lie in one memory-mapped Arrow file: the distinct
+values of each key column, the index at which each key's rows start, their effective times, and the values.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["ALWAYS", "Steps", "build_steps", "write_steps"]
+__all__ = ["ALWAYS", "HistoryArrays", "build_arrays", "write_arrays"]
 
 Ints = npt.NDArray[np.int64]
-Marks = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
 
-# The effective time of rows that are valid at any time, even at none.
+# The effective time of rows that are always valid, even at a null time.
 ALWAYS = -(1 << 63)
 
 
 @dataclass(frozen=True)
-class Steps:
+class HistoryArrays:
     """The arrays of one history.
 
     Parameters
@@ -39,11 +39,11 @@ class Steps:
     pairs : list of array
         For each further column of a composite key the sorted codes of the combinations that occur.
     starts : array
-        Where the rows of each key begin; one more at the end.
+        Index of the first row of each key, and the number of rows at the end.
     effective : array
-        From when each row on is what is known, ascending within a key.
+        Time from which each row is the known one, ascending within a key.
     rows : array
-        The row's place in the history as it was read.
+        The row's index in the history as it was read.
     """
 
     keys: list[pa.Array]
@@ -53,14 +53,14 @@ class Steps:
     rows: Ints
 
 
-def build_steps(
+def build_arrays(
     keys: Sequence[pa.Array],
     event: Ints | None,
     created: pa.Array | None,
     values: Callable[[], Iterable[pa.Array]],
     *,
     by_created: bool,
-) -> Steps:
+) -> HistoryArrays:
     """Sort a history and leave out the rows that never win.
 
     Parameters
@@ -72,30 +72,30 @@ def build_steps(
     created : pa.Array, optional
         Created times as int64; null where unknown.
     values : function
-        Returns all features in declared order; called only if there are ties that created times leave open.
+        Returns all features in declared order; called only if created times do not resolve all ties.
     by_created : bool
-        Whether rows count only from their created time on. Rows without one must be left out already.
+        Whether rows count only from their created time on. Rows without one must not be passed.
     """
     codes, dictionaries, pairs = _encode(keys)
     times = np.full(len(codes), ALWAYS) if event is None else event
-    order, codes_in_order, times_in_order, first = _tie_order(codes, times, created, values)
+    order, codes_in_order, times_in_order, first = _sort_with_ties(codes, times, created, values)
     if by_created:
         assert created is not None
         effective = np.maximum(times, created.to_numpy())
-        # In tie order a row's place is its rank, and ranks of later keys are greater: one running maximum serves all.
+        # In tie order a row's index is its rank, and ranks of later keys are greater: one running maximum serves all.
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         order = np.lexsort((rank, effective, codes))
         order = order[np.maximum.accumulate(rank[order]) == rank[order]]
         codes_in_order, times_in_order = codes[order], effective[order]
-        first = _changes(codes_in_order) | _changes(times_in_order)
+        first = _run_starts(codes_in_order) | _run_starts(times_in_order)
     if not first.all():
         # Of rows of one key and time the last wins.
         last = np.append(first[1:], True)
         codes_in_order, times_in_order, order = codes_in_order[last], times_in_order[last], order[last]
     count = len(pairs[-1]) if pairs else len(dictionaries[0])
     starts = np.searchsorted(codes_in_order, np.arange(count + 1))
-    return Steps(dictionaries, pairs, starts, times_in_order, order)
+    return HistoryArrays(dictionaries, pairs, starts, times_in_order, order)
 
 
 def _encode(keys: Sequence[pa.Array]) -> tuple[Ints, list[pa.Array], list[Ints]]:
@@ -110,66 +110,66 @@ def _encode(keys: Sequence[pa.Array]) -> tuple[Ints, list[pa.Array], list[Ints]]
     return codes, [column.dictionary for column in encoded], pairs
 
 
-def _tie_order(
+def _sort_with_ties(
     codes: Ints, times: Ints, created: pa.Array | None, values: Callable[[], Iterable[pa.Array]]
-) -> tuple[Ints, Ints, Ints, Marks]:
-    """Return the order by (key, event time, created, values), keys and times in it, and where they change."""
-    order, codes, times, new = _sorted(codes, times)
+) -> tuple[Ints, Ints, Ints, Mask]:
+    """Sort by (key, event time, created, values): return the order, keys and times in it, and a mask of run starts."""
+    order, codes, times, new = _sort(codes, times)
     first = new.copy()
 
-    def further() -> Iterator[pa.Array]:
+    def tie_breakers() -> Iterator[pa.Array]:
         if created is not None:
             yield created
         yield from values()
 
     def zeros() -> Iterator[pa.Array]:
-        # What is equal but for the signs of zeros, see palette.offline.zero_signs: again, where there are some.
+        # Rows that differ only in the signs of zeros, see palette.offline.zero_signs: a second pass, if there are any.
         for kind in (pa.types.is_floating, _is_list_of_floats) if any(mixed) else ():
             yield from (column for column, signed in zip(values(), mixed, strict=True) if signed and kind(column.type))
 
     # Column by column, and only where rows are still tied: usually few, so the values are seldom read.
     mixed: list[bool] = []
-    for columns, rank in ((further(), _ranks), (zeros(), _zero_ranks)):
+    for columns, rank in ((tie_breakers(), _rank), (zeros(), _rank_zeros)):
         while not first.all() and (column := next(columns, None)) is not None:
             tied = ~first
             tied[:-1] |= tied[1:]
-            places = np.flatnonzero(tied)
-            run = np.cumsum(first)[places]
-            some = order[places]
-            found = column.take(pa.array(some))
-            if rank is _ranks and column is not created:
-                mixed.append(_has_both_zeros(found))
-            ranks = rank(found)
+            indices = np.flatnonzero(tied)
+            run = np.cumsum(first)[indices]
+            rows = order[indices]
+            values_of_tied = column.take(pa.array(rows))
+            if rank is _rank and column is not created:
+                mixed.append(_has_both_zeros(values_of_tied))
+            ranks = rank(values_of_tied)
             within = np.lexsort((ranks, run))
-            order[places] = some[within]
-            first[places[1:]] |= np.diff(ranks[within]) != 0
+            order[indices] = rows[within]
+            first[indices[1:]] |= np.diff(ranks[within]) != 0
     return order, codes, times, new
 
 
-def _sorted(codes: Ints, times: Ints) -> tuple[Ints, Ints, Ints, Marks]:
-    """Sort by key and time: return the order, keys and times in it, and where they change."""
+def _sort(codes: Ints, times: Ints) -> tuple[Ints, Ints, Ints, Mask]:
+    """Sort by key and time: return the order, keys and times in it, and a mask of run starts."""
     low, high = (int(times.min()), int(times.max())) if len(times) else (0, 0)
     bits = (high - low).bit_length()
     if bits + int(codes.max(initial=0)).bit_length() < 63:
-        # Both in one number: several times faster than sorting by two.
+        # Both packed into one number: several times faster than sorting by two.
         packed = (codes << bits) | (times - low)
         order = np.argsort(packed)
         packed = packed[order]
-        return order, packed >> bits, (packed & ((1 << bits) - 1)) + low, _changes(packed)
+        return order, packed >> bits, (packed & ((1 << bits) - 1)) + low, _run_starts(packed)
     order = np.lexsort((times, codes))
     codes, times = codes[order], times[order]
-    return order, codes, times, _changes(codes) | _changes(times)
+    return order, codes, times, _run_starts(codes) | _run_starts(times)
 
 
-def _changes(values: Ints) -> Marks:
-    """Mark the first of each run of equal values."""
+def _run_starts(values: Ints) -> Mask:
+    """Return a mask of the first value of each run of equal values."""
     first = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return first
 
 
-def _ranks(column: pa.Array) -> Ints:
-    """Return numbers that order as Spark orders the values: nulls first, NaN last, text by bytes."""
+def _rank(column: pa.Array) -> Ints:
+    """Return ranks in Spark's order of the values: nulls first, NaN last, strings by bytes."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     valid = column.is_valid().to_numpy(zero_copy_only=False)
@@ -178,11 +178,11 @@ def _ranks(column: pa.Array) -> Ints:
         _, ranks = np.unique(present.to_numpy(zero_copy_only=False), return_inverse=True)
     elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         if pa.types.is_string(column.type.value_type) or pa.types.is_large_string(column.type.value_type):
-            # Bytes, which need not be UTF-8.
+            # As bytes, which need not be UTF-8.
             present = present.cast(pa.large_list(pa.large_binary()))
-        texts = [tuple(map(_element, value)) for value in present.to_pylist()]
-        place = {value: rank for rank, value in enumerate(sorted(set(texts)))}
-        ranks = np.array([place[value] for value in texts], np.int64)
+        lists = [tuple(map(_sort_key, value)) for value in present.to_pylist()]
+        rank_of = {value: rank for rank, value in enumerate(sorted(set(lists)))}
+        ranks = np.array([rank_of[value] for value in lists], np.int64)
     else:
         encoded = present.dictionary_encode()
         rank = np.empty(len(encoded.dictionary), np.int64)
@@ -208,17 +208,17 @@ def _has_both_zeros(column: pa.Array) -> bool:
     return bool(negative.any() and not negative.all())
 
 
-def _zero_ranks(column: pa.Array) -> Ints:
-    """Return numbers that order values which are equal otherwise: 0.0 is greater than -0.0."""
+def _rank_zeros(column: pa.Array) -> Ints:
+    """Return ranks of values that are equal otherwise: 0.0 is greater than -0.0."""
     if pa.types.is_floating(column.type):
         numbers = column.fill_null(math.nan).to_numpy(zero_copy_only=False)
         return ((numbers == 0) & ~np.signbit(numbers)).astype(np.int64)
     signs = [tuple(x == 0 and math.copysign(1, x) > 0 for x in value or ()) for value in column.to_pylist()]
-    place = {value: rank for rank, value in enumerate(sorted(set(signs)))}
-    return np.array([place[value] for value in signs], np.int64)
+    rank_of = {value: rank for rank, value in enumerate(sorted(set(signs)))}
+    return np.array([rank_of[value] for value in signs], np.int64)
 
 
-def _element(value: Any) -> tuple[int, Any]:
+def _sort_key(value: Any) -> tuple[int, Any]:
     if value is None:
         return (0, 0)
     if isinstance(value, float) and math.isnan(value):
@@ -226,22 +226,22 @@ def _element(value: Any) -> tuple[int, Any]:
     return (1, value)
 
 
-def write_steps(steps: Steps, event: Ints | None, columns: Mapping[str, pa.Array], folder: str) -> str:
-    """Write a history to a file that is called by the hash of its content, and return the path.
+def write_arrays(arrays: HistoryArrays, event: Ints | None, columns: Mapping[str, pa.Array], folder: str) -> str:
+    """Write a history to a file named by the hash of its content, and return the path.
 
     Parameters
     ----------
     event : array, optional
-        Event times, where they are needed to tell how old a row is.
+        Event times, where the age of a row depends on them.
     columns : mapping of str to pa.Array
-        The values that are asked for, in the order in which the history was read.
+        The requested values, in the order in which the history was read.
     """
-    rows = pa.array(steps.rows)
-    lists: dict[str, pa.Array] = {f"key{place}": key for place, key in enumerate(steps.keys)}
-    lists |= {f"pairs{place}": pa.array(pairs) for place, pairs in enumerate(steps.pairs)}
-    lists |= {"starts": pa.array(steps.starts), "effective": pa.array(steps.effective)}
+    rows = pa.array(arrays.rows)
+    lists: dict[str, pa.Array] = {f"key{index}": key for index, key in enumerate(arrays.keys)}
+    lists |= {f"pairs{index}": pa.array(pairs) for index, pairs in enumerate(arrays.pairs)}
+    lists |= {"starts": pa.array(arrays.starts), "effective": pa.array(arrays.effective)}
     if event is not None:
-        lists["event"] = pa.array(event[steps.rows])
+        lists["event"] = pa.array(event[arrays.rows])
     lists |= {f"value:{name}": column.take(rows) for name, column in columns.items()}
     table = pa.table({name: _one_row(values) for name, values in lists.items()})
     handle, path = tempfile.mkstemp(dir=folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import operator
 from collections.abc import Sequence
@@ -12,34 +11,30 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from palette.columns import exact_column
 from palette.definitions import arrow_type
-from palette.offline.delta.log_reader import Unreadable
-from palette.offline.delta.validate import readable
 from palette.offline.point_in_time import ROW
 from palette.offline.zero_signs import zero_signs
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame
 
-    from palette.definitions import Entity, FeatureGroup
-    from palette.offline.delta.tables import DeltaTables
+    from palette.offline.delta.version import TableVersion
 
-__all__ = ["FileHistory", "SparkHistory", "Tied", "open_files", "open_history"]
+__all__ = ["FileHistory", "SparkHistory", "TiedRows", "open_history"]
 
-# Files, and rows of each, that tell how long texts are.
+# Files, and rows of each, from which the average length of strings is estimated.
 PROBED, PROBED_ROWS = 8, 4096
 LARGEST = (1 << 31) - 1
 
 
-class Tied(Exception):  # noqa: N818 - an answer, not a fault
-    """Rows are tied, and a column that was not read with them tells which one wins."""
+class TiedRows(Exception):  # noqa: N818 - a result, not a failure
+    """Rows are tied, and a column that was not read with them decides which one wins."""
 
 
 class FileHistory:
-    """A history in Parquet files, of which columns are read as they are wanted.
+    """A history in Parquet files, read column by column.
 
     Parameters
     ----------
@@ -54,10 +49,10 @@ class FileHistory:
         self.types = types
 
     def size(self, names: Sequence[str]) -> int:
-        """Return about how many bytes columns are in memory.
+        """Return about how many bytes columns take in memory.
 
-        What a file says of itself is the size of dictionaries and runs, a thousandth where values repeat. So numbers
-        are counted, and how long texts are is seen from the first rows of some of the files.
+        Parquet records the sizes of dictionaries and runs, a thousandth of these where values repeat. So numbers are
+        counted, and the length of strings is estimated from the first rows of some of the files.
         """
         widths = {name: _width(arrow_type(self.types[name])) for name in names if name in self.types}
         rows = sizes = 0.0
@@ -68,21 +63,23 @@ class FileHistory:
                     width = widths.get(chunk.path_in_schema.split(".")[0])
                     if width is not None:
                         sizes += chunk.num_values * width
-        texts = [name for name, width in widths.items() if not width]
-        return math.ceil(sizes + rows * _bytes_a_row(self.paths[:: -(-len(self.paths) // PROBED) or 1], texts))
+        strings = [name for name, width in widths.items() if not width]
+        return math.ceil(sizes + rows * _bytes_a_row(self.paths[:: -(-len(self.paths) // PROBED) or 1], strings))
 
     def read(self, names: Sequence[str]) -> pa.Table:
-        """Return columns in their declared types; large text as ``large_string``."""
+        """Return columns in their declared types; long strings as ``large_string``."""
         schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
-        return _wide(pa.concat_tables([schema.empty_table(), *(_read_file(path, schema) for path in self.paths)]))
+        return _widen_strings(
+            pa.concat_tables([schema.empty_table(), *(_read_file(path, schema) for path in self.paths)])
+        )
 
-    def read_beside(self, name: str) -> pa.Table:
-        """Return one more column, in the order of the others."""
+    def read_column(self, name: str) -> pa.Table:
+        """Return one more column, its rows in the order of the others."""
         return self.read([name])
 
 
 def _width(dtype: pa.DataType) -> float:
-    """Return the bytes of a value, of an element in a list; 0 for text."""
+    """Return the bytes of a value, or of an element of a list; 0 for strings."""
     leaf = dtype.value_type if pa.types.is_list(dtype) else dtype
     return 0 if pa.types.is_string(leaf) else leaf.bit_width / 8
 
@@ -98,17 +95,17 @@ def _bytes_a_row(paths: Sequence[str], names: Sequence[str]) -> float:
     return size / max(1, rows)
 
 
-def _wide(table: pa.Table) -> pa.Table:
-    """Return a table each column of which fits into one array: the offsets of a plain string end at 2 GB."""
+def _widen_strings(table: pa.Table) -> pa.Table:
+    """Return a table whose columns fit into one array each: the offsets of a plain string array end at 2 GB."""
     wide = {pa.string(): pa.large_string(), pa.list_(pa.string()): pa.large_list(pa.large_string())}
-    for place, field in enumerate(table.schema):
-        if field.type in wide and table.column(place).nbytes > LARGEST:
-            table = table.set_column(place, field.name, table.column(place).cast(wide[field.type]))
+    for index, field in enumerate(table.schema):
+        if field.type in wide and table.column(index).nbytes > LARGEST:
+            table = table.set_column(index, field.name, table.column(index).cast(wide[field.type]))
     return table
 
 
 def _read_file(path: str, schema: pa.Schema) -> pa.Table:
-    # Spark writes timestamps as INT96 unless told otherwise; taken as nanoseconds they would overflow.
+    # Spark writes timestamps as INT96 by default; read as nanoseconds they would overflow.
     file = pq.ParquetFile(path, coerce_int96_timestamp_unit="us", memory_map=True)
     present = set(file.schema_arrow.names)
     table = file.read([name for name in schema.names if name in present])
@@ -121,9 +118,9 @@ def _read_file(path: str, schema: pa.Schema) -> pa.Table:
 
 
 class SparkHistory:
-    """A history that is read through Spark, of which columns are read as they are wanted.
+    """A history that is read through Spark, the requested columns all at once.
 
-    All at once: a second reading might come in another order.
+    A second read might return the rows in another order.
 
     Parameters
     ----------
@@ -132,7 +129,7 @@ class SparkHistory:
     types : dict of str to str
         Columns with their declared types, features in declared order.
     identity : sequence of str
-        Keys and times: rows that have them in common are tied.
+        Keys and times: rows that share them are tied.
     """
 
     def __init__(self, rows: DataFrame, types: dict[str, str], identity: Sequence[str]) -> None:
@@ -141,10 +138,10 @@ class SparkHistory:
         self._identity = identity
 
     def size(self, names: Sequence[str]) -> int:
-        """Return about how many bytes columns are in memory.
+        """Return about how many bytes columns take in memory.
 
-        The number of rows, which Delta knows from its log, times what a row takes: numbers are counted, and how long
-        texts and lists are is seen from the first rows.
+        The number of rows, which Delta knows from its log, times the width of a row: numbers are counted, and the
+        length of strings and lists is estimated from the first rows.
         """
         types = {name: arrow_type(self.types[name]) for name in names if name in self.types}
         width = sum(dtype.bit_width / 8 for dtype in types.values() if not _varies(dtype))
@@ -156,19 +153,13 @@ class SparkHistory:
     def read(self, names: Sequence[str]) -> pa.Table:
         """Return columns in their declared types."""
         schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
-        return _wide(self._rows.select(*map(exact_column, names)).toArrow().cast(schema))
+        return _widen_strings(self._rows.select(*map(exact_column, names)).toArrow().cast(schema))
 
-    def read_beside(self, name: str) -> pa.Table:
-        """Refuse to read a column that was not read with the others.
+    def read_column(self, name: str) -> pa.Table:
+        """Raise :class:`TiedRows`: a column cannot be added to those that were read before."""
+        raise TiedRows(name)
 
-        Raises
-        ------
-        Tied
-            Always.
-        """
-        raise Tied(name)
-
-    def settled(self) -> SparkHistory:
+    def resolve_ties(self) -> SparkHistory:
         """Return the history without the rows that lose a tie."""
         keys = [exact_column(name) for name in self._identity]
         types = {name: dtype for name, dtype in self.types.items() if name not in self._identity}
@@ -183,7 +174,7 @@ def _varies(dtype: pa.DataType) -> bool:
 
 
 def _length(column: Column, dtype: pa.DataType) -> Column:
-    """Return the bytes that a text or list takes in Arrow."""
+    """Return the bytes that a string or list takes in Arrow."""
     size: Any = F.octet_length(column)
     if pa.types.is_list(dtype):
         width = _width(dtype)
@@ -192,28 +183,8 @@ def _length(column: Column, dtype: pa.DataType) -> Column:
     return F.coalesce(size, F.lit(0)) + 4
 
 
-def open_files(tables: DeltaTables, entity: Entity, group: FeatureGroup, version: int) -> FileHistory:
-    """Return the rows of one version of a group, to be read from its files.
-
-    Raises
-    ------
-    Unreadable
-        If they can be read through Spark only.
-    DataError
-        If they were vacuumed.
-    """
-    files = tables.files(group, version)
-    schema = T.StructType.fromJson(json.loads(files.schema))
-    return FileHistory(files.paths, readable(schema, entity, group, version))
-
-
-def open_history(
-    spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup, version: int
-) -> FileHistory | SparkHistory:
-    """Return the rows of one version of a group."""
-    try:
-        return open_files(tables, entity, group, version)
-    except Unreadable:
-        rows = tables.read(spark, entity, group, version)
-        times = [name for name in (group.timestamp, group.created) if name is not None]
-        return SparkHistory(rows, readable(rows.schema, entity, group, version), [*entity.keys, *times])
+def open_history(version: TableVersion) -> FileHistory | SparkHistory:
+    """Return the rows of a version: in its files, or through Spark where these cannot be read directly."""
+    if version.files is not None:
+        return FileHistory(version.files.paths, version.columns)
+    return SparkHistory(version.read(), version.columns, version.schema.identity())

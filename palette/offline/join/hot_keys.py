@@ -1,8 +1,8 @@
-"""Hot keys: a key with very many rows is split by time, so that no task sorts all of it.
+"""Hot keys: a key with very many rows is split by time, so that no task sorts all of them.
 
-Which keys are hot is known from the history alone, and prepared once per table version; the basis is never executed.
-The times of a hot key are cut at quantiles. What was known at the start of each later part is carried into it as one
-more row, so the parts need nothing of each other.
+Hot keys follow from the history alone, and are prepared once per table version; the basis is never executed. The times
+of a hot key are split at quantiles. The row that is known at the start of each later part is carried into it as one
+more row, so the parts are independent of each other.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from palette.offline.cache import Memo
+from palette.offline.cache import LRUCache
 from palette.offline.point_in_time import EFFECTIVE, ROW
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["HOT_ROWS", "PART", "HotKeys", "hot_keys", "known_hot_keys", "mark", "part_of"]
+__all__ = ["HOT_ROWS", "PART", "HotKeys", "hot_keys", "known_hot_keys", "part_number", "with_cuts"]
 
 HOT_ROWS = 1_000_000
-# More parts than this would make the list of cuts, which is looked through for each row, too long.
+# The list of cuts is searched for each row: more parts than this would make it too long.
 MAX_PARTS = 256
 PART = "__palette_part"
 CUTS = "__palette_cuts"
@@ -31,7 +31,7 @@ CUTS = "__palette_cuts"
 
 @dataclass(frozen=True)
 class HotKeys:
-    """Where the times of each hot key are cut, and what is carried into each part.
+    """Times at which each hot key is split, and the rows that are carried into each part.
 
     Parameters
     ----------
@@ -45,34 +45,34 @@ class HotKeys:
     carried: list[pa.Table]
 
 
-known_hot_keys: Memo[HotKeys | None] = Memo(limit=64)
+known_hot_keys: LRUCache[HotKeys | None] = LRUCache(limit=64)
 
 
-def mark(rows: DataFrame, keys: Sequence[str], cuts: pa.Table) -> DataFrame:
-    """Add the list of cuts to rows of hot keys, null to others."""
+def with_cuts(rows: DataFrame, keys: Sequence[str], cuts: pa.Table) -> DataFrame:
+    """Add the list of cuts to rows of hot keys, null to other rows."""
     return rows.join(F.broadcast(rows.sparkSession.createDataFrame(cuts)), list(keys), "left")
 
 
-def part_of(time: Column) -> Column:
-    """Return the part that a time falls into; the first for times that are null, and for keys that are not hot."""
+def part_number(time: Column) -> Column:
+    """Return the part that a time falls into; the first for null times, and for keys that are not hot."""
     return F.coalesce(F.size(F.filter(F.col(CUTS), lambda cut: cut <= time)), F.lit(0)).cast("bigint")
 
 
 def hot_keys(
-    spark: SparkSession, known: Hashable, keys: Sequence[str], histories: Mapping[str, DataFrame], limit: int
+    spark: SparkSession, content: Hashable, keys: Sequence[str], histories: Mapping[str, DataFrame], limit: int
 ) -> HotKeys | None:
     """Return the hot keys of the histories of a join key; None if there are none.
 
     Parameters
     ----------
-    known : hashable
-        Stands for the content of the histories: the answer is worked out once for it.
+    content : hashable
+        Equal for histories of equal rows: the hot keys are worked out once for each.
     keys : sequence of str
         Their key columns.
     limit : int
         The rows, over all histories, beyond which a key is hot.
     """
-    return known_hot_keys.get((known, *keys, limit), lambda: _prepare(spark, keys, list(histories.values()), limit))
+    return known_hot_keys.get((content, *keys, limit), lambda: _prepare(spark, keys, list(histories.values()), limit))
 
 
 def _prepare(spark: SparkSession, keys: Sequence[str], histories: Sequence[DataFrame], limit: int) -> HotKeys | None:
@@ -86,16 +86,16 @@ def _prepare(spark: SparkSession, keys: Sequence[str], histories: Sequence[DataF
     hot = F.broadcast(spark.createDataFrame(counts.select(list(keys))))
     fractions = [part / parts for part in range(1, parts)]
     cuts = times.join(hot, list(keys)).groupBy(*keys).agg(F.percentile_approx(EFFECTIVE, fractions).alias(CUTS))
-    # A time at which many rows stand can be the quantile several times over.
+    # A time that many rows share can be several of the quantiles.
     cuts = cuts.select(*keys, F.array_distinct(CUTS).alias(CUTS)).filter(F.col(CUTS).isNotNull())
     table = cuts.toArrow()
-    return HotKeys(table, [_carried(mark(history, keys, table), keys) for history in histories])
+    return HotKeys(table, [_carry_forward(with_cuts(history, keys, table), keys) for history in histories])
 
 
-def _carried(history: DataFrame, keys: Sequence[str]) -> pa.Table:
-    """Return what wins at the start of each part of each hot key but the first."""
+def _carry_forward(history: DataFrame, keys: Sequence[str]) -> pa.Table:
+    """Return the rows that win at the start of each part of each hot key but the first."""
     last = F.size(CUTS).cast("bigint")
-    own = history.filter(F.col(CUTS).isNotNull()).withColumn(PART, part_of(F.col(EFFECTIVE)))
+    own = history.filter(F.col(CUTS).isNotNull()).withColumn(PART, part_number(F.col(EFFECTIVE)))
     best = own.groupBy(*keys, CUTS, PART).agg(F.max(ROW).alias(ROW)).filter(F.col(PART) < last)
     later = best.withColumn(PART, F.explode(F.sequence(F.col(PART) + 1, last)))
     return later.groupBy(*keys, PART).agg(F.max(ROW).alias(ROW)).toArrow()

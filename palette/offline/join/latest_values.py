@@ -1,4 +1,4 @@
-"""Look-ups without a time: the latest values of groups that have event times."""
+"""Look-ups without a time, which read the latest values of groups that have event times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def untimed_groups(lookups: Iterable[Lookup], timestamp: str | None) -> list[str
     """Return the full names of groups with event times that are looked up without a time for each row."""
     if timestamp is not None:
         return []
-    return list(dict.fromkeys(lookup.group.full_name for lookup in lookups if lookup.group.timestamp is not None))
+    return list(dict.fromkeys(lookup.schema.name for lookup in lookups if lookup.schema.timestamp is not None))
 
 
 def warn_latest_values(groups: list[str], parameter: str, stacklevel: int) -> None:
@@ -29,7 +29,7 @@ def warn_latest_values(groups: list[str], parameter: str, stacklevel: int) -> No
     groups : list of str
         Their full names.
     parameter : str
-        What names the column with each row's time.
+        The parameter that takes the column with each row's time.
     stacklevel : int
         As for :func:`warnings.warn`, counted from the caller.
     """

@@ -1,4 +1,4 @@
-"""Which table versions a training set was read from."""
+"""Table versions that a training set was read from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["pinned_versions"]
 
 
 def pinned_versions(schema: StructType) -> dict[str, int]:
-    """Return group to table version, as the metadata of the columns tell.
+    """Return group to table version, from the metadata of the columns.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which histories travel to the rows, and which meet them in a shuffle."""
+"""Choice of a join plan for each join key: broadcast of small histories, a shuffle with large ones."""
 
 from __future__ import annotations
 
@@ -6,96 +6,102 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from palette.errors import DefinitionError
-from palette.offline.cache import Memo
-from palette.offline.delta.log_reader import Unreadable
-from palette.offline.join.histories import open_files, open_history
+from palette.errors import ArgumentError
+from palette.offline.cache import LRUCache
+from palette.offline.join.histories import open_history
 from palette.offline.join.latest_values import untimed_groups
-from palette.offline.join.lookup import Lookup, check_join
+from palette.offline.join.validate import check_join
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from palette.offline.delta.tables import DeltaTables
+    from palette.offline.delta.version import TableVersion
+    from palette.offline.join.lookup import Lookup
 
-__all__ = ["TRAVEL_LIMIT", "Choice", "choose", "explain", "pinned"]
+__all__ = ["BROADCAST_LIMIT", "HINTS", "JoinPlan", "choose_plans", "explain", "open_versions"]
 
-# Bytes of all histories that travel in one join. They are mapped, so the workers of a machine share them.
-TRAVEL_LIMIT = 1 << 29
-# The shuffle plan's cost grows with the square of the groups that share a join key: where so many do, histories travel
-# up to so many times the limit, if each alone is within it.
+HINTS = ("broadcast", "shuffle")
+# Bytes of all histories that are broadcast in one join. They are mapped, so the workers of a machine share them.
+BROADCAST_LIMIT = 1 << 29
+# The shuffle plan's cost grows with the square of the groups that share a join key: where so many do, histories are
+# broadcast up to so many times the limit, if each alone is within it.
 MANY_GROUPS, MANY_LIMITS = 32, 8
-# Of histories that are read through Spark.
-_sizes: Memo[int] = Memo(limit=512)
+_sizes: LRUCache[int] = LRUCache(limit=4096)
 
 
 @dataclass(frozen=True)
-class Choice:
+class JoinPlan:
     """The plan for one join key.
 
     Parameters
     ----------
     join_keys : tuple of str
         Columns of the basis.
-    travels : bool
-        Whether the histories travel; otherwise they are shuffled.
+    broadcast : bool
+        Whether the histories are broadcast; otherwise they are shuffled.
     reason : str
         For people.
     """
 
     join_keys: tuple[str, ...]
-    travels: bool
+    broadcast: bool
     reason: str
 
 
-def pinned(
+def open_versions(
     spark: SparkSession, tables: DeltaTables, lookups: Sequence[Lookup], versions: Mapping[str, int] | None
-) -> dict[str, int]:
-    """Return the version to read of each group, by its full name: the one asked for, or the newest."""
-    groups = {lookup.group.full_name: lookup.group for lookup in lookups}
-    return {name: tables.resolve(spark, group, (versions or {}).get(name)) for name, group in groups.items()}
-
-
-def choose(
-    spark: SparkSession,
-    tables: DeltaTables,
-    lookups: Sequence[Lookup],
-    versions: Mapping[str, int],
-    hint: str | None,
-    limit: int = TRAVEL_LIMIT,
-) -> list[Choice]:
-    """Return the plan for each join key, in the order in which they are asked for.
-
-    All groups of a join key take one plan: where one of them must be shuffled, the others share that shuffle.
-    The smallest histories travel first, until the limit is reached; those of many groups also beyond it.
+) -> dict[str, TableVersion]:
+    """Return the version to read of each group, by its full name: the requested one, or the newest.
 
     Raises
     ------
-    DefinitionError
+    DataError
+        If nothing was written to a group, a version does not exist, or its files were vacuumed.
+    """
+    schemas = {lookup.schema.name: lookup.schema for lookup in lookups}
+    numbers = versions or {}
+    return {name: tables.open(spark, schema, numbers.get(name)) for name, schema in schemas.items()}
+
+
+def choose_plans(
+    lookups: Sequence[Lookup],
+    versions: Mapping[str, TableVersion],
+    hint: str | None,
+    limit: int = BROADCAST_LIMIT,
+) -> list[JoinPlan]:
+    """Return the plan for each join key, in the order of the look-ups.
+
+    All groups of a join key share one plan: where one of them must be shuffled, the others share that shuffle.
+    The smallest histories are broadcast first, until the limit is reached; those of many groups also beyond it.
+
+    Raises
+    ------
+    ArgumentError
         If the hint is unknown.
     """
-    if hint not in (None, "travel", "shuffle"):
-        raise DefinitionError(f"hint must be 'travel' or 'shuffle', found {hint!r}")
+    if hint is not None and hint not in HINTS:
+        raise ArgumentError(f"hint must be 'broadcast' or 'shuffle', found {hint!r}")
     join_keys = list(dict.fromkeys(lookup.join_keys for lookup in lookups))
     if hint is not None:
-        return [Choice(keys, hint == "travel", f"hint={hint!r}") for keys in join_keys]
+        return [JoinPlan(keys, hint == "broadcast", f"hint={hint!r}") for keys in join_keys]
     parts = {
-        keys: [_size(spark, tables, lookup, versions) for lookup in lookups if lookup.join_keys == keys]
+        keys: [history_size(lookup, versions[lookup.schema.name]) for lookup in lookups if lookup.join_keys == keys]
         for keys in join_keys
     }
     sizes = {keys: sum(own) for keys, own in parts.items()}
     limits = {keys: _limit(own, limit) for keys, own in parts.items()}
-    taken, travels = 0, set()
+    total, broadcast = 0, set()
     for keys in sorted(sizes, key=sizes.__getitem__):
-        if taken + sizes[keys] <= limits[keys]:
-            taken += sizes[keys]
-            travels.add(keys)
+        if total + sizes[keys] <= limits[keys]:
+            total += sizes[keys]
+            broadcast.add(keys)
     return [
-        Choice(
+        JoinPlan(
             keys,
-            keys in travels,
-            f"{_megabytes(sizes[keys])} of history {'is within' if keys in travels else 'is beyond'} "
-            f"the {_megabytes(limits[keys])} that may travel in one join"
+            keys in broadcast,
+            f"{_megabytes(sizes[keys])} of history {'is within' if keys in broadcast else 'is beyond'} "
+            f"the {_megabytes(limits[keys])} that may be broadcast in one join"
             + (f", more than {_megabytes(limit)} as {len(parts[keys])} groups share it" * (limits[keys] > limit)),
         )
         for keys in join_keys
@@ -103,8 +109,16 @@ def choose(
 
 
 def _limit(sizes: Sequence[int], limit: int) -> int:
-    """Return up to which size the histories of one join key may travel."""
+    """Return up to which size the histories of one join key may be broadcast."""
     return limit * MANY_LIMITS if len(sizes) >= MANY_GROUPS and max(sizes) <= limit else limit
+
+
+def history_size(lookup: Lookup, version: TableVersion) -> int:
+    """Return about how many bytes the columns that a look-up needs take in memory; worked out once a version."""
+    names = tuple(dict.fromkeys([*lookup.schema.identity(), *lookup.columns.values()]))
+    types = tuple(version.columns.get(name) for name in names)
+    key = (version.table, version.identity, version.number, names, types)
+    return _sizes.get(key, lambda: open_history(version).size(names))
 
 
 def explain(
@@ -116,49 +130,38 @@ def explain(
     point_in_time: str = "event",
     versions: Mapping[str, int] | None = None,
     hint: str | None = None,
-    travel_limit: int = TRAVEL_LIMIT,
+    broadcast_limit: int = BROADCAST_LIMIT,
 ) -> str:
-    """Tell which plan :func:`palette.offline.point_in_time_join` takes for these arguments, and why.
+    """Return which plan :func:`palette.offline.point_in_time_join` chooses for these arguments, and why.
 
     Nothing is executed or prepared.
     """
     check_join(basis.schema, lookups, timestamp=timestamp, point_in_time=point_in_time)
-    spark = basis.sparkSession
-    pins = pinned(spark, tables, lookups, versions)
-    choices = choose(spark, tables, lookups, pins, hint, travel_limit)
+    opened = open_versions(basis.sparkSession, tables, lookups, versions)
+    plans = choose_plans(lookups, opened, hint, broadcast_limit)
     lines = []
-    for choice in choices:
-        what = "travel: no shuffle of the basis" if choice.travels else "shuffle: one, of the basis and all groups"
-        lines.append(f"{', '.join(choice.join_keys)}: {what} ({choice.reason})")
+    for plan in plans:
+        what = "shuffle: one, of the basis and all groups"
+        if plan.broadcast:
+            what = "broadcast: no shuffle of the basis"
+        lines.append(f"{', '.join(plan.join_keys)}: {what} ({plan.reason})")
         for lookup in lookups:
-            if lookup.join_keys == choice.join_keys:
+            if lookup.join_keys == plan.join_keys:
+                version = opened[lookup.schema.name]
                 features = ", ".join(dict.fromkeys(lookup.columns.values()))
-                how = f", {_way(tables, lookup, pins)}" if choice.travels else ""
-                lines.append(f"  {lookup.group.full_name}, version {pins[lookup.group.full_name]}: {features}{how}")
-    shuffles = sum(not choice.travels for choice in choices)
-    lines.append(f"{len(choices)} join keys, {shuffles} shuffles; time: {timestamp or 'now'} ({point_in_time})")
+                reader = f", {_reader(version)}" if plan.broadcast else ""
+                lines.append(f"  {lookup.schema.name}, version {version.number}: {features}{reader}")
+    shuffles = sum(not plan.broadcast for plan in plans)
+    lines.append(f"{len(plans)} join keys, {shuffles} shuffles; time: {timestamp or 'now'} ({point_in_time})")
     if untimed := untimed_groups(lookups, timestamp):
         lines.append(f"no time for each row: the latest values of {', '.join(untimed)}; to train, pass timestamp=")
     return "\n".join(lines)
 
 
-def _way(tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> str:
-    try:
-        history = open_files(tables, lookup.entity, lookup.group, versions[lookup.group.full_name])
-    except Unreadable as reason:
-        return f"read through Spark ({reason})"
-    return f"read from {len(history.paths)} Parquet files"
-
-
-def _size(spark: SparkSession, tables: DeltaTables, lookup: Lookup, versions: Mapping[str, int]) -> int:
-    group, version = lookup.group, versions[lookup.group.full_name]
-    times = [name for name in (group.timestamp, group.created) if name is not None]
-    names = list(dict.fromkeys([*lookup.entity.keys, *times, *lookup.columns.values()]))
-    try:
-        return open_files(tables, lookup.entity, group, version).size(names)
-    except Unreadable:
-        known = (tables.identifier(group), tables.identity(spark, group, version), version, *names)
-        return _sizes.get(known, lambda: open_history(spark, tables, lookup.entity, group, version).size(names))
+def _reader(version: TableVersion) -> str:
+    if version.files is None:
+        return f"read through Spark ({version.reason})"
+    return f"read from {len(version.files.paths)} Parquet files"
 
 
 def _megabytes(size: int) -> str:

@@ -1,8 +1,7 @@
-"""A join that has been checked, with everything that its plans are built from."""
+"""Validated join requests: everything that the plans are built from."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from palette.columns import exact_column
-from palette.offline.join.lookup import Lookup
 from palette.offline.point_in_time import key_columns
 from palette.offline.times import micros
 from palette.times import now_micros
@@ -18,29 +16,29 @@ from palette.times import now_micros
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from palette.definitions import FeatureGroup
-    from palette.offline.delta.tables import DeltaTables
+    from palette.offline.delta.version import TableVersion
+    from palette.offline.join.lookup import Lookup
 
-__all__ = ["Answer", "Question", "make_question", "status_of", "ttl_of"]
+__all__ = ["JoinRequest", "OutputColumn", "make_request", "status_column"]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a new column holds, and the status of its value."""
+class OutputColumn:
+    """Value of an output column, and its status where that is requested."""
 
     value: Column
-    status: Column
+    status: Column | None
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked, of which versions.
+class JoinRequest:
+    """Look-ups to be joined to a basis, of certain table versions.
 
     Parameters
     ----------
-    tables, basis, lookups, point_in_time, status
+    basis, lookups, point_in_time, status
         As in :func:`palette.offline.point_in_time_join`.
-    versions : mapping of str to int
+    versions : mapping of str to TableVersion
         The version of each group, by its full name.
     keys : mapping of str to Column
         Each join key column of the basis, as it is compared.
@@ -48,10 +46,9 @@ class Question:
         The time of each row of the basis, in microseconds.
     """
 
-    tables: DeltaTables
     basis: DataFrame
     lookups: Sequence[Lookup]
-    versions: Mapping[str, int]
+    versions: Mapping[str, TableVersion]
     keys: Mapping[str, Column]
     time: Column
     point_in_time: str
@@ -62,52 +59,40 @@ class Question:
         """The session of the basis."""
         return self.basis.sparkSession
 
-    def version(self, lookup: Lookup) -> int:
+    def version(self, lookup: Lookup) -> TableVersion:
         """Return the version that a look-up reads."""
-        return self.versions[lookup.group.full_name]
+        return self.versions[lookup.schema.name]
 
-    def key_places(self, lookup: Lookup) -> list[int]:
-        """Return the places of a look-up's join keys among all key columns."""
+    def key_indices(self, lookup: Lookup) -> list[int]:
+        """Return the indices of a look-up's join keys among all key columns."""
         names = list(self.keys)
         return [names.index(name) for name in lookup.join_keys]
 
-    def content(self, lookup: Lookup) -> tuple[object, ...]:
-        """Return what stands for the history that a look-up reads: equal for equal rows."""
-        definition = (lookup.entity.model_dump_json(), lookup.group.model_dump_json())
+    def content_key(self, lookup: Lookup) -> tuple[object, ...]:
+        """Return a key of the history that a look-up reads: equal for equal rows."""
+        definition = (lookup.schema.entity.model_dump_json(), lookup.group.model_dump_json())
         version = self.version(lookup)
-        # By name and version alone, a table that was deleted and made again would be taken for the old one.
-        identity = self.tables.identity(self.spark, lookup.group, version)
-        return (self.tables.identifier(lookup.group), identity, version, *definition, self.point_in_time)
+        # Name and version alone would be those of a table that was deleted and made again.
+        return (version.table, version.identity, version.number, *definition, self.point_in_time)
 
 
-def make_question(
-    tables: DeltaTables,
+def make_request(
     basis: DataFrame,
     lookups: Sequence[Lookup],
-    versions: Mapping[str, int],
+    versions: Mapping[str, TableVersion],
     *,
     timestamp: str | None,
     point_in_time: str,
     status: bool,
-) -> Question:
-    """Return a question; without a timestamp column its time is now, the same for all rows."""
+) -> JoinRequest:
+    """Return a join request; without a timestamp column its time is now, the same for all rows."""
     types = {field.name: field.dataType for field in basis.schema}
     names = list(dict.fromkeys(key for lookup in lookups for key in lookup.join_keys))
     columns = key_columns([exact_column(name) for name in names], [types[name] for name in names])
     time = F.lit(now_micros()) if timestamp is None else micros(exact_column(timestamp), types[timestamp])
-    return Question(
-        tables, basis, lookups, versions, dict(zip(names, columns, strict=True)), time, point_in_time, status
-    )
+    return JoinRequest(basis, lookups, versions, dict(zip(names, columns, strict=True)), time, point_in_time, status)
 
 
-def ttl_of(group: FeatureGroup) -> int | None:
-    """Return a group's ttl in microseconds.
-
-    Ages are compared as numbers: an interval of days would follow the clock changes of the session's zone.
-    """
-    return None if group.ttl is None else group.ttl // dt.timedelta(microseconds=1)
-
-
-def status_of(missing: Column, expired: Column, value: Column) -> Column:
-    """Return the status of a value as text."""
+def status_column(missing: Column, expired: Column, value: Column) -> Column:
+    """Return the status of a value as a string."""
     return F.when(missing, "missing").when(expired, "expired").when(value.isNull(), "null").otherwise("present")
