@@ -49,8 +49,8 @@ def store(tmp_path_factory):
         pytest.param(
             lambda s: s.keep("mine", {"shop:menu": "0"}), "the number of a version, found str", id="keep-text"
         ),
-        pytest.param(lambda s: s.keep(None, {"shop:menu": 0}), "expected a name for what is kept", id="keep-none"),
-        pytest.param(lambda s: s.release(None), "expected the name that it was kept under", id="release-none"),
+        pytest.param(lambda s: s.keep(None, {"shop:menu": 0}), "expected a name for the pin", id="keep-none"),
+        pytest.param(lambda s: s.release(None), "expected the name of a pin", id="release-none"),
         pytest.param(lambda s: s.latest("shop:menu", version="0"), "the number of a version", id="latest-version"),
         pytest.param(lambda s: s.models(["eta"]), f"{MODEL}, found list ['eta']", id="models-list"),
         pytest.param(lambda s: s.model(None), f"{MODEL}, found None", id="model-none"),

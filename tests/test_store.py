@@ -139,7 +139,7 @@ def test_history_and_latest_values_of_some_keys(spark, store):
     assert store.history(TWO, ["a"]).collect() == [("a", 5.0)]
     with pytest.raises(DataError, match="put it into brackets"):
         store.history(ONE, "a")
-    with pytest.raises(DefinitionError, match="is static"):
+    with pytest.raises(ArgumentError, match="is static"):
         store.history(TWO, start=T0)
 
 

@@ -1,4 +1,4 @@
-"""What a store says about its history: tables, training sets, versions, snapshots of a moment."""
+"""Table methods of FeatureStore: writes, history, latest values, snapshots, versions, maintenance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsl.row_mappings import check_frame
 from palette.definitions import FeatureGroup, GroupSchema
-from palette.errors import DataError, DefinitionError
+from palette.errors import ArgumentError, DataError
 from palette.lazy_imports import require_spark
 from palette.online import GroupTable, Snapshot, from_arrow
 from palette.session import active_session, require_delta
@@ -25,7 +25,7 @@ __all__ = ["OfflineMethods"]
 
 
 class OfflineMethods(StoreBase):
-    """History of a store."""
+    """Table methods of FeatureStore (mixin)."""
 
     def write(self, group: str | FeatureGroup, rows: DataFrame, *, mode: str = "merge") -> Written:
         """Write rows of a feature group to its Delta table.
@@ -56,7 +56,7 @@ class OfflineMethods(StoreBase):
         SchemaError
             If a column is missing, unknown, or of another type than declared.
         DataError
-            If rows lack a key or the event time; their number and a sample are told, and nothing is written.
+            If rows lack a key or the event time; the message has their number and a sample, and nothing is written.
 
         Examples
         --------
@@ -73,14 +73,14 @@ class OfflineMethods(StoreBase):
         >>> store.latest(menu).first().dishes
         8
         """
-        found = self.group(group)
+        schema = self._schema(group)
         check_frame(rows, "rows", DataError)
         if rows.isStreaming:
             raise DataError("rows is a stream: write each micro-batch, rows.writeStream.foreachBatch(write)")
-        return self.tables.write(self._schema(found), rows, mode=mode)
+        return self.tables.write(schema, rows, mode=mode)
 
     def create_tables(self) -> list[str]:
-        """Make the empty tables of groups that have none yet; return the groups. Else the first write makes them."""
+        """Create empty tables for groups without one, and return the groups; otherwise the first write creates them."""
         spark = _spark()
         own = [group for group in self.catalog.definitions.groups().values() if group.table is None]
         groups = [group for group in own if self.tables.version(spark, group) is None]
@@ -89,12 +89,12 @@ class OfflineMethods(StoreBase):
         return [group.full_name for group in groups]
 
     def keep(self, name: str, versions: Mapping[str, int]) -> None:
-        """Keep table versions from :meth:`vacuum`, under a name; :meth:`release` drops them.
+        """Pin table versions under a name, so that :meth:`vacuum` spares them; :meth:`release` drops the pin.
 
         Parameters
         ----------
         name : str
-            What they are kept for; versions kept under the same name before are released.
+            Name of the pin; versions that were pinned under the same name before are released.
         versions : mapping of str to int
             Feature group to version, as :meth:`pins` returns them.
 
@@ -104,42 +104,41 @@ class OfflineMethods(StoreBase):
             If there is no such group.
         """
         if not isinstance(versions, Mapping):
-            raise DefinitionError(f"expected group to version, as pins() returns it, found {versions!r:.80}")
+            raise ArgumentError(f"expected group to version, as pins() returns it, found {versions!r:.80}")
         numbers = {self.group(group).full_name: check_version(number) for group, number in versions.items()}
-        self.catalog.pins.keep(check_name(name, "a name for what is kept"), numbers)
+        self.catalog.pins.keep(check_name(name, "a name for the pin"), numbers)
 
     def release(self, name: str) -> None:
-        """Let vacuum remove what :meth:`keep` kept under this name."""
-        self.catalog.pins.release(check_name(name, "the name that it was kept under"))
+        """Drop the pin that :meth:`keep` made under this name."""
+        self.catalog.pins.release(check_name(name, "the name of a pin"))
 
     def optimize(self, group: str | FeatureGroup) -> None:
-        """Compact the small files of a group's table, and of the partial aggregates beside it."""
-        found, spark = self.group(group), _spark()
-        schema = self._schema(found)
+        """Compact the small files of a group's table, and of the partial aggregates next to it."""
+        schema, spark = self._schema(group), _spark()
         from palette.feeds.windows.update import Windowed
 
         self.tables.optimize(spark, schema)
-        if partials := Windowed.beside(spark, self.tables, schema.entity, found):
+        if partials := Windowed.beside(spark, self.tables, schema.entity, schema.group):
             partials.optimize()
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
-        """Remove files that no version younger than ``hours`` needs, except those of kept versions.
+        """Remove files that no version younger than ``hours`` needs, except those of pinned versions.
 
-        The partial aggregates beside the table are cleaned as well.
+        The partial aggregates next to the table are cleaned as well.
 
         Parameters
         ----------
         group : str or FeatureGroup
             ``entity:group``.
         hours : float
-            Readers and writers that are slower than this may lose their files.
+            Readers and writers that take longer may lose their files.
         """
-        found, spark = self.group(group), _spark()
+        schema, spark = self._schema(group), _spark()
         from palette.feeds.windows.update import Windowed
 
-        kept = [pins[found.full_name] for pins in self.catalog.pins.all().values() if found.full_name in pins]
-        self.tables.vacuum(spark, found, retain_pins=kept, hours=hours)
-        if partials := Windowed.beside(spark, self.tables, self.entity(found.entity), found):
+        pinned = [pins[schema.name] for pins in self.catalog.pins.all().values() if schema.name in pins]
+        self.tables.vacuum(spark, schema.group, retain_pins=pinned, hours=hours)
+        if partials := Windowed.beside(spark, self.tables, schema.entity, schema.group):
             partials.vacuum(hours)
 
     def history(
@@ -174,7 +173,7 @@ class OfflineMethods(StoreBase):
         ------
         FeatureNotFoundError, DataError
             If there is no such group or version, it was never written, or a key is null or of another type.
-        DefinitionError
+        ArgumentError
             If a static group is asked for a range of times.
 
         Examples
@@ -193,25 +192,16 @@ class OfflineMethods(StoreBase):
         require_spark()
         from palette.offline.point_in_time import in_range
 
-        found = self.group(group)
+        schema = self._schema(group)
         version = None if version is None else check_version(version)
         times = [None if time is None else to_micros(utc(time)) for time in (start, end)]
-        if found.timestamp is None and times != [None, None]:
-            raise DefinitionError(f"{found.full_name} is static, its rows have no event time: leave out start and end")
-        rows = self.tables.read(_spark(), self._schema(found), version)
-        return in_range(self._of_keys(rows, found, keys), self._schema(found), *times)
+        if schema.timestamp is None and times != [None, None]:
+            raise ArgumentError(f"{schema.name} is static, its rows have no event time: leave out start and end")
+        rows = self.tables.read(_spark(), schema, version)
+        return in_range(_filter_keys(rows, schema, keys), schema, *times)
 
-    def _schema(self, group: FeatureGroup) -> GroupSchema:
+    def _schema(self, group: str | FeatureGroup) -> GroupSchema:
         return GroupSchema(*self.resolve_group(group))
-
-    def _of_keys(self, rows: DataFrame, group: FeatureGroup, keys: Iterable[Any] | DataFrame | None) -> DataFrame:
-        from palette.feeds.keys import deduplicate_keys, keys_frame
-
-        if keys is None:
-            return rows
-        entity = self.entity(group.entity)
-        wanted = keys_frame(rows.sparkSession, entity, deduplicate_keys(GroupSchema(entity, group), keys))
-        return rows.join(wanted, list(entity.keys), "left_semi")
 
     def latest(
         self,
@@ -222,18 +212,19 @@ class OfflineMethods(StoreBase):
         point_in_time: str = "event",
         version: int | None = None,
     ) -> DataFrame:
-        """Return one row per key: the newest that counts at a moment, however old it is (a ttl does not apply).
+        """Return one row per key: the newest one known at a time, however old it is (a ttl does not apply).
 
         Parameters
         ----------
         group : str or FeatureGroup
             ``entity:group``.
         keys : iterable or DataFrame, optional
-            Only these, as :meth:`history` takes them.
+            Only these, as :meth:`history` accepts them.
         at : datetime or str, optional
-            The moment, a text in ISO 8601; naive is UTC; default now. Rows of a later event time do not count.
+            The time, a datetime or a string in ISO 8601; naive is UTC; default now. Rows with a later event time do not
+            count.
         point_in_time : {"event", "created"}
-            ``created`` counts only rows that were written by then, too.
+            ``created`` counts only rows that had also been written by then.
         version : int, optional
             The version of the table to read; by default the newest.
 
@@ -247,10 +238,10 @@ class OfflineMethods(StoreBase):
         FeatureNotFoundError, DataError, SchemaError
             If there is no such group, it was never written, or it has no created column.
         """
-        found, at = self.group(group), utc(at or dt.datetime.now(dt.UTC))
+        schema, at = self._schema(group), utc(at or dt.datetime.now(dt.UTC))
         version = None if version is None else check_version(version)
-        rows = self.tables.latest(_spark(), self._schema(found), at=at, point_in_time=point_in_time, version=version)
-        return self._of_keys(rows, found, keys)
+        rows = self.tables.latest(_spark(), schema, at=at, point_in_time=point_in_time, version=version)
+        return _filter_keys(rows, schema, keys)
 
     def snapshot(
         self,
@@ -258,16 +249,16 @@ class OfflineMethods(StoreBase):
         groups: Iterable[str | FeatureGroup] | str | FeatureGroup | None = None,
         point_in_time: str = "event",
     ) -> Snapshot:
-        """Take the newest rows of one moment into memory, to score from without Spark.
+        """Read the newest rows at a time into memory, for scoring without Spark.
 
         Parameters
         ----------
         at : datetime or str, optional
-            The moment, a text in ISO 8601; naive is UTC; default now.
+            The time, a datetime or a string in ISO 8601; naive is UTC; default now.
         groups : iterable of str or FeatureGroup, optional
             One, or several. Default: all that have a table.
         point_in_time : {"event", "created"}
-            ``created`` counts only rows that were written by then, too; a group without a created column is then
+            ``created`` counts only rows that had also been written by then; a group without a created column is then
             an error.
 
         Returns
@@ -279,14 +270,11 @@ class OfflineMethods(StoreBase):
         tables = self.tables
         if groups is None:
             spark = _spark()
-            known = [
-                group
-                for group in self.catalog.definitions.groups().values()
-                if tables.version(spark, group) is not None
-            ]
+            declared = self.catalog.definitions.groups().values()
+            selected = [group for group in declared if tables.version(spark, group) is not None]
         else:
-            known = [self.group(group) for group in listed(groups)]
-        return Snapshot([self._newest(group, at, point_in_time) for group in known], at)
+            selected = [self.group(group) for group in listed(groups)]
+        return Snapshot([self._newest(group, at, point_in_time) for group in selected], at)
 
     def _newest(self, group: FeatureGroup, at: dt.datetime, point_in_time: str) -> GroupTable:
         from palette.offline.arrow_export import arrow_rows
@@ -294,6 +282,16 @@ class OfflineMethods(StoreBase):
         schema = self._schema(group)
         rows = self.tables.latest(_spark(), schema, at=at, point_in_time=point_in_time)
         return from_arrow(schema, arrow_rows(rows, schema))
+
+
+def _filter_keys(rows: DataFrame, schema: GroupSchema, keys: Iterable[Any] | DataFrame | None) -> DataFrame:
+    """Return the rows of some keys; of all keys without any."""
+    from palette.feeds.keys import deduplicate_keys, keys_frame
+
+    if keys is None:
+        return rows
+    selected = keys_frame(rows.sparkSession, schema.entity, deduplicate_keys(schema, keys))
+    return rows.join(selected, list(schema.keys), "left_semi")
 
 
 def _spark() -> SparkSession:

@@ -117,14 +117,14 @@ class SelectionMethods(TrainingMethods):
             identifier=identifier,
             leak=leak,
         )
-        found = find_candidates(self.catalog, dict(basis.dtypes), candidates, join)
-        references = (candidate.ref for candidate in found)
+        resolved = find_candidates(self.catalog, dict(basis.dtypes), candidates, join)
+        references = (candidate.ref for candidate in resolved)
         groups = (f"{ref.entity}:{ref.group}" for ref in references if isinstance(ref, FeatureRef))
         request = make_request(
             self.tables,
             basis,
             label,
-            found,
+            resolved,
             self.lookups,
             timestamp=timestamp,
             point_in_time=point_in_time,

@@ -14,7 +14,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
-from palette.errors import DataError, DefinitionError, SchemaError
+from palette.errors import ArgumentError, DataError, DefinitionError, SchemaError
 from palette.offline import DeltaTables
 from palette.offline.join.histories import SparkHistory, open_history
 
@@ -113,7 +113,7 @@ def test_bad_rows_are_counted_and_nothing_is_written(spark: SparkSession, tables
 
 
 def test_mode_is_checked(spark: SparkSession, tables: DeltaTables) -> None:
-    with pytest.raises(DefinitionError, match="'append' or 'merge', found 'replace'"):
+    with pytest.raises(ArgumentError, match="'append' or 'merge', found 'replace'"):
         tables.write(shop(PLAIN), rows(spark), "replace")
 
 
