@@ -13,11 +13,12 @@ from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.definitions.changes import Changes
 from palette.catalog.definitions.plan import compute
-from palette.catalog.definitions.rename import forget_renames, move_records, renamed_to
+from palette.catalog.definitions.rename import forget_renames, move_records
 from palette.catalog.definitions.serialize import entity_from_json, group_from_json
+from palette.catalog.definitions.view import DefinitionView
 from palette.catalog.definitions.write import bump_revision, current_user, erase_definition, write_all
 from palette.definitions import Entity, FeatureGroup
-from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
+from palette.errors import ArgumentError, DefinitionError
 
 __all__ = ["DefinitionVersion", "Definitions"]
 
@@ -33,17 +34,6 @@ class DefinitionVersion(NamedTuple):
     definition: Entity | FeatureGroup | None
     who: str
     at: dt.datetime
-
-
-class _Cache:
-    """Definitions and deprecations read at one revision of the catalog."""
-
-    def __init__(self, stamp: tuple[str, int] | None, entities: dict[str, Entity], deprecated: dict[str, str]) -> None:
-        self.stamp = stamp
-        self.entities = entities
-        self.groups: dict[str, FeatureGroup] = {}
-        self.all_groups: dict[str, FeatureGroup] | None = None
-        self.deprecated = deprecated
 
 
 class Definitions:
@@ -70,22 +60,38 @@ class Definitions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._cache = _Cache(None, {}, {})
+        self._view = DefinitionView(database, None, {}, {})
         self._file_stamp: tuple[int, ...] | None = None
+
+    def view(self) -> DefinitionView:
+        """Return the definitions as they are now, to resolve several names at one revision."""
+        file_stamp, view = self._stat(), self._view
+        if file_stamp is not None and file_stamp == self._file_stamp:
+            return view
+        with self._database.reading() as connection:
+            if connection is None:
+                view = DefinitionView(self._database, None, {}, {})
+            elif (stamp := _stamp(connection)) != view.stamp:
+                entities = map(entity_from_json, connection.scalars(sa.select(tables.entities.c.definition)))
+                mark = tables.marks.c
+                reasons = sa.select(mark.subject, mark.text).where(mark.kind == "deprecated")
+                view = DefinitionView(
+                    self._database,
+                    stamp,
+                    {entity.name: entity for entity in entities},
+                    {row.subject: row.text for row in connection.execute(reasons)},
+                )
+        # A concurrent reader may store an older view: its stamp is checked again at the next call.
+        self._view, self._file_stamp = view, file_stamp
+        return view
 
     def entities(self) -> dict[str, Entity]:
         """Return name to entity."""
-        return dict(self._current().entities)
+        return dict(self.view().entities)
 
     def groups(self) -> dict[str, FeatureGroup]:
         """Return full name to feature group."""
-        cache = self._current()
-        if cache.all_groups is None:
-            with self._database.reading() as connection:
-                query = sa.select(tables.groups.c.definition).order_by(tables.groups.c.name)
-                groups = [] if connection is None else [group_from_json(text) for text in connection.scalars(query)]
-            cache.all_groups = {group.full_name: group for group in groups}
-        return dict(cache.all_groups)
+        return self.view().groups()
 
     def entity(self, name: str) -> Entity:
         """Return an entity.
@@ -95,10 +101,7 @@ class Definitions:
         FeatureNotFoundError
             If there is no such entity; near names are offered.
         """
-        entities = self._current().entities
-        if name not in entities:
-            raise FeatureNotFoundError(f"no entity {name!r}{_suggest(name, sorted(entities))}")
-        return entities[name]
+        return self.view().entity(name)
 
     def group(self, full_name: str) -> FeatureGroup:
         """Return a feature group.
@@ -108,36 +111,15 @@ class Definitions:
         FeatureNotFoundError
             If there is no such entity or group; near names are offered.
         """
-        cache = self._current()
-        if (group := cache.groups.get(full_name)) is not None:
-            return group
-        names: list[str] = []
-        with self._database.reading() as connection:
-            query = sa.select(tables.groups.c.definition).where(tables.groups.c.name == full_name)
-            definition = None if connection is None else connection.scalar(query)
-            if connection is not None and definition is None:
-                names = sorted(connection.scalars(sa.select(tables.groups.c.name)))
-        if definition is not None:
-            return cache.groups.setdefault(full_name, group_from_json(definition))
-        if meant := [repr(name) for name in names if name.endswith(f":{full_name}")]:
-            raise FeatureNotFoundError(f"no feature group {full_name!r}; did you mean {' or '.join(meant[:3])}?")
-        if new_name := self.renamed_to(full_name):
-            raise FeatureNotFoundError(f"no feature group {full_name!r}: it was renamed to {new_name!r}")
-        self.entity(full_name.partition(":")[0])
-        raise FeatureNotFoundError(f"no feature group {full_name!r}{_suggest(full_name, names)}")
+        return self.view().group(full_name)
 
     def renamed_to(self, name: str) -> str | None:
         """Return the current name of a group or feature that was renamed, by its former full name, or None."""
-        with self._database.reading() as connection:
-            return None if connection is None else renamed_to(connection, name)
+        return self.view().renamed_to(name)
 
     def deprecated(self, feature: str) -> str | None:
         """Return why ``entity:group:feature`` is deprecated, or None."""
-        reasons = self._current().deprecated
-        if not reasons:
-            return None
-        entity, group, _ = feature.split(":")
-        return reasons.get(feature) or reasons.get(f"{entity}:{group}") or reasons.get(entity)
+        return self.view().deprecated(feature)
 
     def plan(
         self,
@@ -244,27 +226,6 @@ class Definitions:
             for row in rows
         ]
 
-    def _current(self) -> _Cache:
-        """Return the cache, read again if the catalog has changed."""
-        file_stamp, cache = self._stat(), self._cache
-        if file_stamp is not None and file_stamp == self._file_stamp:
-            return cache
-        with self._database.reading() as connection:
-            if connection is None:
-                cache = _Cache(None, {}, {})
-            elif (stamp := _stamp(connection)) != cache.stamp:
-                entities = map(entity_from_json, connection.scalars(sa.select(tables.entities.c.definition)))
-                mark = tables.marks.c
-                reasons = sa.select(mark.subject, mark.text).where(mark.kind == "deprecated")
-                cache = _Cache(
-                    stamp,
-                    {entity.name: entity for entity in entities},
-                    {row.subject: row.text for row in connection.execute(reasons)},
-                )
-        # A concurrent reader may store an older cache: its stamp is checked again at the next call.
-        self._cache, self._file_stamp = cache, file_stamp
-        return cache
-
     def _stat(self) -> tuple[int, ...] | None:
         """Return the identity of the file's content, or None where only the database knows whether it changed."""
         if self._database.path is None:
@@ -298,9 +259,3 @@ def _carry_out(connection: sa.Connection, changes: Changes, who: str) -> None:
 def _stamp(connection: sa.Connection) -> tuple[str, int]:
     row = connection.execute(sa.select(tables.state.c.identity, tables.state.c.revision)).one()
     return row.identity, row.revision
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    if not known:
-        return ": none is applied yet (palette apply, or store.apply(...))"
-    return f"{nearest(name, known)} (known: {', '.join(known[:20])}{', ...' * (len(known) > 20)})"

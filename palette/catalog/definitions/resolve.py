@@ -12,6 +12,7 @@ from palette.errors import DeprecatedFeatureWarning, FeatureNotFoundError
 
 if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
+    from palette.catalog.definitions.view import DefinitionView
     from palette.definitions.expressions import Features
 
 __all__ = ["Resolved", "named_columns", "resolve", "resolve_columns"]
@@ -38,11 +39,12 @@ def resolve(catalog: SqlCatalog, name: str | FeatureRef | BasisRef) -> Resolved:
     SchemaError
         If the number of join keys is not the entity's number of keys.
     """
-    return _Resolver(catalog).resolve(parse_ref(name) if isinstance(name, str) else name, stacklevel=4)
+    ref = parse_ref(name) if isinstance(name, str) else name
+    return _resolve(catalog.definitions.view(), ref, stacklevel=4)
 
 
 def resolve_columns(catalog: SqlCatalog, features: Features) -> dict[str, Resolved]:
-    """Return output column to definitions; each name is parsed once, each group and entity read once.
+    """Return output column to definitions; each name is parsed once, at one revision of the catalog.
 
     Parameters
     ----------
@@ -54,42 +56,24 @@ def resolve_columns(catalog: SqlCatalog, features: Features) -> dict[str, Resolv
     RefError, FeatureNotFoundError, SchemaError
         As :func:`resolve` and :func:`named_columns` raise them.
     """
-    resolver = _Resolver(catalog)
-    references = named_references(features, resolver.group)
-    return {column: resolver.resolve(ref, stacklevel=5) for column, ref in references.items()}
+    view = catalog.definitions.view()
+    references = named_references(features, view.group)
+    return {column: _resolve(view, ref, stacklevel=5) for column, ref in references.items()}
 
 
-class _Resolver:
-    """Definitions that have been read from the catalog."""
-
-    def __init__(self, catalog: SqlCatalog) -> None:
-        self._catalog = catalog
-        self._entities: dict[str, Entity] = {}
-        self._groups: dict[str, FeatureGroup] = {}
-
-    def group(self, full_name: str) -> FeatureGroup:
-        if (group := self._groups.get(full_name)) is None:
-            group = self._groups[full_name] = self._catalog.definitions.group(full_name)
-        return group
-
-    def entity(self, name: str) -> Entity:
-        if (entity := self._entities.get(name)) is None:
-            entity = self._entities[name] = self._catalog.definitions.entity(name)
-        return entity
-
-    def resolve(self, ref: FeatureRef | BasisRef, stacklevel: int) -> Resolved:
-        if isinstance(ref, BasisRef):
-            raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
-        full_name = f"{ref.entity}:{ref.group}"
-        try:
-            group = self.group(full_name)
-            entity, feature = self.entity(ref.entity), group.feature(ref.feature)
-        except FeatureNotFoundError as error:
-            if new_name := self._catalog.definitions.renamed_to(f"{full_name}:{ref.feature}"):
-                raise FeatureNotFoundError(f"{ref.name!r}: the feature was renamed to {new_name!r}") from None
-            raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
-        check_join_keys(ref, entity)
-        if reason := self._catalog.definitions.deprecated(f"{full_name}:{feature.name}"):
-            message = f"{ref.name!r} is deprecated: {reason}"
-            warnings.warn(message, DeprecatedFeatureWarning, stacklevel=stacklevel)
-        return Resolved(ref, entity, group, feature)
+def _resolve(view: DefinitionView, ref: FeatureRef | BasisRef, stacklevel: int) -> Resolved:
+    if isinstance(ref, BasisRef):
+        raise FeatureNotFoundError(f"{ref.name!r} is a column of the basis and needs no look-up")
+    full_name = f"{ref.entity}:{ref.group}"
+    try:
+        group = view.group(full_name)
+        entity, feature = view.entity(ref.entity), group.feature(ref.feature)
+    except FeatureNotFoundError as error:
+        if new_name := view.renamed_to(f"{full_name}:{ref.feature}"):
+            raise FeatureNotFoundError(f"{ref.name!r}: the feature was renamed to {new_name!r}") from None
+        raise FeatureNotFoundError(f"{ref.name!r}: {error}") from None
+    check_join_keys(ref, entity)
+    if reason := view.deprecated(f"{full_name}:{feature.name}"):
+        message = f"{ref.name!r} is deprecated: {reason}"
+        warnings.warn(message, DeprecatedFeatureWarning, stacklevel=stacklevel)
+    return Resolved(ref, entity, group, feature)
