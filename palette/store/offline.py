@@ -267,9 +267,8 @@ class OfflineMethods(StoreBase):
             ``save(path)`` it for a service; it needs no Spark.
         """
         at = utc(at or dt.datetime.now(dt.UTC))
-        tables = self.tables
         if groups is None:
-            spark = _spark()
+            tables, spark = self.tables, _spark()
             declared = self.catalog.definitions.groups().values()
             selected = [group for group in declared if tables.version(spark, group) is not None]
         else:
