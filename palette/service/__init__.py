@@ -1,4 +1,4 @@
-"""Bundles behind HTTP: needs the extra ``server``, and no Spark."""
+"""HTTP service that scores rows with bundles; needs the extra ``server``, and no Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application: models that can be exchanged while it runs, and the routes that are asked now and then."""
+"""ASGI application: models that can be replaced while it runs, and the routes for administration."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import orjson
 from fastapi import FastAPI, Request, Response
 
 from palette.errors import StoreError
-from palette.service.http.errors import RefusedError, unknown_model
+from palette.service.http.errors import RequestError, unknown_model
 from palette.service.http.gate import Gate, Tokens
-from palette.service.http.openapi import openapi_of
+from palette.service.http.openapi import build_openapi
 from palette.service.logs import event
 from palette.service.metrics import CONTENT_TYPE, Metrics
 from palette.service.models.registry import Registry
@@ -27,24 +27,24 @@ from palette.serving.served_log.writer import ServedLog
 
 __all__ = ["Service"]
 
-# Seconds between two looks at what is counted elsewhere, and for which an answer of the store counts.
+# Seconds between updates of the metrics that other modules count, and for which a check of the store is valid.
 PERIOD = 1.0
 
 
 class Service:
-    """Models behind HTTP: an ASGI application.
+    """ASGI application that serves models over HTTP.
 
     Parameters
     ----------
     settings : Settings
-        What to serve, and how.
-    tokens : iterable of str
-        Bearer tokens; default those of ``PALETTE_TOKENS`` and of the token file.
+        Settings of the service.
+    tokens : iterable of str, optional
+        Bearer tokens; by default those of ``PALETTE_TOKENS`` and of the token file.
 
     Raises
     ------
     DefinitionError, DataError, SnapshotError, StoreError
-        If a bundle cannot be loaded; nothing is served then.
+        If a bundle cannot be loaded.
     """
 
     def __init__(self, settings: Settings, tokens: tuple[str, ...] | None = None) -> None:
@@ -52,9 +52,10 @@ class Service:
         self.metrics = Metrics()
         tokens = read_tokens(settings.token_file) if tokens is None else tokens
         settings.check_open(tokens)
-        self._log = self._served_log()
-        # Whether the service was told to end: it still answers, and is not ready for more.
+        self._log = self._open_served_log()
+        # Set at shutdown: requests are still answered, but /readyz is 503.
         self.ending = False
+        # Time of the last check of the store, and its error.
         self._checked: tuple[float, str] | None = None
         self._app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan)
         self._gate = Gate(self._app, Tokens(tokens), settings, self.metrics)
@@ -62,15 +63,15 @@ class Service:
         self.registry = Registry(settings, self._gate, self.metrics, self._log)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, as ASGI has it."""
+        """Handle a request (ASGI)."""
         await self._gate(scope, receive, send)
 
-    def _served_log(self) -> ServedLog | None:
+    def _open_served_log(self) -> ServedLog | None:
         settings, metrics = self.settings, self.metrics
         if settings.served_log is None:
             return None
 
-        def lost(count: int, reason: str) -> None:
+        def count_lost(count: int, reason: str) -> None:
             metrics.log_dropped.labels(reason).inc(count)
             if reason != "queue":
                 event("served rows lost", logging.ERROR, rows=count, reason=reason, error=True)
@@ -82,53 +83,53 @@ class Service:
             rows=settings.log_rows,
             seconds=settings.log_seconds,
             written=metrics.log_written.inc,
-            lost=lost,
+            lost=count_lost,
         )
 
-    # --- life
+    # --- lifespan
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         tasks: set[asyncio.Task[None]] = set()
 
-        def hang_up() -> None:
+        def reload() -> None:
             task = loop.create_task(self.registry.reload())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: a test's server
-            loop.add_signal_handler(signal.SIGHUP, hang_up)
-        if self.registry.stale:  # the signal came before there was anyone to hear it
-            hang_up()
-        ticking = loop.create_task(self._tick())
+        with contextlib.suppress(ValueError, RuntimeError):  # outside the main thread, as in a test's server
+            loop.add_signal_handler(signal.SIGHUP, reload)
+        if self.registry.stale:  # the signal arrived before the handler was set
+            reload()
+        updates = loop.create_task(self._update_metrics_periodically())
         yield
-        ticking.cancel()
+        updates.cancel()
         await self.close()
 
-    async def _tick(self) -> None:
+    async def _update_metrics_periodically(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
-            self._count()
+            self._update_metrics()
 
-    def _count(self) -> None:
+    def _update_metrics(self) -> None:
         hits, misses = self.registry.stores.cache_counts
-        self.metrics.grow(self.metrics.cache_hits, "hits", hits)
-        self.metrics.grow(self.metrics.cache_misses, "misses", misses)
+        self.metrics.raise_to(self.metrics.cache_hits, "hits", hits)
+        self.metrics.raise_to(self.metrics.cache_misses, "misses", misses)
         self.metrics.flush()
 
     async def close(self) -> None:
-        """Write what waits to be logged, and let go of the store."""
+        """Write the rows in the served log's queue, and close the store."""
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
-        self._count()
+        self._update_metrics()
         await self.registry.stores.close()
 
     # --- routes
 
     def _add_routes(self) -> None:
         app = self._app
-        app.add_exception_handler(RefusedError, self._problem)
+        app.add_exception_handler(RequestError, self._request_error)
         app.add_exception_handler(404, self._no_route)
         app.add_exception_handler(405, self._no_route)
         for path, method, endpoint in (
@@ -139,18 +140,18 @@ class Service:
             ("/v1/models", "GET", self._list),
             ("/v1/models/{name}:load", "POST", self._load_route),
             ("/v1/models/{name}", "GET", self._describe),
-            # Known models are answered by the gate itself.
-            ("/v1/models/{name}/score", "POST", self._unknown),
-            ("/v1/models/{name}/features", "POST", self._unknown),
+            # The gate answers for loaded models itself.
+            ("/v1/models/{name}/score", "POST", self._unknown_model),
+            ("/v1/models/{name}/features", "POST", self._unknown_model),
         ):
             app.add_route(path, endpoint, methods=[method])
 
-    async def _problem(self, _: Request, problem: Any) -> Response:
-        self.metrics.errors.labels(problem.kind).inc()
-        return _json({"error": str(problem), "kind": problem.kind}, problem.status, problem.headers)
+    async def _request_error(self, _: Request, error: Any) -> Response:
+        self.metrics.errors.labels(error.kind).inc()
+        return _json({"error": str(error), "kind": error.kind}, error.status, error.headers)
 
     async def _no_route(self, request: Request, error: Any) -> Response:
-        message = f"nothing answers {request.method} {request.url.path[:80]}; /openapi.json tells what does"
+        message = f"no route for {request.method} {request.url.path[:80]}; /openapi.json lists all routes"
         self.metrics.errors.labels("not_found").inc()
         return _json({"error": message, "kind": "not_found"}, error.status_code, error.headers)
 
@@ -173,38 +174,38 @@ class Service:
         return _json({"status": "ready", "models": versions})
 
     async def _metrics(self, _: Request) -> Response:
-        self._count()
+        self._update_metrics()
         return Response(self.metrics.render(), media_type=None, headers={"content-type": CONTENT_TYPE})
 
     async def _openapi(self, _: Request) -> Response:
         models = self.registry.models.values()
-        return _json(openapi_of(models, self.settings.max_rows, closed=bool(self._gate.tokens)))
+        return _json(build_openapi(models, self.settings.max_rows, authenticated=bool(self._gate.tokens)))
 
     async def _list(self, _: Request) -> Response:
         return _json({"models": [model.describe() for model in self.registry.models.values()]})
 
     async def _describe(self, request: Request) -> Response:
-        return _json(self._known(request).describe())
+        return _json(self._get_model(request).describe())
 
-    def _known(self, request: Request) -> Model:
+    def _get_model(self, request: Request) -> Model:
         name = request.path_params["name"]
         if name not in self.registry.models:
             raise unknown_model(name, self.registry.models)
         return self.registry.models[name]
 
-    async def _unknown(self, request: Request) -> Response:
+    async def _unknown_model(self, request: Request) -> Response:
         raise unknown_model(request.path_params["name"], self.registry.models)
 
     async def _load_route(self, request: Request) -> Response:
-        # A page elsewhere can make a browser send a form, but not this type.
+        # A page of another origin can make a browser send a form, but not this type.
         if not request.headers.get("content-type", "").startswith("application/json"):
-            raise RefusedError(400, "request", "the content-type is application/json")
+            raise RequestError(400, "request", "expected a body of content-type application/json")
         try:
             body = orjson.loads(await request.body())
         except orjson.JSONDecodeError as error:
-            raise RefusedError(400, "request", f"the body is no JSON: {error}") from None
+            raise RequestError(400, "request", f"the body is not valid JSON: {error}") from None
         if not isinstance(body, dict) or body.keys() != {"path"} or not isinstance(body["path"], str):
-            raise RefusedError(400, "request", 'the body is {"path": "..."}, under --bundle-root')
+            raise RequestError(400, "request", 'expected the body {"path": "..."}, a path under --bundle-root')
         return _json((await self.registry.load(request.path_params["name"], body["path"])).describe())
 
 

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON. No line holds a value of a row: of an error only its class and where it came from."""
+"""Logs as lines of JSON, without values of rows: an error is logged as its class and its stack frames."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOG = logging.getLogger("palette.service")
 
 
 class JsonLines(logging.Formatter):
-    """A line of JSON for each record."""
+    """Formats a log record as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the record as a line of JSON."""
         line: dict[str, Any] = {
             "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
-            # What an error says may hold what a client sent.
+            # The message is left out, because it may contain values that a client sent.
             line["error"] = record.exc_info[0].__name__
             frames = traceback.extract_tb(record.exc_info[2])[-8:]
             line["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
@@ -37,7 +37,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure() -> None:
-    """Write what palette and uvicorn log to the standard error, as lines of JSON."""
+    """Log palette and uvicorn to the standard error, as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name, level in (("palette", logging.INFO), ("uvicorn", logging.WARNING)):
@@ -48,5 +48,5 @@ def configure() -> None:
 
 
 def event(name: str, level: int = logging.INFO, *, error: bool = False, **fields: Any) -> None:
-    """Log an event with its fields; with ``error`` the one that is being handled."""
+    """Log an event with its fields; ``error`` adds the exception that is being handled."""
     LOG.log(level, name, extra={"fields": fields}, exc_info=error)

@@ -1,10 +1,9 @@
-"""Processes and signals: one server, or several that share a socket."""
+"""Server processes and signals: one server, or several workers that share a socket."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import logging
 import multiprocessing
 import os
@@ -23,7 +22,7 @@ import uvicorn
 from dsl.errors import DslError
 from palette.errors import DefinitionError, PaletteError
 from palette.service.app import Service
-from palette.service.http.errors import reason_of
+from palette.service.http.errors import load_failure
 from palette.service.logs import configure, event
 from palette.service.metrics import MULTIPROCESS
 from palette.service.settings import Settings, read_tokens
@@ -32,16 +31,16 @@ __all__ = ["serve"]
 
 BACKLOG = 2048
 FAILED = 3
-# Longer than load balancers keep theirs: the one that closes a connection must not be the one that is sent to.
+# Seconds; longer than load balancers keep idle connections, so that they close them, not the server during a request.
 KEEP_ALIVE = 75
-# Seconds before a worker that ended by itself is replaced: twice as many each time it does so before it is ready.
-PAUSE, LONGEST_PAUSE = 0.5, 60.0
+# Seconds before a worker that exited is restarted: doubled each time it exits before it is ready, up to the maximum.
+RESTART_DELAY, MAX_RESTART_DELAY = 0.5, 60.0
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to end; return the exit code.
+    """Serve until a signal stops it; return the exit code.
 
-    SIGTERM and SIGINT end it when the requests under way are answered; SIGHUP reads bundles, snapshot and tokens again.
+    SIGTERM and SIGINT stop it after the running requests are answered; SIGHUP reloads bundles, snapshot and tokens.
 
     Raises
     ------
@@ -54,11 +53,11 @@ def serve(settings: Settings) -> int:
     host, port = listening.getsockname()[:2]
     with listening:
         if settings.workers == 1:
-            return _run(settings, listening, url=f"http://{_bracketed(host)}:{port}")
-        return _Workers(settings, listening, f"http://{_bracketed(host)}:{port}").run()
+            return _run(settings, listening, url=f"http://{_bracket_ipv6(host)}:{port}")
+        return _Supervisor(settings, listening, f"http://{_bracket_ipv6(host)}:{port}").run()
 
 
-def _bracketed(host: str) -> str:
+def _bracket_ipv6(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
@@ -80,10 +79,10 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _run(settings: Settings, listening: socket.socket, *, url: str | None = None, ready: Any = None) -> int:
-    """Serve in this process: the only one, which tells its URL, or a worker, which tells when it is ready."""
-    # Until the loop runs, a reload has nothing to read again.
+    """Serve in this process: the only one, which logs its URL, or a worker, which sets ``ready``."""
+    # Until the event loop runs, there is nothing to reload.
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else _ended)
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else _exit)
     service = Service(settings)
     config = uvicorn.Config(
         service,
@@ -97,159 +96,159 @@ def _run(settings: Settings, listening: socket.socket, *, url: str | None = None
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    # A worker that the process above left behind would keep the port, with nobody to end it.
+    # A worker without its parent would hold the port, and no process would stop it.
     server = _Server(config, service, None if ready is None else multiprocessing.parent_process())
     if url is not None:
         event("listening", url=url, models=sorted(service.registry.models))
     if ready is not None:
         ready.value = True
-    # uvicorn sets these itself while it runs; what comes just before it is heeded too.
+    # uvicorn sets these handlers while it runs; set here, they also handle a signal just before.
     signal.signal(signal.SIGTERM, server.handle_exit)
     signal.signal(signal.SIGINT, server.handle_exit)
     server.run(sockets=[listening])
-    event("ended")
+    event("stopped")
     return 0 if server.started else FAILED
 
 
 class _Server(uvicorn.Server):
-    """Says that it is not ready before it ends, so that nobody is sent to it any more; ends when its parent does."""
+    """Uvicorn server that reports not ready while it drains, and stops when its parent process exits."""
 
     def __init__(self, config: uvicorn.Config, service: Service, parent: BaseProcess | None) -> None:
         super().__init__(config)
         self._service = service
         self._parent = parent
-        self._until: float | None = None
+        self._drained_at: float | None = None
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  as uvicorn has it
-        """Begin to end; at the second SIGINT end at once."""
-        first = self._until is None
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signature of uvicorn
+        """Start draining; a second SIGINT stops the server immediately."""
+        first = self._drained_at is None
         self._service.ending = True
         if first:
-            self._until = time.monotonic() + self._service.settings.drain_seconds
+            self._drained_at = time.monotonic() + self._service.settings.drain_seconds
         elif sig == signal.SIGINT:
-            self._until = 0.0
+            self._drained_at = 0.0
             self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell uvicorn's loop, ten times a second, whether to end."""
-        if self._until is None and self._parent is not None and not self._parent.is_alive():
-            event("the process above is gone, so this one ends", logging.ERROR)
+        """Return whether to stop; uvicorn calls it ten times a second."""
+        if self._drained_at is None and self._parent is not None and not self._parent.is_alive():
+            event("parent process exited, stopping", logging.ERROR)
             self.handle_exit(signal.SIGTERM, None)
-        if self._until is not None and time.monotonic() >= self._until:
+        if self._drained_at is not None and time.monotonic() >= self._drained_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
 
-def _ended(number: int, _: Any) -> None:
+def _exit(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
-def _worker(settings: Settings, listening: socket.socket, ready: Any) -> None:
-    """Be one of several processes."""
+def _run_worker(settings: Settings, listening: socket.socket, ready: Any) -> None:
+    """Run one of several worker processes."""
     configure()
     try:
         code = _run(settings, listening, ready=ready)
     except (PaletteError, DslError) as error:
-        event("worker cannot start", logging.ERROR, reason=reason_of(error))
+        event("worker cannot start", logging.ERROR, reason=load_failure(error))
         code = FAILED
     sys.exit(code)
 
 
-class _Place:
-    """Where a worker runs, or the next one will."""
+class _Worker:
+    """Worker process, restarted when it exits."""
 
     def __init__(self, context: SpawnContext, settings: Settings, listening: socket.socket) -> None:
         self._context = context
         self._arguments = settings, listening
-        # Memory that is shared, without a lock that a worker could take along when it is killed.
+        # Shared memory without a lock, which a killed worker could leave locked.
         self._ready = context.RawValue(ctypes.c_bool)
-        self._pause = PAUSE
-        self._due: float | None = None
+        self._delay = RESTART_DELAY
+        self._restart_at: float | None = None
         self.start()
 
     def start(self) -> None:
-        self._due = None
+        self._restart_at = None
         self._ready.value = False
-        self.process = self._context.Process(target=_worker, args=(*self._arguments, self._ready))
+        self.process = self._context.Process(target=_run_worker, args=(*self._arguments, self._ready))
         self.process.start()
 
     @property
     def ready(self) -> bool:
-        """Whether the worker has loaded what it serves."""
+        """Whether the worker has loaded its models."""
         return bool(self._ready.value)
 
-    def watch(self) -> None:
-        """Replace a worker that ended, after a pause."""
+    def check(self) -> None:
+        """Restart the worker if it exited, after a delay."""
         if self.process.is_alive():
             return
         now = time.monotonic()
-        if self._due is None:
-            self._pause = PAUSE if self.ready else min(2 * self._pause, LONGEST_PAUSE)
-            self._due = now + self._pause
+        if self._restart_at is None:
+            self._delay = RESTART_DELAY if self.ready else min(2 * self._delay, MAX_RESTART_DELAY)
+            self._restart_at = now + self._delay
             code = self.process.exitcode
-            event("worker ended, another takes its place", logging.ERROR, code=code, seconds=self._pause)
+            event("worker exited, restarting", logging.ERROR, code=code, seconds=self._delay)
             if self.process.pid is not None:
                 from prometheus_client.multiprocess import mark_process_dead
 
                 mark_process_dead(self.process.pid)
-        elif now >= self._due:
+        elif now >= self._restart_at:
             self.start()
 
 
-class _Workers:
-    """Starts processes, passes signals on to them, and replaces those that end by themselves."""
+class _Supervisor:
+    """Starts workers, passes signals on to them, and restarts those that exit."""
 
     def __init__(self, settings: Settings, listening: socket.socket, url: str) -> None:
         self._settings = settings
         self._listening = listening
         self._url = url
-        self._places: list[_Place] = []
-        self._ending = False
+        self._workers: list[_Worker] = []
+        self._stopping = False
 
     def run(self) -> int:
         context = multiprocessing.get_context("spawn")
         with tempfile.TemporaryDirectory(prefix="palette-serve-") as home:
             os.environ[MULTIPROCESS] = os.path.join(home, "metrics")
             os.mkdir(os.environ[MULTIPROCESS])
-            settings = dataclasses.replace(self._settings, state=os.path.join(home, "bundles.json"))
+            settings = self._settings.model_copy(update={"state": os.path.join(home, "bundles.json")})
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._end)
-            signal.signal(signal.SIGHUP, self._pass_on)
+                signal.signal(number, self._stop)
+            signal.signal(signal.SIGHUP, self._send_signal)
             for _ in range(settings.workers):
-                self._places.append(_Place(context, settings, self._listening))
+                self._workers.append(_Worker(context, settings, self._listening))
             event("listening", url=self._url, workers=settings.workers)
             code = self._watch()
-            # One that was being started was not told.
-            self._pass_on(signal.SIGTERM, None)
+            # Again, for a worker that was being started at the first signal.
+            self._send_signal(signal.SIGTERM, None)
             until = time.monotonic() + settings.drain_seconds + settings.shutdown_seconds + 5
-            for place in self._places:
-                place.process.join(max(0.0, until - time.monotonic()))
-                if place.process.is_alive():
-                    place.process.kill()
-                    place.process.join()
+            for worker in self._workers:
+                worker.process.join(max(0.0, until - time.monotonic()))
+                if worker.process.is_alive():
+                    worker.process.kill()
+                    worker.process.join()
             return code
 
     def _watch(self) -> int:
         served = False
-        while not self._ending:
-            served = served or any(place.ready for place in self._places)
-            # What none of them can start with, the next ones cannot either.
-            if not served and any(place.process.exitcode == FAILED for place in self._places):
-                self._end(signal.SIGTERM, None)
+        while not self._stopping:
+            served = served or any(worker.ready for worker in self._workers)
+            # Before any worker was ready, a failure to start is permanent, so a restart would fail too.
+            if not served and any(worker.process.exitcode == FAILED for worker in self._workers):
+                self._stop(signal.SIGTERM, None)
                 return FAILED
-            for place in self._places:
-                if not self._ending:
-                    place.watch()
+            for worker in self._workers:
+                if not self._stopping:
+                    worker.check()
             time.sleep(0.1)
         return 0
 
-    def _end(self, _: int, __: Any) -> None:
-        self._ending = True
-        self._pass_on(signal.SIGTERM, None)
+    def _stop(self, _: int, __: Any) -> None:
+        self._stopping = True
+        self._send_signal(signal.SIGTERM, None)
 
-    def _pass_on(self, number: int, _: Any) -> None:
-        for place in self._places:
-            process = place.process
+    def _send_signal(self, number: int, _: Any) -> None:
+        for worker in self._workers:
+            process = worker.process
             if process.pid is not None and process.is_alive():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, number)

@@ -78,7 +78,7 @@ class Settings(Definition):
     access_log : bool
         Whether each request is logged.
     drain_seconds : float
-        Seconds between a stop signal and closing the listening socket; ``/readyz`` fails meanwhile.
+        Seconds between a stop signal and closing the listening socket; ``/readyz`` is 503 meanwhile.
     shutdown_seconds : int
         Seconds that running requests have after a stop signal.
     state : str, optional

@@ -15,7 +15,7 @@ from palette.serving import LocalPipeline
 from palette.serving.plan import DslStep, Plan
 from tests.serving.test_plan import HOUR, KNOWN, NOW, PLAN, order
 
-__all__ = ["BODY", "Asked", "basis_plan", "filled", "saved"]
+__all__ = ["BODY", "Asked", "basis_plan", "filled", "saved", "with_changes"]
 
 BODY = {"row": order(r_id="r1", city="ewr", num=7), "now": "2026-01-01T12:00:00Z"}
 

@@ -128,8 +128,8 @@ def test_a_body_in_pieces_and_a_client_that_goes(settings):
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("GET", "/nowhere", 404, "/openapi.json tells"),
-        ("GET", SCORE, 405, "nothing answers GET"),
+        ("GET", "/nowhere", 404, "/openapi.json lists all routes"),
+        ("GET", SCORE, 405, "no route for GET"),
         ("POST", "/v1/models/eat/score", 404, "no model 'eat'; did you mean 'eta'? (models: eta)"),
         ("POST", "/v1/models/eat/features", 404, "did you mean 'eta'"),
         ("GET", "/v1/models/eat", 404, "did you mean 'eta'"),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from palette.errors import StoreError
 from palette.online.near_cache import NearCache
 from palette.service.metrics import Metrics
 from palette.service.models import stores
-from tests.service.asked import BODY, Asked, saved
+from tests.service.asked import BODY, Asked, saved, with_changes
 from tests.service.test_scoring import Elsewhere
 from tests.serving.test_plan import order
 
@@ -47,7 +45,7 @@ def test_requests_rows_values_and_errors(tmp_path):
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_columns_that_the_model_does_not_know(tmp_path, strict):
-    asked = Asked(replace(saved(tmp_path), strict=strict))
+    asked = Asked(with_changes(saved(tmp_path), strict=strict))
     for route in ("score", "features"):
         answer = asked.post(f"/v1/models/eta/{route}", {"row": order(r_id="r1", nmu=7, sent=1)})
         assert answer.status_code == (422 if strict else 200)

@@ -65,7 +65,7 @@ def test_a_bundle_takes_the_place_of_another(settings):
         ("../eta", 403, "not under --bundle-root"),
         ("/etc", 403, "not under"),
         ("link", 403, "not under"),
-        ("a\0b", 422, "is no path"),
+        ("a\0b", 422, "is not a valid path"),
         ("damaged", 422, "damaged"),
     ],
 )
@@ -128,7 +128,7 @@ def test_reload_of_something_broken_changes_nothing(tmp_path, settings, caplog):
     (tmp_path / "eta/plan.json").write_text("{}")
     asyncio.run(asked.service.registry.reload())
     assert asked.post(SCORE, BODY).json()["result"]["a"] == 1.5
-    (failed,) = [record for record in caplog.records if record.getMessage() == "model stays as it was"]
+    (failed,) = [record for record in caplog.records if record.getMessage() == "model not reloaded"]
     assert "damaged" in failed.fields["reason"]
 
 
@@ -152,7 +152,7 @@ def test_tokens_are_read_again_and_never_go(tmp_path, settings):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"store": None}, DefinitionError, "reads features of restaurant:fg, route:pairs: give --store"),
+        ({"store": None}, DefinitionError, "reads features of restaurant:fg, route:pairs: pass --store"),
         ({"store": "nowhere"}, DefinitionError, "no online store at 'nowhere'"),
         ({"store": "lmdb:nowhere"}, DefinitionError, "no online store at 'lmdb:nowhere'"),
         ({"bundles": (("eta", "nowhere"),)}, DataError, "no whole bundle at 'nowhere'"),
@@ -200,4 +200,4 @@ def test_models_that_know_a_group_differently_have_stores_of_their_own(monkeypat
     assert first is again is not third
     assert len(opened) == 2
     assert opened[0]("restaurant:fg")[1] != opened[1]("restaurant:fg")[1]
-    assert all_of_them.afresh() is all_of_them
+    assert all_of_them.reopen() is all_of_them

@@ -122,7 +122,7 @@ def test_an_end_answers_what_is_under_way_and_writes_what_waits(tmp_path):
         assert running.process.wait(30) == 0
         for client in clients:
             client.join()
-    assert "ended" in [line["event"] for line in running.log]
+    assert "stopped" in [line["event"] for line in running.log]
     assert answers == [200] * 6
     written = [pq.read_metadata(file).num_rows for file in (tmp_path / "log").rglob("*.parquet")]
     assert sum(written) == 6000
@@ -156,7 +156,7 @@ def test_workers_share_bundles_figures_and_the_port(bundles):
         away = (bundles / "root/times3").rename(bundles / "away")
         os.kill(next(iter(children)), signal.SIGKILL)
         running.wait_for("worker cannot start")
-        assert running.wait_for("worker ended, another takes its place", 2)["seconds"] == 1
+        assert running.wait_for("worker exited, restarting", 2)["seconds"] == 1
         assert httpx.post(running.url + SCORE, json={"row": {"x": 1}}).json()["result"]["x"] == 3.0
         loaded = len([line for line in running.log if line["event"] == "model loaded"])
         away.rename(bundles / "root/times3")
@@ -178,7 +178,7 @@ def test_workers_end_with_the_process_above(bundles, monkeypatch):
         # All who write to its log are gone.
         running._reader.join(10)
         started, ended = (
-            {line["process"] for line in running.log if line["event"] == event} for event in ("model loaded", "ended")
+            {line["process"] for line in running.log if line["event"] == event} for event in ("model loaded", "stopped")
         )
         for left in started - ended:
             os.kill(left, signal.SIGKILL)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-from dataclasses import replace
 
 import pytest
 
 from palette.errors import DataError
 from palette.service.http.openapi import json_type
 from palette.serving.json_rows import decoders_of, dumps
-from tests.service.asked import Asked, saved
+from tests.service.asked import Asked, saved, with_changes
 
 
 def test_the_schema_holds_the_real_columns(tmp_path):
@@ -28,7 +27,7 @@ def test_the_schema_holds_the_real_columns(tmp_path):
 
 def test_tokens_are_in_the_schema(tmp_path):
     token = "a-token-of-sixteen-signs"
-    asked = Asked(replace(saved(tmp_path), max_rows=7), (token,))
+    asked = Asked(with_changes(saved(tmp_path), max_rows=7), (token,))
     told = asked.get("/openapi.json", headers={"authorization": f"Bearer {token}"}).json()
     assert told["security"] == [{"token": []}]
     (_, rows) = told["paths"]["/v1/models/eta/score"]["post"]["requestBody"]["content"]["application/json"]["schema"][

@@ -17,7 +17,7 @@ from palette.serving.stages.features.assembler import VectorAssembler
 from palette.serving.stages.features.imputer import ImputerModel
 from palette.serving.stages.features.indexers import StringIndexerModel
 from palette.serving.stages.vectors import Sparse
-from tests.service.asked import BODY, Asked, basis_plan, filled, saved
+from tests.service.asked import BODY, Asked, basis_plan, filled, saved, with_changes
 from tests.serving.test_plan import KNOWN, PLAN, order
 
 SCORE = "/v1/models/eta/score"
@@ -95,16 +95,16 @@ def test_a_large_batch_is_that_many_rows(asked):
         pytest.param({"row": order(r_id=5)}, 422, "row", "expected string, found int", id="type"),
         pytest.param({"row": order(r_id={"a": 1})}, 422, "row", "join key", id="object"),
         pytest.param({"row": {"rid": "r1"}}, 422, "row", "'r_id' (did you mean 'rid'?)", id="absent"),
-        pytest.param({"row": [1]}, 422, "row", "a row is an object", id="list"),
+        pytest.param({"row": [1]}, 422, "row", "expected a row as a JSON object, found list", id="list"),
         pytest.param({"row": {}, "now": "2020-01-01"}, 422, "now", "before the snapshot", id="early"),
         pytest.param({"rows": [{}], "now": "2020-01-01"}, 422, "now", "before the snapshot", id="early-batch"),
         pytest.param({"row": {}, "now": "soon"}, 400, "request", "'soon' is no ISO 8601", id="no-time"),
         pytest.param({"row": {}, "now": 7}, 400, "request", "found int", id="number-for-time"),
         pytest.param({"row": {}, "now": "0001-01-01T00:00:00+23:00"}, 400, "request", "no ISO", id="first-year"),
-        pytest.param({"row": {}, "rows": []}, 400, "request", "the body is", id="both"),
-        pytest.param({}, 400, "request", "the body is", id="neither"),
-        pytest.param([], 400, "request", "the body is", id="no-object"),
-        pytest.param({"rows": {}}, 400, "request", "rows is a list", id="rows"),
+        pytest.param({"row": {}, "rows": []}, 400, "request", "expected the body", id="both"),
+        pytest.param({}, 400, "request", "expected the body", id="neither"),
+        pytest.param([], 400, "request", "expected the body", id="no-object"),
+        pytest.param({"rows": {}}, 400, "request", "rows: expected a list", id="rows"),
         pytest.param({"row": {}, "nwo": ""}, 400, "request", "did you mean 'now'", id="misspelled"),
         pytest.param({"rows": [{}] * 1001}, 413, "too_large", "1,001 rows", id="too-many"),
     ],
@@ -218,7 +218,7 @@ def test_a_store_that_fails_is_503(tmp_path, elsewhere):
 
 
 def test_a_store_that_fails_gives_defaults_where_that_was_chosen(tmp_path, elsewhere):
-    asked = Asked(replace(saved(tmp_path), on_store_error="default"))
+    asked = Asked(with_changes(saved(tmp_path), on_store_error="default"))
     elsewhere.failing = StoreError("it is down")
     answer = asked.post(SCORE, BODY)
     assert answer.status_code == 200

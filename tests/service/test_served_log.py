@@ -18,7 +18,7 @@ from palette.errors import DefinitionError
 from palette.serving.plan import Plan
 from palette.serving.served_log.writer import ServedLog
 from palette.serving.stages.features.assembler import VectorAssembler
-from tests.service.asked import BODY, Asked, basis_plan, saved
+from tests.service.asked import BODY, Asked, basis_plan, saved, with_changes
 from tests.serving.test_plan import HOUR, NOW, order
 
 SCORE = "/v1/models/eta/score"
@@ -29,7 +29,7 @@ def files(home):
 
 
 def test_what_was_served_is_read_back(tmp_path):
-    asked = Asked(replace(saved(tmp_path), served_log=str(tmp_path / "log")))
+    asked = Asked(with_changes(saved(tmp_path), served_log=str(tmp_path / "log")))
     asked.post(SCORE, BODY)
     asked.post(SCORE, {"rows": [order(r_id="r9"), order(r_id=5)], "now": BODY["now"]})
     asked.post(SCORE, {"row": order(r_id=5)})
@@ -56,7 +56,7 @@ def test_values_of_all_kinds(tmp_path):
         ("y", "f"),
         {"w": "vector"},
     )
-    asked = Asked(replace(saved(tmp_path, plan), served_log=str(tmp_path / "log")))
+    asked = Asked(with_changes(saved(tmp_path, plan), served_log=str(tmp_path / "log")))
     for row in ({"x": 1, "w": [2]}, {"x": "NaN", "w": {"size": 2000, "indices": [1], "values": [3]}}, {"x": None}):
         asked.post(SCORE, {"row": row})
     asked.service._log.close()
@@ -72,7 +72,7 @@ def test_values_of_all_kinds(tmp_path):
 
 def test_values_of_unknown_type_are_json(tmp_path):
     plan = Plan((VectorAssembler(("x", "w"), ("f",), "keep"),), ("f",))
-    asked = Asked(replace(saved(tmp_path, plan), served_log=str(tmp_path / "log")))
+    asked = Asked(with_changes(saved(tmp_path, plan), served_log=str(tmp_path / "log")))
     assert asked.post(SCORE, {"row": {"x": "NaN", "w": [1, "Infinity"]}}).status_code == 200
     asked.service._log.close()
     (file,) = files(tmp_path / "log")
@@ -171,7 +171,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path):
 def test_delta_tables_hold_what_parquet_files_hold(tmp_path):
     rows = {}
     for form in ("parquet", "delta"):
-        asked = Asked(replace(saved(tmp_path / form), served_log=str(tmp_path / form / "log"), log_format=form))
+        asked = Asked(with_changes(saved(tmp_path / form), served_log=str(tmp_path / form / "log"), log_format=form))
         asked.post(SCORE, BODY)
         asked.service._log.close()
         assert asked.metrics()["palette_served_log_rows_total"] == 1

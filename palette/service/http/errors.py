@@ -1,4 +1,4 @@
-"""What goes wrong with a request, as the answer says it: a status, a kind of few kinds, and words."""
+"""Error responses: HTTP status, error kind, message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from palette.errors import PaletteError, SnapshotError, StoreError, StoreTimeoutError, nearest
 from palette.serving import RowRejectedError
 
-__all__ = ["KINDS", "RefusedError", "kind_of", "problem_of", "reason_of", "unknown_model"]
+__all__ = ["KINDS", "RequestError", "error_kind", "load_failure", "scoring_error", "unknown_model"]
 
 KINDS = (
     "request",
@@ -27,19 +27,19 @@ KINDS = (
 )
 
 
-class RefusedError(PaletteError):
-    """A request that is not answered as it wished.
+class RequestError(PaletteError):
+    """A request that failed, with its error response.
 
     Parameters
     ----------
     status : int
-        Of HTTP.
+        HTTP status.
     kind : str
         One of :data:`KINDS`.
     message : str
-        For the client.
+        Message for the client.
     headers : dict of str to str, optional
-        What the answer's head says besides.
+        Additional headers of the response.
     """
 
     def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -49,12 +49,12 @@ class RefusedError(PaletteError):
         self.headers = headers or {}
 
 
-def kind_of(error: Exception) -> str:
+def error_kind(error: Exception) -> str:
     """Return the kind of an error that scoring a row raised.
 
     Examples
     --------
-    >>> kind_of(StoreTimeoutError("slow")), kind_of(ValueError("bad"))
+    >>> error_kind(StoreTimeoutError("slow")), error_kind(ValueError("bad"))
     ('store_timeout', 'row')
     """
     if isinstance(error, RowRejectedError):
@@ -66,23 +66,23 @@ def kind_of(error: Exception) -> str:
     return "now" if isinstance(error, SnapshotError) else "row"
 
 
-def problem_of(error: Exception) -> RefusedError:
-    """Return the problem that an error of scoring is: 503 where the store is to blame, else 422."""
-    kind = kind_of(error)
+def scoring_error(error: Exception) -> RequestError:
+    """Return the error response for an exception of scoring: 503 if the store failed, else 422."""
+    kind = error_kind(error)
     if kind in ("store", "store_timeout"):
-        return RefusedError(503, kind, str(error), {"retry-after": "1"})
-    return RefusedError(422, kind, str(error))
+        return RequestError(503, kind, str(error), {"retry-after": "1"})
+    return RequestError(422, kind, str(error))
 
 
-def unknown_model(name: str, known: Iterable[str]) -> RefusedError:
-    """Return the problem that there is no such model."""
+def unknown_model(name: str, known: Iterable[str]) -> RequestError:
+    """Return the error response for the name of a model that is not loaded."""
     known = sorted(known)
-    return RefusedError(
+    return RequestError(
         404, "unknown_model", f"no model {name!r:.80}{nearest(name[:80], known)} (models: {', '.join(known)})"
     )
 
 
-def reason_of(error: Exception) -> str:
-    """Return what the log says of a bundle that cannot be loaded: no values of its self-test."""
-    text = str(error)
-    return text.split(": ")[0] if "self-test" in text else text
+def load_failure(error: Exception) -> str:
+    """Return the message to log for a bundle that cannot be loaded, without values of its self-test."""
+    message = str(error)
+    return message.split(": ")[0] if "self-test" in message else message

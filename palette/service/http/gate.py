@@ -1,4 +1,4 @@
-"""The outermost layer: tokens, the body within its bounds, answers to the routes that must be fast, counts and logs."""
+"""Outermost ASGI layer: tokens, limits of the body, the routes that must be fast, metrics and the access log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
-from palette.service.http.body import Bodies, GoneError, Receive
-from palette.service.http.errors import RefusedError
+from palette.service.http.body import BodyReader, ClientDisconnectedError, Receive
+from palette.service.http.errors import RequestError
 from palette.service.logs import event
 from palette.service.metrics import Metrics
 from palette.service.settings import Settings
@@ -23,20 +23,20 @@ Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
 Handler: TypeAlias = "Callable[[bytes], Awaitable[bytes]]"
 
 JSON = (b"content-type", b"application/json")
-# What anyone may ask: whether the service lives.
-OPEN = ("/healthz", "/readyz")
+# Paths that need no token.
+PUBLIC_PATHS = ("/healthz", "/readyz")
 ROUTES = {"/healthz": "healthz", "/readyz": "readyz", "/metrics": "metrics", "/openapi.json": "openapi"}
-ENDS = (("/score", "score"), ("/features", "features"), (":load", "load"))
+SUFFIXES = (("/score", "score"), ("/features", "features"), (":load", "load"))
 MODELS = "/v1/models"
 
 
 class Tokens:
-    """Bearer tokens, of which only hashes are kept.
+    """Bearer tokens, stored as hashes.
 
     Parameters
     ----------
     tokens : iterable of str
-        Without any, everyone is let in.
+        Accepted tokens; without any, every request is accepted.
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
@@ -46,17 +46,17 @@ class Tokens:
         return bool(self._hashes)
 
     def check(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Raise 401 unless a header brings a token; it takes as long for a wrong one as for a right one."""
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        scheme, _, token = given.partition(b" ")
-        found = _hash(token.strip())
-        # Each one is compared, whatever the ones before.
-        known = sum([hmac.compare_digest(found, one) for one in self._hashes])
-        if scheme.lower() != b"bearer" or not known:
-            raise RefusedError(
+        """Raise 401 unless a header has an accepted token, in constant time."""
+        authorization = next((value for name, value in headers if name == b"authorization"), b"")
+        scheme, _, token = authorization.partition(b" ")
+        hashed = _hash(token.strip())
+        # A list, so that all tokens are compared even after a match.
+        matches = sum([hmac.compare_digest(hashed, known) for known in self._hashes])
+        if scheme.lower() != b"bearer" or not matches:
+            raise RequestError(
                 401,
                 "unauthorized",
-                "a known token is wanted: Authorization: Bearer TOKEN",
+                "missing or unknown token: send Authorization: Bearer TOKEN",
                 {"www-authenticate": "Bearer"},
             )
 
@@ -66,36 +66,36 @@ def _hash(token: bytes) -> bytes:
 
 
 class Gate:
-    """What the server calls for each request.
+    """ASGI application that authenticates, limits and counts requests, in front of another one.
 
     Parameters
     ----------
     app : ASGI application
-        Answers what is not in ``fast``.
+        Handles the paths that are not in ``fast``.
     tokens : Tokens
-        Who may come in.
+        Accepted tokens.
     settings : Settings
-        The bounds of a body.
+        Limits of a body, and whether requests are logged.
     metrics : Metrics
-        What counts.
+        Metrics of the process.
 
     Attributes
     ----------
     fast : dict of str to callable
-        Whole path to what makes the body of an answer out of the body of a POST.
+        Full path to a handler that returns the response body of a POST for its request body.
     """
 
     def __init__(self, app: Any, tokens: Tokens, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self.tokens = tokens
         self.fast: dict[str, Handler] = {}
-        self._bodies = Bodies(settings.max_body, settings.body_seconds)
+        self._body_reader = BodyReader(settings.max_body, settings.body_seconds)
         self._access_log = settings.access_log
         self._metrics = metrics
-        self._seen: dict[tuple[str, int], tuple[Any, Any]] = {}
+        self._children: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -103,74 +103,74 @@ class Gate:
         path = scope["path"]
         status = 500
         try:
-            if self.tokens and path not in OPEN:
+            if self.tokens and path not in PUBLIC_PATHS:
                 self.tokens.check(scope["headers"])
             handler = self.fast.get(path)
             if handler is not None and scope["method"] == "POST":
-                content = await handler(await self._bodies.read(receive))
+                content = await handler(await self._body_reader.read(receive))
                 status = 200
                 await _answer(send, 200, content)
             else:
-                status = await self._passed_on(scope, receive, send)
-        except RefusedError as problem:
-            status = problem.status
-            self._metrics.errors.labels(problem.kind).inc()
-            await _refuse(send, problem)
-        except GoneError:
+                status = await self._delegate(scope, receive, send)
+        except RequestError as error:
+            status = error.status
+            self._metrics.errors.labels(error.kind).inc()
+            await _answer_error(send, error)
+        except ClientDisconnectedError:
             status = 499
-        except Exception:  # noqa: BLE001  the last resort: an answer, and a line in the log
+        except Exception:  # noqa: BLE001  any other failure is a response 500, and is logged
             self._metrics.errors.labels("internal").inc()
-            event("request failed", logging.ERROR, error=True, route=route_of(path))
-            await _refuse(send, RefusedError(500, "internal", "the service failed; its log says where"))
+            event("request failed", logging.ERROR, error=True, route=route_name(path))
+            await _answer_error(send, RequestError(500, "internal", "internal error; see the log of the service"))
         self._count(scope, path, status, started)
 
     def _count(self, scope: Scope, path: str, status: int, started: float) -> None:
         seconds = time.perf_counter() - started
-        route = route_of(path)
-        counted = self._seen.get((route, status))
-        if counted is None:
+        route = route_name(path)
+        children = self._children.get((route, status))
+        if children is None:
             requests = self._metrics.requests.labels(route, str(status))
-            counted = self._seen[route, status] = requests, self._metrics.seconds.labels(route)
-        counted[0].inc()
-        counted[1].observe(seconds)
+            children = self._children[route, status] = requests, self._metrics.seconds.labels(route)
+        children[0].inc()
+        children[1].observe(seconds)
         if self._access_log:
             model = path.removeprefix(f"{MODELS}/").rpartition("/")[0] if path in self.fast else None
             method = scope["method"]
             event("request", method=method, route=route, model=model, status=status, seconds=round(seconds, 6))
 
-    async def _passed_on(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Let the application answer; it gets the whole body, and never more than the bounds allow."""
-        body = await self._bodies.read(receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else None
+    async def _delegate(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Let the application answer, and return the status; it receives a complete body within the limits."""
+        body = await self._body_reader.read(receive) if scope["method"] in ("POST", "PUT", "PATCH", "DELETE") else None
         status = 500
-        given = body is None
+        replayed = body is None
 
         async def replay() -> MutableMapping[str, Any]:
-            nonlocal given
-            if given:
+            nonlocal replayed
+            if replayed:
                 return await receive()
-            given = True
+            replayed = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        async def watched(message: MutableMapping[str, Any]) -> None:
+        async def record_status(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        await self._app(scope, replay, watched)
+        await self._app(scope, replay, record_status)
         return status
 
 
-def route_of(path: str) -> str:
-    """Return the route of a path, one of a few names.
+def route_name(path: str) -> str:
+    """Return the name of a path's route.
 
     Examples
     --------
-    >>> route_of("/v1/models/eta/score"), route_of("/v1/models/eta:load"), route_of("/v1/models"), route_of("/x")
-    ('score', 'load', 'models', 'other')
+    >>> [route_name(path) for path in ("/v1/models/eta/score", "/v1/models/eta:load", "/v1/models", "/x")]
+    ['score', 'load', 'models', 'other']
     """
     if path.startswith(MODELS):
-        return next((route for end, route in ENDS if path.endswith(end)), "models")
+        return next((route for suffix, route in SUFFIXES if path.endswith(suffix)), "models")
     return ROUTES.get(path, "other")
 
 
@@ -180,6 +180,6 @@ async def _answer(send: Send, status: int, content: bytes, headers: Iterable[tup
     await send({"type": "http.response.body", "body": content})
 
 
-async def _refuse(send: Send, problem: RefusedError) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-    await _answer(send, problem.status, dumps({"error": str(problem), "kind": problem.kind}), headers)
+async def _answer_error(send: Send, error: RequestError) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    await _answer(send, error.status, dumps({"error": str(error), "kind": error.kind}), headers)

@@ -1,4 +1,4 @@
-"""OpenAPI: the real columns of each model, as JSON has them."""
+"""OpenAPI schema: the columns of each loaded model, as JSON types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from palette._version import __version__
 from palette.service.models.served_model import Model
 
-__all__ = ["openapi_of"]
+__all__ = ["build_openapi"]
 
 INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 ARRAY = re.compile(r"array<(.+)>")
@@ -29,24 +29,24 @@ SPARSE = {
         "values": {"type": "array", "items": {"type": "number"}},
     },
 }
-REFUSALS = {
-    "400": "The body is not what is asked for.",
-    "401": "No known token.",
-    "408": "The body came too slowly.",
+ERRORS = {
+    "400": "The body is invalid.",
+    "401": "The token is missing or unknown.",
+    "408": "The body arrived too slowly.",
     "413": "The body is too large, or has too many rows.",
     "422": "The row cannot be scored, or is rejected.",
     "503": "The store failed.",
 }
 ADMINISTRATION = {
-    ("/v1/models", "get"): "The models that are loaded.",
-    ("/healthz", "get"): "Whether the service lives.",
-    ("/readyz", "get"): "Whether its models are loaded and the store answers.",
-    ("/metrics", "get"): "Figures for Prometheus.",
+    ("/v1/models", "get"): "Loaded models.",
+    ("/healthz", "get"): "Whether the process is alive.",
+    ("/readyz", "get"): "Whether the models are loaded and the store answers.",
+    ("/metrics", "get"): "Metrics for Prometheus.",
 }
 
 
 def json_type(dtype: str) -> dict[str, Any]:
-    """Return the schema of a Spark type's values, null apart.
+    """Return the schema of a Spark type's values, without null.
 
     Examples
     --------
@@ -83,9 +83,9 @@ def _columns(types: dict[str, str]) -> dict[str, Any]:
     return {column: {**_or_null(json_type(dtype)), "title": dtype or "any"} for column, dtype in types.items()}
 
 
-def _refused(*statuses: str) -> dict[str, Any]:
+def _errors(*statuses: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": REFUSALS[status], "content": content} for status in statuses}
+    return {status: {"description": ERRORS[status], "content": content} for status in statuses}
 
 
 def _answer(schema: dict[str, Any]) -> dict[str, Any]:
@@ -94,40 +94,40 @@ def _answer(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _operation(name: str, route: str, summary: str, result: dict[str, Any], max_rows: int) -> dict[str, Any]:
     row = {"$ref": f"#/components/schemas/{name}.row"}
-    now = {**TIME, "description": "The moment at which ttl counts; default now."}
+    now = {**TIME, "description": "Time at which the ttl is evaluated; default now."}
     rows = {"type": "array", "items": row, "maxItems": max_rows}
-    only = {"type": "object", "additionalProperties": False}
-    forms = [
-        {**only, "required": [entry], "properties": {entry: schema, "now": now}}
-        for entry, schema in (("row", row), ("rows", rows))
+    closed = {"type": "object", "additionalProperties": False}
+    bodies = [
+        {**closed, "required": [key], "properties": {key: schema, "now": now}}
+        for key, schema in (("row", row), ("rows", rows))
     ]
     head = {"model": {"type": "string"}, "version": {"type": "string"}}
     results = {"type": "array", "items": {"anyOf": [result, {"$ref": "#/components/schemas/Problem"}]}}
     answers = [
-        {"type": "object", "required": ["model", "version", entry], "properties": {**head, entry: schema}}
-        for entry, schema in (("result", result), ("results", results))
+        {"type": "object", "required": ["model", "version", key], "properties": {**head, key: schema}}
+        for key, schema in (("result", result), ("results", results))
     ]
     return {
         "post": {
             "operationId": f"{route}_{name}",
             "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": forms}}}},
-            "responses": {**_answer({"anyOf": answers}), **_refused("400", "401", "408", "413", "422", "503")},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": {"anyOf": bodies}}}},
+            "responses": {**_answer({"anyOf": answers}), **_errors("400", "401", "408", "413", "422", "503")},
         }
     }
 
 
-def openapi_of(models: Iterable[Model], max_rows: int, *, closed: bool) -> dict[str, Any]:
-    """Return the description of the service with the models that are loaded now.
+def build_openapi(models: Iterable[Model], max_rows: int, *, authenticated: bool) -> dict[str, Any]:
+    """Return the OpenAPI document of the service with the models that are loaded now.
 
     Parameters
     ----------
     models : iterable of Model
-        What is served.
+        Loaded models.
     max_rows : int
-        Rows of a request.
-    closed : bool
-        Whether tokens are asked for.
+        Maximum rows of a request.
+    authenticated : bool
+        Whether requests need a token.
     """
     schemas: dict[str, Any] = {"Problem": PROBLEM}
     paths: dict[str, Any] = {
@@ -142,16 +142,16 @@ def openapi_of(models: Iterable[Model], max_rows: int, *, closed: bool) -> dict[
         schemas[f"{name}.row"] = {"type": "object", "properties": _columns(model.columns), **required}
         result = {"type": "object", "properties": _columns(model.outputs)}
         paths[f"/v1/models/{name}/score"] = _operation(name, "score", f"Score rows by {name}.", result, max_rows)
-        told = {"type": "object", "additionalProperties": {"type": "object"}}
-        summary = f"What {name} looks up, with its status and age."
-        paths[f"/v1/models/{name}/features"] = _operation(name, "features", summary, told, max_rows)
-    description: dict[str, Any] = {
+        features = {"type": "object", "additionalProperties": {"type": "object"}}
+        summary = f"Values that {name} looks up, with their status and age."
+        paths[f"/v1/models/{name}/features"] = _operation(name, "features", summary, features, max_rows)
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "palette", "version": __version__, "description": "Features and models, scored online."},
         "paths": paths,
         "components": {"schemas": schemas},
     }
-    if closed:
-        description["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        description["security"] = [{"token": []}]
-    return description
+    if authenticated:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+    return document

@@ -1,1 +1,1 @@
-"""Served models: loading, exchanging, and the stores they read."""
+"""Served models: loading, replacing, and the stores they read."""

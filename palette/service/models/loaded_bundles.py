@@ -1,4 +1,4 @@
-"""Which bundle of each model was loaded last: what the workers of one service tell each other."""
+"""State file in which the workers of a service share the path of each model's bundle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["read_state", "write_state"]
 
 
 def read_state(file: str | None) -> dict[str, str]:
-    """Return the path of each model's bundle; nothing if there is no file."""
+    """Return the path of each model's bundle; empty without a file."""
     if file is None:
         return {}
     try:
@@ -20,9 +20,9 @@ def read_state(file: str | None) -> dict[str, str]:
 
 
 def write_state(file: str, name: str, path: str) -> None:
-    """Write the path of a model's bundle beside those of the others, one worker at a time; readers see whole files."""
+    """Update the path of a model's bundle atomically, one worker at a time."""
     with open(f"{file}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        fresh = Path(f"{file}.new")
-        fresh.write_text(json.dumps({**read_state(file), name: path}), "utf-8")
-        fresh.rename(file)
+        new = Path(f"{file}.new")
+        new.write_text(json.dumps({**read_state(file), name: path}), "utf-8")
+        new.rename(file)

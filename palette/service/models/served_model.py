@@ -1,4 +1,4 @@
-"""A model that is served: a bundle, prepared on a store, and all that is known of it beforehand."""
+"""Served model: a loaded bundle with its store, and everything that is computed before the first request."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ __all__ = ["Model", "load_model"]
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle, prepared on a store.
+    """A loaded bundle with its store.
 
     Parameters
     ----------
     name, version : str
-        As the service calls it; the version is the bundle's checksum, shortened.
+        Name in the service, and the shortened checksum of the bundle.
     path : str
-        Where it was read.
+        Directory of the bundle.
     loaded : datetime
-        When, naive UTC.
+        Time of loading, naive UTC.
     pipeline : LocalPipeline
-        Tells the status of each looked-up value.
+        Pipeline whose answers have the status of each looked-up value.
     reader : FeatureReader, optional
-        Where it reads, timed if it is elsewhere.
+        Store of the features; reads of a remote one are timed.
     remote : bool
-        Whether that is elsewhere.
+        Whether the store is remote.
     columns, outputs : dict of str to str
         The columns of a request and of an answer, with their Spark types.
     required : tuple of str
-        Those of a request that must be there.
+        Columns that a request must have.
     known : frozenset of str
-        Those that a request may have.
+        Columns that a request may have.
     checks : Checks
-        What is checked of a row besides its values.
+        Checks of a row, its values apart.
     decoders : tuple
-        What makes Python values of JSON's.
+        Columns with the functions that decode their JSON values.
     metrics : ModelMetrics
-        What counts its answers.
+        Metrics of its answers.
     statuses : tuple of str
-        The entries of an answer that tell statuses.
+        The keys of an answer that hold statuses.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Model:
             self.metrics.unknown.inc(len(row.keys() - self.known))
 
     def describe(self) -> dict[str, Any]:
-        """Return what ``GET /v1/models`` tells."""
+        """Return the answer of ``GET /v1/models/{name}``."""
         lookups = [step for step in self.pipeline.plan.steps if isinstance(step, LookupStep)]
         return {
             "name": self.name,
@@ -97,12 +97,12 @@ class Model:
 
 
 def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics: Metrics) -> Model:
-    """Read a bundle, check it by its own rows, and prepare it on the store.
+    """Load a bundle, run its self-test, and compile it for the store.
 
     Raises
     ------
     DataError, DefinitionError, SnapshotError
-        If it is not whole, answers otherwise than it should, or the store lacks what it reads.
+        If it is incomplete, fails its self-test, or reads features that the store lacks.
     """
     pipeline = LocalPipeline.load(path)
     plan = pipeline.plan
@@ -111,7 +111,7 @@ def load_model(name: str, path: str, stores: Stores, settings: Settings, metrics
     remote = reader is not None and not isinstance(reader, LocalReader)
     if reader is not None and remote:
         reader = TimedReader(reader, counts.level)
-    # A plan that calls an output of its own so keeps it, and its values are not counted.
+    # Where an output of the plan has the name of a status, the output wins and no statuses are counted.
     statuses = () if set(counts.statuses) & set(plan.outputs) else counts.statuses
     options = Options(
         settings.on_store_error, settings.budget, bool(statuses), settings.strict, settings.max_request_age

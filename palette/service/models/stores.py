@@ -1,4 +1,4 @@
-"""The store behind the models: opened once, timed for each."""
+"""Online stores of the served models: opened once, with timed reads."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from palette.serving.plan import LookupStep, Plan
 
 __all__ = ["LEVEL", "Stores", "TimedReader"]
 
-# How many reads the running request has made; a list, so that what is counted in it is seen by the one who set it.
+# Number of reads of the current request; a list, so that the code that sets the variable sees the increments.
 LEVEL: ContextVar[list[int]] = ContextVar("palette_level")
 
 
 class TimedReader(DelegatingReader):
-    """A store whose reads are timed, by level of the plan."""
+    """Store whose reads are timed, by level of the plan."""
 
     def __init__(self, reader: FeatureReader, observe: Callable[[int, float], None]) -> None:
         super().__init__(reader)
         self._observe = observe
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return what the store returns, and record its time."""
+        """Fetch rows from the store, and record the duration."""
         reads = LEVEL.get()
         reads[0] += 1
         started = time.perf_counter()
@@ -41,82 +41,82 @@ class TimedReader(DelegatingReader):
             self._observe(reads[0], time.perf_counter() - started)
 
 
-class _Opened:
-    """A store, and the definitions of the groups that are read from it."""
+class _OpenStore:
+    """Store, and the definitions of the groups that models read from it."""
 
     def __init__(self, uri: str, cache: dict[str, Any] | None) -> None:
         self.definitions: dict[str, tuple[Entity, FeatureGroup]] = {}
         self.reader = open_online(uri, self.definitions.__getitem__, cache=cache, must_exist=True)
 
-    def fits(self, plan: dict[str, tuple[Entity, FeatureGroup]]) -> bool:
+    def is_compatible(self, definitions: dict[str, tuple[Entity, FeatureGroup]]) -> bool:
         # A snapshot has its own definitions.
         return isinstance(self.reader, LocalReader) or all(
-            self.definitions.get(group, found) == found for group, found in plan.items()
+            self.definitions.get(group, definition) == definition for group, definition in definitions.items()
         )
 
 
 class Stores:
-    """What one URI names; opened again only for models that know a group by another definition.
+    """Stores of one URI: one for all models, and further ones where models define a group differently.
 
     Parameters
     ----------
     uri : str, optional
-        As :func:`palette.online.factory.open_online` takes it.
+        URI for :func:`palette.online.factory.open_online`.
     cache_size, cache_ttl : int, float
-        The near cache before a store that is elsewhere.
+        Rows and seconds of the near cache in front of a remote store.
     """
 
     def __init__(self, uri: str | None, cache_size: int = 0, cache_ttl: float = 5.0) -> None:
         self._uri = uri
         self._cache = {"size": cache_size, "ttl": cache_ttl} if cache_size else None
-        self._opened: list[_Opened] = []
+        self._stores: list[_OpenStore] = []
 
     def reader(self, plan: Plan, name: str) -> FeatureReader | None:
-        """Return what a plan reads from, None if it looks nothing up.
+        """Return the store of a plan, None if the plan has no look-ups.
 
         Raises
         ------
         DefinitionError
-            If it does, and there is no store.
+            If the plan has look-ups, and there is no store.
         """
-        wanted = {
+        definitions = {
             step.group.full_name: (step.entity, step.group) for step in plan.steps if isinstance(step, LookupStep)
         }
-        if not wanted:
+        if not definitions:
             return None
         if self._uri is None:
             raise DefinitionError(
-                f"bundle {name!r} reads features of {', '.join(wanted)}: give --store, redis://HOST:PORT/DB or the "
-                "directory of a snapshot"
+                f"bundle {name!r} reads features of {', '.join(definitions)}: pass --store, redis://HOST:PORT/DB or "
+                "the directory of a snapshot"
             )
-        opened = next((one for one in self._opened if one.fits(wanted)), None)
-        if opened is None:
-            opened = _Opened(self._uri, self._cache)
-            self._opened.append(opened)
-        opened.definitions.update(wanted)
-        return opened.reader
+        store = next((store for store in self._stores if store.is_compatible(definitions)), None)
+        if store is None:
+            store = _OpenStore(self._uri, self._cache)
+            self._stores.append(store)
+        store.definitions.update(definitions)
+        return store.reader
 
-    def afresh(self) -> Stores:
-        """Return stores of the same URI that read it anew: a snapshot may have been replaced; others are kept."""
-        if not all(isinstance(opened.reader, LocalReader) for opened in self._opened):
+    def reopen(self) -> Stores:
+        """Return stores that load a snapshot again, in case it was replaced; for other stores return itself."""
+        if not all(isinstance(store.reader, LocalReader) for store in self._stores):
             return self
-        fresh = Stores(self._uri)
-        fresh._cache = self._cache
-        return fresh
+        stores = Stores(self._uri)
+        stores._cache = self._cache
+        return stores
 
     async def check(self, budget: float) -> None:
         """Raise :class:`palette.errors.StoreError` unless every store answers within ``budget`` seconds."""
-        for opened in self._opened:
-            await opened.reader.ping_async(budget)
+        for store in self._stores:
+            await store.reader.ping_async(budget)
 
     @property
     def cache_counts(self) -> tuple[int, int]:
         """Hits and misses of the near caches so far."""
-        counts = [one.reader.counts for one in self._opened if isinstance(one.reader, NearCache)]
-        return sum(one.hits for one in counts), sum(one.misses for one in counts)
+        counts = [store.reader.counts for store in self._stores if isinstance(store.reader, NearCache)]
+        return sum(count.hits for count in counts), sum(count.misses for count in counts)
 
     async def close(self) -> None:
         """Close connections."""
-        for opened in self._opened:
+        for store in self._stores:
             with contextlib.suppress(StoreError):
-                await opened.reader.close_async()
+                await store.reader.close_async()

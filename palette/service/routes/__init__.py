@@ -1,1 +1,1 @@
-"""Routes that answer for a model."""
+"""Handlers of the routes of a model."""

@@ -1,4 +1,4 @@
-"""``POST /v1/models/{name}/score``: the body is parsed once, and nothing stands between it and the plan."""
+"""``POST /v1/models/{name}/score``: the parsed body goes to the plan without further validation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 
 from dsl.errors import DslError
 from palette.errors import DataError, PaletteError, SnapshotError, StoreError, nearest
-from palette.service.http.errors import RefusedError, kind_of, problem_of
+from palette.service.http.errors import RequestError, error_kind, scoring_error
 from palette.service.metrics import Metrics
 from palette.service.models.served_model import Model
 from palette.service.models.stores import LEVEL
@@ -22,22 +22,22 @@ from palette.times import resolve_now
 
 __all__ = ["Request", "Scorer", "parse_request"]
 
-ENTRIES = ("row", "rows", "now")
-# Rows that are scored before others have their turn.
-TURN = 64
+KEYS = ("row", "rows", "now")
+# Rows that are scored before the event loop may run other requests.
+BATCH_ROWS = 64
 
 
 class Request:
-    """The body of a request, taken apart.
+    """Parsed body of a request.
 
     Attributes
     ----------
     rows : list
-        What came as rows; whether each is a mapping is not checked.
+        Rows, not validated: an element may be any JSON value.
     single : bool
-        Whether one row came, and one answer is wanted.
+        Whether the request has a ``row`` instead of ``rows``, and expects one result.
     now : datetime, optional
-        The moment at which ttl counts.
+        Time at which the ttl is evaluated.
     """
 
     __slots__ = ("now", "rows", "single")
@@ -49,63 +49,63 @@ class Request:
 
 
 def parse_request(body: bytes, max_rows: int) -> Request:
-    """Take a body apart.
+    """Parse the body of a request.
 
     Raises
     ------
-    RefusedError
-        400 if it is not what is asked for, 413 if it has too many rows.
+    RequestError
+        400 if it is invalid, 413 if it has too many rows.
     """
     try:
-        plain_body = orjson.loads(body)
+        content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RefusedError(400, "request", f"the body is no JSON: {error}") from None
-    if plain_body.__class__ is not dict or ("row" in plain_body) == ("rows" in plain_body):
-        raise RefusedError(
-            400, "request", 'the body is {"row": {...}} or {"rows": [{...}, ...]}, with "now" if need be'
+        raise RequestError(400, "request", f"the body is not valid JSON: {error}") from None
+    if content.__class__ is not dict or ("row" in content) == ("rows" in content):
+        raise RequestError(
+            400, "request", 'expected the body {"row": {...}} or {"rows": [{...}, ...]}, with an optional "now"'
         )
     now = None
-    if len(plain_body) > 1:
-        for entry in plain_body:
-            if entry not in ENTRIES:
-                raise RefusedError(400, "request", f"no entry {entry!r:.80}{nearest(entry[:80], ENTRIES)}")
-        now = _now(plain_body.get("now"))
-    if "row" in plain_body:
-        return Request([plain_body["row"]], single=True, now=now)
-    rows = plain_body["rows"]
+    if len(content) > 1:
+        for key in content:
+            if key not in KEYS:
+                raise RequestError(400, "request", f"unknown key {key!r:.80}{nearest(key[:80], KEYS)}")
+        now = _parse_now(content.get("now"))
+    if "row" in content:
+        return Request([content["row"]], single=True, now=now)
+    rows = content["rows"]
     if rows.__class__ is not list:
-        raise RefusedError(400, "request", f"rows is a list, found {type(rows).__name__}")
+        raise RequestError(400, "request", f"rows: expected a list, found {type(rows).__name__}")
     if len(rows) > max_rows:
-        raise RefusedError(
-            413, "too_large", f"{len(rows):,} rows are more than the {max_rows:,} of a request: send fewer"
+        raise RequestError(
+            413, "too_large", f"found {len(rows):,} rows, expected at most {max_rows:,}; send several requests"
         )
     return Request(rows, single=False, now=now)
 
 
-def _now(text: Any) -> dt.datetime | None:
-    if text is None:
+def _parse_now(value: Any) -> dt.datetime | None:
+    if value is None:
         return None
-    if not isinstance(text, str):
-        raise RefusedError(400, "request", f"now is an ISO 8601 time, found {type(text).__name__}")
+    if not isinstance(value, str):
+        raise RequestError(400, "request", f"now: expected an ISO 8601 time, found {type(value).__name__}")
     try:
-        return parse_time(text, "now")
+        return parse_time(value, "now")
     except DataError as error:
-        raise RefusedError(400, "request", str(error)) from None
+        raise RequestError(400, "request", str(error)) from None
 
 
 class Scorer:
-    """Answers the requests for one model.
+    """Handler that scores the rows of a request with one model.
 
     Parameters
     ----------
     model : Model
-        What scores.
+        Model that scores.
     metrics : Metrics
-        What counts.
+        Metrics of the process.
     log : ServedLog, optional
-        What takes down the rows.
+        Log of the served rows.
     max_rows : int
-        Rows of a request.
+        Maximum rows of a request.
     """
 
     def __init__(self, model: Model, metrics: Metrics, log: ServedLog | None, max_rows: int) -> None:
@@ -118,16 +118,16 @@ class Scorer:
         self._head = b'{"model":%b,"version":%b,' % (dumps(model.name), dumps(model.version))
 
     async def __call__(self, body: bytes) -> bytes:
-        """Return the body of the answer.
+        """Return the body of the response.
 
         Raises
         ------
-        RefusedError
-            If there is none.
+        RequestError
+            If the request is invalid, its only row fails, or the store fails.
         """
         request = parse_request(body, self._max_rows)
         if not request.single:
-            return b'%b"results":%b}' % (self._head, dumps(await self._many(request.rows, request.now)))
+            return b'%b"results":%b}' % (self._head, dumps(await self._score_many(request.rows, request.now)))
         row, now, model = request.rows[0], request.now, self.model
         try:
             self._decode(row)
@@ -137,31 +137,31 @@ class Scorer:
             else:
                 answer = model.pipeline.score_instance(row, now)
         except (PaletteError, DslError, *ROW_ERRORS) as error:
-            problem = problem_of(error)
-            if problem.kind == "rejected":
+            request_error = scoring_error(error)
+            if request_error.kind == "rejected":
                 self._counts.rejected.inc()
-            raise problem from error
-        return b'%b"result":%b}' % (self._head, dumps(self._served(row, answer, now)))
+            raise request_error from error
+        return b'%b"result":%b}' % (self._head, dumps(self._record_answer(row, answer, now)))
 
-    async def _many(self, rows: list[Any], now: dt.datetime | None) -> list[dict[str, Any]]:
+    async def _score_many(self, rows: list[Any], now: dt.datetime | None) -> list[dict[str, Any]]:
         answers: list[Any] = [None] * len(rows)
-        good = []
-        for place, row in enumerate(rows):
+        decoded = []
+        for index, row in enumerate(rows):
             try:
                 self._decode(row)
-                good.append(place)
+                decoded.append(index)
             except DataError as error:
-                answers[place] = error
-        # All rows of a request are scored at one moment.
+                answers[index] = error
+        # The same time for all rows of the request.
         now = now or dt.datetime.now(dt.UTC).replace(tzinfo=None)
         try:
-            found = await self._score([rows[place] for place in good], now)
+            scored = await self._score([rows[index] for index in decoded], now)
         except (StoreError, SnapshotError) as error:
-            raise problem_of(error) from error
-        for place, answer in zip(good, found, strict=True):
-            answers[place] = answer
+            raise scoring_error(error) from error
+        for index, answer in zip(decoded, scored, strict=True):
+            answers[index] = answer
         return [
-            self._refused(answer) if isinstance(answer, Exception) else self._served(row, answer, now)
+            self._record_error(answer) if isinstance(answer, Exception) else self._record_answer(row, answer, now)
             for row, answer in zip(rows, answers, strict=True)
         ]
 
@@ -171,22 +171,22 @@ class Scorer:
             LEVEL.set([0])
             return await pipeline.score_instances_async(rows, now, errors="return")
         answers: list[Any] = []
-        for start in range(0, len(rows), TURN):
+        for start in range(0, len(rows), BATCH_ROWS):
             if start:
                 await asyncio.sleep(0)
-            answers += pipeline.score_instances(rows[start : start + TURN], now, errors="return")
+            answers += pipeline.score_instances(rows[start : start + BATCH_ROWS], now, errors="return")
         return answers
 
     def _decode(self, row: Any) -> None:
         if row.__class__ is not dict:
-            raise DataError(f"a row is an object of column to value, found {type(row).__name__}")
+            raise DataError(f"expected a row as a JSON object, found {type(row).__name__}")
         self.model.count_unknown(row)
         for column, decode in self.model.decoders:
             if column in row:
                 row[column] = decode(row[column])
 
-    def _served(self, row: dict[str, Any], answer: dict[str, Any], now: dt.datetime | None) -> dict[str, Any]:
-        """Count a row that was scored, take it down, and return its answer as JSON has it."""
+    def _record_answer(self, row: dict[str, Any], answer: dict[str, Any], now: dt.datetime | None) -> dict[str, Any]:
+        """Count and log a scored row, and return its answer as JSON values."""
         statuses = tuple(map(answer.pop, self._statuses))
         self._counts.count(statuses)
         degraded = STORE_ERROR in answer
@@ -196,9 +196,9 @@ class Scorer:
             self._log.put((self.model, resolve_now(now), row, answer, statuses, degraded))
         return plain(answer)
 
-    def _refused(self, error: Exception) -> dict[str, Any]:
-        """Count a row of a batch that could not be scored, and return what stands in its place."""
-        kind = kind_of(error)
+    def _record_error(self, error: Exception) -> dict[str, Any]:
+        """Count a row of a batch that could not be scored, and return its error entry."""
+        kind = error_kind(error)
         self._metrics.errors.labels(kind).inc()
         if kind == "rejected":
             self._counts.rejected.inc()
