@@ -1,4 +1,4 @@
-"""What is defined, who uses it, and which table versions are kept."""
+"""Catalog of definitions, features, models, feeds and pins, in a database."""
 
 from __future__ import annotations
 

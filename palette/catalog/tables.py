@@ -184,7 +184,7 @@ runs = Table(
     Index("runs_by_subject", "subject", "started"),
 )
 
-# Watermarks of backfills that were broken off begin so: they do not tell how fresh a group is.
+# Prefix of the watermarks of interrupted backfills, which are not a measure of freshness.
 BACKFILL = "backfill:"
 # The watermark of a group: the newest event time that its source has given, from where the next run goes on.
 OFFLINE = "offline"
@@ -219,7 +219,7 @@ pins = Table(
     Column("version", Integer, nullable=False),
 )
 
-# Who works on something now; a process that died is told by the machine, its number and when it began.
+# Holders of locks; a dead process is recognized by machine, process id and start time.
 locks = Table(
     "locks",
     metadata,

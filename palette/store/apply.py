@@ -58,7 +58,7 @@ def apply_definitions(
 def apply_plan(store: StoreBase, plan: Changes, *, allow_breaking: bool) -> None:
     """Carry out a plan; the tables of renamed and removed groups follow."""
     if not allow_breaking and (plan.renames or plan.drop_tables):
-        plan.refuse_breaking()
+        plan.check_breaking()
     dropped = _tables_to_drop(store, plan)
     _check_adopted_tables(store, plan.definitions)
     with _rename_tables(store, plan):

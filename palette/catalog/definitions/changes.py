@@ -160,7 +160,7 @@ class Changes:
         plain["not_in_these_files"] = [asdict(item) for item in self.unreferenced]
         return json.dumps(plain, ensure_ascii=False)
 
-    def refuse_breaking(self, remedy: str = "apply(..., allow_breaking=True)") -> None:
+    def check_breaking(self, remedy: str = "apply(..., allow_breaking=True)") -> None:
         """Raise :class:`DefinitionError` if a change is breaking; the message names the changes and the remedy."""
         if not self.breaking:
             return

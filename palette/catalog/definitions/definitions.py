@@ -206,7 +206,7 @@ class Definitions:
             else:
                 changes = compute(connection, definitions, prune=prune, stamp=stamp, remove=remove, rename=rename)
             if not allow_breaking:
-                changes.refuse_breaking()
+                changes.check_breaking()
             _carry_out(connection, changes, who or current_user())
             return changes
 

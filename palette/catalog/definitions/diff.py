@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from palette.catalog.definitions.changes import Change, rename_hint
 from palette.catalog.definitions.compatibility import FOLLOWS, REWRITE, entity_break, group_breaks
 from palette.catalog.definitions.field_diff import Difference, differences
-from palette.catalog.definitions.former_columns import Returned, returned
+from palette.catalog.definitions.former_columns import ReturningColumns, returning_columns
 from palette.definitions import Entity, Feature, FeatureGroup
 from palette.types import widens_in_place
 
@@ -39,7 +39,7 @@ def diff_groups(
         Group to the types of columns that its table may still have.
     """
     for name, group in new.items():
-        back = returned(former.get(name, {}), old.get(name), group)
+        back = returning_columns(former.get(name, {}), old.get(name), group)
         if name not in old:
             names = ", ".join(feature.name for feature in group.features)
             details = (f"features {names}", *(message for _, message in back.values()))
@@ -62,7 +62,9 @@ def _order(old: Sequence[Feature], new: Sequence[Feature]) -> tuple[str, ...]:
     return () if was == now else (f"order of features: {', '.join(was):.80} -> {', '.join(now):.80}",)
 
 
-def _diff_features(group: str, old: Sequence[Feature], new: Sequence[Feature], back: Returned) -> Iterator[Change]:
+def _diff_features(
+    group: str, old: Sequence[Feature], new: Sequence[Feature], back: ReturningColumns
+) -> Iterator[Change]:
     before, after = {feature.name: feature for feature in old}, {feature.name: feature for feature in new}
     for feature in new:
         full_name = f"{group}:{feature.name}"

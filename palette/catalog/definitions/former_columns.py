@@ -13,10 +13,10 @@ from palette.catalog.definitions.serialize import chunks, parse_json
 from palette.definitions import FeatureGroup
 from palette.types import canonical_type, widens_in_place
 
-__all__ = ["Returned", "former_types", "returned"]
+__all__ = ["ReturningColumns", "former_types", "returning_columns"]
 
 # Column to whether a written table can follow, and a message.
-Returned = Mapping[str, tuple[bool, str]]
+ReturningColumns = Mapping[str, tuple[bool, str]]
 
 
 def former_types(connection: sa.Connection, groups: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -38,16 +38,16 @@ def _column_types(definition: dict[str, Any]) -> dict[str, str]:
     return {**dict.fromkeys(times, "timestamp"), **features}
 
 
-def returned(former: Mapping[str, str], old: FeatureGroup | None, new: FeatureGroup) -> Returned:
+def returning_columns(former: Mapping[str, str], old: FeatureGroup | None, new: FeatureGroup) -> ReturningColumns:
     """Return the columns that come back with another type than they have in a written table.
 
-    A removed feature or time leaves its column in the table. Features that were not removed are not returned.
+    A removed feature or time leaves its column in the table. Features that stayed are not among them.
 
     Examples
     --------
     >>> from palette.definitions import Feature
     >>> menu = FeatureGroup("menu", entity="restaurant", features=[Feature("dishes", "string")])
-    >>> returned({"dishes": "bigint"}, None, menu)["dishes"]
+    >>> returning_columns({"dishes": "bigint"}, None, menu)["dishes"]
     (False, "'dishes' was bigint in an earlier form, and is string now: a written table must be rewritten")
     """
     retained = {feature.name for feature in old.features} if old is not None else set()

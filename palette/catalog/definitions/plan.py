@@ -13,8 +13,8 @@ from palette.catalog.definitions.changes import Change, Changes, Unreferenced, r
 from palette.catalog.definitions.compatibility import check_directories, check_group, check_together
 from palette.catalog.definitions.diff import diff_entities, diff_groups
 from palette.catalog.definitions.former_columns import former_types
-from palette.catalog.definitions.remove import removals
-from palette.catalog.definitions.rename import Rename, renamed_groups
+from palette.catalog.definitions.remove import plan_removals
+from palette.catalog.definitions.rename import Rename, plan_renames
 from palette.catalog.definitions.serialize import chunks, entity_from_json, group_from_json, to_json
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import ArgumentError, DefinitionError
@@ -147,8 +147,8 @@ def _scope(
     remove: Sequence[str],
     rename: Mapping[str, str],
 ) -> _Scope:
-    reduced, removed = removals(connection, remove, definitions)
-    renamed, renames = renamed_groups(connection, rename, [*definitions, *reduced])
+    reduced, removed = plan_removals(connection, remove, definitions)
+    renamed, renames = plan_renames(connection, rename, [*definitions, *reduced])
     given = {item.full_name for item in definitions if isinstance(item, FeatureGroup)}
     definitions = [*definitions, *reduced, *(group for name, group in renamed.items() if name not in given)]
     entities = _by_name("entity", ((item.name, item) for item in definitions if isinstance(item, Entity)))

@@ -11,12 +11,12 @@ from palette.catalog.definitions.serialize import group_from_json
 from palette.definitions import Entity, FeatureGroup
 from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
 
-__all__ = ["removals"]
+__all__ = ["plan_removals"]
 
 Dropped = tuple[str, str]
 
 
-def removals(
+def plan_removals(
     connection: sa.Connection, names: Iterable[str], definitions: Sequence[Entity | FeatureGroup]
 ) -> tuple[list[FeatureGroup], list[Dropped]]:
     """Return the groups that lose features, without these, and kind and name of removed definitions.

@@ -37,12 +37,11 @@ def last_definitions(catalog: SqlCatalog, name: str) -> tuple[Entity, FeatureGro
     try:
         group = catalog.definitions.group(name)
     except FeatureNotFoundError:
-        found = [
-            one.definition for one in catalog.definitions.history(name) if isinstance(one.definition, FeatureGroup)
-        ]
-        if not found:
+        forms = [version.definition for version in catalog.definitions.history(name)]
+        groups = [form for form in forms if isinstance(form, FeatureGroup)]
+        if not groups:
             raise
-        group = found[-1]
+        group = groups[-1]
     return last_entity(catalog, group.entity), group
 
 
@@ -57,7 +56,8 @@ def last_entity(catalog: SqlCatalog, name: str) -> Entity:
     try:
         return catalog.definitions.entity(name)
     except FeatureNotFoundError:
-        found = [one.definition for one in catalog.definitions.history(name) if isinstance(one.definition, Entity)]
-        if not found:
+        forms = [version.definition for version in catalog.definitions.history(name)]
+        entities = [form for form in forms if isinstance(form, Entity)]
+        if not entities:
             raise
-        return found[-1]
+        return entities[-1]

@@ -14,7 +14,7 @@ from palette.definitions import Entity, FeatureGroup, widens
 from palette.definitions.yaml.documents import from_plain, to_plain
 from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, nearest
 
-__all__ = ["Rename", "forget_renames", "move_records", "renamed_groups", "renamed_to"]
+__all__ = ["Rename", "forget_renames", "move_records", "plan_renames", "renamed_to"]
 
 # Tables with records of a subject, and of a group.
 SUBJECTS = (tables.marks, tables.notes, tables.ratings, tables.statistics)
@@ -57,7 +57,7 @@ class Rename:
         return self.old.rpartition(":")[2], self.new.rpartition(":")[2]
 
 
-def renamed_groups(
+def plan_renames(
     connection: sa.Connection, rename: Mapping[str, str], definitions: Sequence[Entity | FeatureGroup]
 ) -> tuple[dict[str, FeatureGroup], list[Rename]]:
     """Return the applied groups under their new names, by full name, and the renames.

@@ -38,7 +38,7 @@ def scripts() -> Iterator[ScriptDirectory]:
         yield ScriptDirectory.from_config(config)
 
 
-def upgrade(connection: Connection, found: str | None, version_table: str) -> None:
+def upgrade(connection: Connection, revision: str | None, version_table: str) -> None:
     """Upgrade the tables to the newest revision, if they have an older one.
 
     Raises
@@ -47,16 +47,16 @@ def upgrade(connection: Connection, found: str | None, version_table: str) -> No
         If the catalog was written by a newer release.
     """
     with scripts() as known:
-        _upgrade(connection, found, version_table, known)
+        _upgrade(connection, revision, version_table, known)
 
 
-def _upgrade(connection: Connection, found: str | None, version_table: str, known: ScriptDirectory) -> None:
-    if found is not None and found not in {script.revision for script in known.walk_revisions()}:
-        raise DefinitionError(f"the catalog has revision {found!r}, which this release does not know; upgrade palette")
+def _upgrade(connection: Connection, revision: str | None, version_table: str, known: ScriptDirectory) -> None:
+    if revision is not None and revision not in {script.revision for script in known.walk_revisions()}:
+        raise DefinitionError(f"the catalog has the unknown revision {revision!r}: upgrade palette")
 
     # As in Alembic's documentation of EnvironmentContext.
-    def steps(revision: Any, _: Any) -> Any:
-        return known._upgrade_revs("head", revision)
+    def steps(current: Any, _: Any) -> Any:
+        return known._upgrade_revs("head", current)
 
     with EnvironmentContext(Config(), known, fn=steps, destination_rev="head") as environment:
         environment.configure(connection=connection, version_table=version_table, transactional_ddl=True)

@@ -73,7 +73,7 @@ def apply(
     store = open_store(config, may_be_new=True)
     changes = store.plan(*definitions_beside(config, definitions), prune=prune)
     if not allow_breaking:
-        changes.refuse_breaking("--allow-breaking")
+        changes.check_breaking("--allow-breaking")
     store.apply(changes, allow_breaking=allow_breaking)
     _show(changes, as_json)
     if create_tables:
@@ -108,7 +108,7 @@ def remove(
     changes = store.plan(remove=subjects, drop_tables=drop_tables)
     if not dry_run:
         if not allow_breaking:
-            changes.refuse_breaking("--allow-breaking")
+            changes.check_breaking("--allow-breaking")
         store.apply(changes, allow_breaking=True)
     _show(changes, as_json)
     for name in _still_defined(config, subjects):
@@ -146,7 +146,7 @@ def rename(
     changes = store.plan(*defined, rename={old: new})
     if not dry_run:
         if not allow_breaking:
-            changes.refuse_breaking("--allow-breaking")
+            changes.check_breaking("--allow-breaking")
         store.apply(changes, allow_breaking=True)
     _show(changes, as_json)
     for defined_name in _still_defined(config, [old]):
