@@ -280,9 +280,7 @@ class FeatureReader(ABC):
         for group, layout in layouts.items():
             packed = rows[start : start + len(checked[group])]
             start += len(packed)
-            answers[group] = (
-                [layout.answer(row, at, status=True) for row in packed] if status else layout.answers(packed, at)
-            )
+            answers[group] = _answers(layout, packed, at, status=status)
         return answers
 
     def _look_up(
@@ -336,8 +334,29 @@ class LocalReader(FeatureReader):
         """Return what :meth:`fetch` returns, at once."""
         return self.fetch(requests, budget)
 
+    def read(
+        self,
+        keys: Mapping[str, Iterable[Any]],
+        now: dt.datetime | str | None = None,
+        *,
+        status: bool = False,
+        budget: float | None = None,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Read many groups and keys; see :meth:`FeatureReader.read`."""
+        del budget
+        at, answers = self.check_now(resolve_now(now)), {}
+        for group, listed in _key_lists(keys).items():
+            table = self.table(group)
+            rows = [*map(table.get, table.lookup_keys(listed))]
+            answers[group] = _answers(table, rows, at, status=status)
+        return answers
+
     async def ping_async(self, budget: float) -> None:
         """Return: there is nothing to reach."""
+
+
+def _answers(layout: RowLayout, rows: Sequence[Row | None], at: int, *, status: bool) -> list[dict[str, Any]]:
+    return [layout.answer(row, at, status=True) for row in rows] if status else layout.answers(rows, at)
 
 
 def _key_lists(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
