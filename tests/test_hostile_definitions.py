@@ -19,7 +19,7 @@ from palette.definitions import (
     dump_definitions,
     load_definitions,
 )
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError, DefinitionError
 from palette.online import open_online
 
 X = [Feature("x", "double")]
@@ -227,14 +227,14 @@ def test_values_beyond_all_bounds_are_refused(made, message):
 
 @pytest.mark.parametrize("uri", ["http://u:hunter2@h", "redsi:/u:hunter2@h", "elsewhere?password=hunter2"])
 def test_passwords_are_not_shown_of_stores_that_are_none(uri):
-    with pytest.raises(DefinitionError, match="no online store at") as refused:
+    with pytest.raises(ArgumentError, match="no online store at") as refused:
         open_online(uri, {}.__getitem__)
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("cache", [{"bogus": 1}, {"size": 1}, {"size": "1", "ttl": 1}, {"size": 0, "ttl": 1}])
 def test_a_cache_that_cannot_be_is_refused(cache, tmp_path):
-    with pytest.raises(DefinitionError, match="cache"):
+    with pytest.raises(ArgumentError, match="cache"):
         open_online(f"lmdb:{tmp_path}/online", {}.__getitem__, cache=cache)
 
 

@@ -77,7 +77,7 @@ def test_descriptions_of_snapshots_that_do_not_fit_are_refused(saved, change, me
 def test_descriptions_that_are_none_are_refused(saved, text):
     (saved / "snapshot.json").write_text(text)
     for ask in (Snapshot.load, Snapshot.is_mapped):
-        with pytest.raises(SnapshotError, match="no whole snapshot at"):
+        with pytest.raises(SnapshotError, match="no complete snapshot at"):
             ask(saved)
 
 

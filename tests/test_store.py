@@ -137,7 +137,7 @@ def test_history_and_latest_values_of_some_keys(spark, store):
     assert values(store.latest(ONE, ["a", "b"])) == [2.0, 3.0]
     assert values(store.latest(ONE, ["a"], at=T0)) == [1.0]
     assert store.history(TWO, ["a"]).collect() == [("a", 5.0)]
-    with pytest.raises(DataError, match="put it into brackets"):
+    with pytest.raises(ArgumentError, match="put it into brackets"):
         store.history(ONE, "a")
     with pytest.raises(ArgumentError, match="is static"):
         store.history(TWO, start=T0)

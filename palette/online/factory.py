@@ -1,4 +1,4 @@
-"""Stores by what their URI says."""
+"""Online stores by URI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError, NotFoundError
 from palette.paths import local_or_none, local_path, path_text
 
 if TYPE_CHECKING:
@@ -32,48 +32,50 @@ def open_online(
     definitions : callable
         Returns the entity and the feature group of a full name ``entity:group``.
     cache : mapping, optional
-        Puts a :class:`NearCache` with these arguments (``size``, ``ttl``, ...) before a store that is not in memory.
+        Puts a :class:`NearCache` with these arguments (``size``, ``ttl``, ...) in front of Redis or LMDB.
     must_exist : bool
-        Refuse an LMDB directory that holds no store, which is made otherwise: for those that only read.
+        Raise for an LMDB directory without a store, instead of creating one: for reading only.
 
     Raises
     ------
-    DefinitionError
-        If the URI names no store.
+    ArgumentError
+        If the URI does not name a store.
+    NotFoundError
+        If the store must exist and does not.
 
     Examples
     --------
     >>> open_online("memory", {}.__getitem__)  # doctest: +ELLIPSIS
     <palette.online.memory.MemoryStore object at ...>
     """
-    text = path_text(uri)
-    if text == MEMORY:
+    uri = path_text(uri)
+    if uri == MEMORY:
         from palette.online.memory import MemoryStore
 
         return MemoryStore(definitions)
-    if text.startswith(REDIS):
+    if uri.startswith(REDIS):
         from palette.online.redis.store import RedisStore
 
-        store: Any = RedisStore(text, definitions)
-    elif text.startswith(LMDB):
+        store: Any = RedisStore(uri, definitions)
+    elif uri.startswith(LMDB):
         from palette.online.lmdb import LmdbStore
 
-        directory = local_path(text.removeprefix(LMDB), "an LMDB store", "name a directory of this machine")
+        directory = local_path(uri.removeprefix(LMDB), "an LMDB store", "name a directory of this machine")
         if must_exist and not (directory / "data.mdb").is_file():
-            raise DefinitionError(
-                f"no online store at {text!r:.200}: the directory holds none; correct its name, or fill it first: "
+            raise NotFoundError(
+                f"no online store at {uri!r:.200}: the directory has none; correct its name, or fill it first: "
                 "palette materialize, or store.materialize(...)"
             )
         store = LmdbStore(directory, definitions)
-    elif (path := local_or_none(text)) is not None and path.is_dir():
+    elif (path := local_or_none(uri)) is not None and path.is_dir():
         from palette.online.snapshot.snapshot import Snapshot
 
         return Snapshot.load(path, memory_map=Snapshot.is_mapped(path))
     else:
-        # Without what may be a password.
-        place = text.split("@")[-1].partition("?")[0]
-        raise DefinitionError(
-            f"no online store at {place!r:.200}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
+        # Without a part that may be a password.
+        shown = uri.split("@")[-1].partition("?")[0]
+        raise ArgumentError(
+            f"no online store at {shown!r:.200}: expected memory, {', '.join(REDIS)}, {LMDB}DIRECTORY, "
             "or the directory of a saved snapshot on this machine"
         )
     if not cache:
@@ -84,4 +86,4 @@ def open_online(
         return NearCache(store, **cache)
     except TypeError as error:
         store.close()
-        raise DefinitionError(f"cache: {error}; it has size, ttl and negative_ttl, which are numbers") from error
+        raise ArgumentError(f"cache: {error}; it has size, ttl and negative_ttl, which are numbers") from error

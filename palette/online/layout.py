@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dsl.compilers.generated import define
-from palette.errors import DataError, nearest
+from palette.errors import ArgumentError, DataError, nearest
 from palette.online.codec.schema import StoredSchema
 from palette.times import EPOCH, to_micros
 from palette.types import INTEGERS, check_value
@@ -72,8 +72,10 @@ class RowLayout:
 
         Raises
         ------
+        ArgumentError
+            If it is one key, not a list of keys.
         DataError
-            If it is one key, not a list of keys, or a part of one has another type than the entity declares.
+            If a part of a key has another type than the entity declares.
         """
         listed = key_list(keys, self.name)
         if self._string_key and {key.__class__ for key in listed} == {str}:
@@ -195,14 +197,14 @@ def key_list(keys: Iterable[Any], group: str) -> list[Any]:
 
     Raises
     ------
-    DataError
+    ArgumentError
         If it is one key, whose letters or columns would be read as keys, or a frame.
 
     Examples
     --------
     >>> key_list("N14228", "plane:facts")
     Traceback (most recent call last):
-    palette.errors.DataError: plane:facts: keys is a list of keys, found the string 'N14228': put it into brackets
+    palette.errors.ArgumentError: plane:facts: keys is a list of keys, found the string 'N14228': put it into brackets
     """
     what = f"{type(keys).__name__} {keys!r:.80}: put it into brackets"
     if isinstance(keys, (str, bytes)):
@@ -214,7 +216,7 @@ def key_list(keys: Iterable[Any], group: str) -> list[Any]:
     else:
         with contextlib.suppress(TypeError):
             return list(keys)
-    raise DataError(f"{group}: keys is a list of keys, found {what}")
+    raise ArgumentError(f"{group}: keys is a list of keys, found {what}")
 
 
 def _column_function(group: FeatureGroup) -> Callable[..., dict[str, Any]]:

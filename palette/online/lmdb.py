@@ -28,7 +28,7 @@ __all__ = ["LmdbStore"]
 SCHEMAS = b"#schemas/"
 HASHED = b"##"
 READERS = 1022
-# LMDB itself takes no longer keys; what is longer goes by its hash.
+# LMDB accepts no longer keys; longer ones are hashed.
 LONGEST = 511
 CHUNK = 10_000
 
@@ -36,7 +36,7 @@ CHUNK = 10_000
 class LmdbStore(ByteStore):
     """The newest row of every key, in a file that processes of one machine share.
 
-    A read never waits, not for writers either; writers wait for each other. What was written survives a crash.
+    A read never waits, not for writers either; writers wait for each other. Written rows survive a crash.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class LmdbStore(ByteStore):
     # --- reading
 
     def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return packed rows as they were at one moment; see :meth:`palette.online.FeatureReader.fetch`."""
+        """Return packed rows of one point in time; see :meth:`palette.online.FeatureReader.fetch`."""
         if budget is not None and budget <= 0:
-            raise StoreTimeoutError(f"{self!r}: no time was left to ask it")
+            raise StoreTimeoutError(f"{self!r}: no time was left to read it")
         codecs = self._codecs
         rows: list[Row | None] = [None] * len(requests)
         stored: list[tuple[int, GroupCodec, bytes]] = []
@@ -130,7 +130,7 @@ class LmdbStore(ByteStore):
         return rows
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Do as :meth:`fetch` does; it takes microseconds, less than another thread would."""
+        """Return what :meth:`fetch` returns; it takes microseconds, less than another thread would."""
         return self.fetch(requests, budget)
 
     def _own_name(self, *, make: bool) -> str | None:
@@ -196,7 +196,7 @@ class LmdbStore(ByteStore):
         transaction.put(_schema_key(stored.group, stored.fingerprint), stored.json.encode(), overwrite=False)
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
-        """Delete what is known of keys up to a moment; see :meth:`palette.online.OnlineStore.delete`."""
+        """Delete what is known of keys up to a time; see :meth:`palette.online.OnlineStore.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
         layout, deleted_at = self.layout(name), resolve_now(at)
         codec = self._codec_for(layout)
@@ -248,14 +248,14 @@ class _Environment:
         """Return the open file at a path."""
         key = (os.getpid(), str(path.resolve()))
         with cls._lock:
-            for process, place in list(cls._open):
-                if place == key[1] and process != key[0]:
-                    cls._open[process, place].handle.close()  # after a fork: it is the parent's
-                    del cls._open[process, place]
-            found = cls._open.get(key)
-            if found is None:
-                found = cls._open[key] = cls(path, size, readonly=readonly)
-            return found
+            for other in list(cls._open):
+                if other[1] == key[1] and other[0] != key[0]:
+                    cls._open[other].handle.close()  # after a fork: it is the parent's
+                    del cls._open[other]
+            environment = cls._open.get(key)
+            if environment is None:
+                environment = cls._open[key] = cls(path, size, readonly=readonly)
+            return environment
 
 
 def _library() -> Any:

@@ -1,4 +1,4 @@
-"""A cache in this process, before a store that is elsewhere."""
+"""A cache in this process, in front of a store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 from palette.online.codec.keys import is_absent
 from palette.online.delegating import DelegatingStore
 from palette.online.layout import Request, Row, RowLayout
@@ -22,7 +22,7 @@ __all__ = ["CacheCounts", "NearCache"]
 
 
 class CacheCounts(NamedTuple):
-    """What a cache did: requests that it answered, and that it passed on, and the rows that it holds."""
+    """Counts of a cache: requests that it answered, that it passed on, and rows that it holds."""
 
     hits: int
     misses: int
@@ -30,33 +30,33 @@ class CacheCounts(NamedTuple):
 
 
 class _Flight(set[Request]):
-    """The keys that were written while a fetch is under way: what it brings of them may be old."""
+    """The keys that were written while a fetch is under way: its rows of them may be old."""
 
     # Of the store, when the fetch began.
     generation: int
 
 
 class NearCache(DelegatingStore):
-    """The rows of a store that were asked for last.
+    """The rows of a store that were read last.
 
-    What is written or deleted through the cache is seen at once; what others write, when the ttl is over.
+    Writes and deletions through the cache are seen at once; those of others when the ttl is over.
 
     Parameters
     ----------
     store : OnlineStore
-        Asked for what the cache does not hold.
+        The store behind, from which missing rows are fetched.
     size : int
-        Rows at most; the one that was not asked for the longest time goes first.
+        Rows at most; the least recently used one is dropped first.
     ttl : float
-        Seconds that a row is kept.
+        Seconds that a row is cached.
     negative_ttl : float, optional
-        Seconds for which it is kept that a key has no row; default ``ttl``, 0 keeps none.
+        Seconds for which a missing row is cached; default ``ttl``, 0 caches none.
     clock : callable
         Returns seconds; for tests.
 
     Raises
     ------
-    DefinitionError
+    ArgumentError
         If size or ttl is not positive.
 
     Examples
@@ -76,7 +76,7 @@ class NearCache(DelegatingStore):
     ) -> None:
         super().__init__(store)
         if size < 1 or ttl <= 0:
-            raise DefinitionError(f"a cache has a positive size and ttl, found {size} and {ttl}")
+            raise ArgumentError(f"a cache has a positive size and ttl, found {size} and {ttl}")
         self._size = size
         self._ttl = ttl
         self._negative_ttl = ttl if negative_ttl is None else negative_ttl
@@ -113,31 +113,31 @@ class NearCache(DelegatingStore):
     # --- reading
 
     def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return packed rows; those that are not held come in one round trip."""
+        """Return packed rows; those that are not cached come in one round trip."""
         rows, missing, flight = self._look(requests)
         if missing:
             try:
-                found = self._store.fetch(list(missing), budget)
+                fetched = self._store.fetch(list(missing), budget)
             except BaseException:
                 self._land(flight)
                 raise
-            self._keep(missing, found, rows, flight)
+            self._insert(missing, fetched, rows, flight)
         return rows
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Do as :meth:`fetch` does, without holding up the event loop."""
+        """Return what :meth:`fetch` returns, without blocking the event loop."""
         rows, missing, flight = self._look(requests)
         if missing:
             try:
-                found = await self._store.fetch_async(list(missing), budget)
+                fetched = await self._store.fetch_async(list(missing), budget)
             except BaseException:
                 self._land(flight)
                 raise
-            self._keep(missing, found, rows, flight)
+            self._insert(missing, fetched, rows, flight)
         return rows
 
     def _look(self, requests: Sequence[Request]) -> tuple[list[Row | None], dict[Request, list[int]], _Flight]:
-        """Return the rows that are held, where the others are missing, and the set of keys written meanwhile."""
+        """Return the rows that are cached, the indices of the others, and the set of keys written meanwhile."""
         rows: list[Row | None] = [None] * len(requests)
         missing: dict[Request, list[int]] = {}
         flight = _Flight()
@@ -148,25 +148,25 @@ class NearCache(DelegatingStore):
                 held.clear()
                 self._fetched_at = generation
             flight.generation = generation
-            for at, request in enumerate(requests):
+            for index, request in enumerate(requests):
                 if is_absent(request[1]):
                     continue
                 known = held.get(request)
                 if known is not None and known[0] > now:
-                    rows[at] = known[1]
+                    rows[index] = known[1]
                     held.move_to_end(request)
                     self._hits += 1
                 else:
-                    missing.setdefault(request, []).append(at)
+                    missing.setdefault(request, []).append(index)
                     self._misses += 1
             if missing:
                 self._flights.append(flight)
         return rows, missing, flight
 
-    def _keep(
+    def _insert(
         self,
         missing: dict[Request, list[int]],
-        found: Sequence[Row | None],
+        fetched: Sequence[Row | None],
         rows: list[Row | None],
         flight: _Flight,
     ) -> None:
@@ -175,12 +175,12 @@ class NearCache(DelegatingStore):
             self._remove(flight)
             held = self._rows
             same = flight.generation == self._store.generation
-            for (request, places), row in zip(missing.items(), found, strict=True):
-                for at in places:
-                    rows[at] = row
-                kept = self._negative_ttl if row is None else self._ttl
-                if same and kept > 0 and request not in flight:
-                    held[request] = (now + kept, row)
+            for (request, indices), row in zip(missing.items(), fetched, strict=True):
+                for index in indices:
+                    rows[index] = row
+                ttl = self._negative_ttl if row is None else self._ttl
+                if same and ttl > 0 and request not in flight:
+                    held[request] = (now + ttl, row)
                     held.move_to_end(request)
             while len(held) > self._size:
                 held.popitem(last=False)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from palette.errors import DataError, SnapshotError
+from palette.errors import ArgumentError, DataError, SnapshotError
 from palette.online.features import FeatureRequest
 from palette.online.layout import LocalTable, Request, Row, RowLayout, key_list
 from palette.times import resolve_now, to_datetime
@@ -30,7 +30,7 @@ class FeatureReader(ABC):
     """Something that holds the newest row of every key.
 
     A reader of your own has one method, :meth:`fetch`; and :meth:`fetch_async` where a thread is not good enough. It
-    may answer one fetch from several places. One that is written to as well is an :class:`palette.online.OnlineStore`;
+    may answer one fetch from several stores. One that is written to as well is an :class:`palette.online.OnlineStore`;
     one whose rows are in this process is a :class:`LocalReader`, which spares them the fetch.
 
     Parameters
@@ -126,7 +126,7 @@ class FeatureReader(ABC):
         return layout
 
     def _make_layout(self, schema: GroupSchema, before: RowLayout | None) -> RowLayout:
-        """Return the layout of a definition, which takes the place of another one if there was one."""
+        """Return the layout of a definition, which replaces another one if there was one."""
         del before
         return RowLayout(schema)
 
@@ -174,8 +174,10 @@ class FeatureReader(ABC):
 
         Raises
         ------
+        ArgumentError
+            If it is not a mapping of groups to lists of keys.
         DataError
-            If a single key is passed where a list of keys is expected, or a key has another type than the entity's.
+            If a key has another type than the entity's.
         SnapshotError
             If ``now`` is before the snapshot's time, or a group is not in it.
         """
@@ -364,9 +366,9 @@ def _key_lists(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
 
     Raises
     ------
-    DataError
+    ArgumentError
         If it is not a mapping of groups to lists of keys.
     """
     if not isinstance(keys, Mapping):
-        raise DataError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
+        raise ArgumentError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
     return {group: key_list(some, group) for group, some in keys.items()}

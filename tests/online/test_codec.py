@@ -190,7 +190,7 @@ def test_rows_of_a_newer_release_are_refused():
     ],
 )
 def test_what_is_no_row_of_the_group_is_refused(row):
-    with pytest.raises(DataError, match="e:g: no packed row"):
+    with pytest.raises(DataError, match="e:g: not a packed row"):
         RowCodec(schema(["bigint"])).encode(row)
 
 

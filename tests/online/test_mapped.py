@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
-from palette.errors import DataError, DefinitionError, SnapshotError, StoreError
+from palette.errors import ArgumentError, DataError, NotFoundError, SnapshotError, StoreError
 from palette.online import GroupTable, LmdbStore, MemoryStore, NearCache, RedisStore, Snapshot, open_online
 from palette.online.store import require_store
 
@@ -105,7 +105,7 @@ def test_stores_by_uri(saved, snapshot, tmp_path):
     definitions = {"shop:sales": (SHOP, SALES)}.__getitem__
     assert isinstance(open_online("memory", definitions), MemoryStore)
     assert isinstance(open_online("redis://localhost:1/0", definitions), RedisStore)
-    with pytest.raises(DefinitionError, match="palette materialize"):
+    with pytest.raises(NotFoundError, match="palette materialize"):
         open_online(f"lmdb:{tmp_path / 'store'}", definitions, must_exist=True)
     assert not (tmp_path / "store").exists()
     cached = open_online(f"lmdb:{tmp_path / 'store'}", definitions, cache={"size": 10, "ttl": 1.0})
@@ -114,5 +114,5 @@ def test_stores_by_uri(saved, snapshot, tmp_path):
     assert open_online(saved, definitions).read({"shop:sales": ["k7"]}, NOON)["shop:sales"][0]["x"] == 7.0
     snapshot.save(tmp_path / "plain")
     assert len(open_online(tmp_path / "plain", definitions).table("shop:sales")) == 3002
-    with pytest.raises(DefinitionError, match="no online store at 'host/0'"):
+    with pytest.raises(ArgumentError, match="no online store at 'host/0'"):
         open_online("rediss+odd://user:secret@host/0", definitions)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import DefinitionError, StoreError
+from palette.errors import ArgumentError, StoreError
 from palette.online import MemoryStore, NearCache, OnlineStore
 
 T0 = dt.datetime(2026, 1, 1)
@@ -210,5 +210,5 @@ def test_threads_share_it(store, clock):
 
 @pytest.mark.parametrize(("size", "ttl"), [(0, 1.0), (1, 0.0)])
 def test_a_cache_of_nothing_is_refused(store, size, ttl):
-    with pytest.raises(DefinitionError, match="positive size and ttl"):
+    with pytest.raises(ArgumentError, match="positive size and ttl"):
         NearCache(store, size, ttl)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from palette.errors import DataError, DefinitionError, SnapshotError, StoreError
+from palette.errors import ArgumentError, DataError, DefinitionError, NotFoundError, SnapshotError, StoreError
 from palette.online import Snapshot
 from palette.service import app
 from palette.service.app import Service
@@ -153,8 +153,8 @@ def test_tokens_are_read_again_and_never_go(tmp_path, settings):
     ("change", "error", "message"),
     [
         ({"store": None}, DefinitionError, "reads features of restaurant:fg, route:pairs: pass --store"),
-        ({"store": "nowhere"}, DefinitionError, "no online store at 'nowhere'"),
-        ({"store": "lmdb:nowhere"}, DefinitionError, "no online store at 'lmdb:nowhere'"),
+        ({"store": "nowhere"}, ArgumentError, "no online store at 'nowhere'"),
+        ({"store": "lmdb:nowhere"}, NotFoundError, "no online store at 'lmdb:nowhere'"),
         ({"bundles": (("eta", "nowhere"),)}, DataError, "no whole bundle at 'nowhere'"),
     ],
 )

@@ -4,9 +4,9 @@ A value begins with 24 bytes that a store's script can compare::
 
     version 1 | mark 1 | fingerprint of the schema 6 | event 8 | created 8
 
-all big-endian. The mark tells a row without (0) and with (1) created time, and a deletion by event (2) and by
-created time (3), which ends there. Fixed-width values follow, in place of texts and arrays their lengths, then a
-bitmap of nulls, then the texts and arrays themselves.
+all big-endian. The mark distinguishes a row without (0) and with (1) created time, and a deletion by event (2) and by
+created time (3), which ends there. Fixed-width values follow, the lengths of strings and arrays among them, then a
+bitmap of nulls, then the strings and arrays.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ BARE, STAMPED, DEAD, DEAD_STATIC = range(4)
 
 
 class UnknownSchemaError(StoreError):
-    """A stored row has a schema that this codec was not told of."""
+    """A stored row has a schema that this codec does not know."""
 
     def __init__(self, group: str, fingerprint: bytes) -> None:
         super().__init__(
-            f"{group}: a stored row has the schema {fingerprint.hex()}, which the store does not know: "
-            "it was written past palette, or the note of its schema was deleted; write the group's rows anew"
+            f"{group}: unknown schema fingerprint {fingerprint.hex()}: the row was not written by palette, or its "
+            "schema record was deleted; materialize the group again, with full_refresh"
         )
         self.fingerprint = fingerprint
 
 
 class DamagedRowError(StoreError):
-    """Stored bytes are no row."""
+    """Stored bytes are not a row."""
 
 
 def is_deletion(data: bytes) -> bool:
@@ -55,7 +55,7 @@ class RowCodec:
     Parameters
     ----------
     schema : StoredSchema
-        Of the group as it is defined now. Rows of other schemas decode once they were told by :meth:`learn`.
+        Of the group by its definition of now. Rows of other schemas decode after :meth:`learn`.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class RowCodec:
     def __init__(self, schema: StoredSchema) -> None:
         self.schema = schema
         self._older: dict[bytes, Callable[[bytes], Row | None]] = {}
-        # Schemas whose rows, and deletions, say nothing about rows of this one.
-        self._strange: set[bytes] = set()
+        # Schemas whose rows and deletions have no meaning for rows of this one.
+        self._foreign: set[bytes] = set()
         self._bare, self._stamped, self._dead = (
             bytes((VERSION, mark)) + schema.fingerprint for mark in (BARE, STAMPED, DEAD)
         )
@@ -86,15 +86,15 @@ class RowCodec:
         forms, blanks = [], []
         self._tails: list[tuple[int, Callable[[Any], bytes], Callable[[bytes], Any]]] = []
         self._converted: list[tuple[int, Callable[[Any], Any], Callable[[Any], Any]]] = []
-        for place, (_, dtype) in enumerate(self.schema.features, 2):
+        for position, (_, dtype) in enumerate(self.schema.features, 2):
             if dtype in PLAIN:
                 form, blank = PLAIN[dtype]
             elif dtype in FIXED:
                 form, blank, put, get = FIXED[dtype]
-                self._converted.append((place, put, get))
+                self._converted.append((position, put, get))
             else:
                 form, blank = "I", 0
-                self._tails.append((place, *tail_form(dtype)))
+                self._tails.append((position, *tail_form(dtype)))
             forms.append(form)
             blanks.append(blank)
         width = len(forms)
@@ -116,14 +116,14 @@ class RowCodec:
         Raises
         ------
         DataError
-            If it is none of this group.
+            If it is not a row of this group.
         """
         try:
-            return self._encoded(row)
+            return self._encode(row)
         except (struct.error, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise DataError(f"{self.schema.group}: no packed row of this group: {row!r:.200} ({error})") from error
+            raise DataError(f"{self.schema.group}: not a packed row of this group: {row!r:.200} ({error})") from error
 
-    def _encoded(self, row: Row) -> bytes:
+    def _encode(self, row: Row) -> bytes:
         event, created, *values = row
         if len(values) != len(self._blanks):
             raise ValueError(f"{len(self._blanks)} features expected")
@@ -132,13 +132,13 @@ class RowCodec:
             for at, value in enumerate(values):
                 if value is None:
                     nulls |= 1 << at
-        for place, put, _ in self._tails:
-            tail = b"" if values[place - 2] is None else put(values[place - 2])
-            values[place - 2] = len(tail)
+        for position, put, _ in self._tails:
+            tail = b"" if values[position - 2] is None else put(values[position - 2])
+            values[position - 2] = len(tail)
             tails.append(tail)
-        for place, put, _ in self._converted:
-            if values[place - 2] is not None:
-                values[place - 2] = put(values[place - 2])
+        for position, put, _ in self._converted:
+            if values[position - 2] is not None:
+                values[position - 2] = put(values[position - 2])
         if nulls:
             values = [self._blanks[at] if value is None else value for at, value in enumerate(values)]
         head = self._bare if created is None else self._stamped
@@ -146,7 +146,7 @@ class RowCodec:
         return self._struct.pack(head, event, created or 0, *values, bitmap) + b"".join(tails)
 
     def tombstone(self, at: int) -> bytes:
-        """Return the bytes that stand for a row deleted at a moment in microseconds."""
+        """Return the bytes of a deletion at a time in microseconds."""
         if self.schema.timestamp is None:
             return HEAD.pack(VERSION, DEAD_STATIC, self.schema.fingerprint, STATIC, at)
         return HEAD.pack(VERSION, DEAD, self.schema.fingerprint, at, 0)
@@ -158,7 +158,7 @@ class RowCodec:
         if self._body == self._mixed or self._wide:
             return self._careful
         bare = self.schema.created is None
-        values = [f"v{place}" for place in range(len(self.schema.features))]
+        values = [f"v{index}" for index in range(len(self.schema.features))]
         lines = [
             "if data[:8] != usual: return careful(data)",
             f"try: {', '.join(['event', 'created', *values, 'nulls'])} = unpack(data)",
@@ -190,24 +190,24 @@ class RowCodec:
         return older(data)
 
     def _damaged(self, data: bytes) -> DamagedRowError:
-        return DamagedRowError(f"{self.schema.group}: a stored row is damaged: {data!r:.80}; write it anew")
+        return DamagedRowError(f"{self.schema.group}: a stored row is damaged: {data!r:.80}; write it again")
 
     def _plain(self, data: bytes) -> Row:
-        return self._finished(data[1], list(self._values.unpack(data)))
+        return self._finish(data[1], list(self._values.unpack(data)))
 
     def _mixed(self, data: bytes) -> Row:
         row, offset = list(self._values.unpack_from(data)), self._values.size
-        for place, _, get in self._tails:
-            end = offset + row[place]
-            row[place] = get(data[offset:end]) if end > offset else None
+        for position, _, get in self._tails:
+            end = offset + row[position]
+            row[position] = get(data[offset:end]) if end > offset else None
             offset = end
         if offset != len(data):
             raise self._damaged(data)
-        for place, _, get in self._converted:
-            row[place] = get(row[place])
-        return self._finished(data[1], row)
+        for position, _, get in self._converted:
+            row[position] = get(row[position])
+        return self._finish(data[1], row)
 
-    def _finished(self, mark: int, row: list[Any]) -> Row:
+    def _finish(self, mark: int, row: list[Any]) -> Row:
         nulls = row.pop()
         if mark == BARE:
             row[1] = None
@@ -219,7 +219,7 @@ class RowCodec:
         return tuple(row)
 
     def learn(self, schema: StoredSchema) -> None:
-        """Take up another schema in which rows of this group were written."""
+        """Learn another schema in which rows of this group were written."""
         read, older = self.schema.reader_of(schema), RowCodec(schema)
 
         def decode(data: bytes) -> Row | None:
@@ -227,18 +227,18 @@ class RowCodec:
             return None if row is None or read is None else read(row)
 
         if read is None:
-            self._strange.add(schema.fingerprint)
+            self._foreign.add(schema.fingerprint)
         self._older[schema.fingerprint] = decode
 
     # --- which of two wins
 
     def wins(self, new: Row | int, old: bytes, *, resolved: bool = False) -> bool:
-        """Tell whether a row, or a deletion at a moment, takes the place of stored bytes.
+        """Return whether a row, or a deletion at a time, replaces stored bytes.
 
         Raises
         ------
         UnknownSchemaError
-            If the bytes have a schema that was not told.
+            If the bytes have a schema that was not learned.
         """
         row = self.decode(old)
         if row is None:
@@ -255,10 +255,10 @@ class RowCodec:
         return not_older(new, row) if resolved else newer(new, row)
 
     def _death(self, data: bytes) -> tuple[int | None, int | None]:
-        """Return event and created of a deletion; no event if it, or the row, says nothing about rows of today."""
+        """Return event and created of a deletion; no event if it, or the row, has no meaning for rows of today."""
         _, mark, fingerprint, event, created = HEAD.unpack_from(data)
         if fingerprint != self.schema.fingerprint and fingerprint not in self._older:
             raise UnknownSchemaError(self.schema.group, fingerprint)
-        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._strange or self.schema.without_times:
+        if mark not in (DEAD, DEAD_STATIC) or fingerprint in self._foreign or self.schema.without_times:
             return None, None
         return event, created if mark == DEAD_STATIC else None

@@ -16,7 +16,7 @@ __all__ = ["UnfitRow", "conversion", "feature_conversion"]
 Convert = Callable[[Any], Any]
 
 
-def conversion(found: str, wanted: str) -> Convert | None:
+def conversion(source: str, target: str) -> Convert | None:
     """Return a function from values of a type to values of another; None where they are the same values.
 
     A value of the wider type is rounded to a 32-bit float as everywhere; what the narrower type cannot hold otherwise
@@ -37,21 +37,21 @@ def conversion(found: str, wanted: str) -> Convert | None:
     Traceback (most recent call last):
     ValueError: 128
     """
-    if found == wanted:
+    if source == target:
         return None
-    inner_found, inner_wanted = _element(found), _element(wanted)
-    if inner_found and inner_wanted:
-        inner = conversion(inner_found, inner_wanted)
+    inner_source, inner_target = _element(source), _element(target)
+    if inner_source and inner_target:
+        inner = conversion(inner_source, inner_target)
         if inner is None:
             return None
         return lambda values: [None if value is None else inner(value) for value in values]
-    if widens(found, wanted):
-        if wanted in ("double", "float") and found not in ("double", "float"):
+    if widens(source, target):
+        if target in ("double", "float") and source not in ("double", "float"):
             return float
-        return utc if wanted == "timestamp" else None
-    if widens(wanted, found):
-        return _midnight if wanted == "date" else _float32 if wanted == "float" else _integer(wanted)
-    raise SchemaError(f"neither of {found} and {wanted} widens to the other")
+        return utc if target == "timestamp" else None
+    if widens(target, source):
+        return _midnight if target == "date" else _float32 if target == "float" else _integer(target)
+    raise SchemaError(f"neither of {source} and {target} widens to the other")
 
 
 def _element(dtype: str) -> str:
@@ -63,19 +63,19 @@ def _integer(dtype: str) -> Convert:
         if value != value or math.isinf(value) or int(value) != value:
             raise ValueError(value)
         try:
-            found: int = check_value(int(value), dtype, "")
+            integer: int = check_value(int(value), dtype, "")
         except DataError:
             raise ValueError(value) from None
-        return found
+        return integer
 
     return convert
 
 
 def _float32(value: float) -> float:
-    found: float = check_value(value, "float", "")
-    if math.isinf(found) and not math.isinf(value):
+    rounded: float = check_value(value, "float", "")
+    if math.isinf(rounded) and not math.isinf(value):
         raise ValueError(value)
-    return found
+    return rounded
 
 
 def _midnight(value: dt.datetime) -> dt.date:
@@ -84,12 +84,12 @@ def _midnight(value: dt.datetime) -> dt.date:
     return value.date()
 
 
-def feature_conversion(group: str, feature: str, found: str, wanted: str) -> Convert | None:
+def feature_conversion(group: str, feature: str, source: str, target: str) -> Convert | None:
     """Return what :func:`conversion` returns, for values of a feature, null too.
 
     What does not fit is a :class:`DataError` that names the feature.
     """
-    convert = conversion(found, wanted)
+    convert = conversion(source, target)
     if convert is None:
         return None
 
@@ -98,8 +98,8 @@ def feature_conversion(group: str, feature: str, found: str, wanted: str) -> Con
             return None if value is None else convert(value)
         except ValueError:
             raise DataError(
-                f"{group}: {feature!r} is {value!r:.80}, a {found} that does not fit into {wanted}, the type that is "
-                f"read: fit the model again, with {found}"
+                f"{group}: {feature!r} is {value!r:.80}, a {source} that does not fit into {target}, the type that is "
+                f"read: fit the model again, with {source}"
             ) from None
 
     return converted
@@ -108,7 +108,7 @@ def feature_conversion(group: str, feature: str, found: str, wanted: str) -> Con
 class UnfitRow(tuple[Any, ...]):
     """A packed row with values that the types of its reader cannot hold: to read one of these is an error.
 
-    Whoever reads only other values of the row is not concerned.
+    Reading only other values of the row raises nothing.
 
     Attributes
     ----------

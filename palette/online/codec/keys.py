@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from palette.errors import DefinitionError
-from palette.online.codec.values import text_bytes
+from palette.online.codec.values import encode_string
 from palette.times import to_micros
 from palette.types import INTEGERS
 
@@ -17,7 +17,7 @@ __all__ = ["KeySet", "is_absent", "key_encoder", "key_hash"]
 
 
 def is_absent(key: Any) -> bool:
-    """Tell whether a key is null, or has a null part: no row has such a key."""
+    """Return whether a key is null, or has a null part: no row has such a key."""
     return key is None or (key.__class__ is tuple and None in key)
 
 
@@ -36,7 +36,7 @@ def key_encoder(types: Iterable[str]) -> Callable[[Any], bytes]:
     b's:'
     """
     forms = [_form(dtype) for dtype in types]
-    head = "".join(sign for sign, _ in forms).encode() + b":"
+    head = "".join(letter for letter, _ in forms).encode() + b":"
     if len(forms) == 1:
         only = forms[0][1]
         return lambda key: head + only(key)
@@ -57,7 +57,7 @@ def _form(dtype: str) -> tuple[str, Callable[[Any], bytes]]:
     if dtype in INTEGERS:
         return "i", lambda value: b"%d" % value
     if dtype == "string":
-        return "s", text_bytes
+        return "s", encode_string
     if dtype == "boolean":
         return "b", lambda value: b"1" if value else b"0"
     if dtype == "timestamp":
@@ -77,7 +77,7 @@ def key_hash(key: bytes) -> int:
 
 
 class KeySet:
-    """Many keys as hashes, eight bytes each: a key may be taken for one of them, once in some 2^64 / count times.
+    """Many keys as hashes, eight bytes each: a false positive occurs once in some 2^64 / count keys.
 
     Examples
     --------
@@ -94,5 +94,5 @@ class KeySet:
 
     def __contains__(self, key: bytes) -> bool:
         hashed = key_hash(key)
-        place = bisect_left(self._hashes, hashed)
-        return place < len(self._hashes) and self._hashes[place] == hashed
+        index = bisect_left(self._hashes, hashed)
+        return index < len(self._hashes) and self._hashes[index] == hashed

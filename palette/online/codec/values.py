@@ -1,4 +1,4 @@
-"""How values of each type become bytes of a stored row."""
+"""Bytes of the values of each type in a stored row."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from palette.times import to_datetime, to_micros
 
-__all__ = ["FIXED", "PLAIN", "tail_form", "text_bytes"]
+__all__ = ["FIXED", "PLAIN", "encode_string", "tail_form"]
 
-# Type to struct's letter, and what stands where the value is null.
+# Type to struct's letter, and the value that is stored for a null.
 PLAIN: dict[str, tuple[str, Any]] = {
     "tinyint": ("b", 0),
     "smallint": ("h", 0),
@@ -39,15 +39,15 @@ NULL = 0xFFFFFFFF
 def tail_form(dtype: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Return functions to and from the bytes of a value of variable length; no value is empty bytes."""
     if dtype == "string":
-        return lambda text: b"t" + text_bytes(text), lambda data: str(data[1:], "utf-8", "surrogatepass")
+        return lambda value: b"t" + encode_string(value), lambda data: str(data[1:], "utf-8", "surrogatepass")
     if match := ARRAY.fullmatch(dtype):
-        return _texts_form() if match[1] == "string" else _numbers_form(PLAIN[match[1]])
+        return _strings_form() if match[1] == "string" else _numbers_form(PLAIN[match[1]])
     return lambda number: str(number).encode(), lambda data: Decimal(data.decode())
 
 
-def text_bytes(text: str) -> bytes:
-    """Return UTF-8; what Python takes for text and UTF-8 does not, half a surrogate pair, is kept as well."""
-    return text.encode("utf-8", "surrogatepass")
+def encode_string(value: str) -> bytes:
+    """Return UTF-8; an unpaired surrogate, which Python accepts and UTF-8 does not, is encoded as well."""
+    return value.encode("utf-8", "surrogatepass")
 
 
 def _numbers_form(plain: tuple[str, Any]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
@@ -71,24 +71,24 @@ def _numbers_form(plain: tuple[str, Any]) -> tuple[Callable[[Any], bytes], Calla
     return put, get
 
 
-def _texts_form() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+def _strings_form() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     def put(values: list[str | None]) -> bytes:
-        texts = [None if value is None else text_bytes(value) for value in values]
-        lengths = [NULL if text is None else len(text) for text in texts]
-        return b"".join([struct.pack(f">{1 + len(texts)}I", len(texts), *lengths), *(text or b"" for text in texts)])
+        parts = [None if value is None else encode_string(value) for value in values]
+        lengths = [NULL if part is None else len(part) for part in parts]
+        return b"".join([struct.pack(f">{1 + len(parts)}I", len(parts), *lengths), *(part or b"" for part in parts)])
 
     def get(data: bytes) -> list[str | None]:
         (count,) = COUNT.unpack_from(data)
-        found: list[str | None] = []
+        values: list[str | None] = []
         offset = 4 + 4 * count
         for length in struct.unpack_from(f">{count}I", data, 4):
             if length == NULL:
-                found.append(None)
+                values.append(None)
                 continue
-            found.append(str(data[offset : offset + length], "utf-8", "surrogatepass"))
+            values.append(str(data[offset : offset + length], "utf-8", "surrogatepass"))
             offset += length
         if offset != len(data):
             raise ValueError(f"{len(data)} bytes where {offset} were announced")
-        return found
+        return values
 
     return put, get

@@ -8,7 +8,7 @@ import decimal
 from typing import Any
 
 from palette.definitions import Feature, FeatureGroup
-from palette.errors import DataError
+from palette.errors import ArgumentError
 from palette.online.contract.fixtures import (
     GROUPS,
     HOUR,
@@ -87,7 +87,7 @@ def one_key_is_no_list_of_keys(make_store: MakeStore) -> None:
         for ask in asked:
             try:
                 ask()
-            except DataError as error:
+            except ArgumentError as error:
                 expect("keys is a list of keys" in str(error), True, f"whether {error} says what keys are")
             else:
                 raise AssertionError(f"{key!r} is taken for a list of keys")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from palette.definitions import FeatureGroup
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 from palette.online.codec.byte_store import IDENTITY, ByteStore, GroupCodec
 from palette.online.codec.codec import UnknownSchemaError, is_deletion
 from palette.online.codec.keys import KeySet, is_absent
@@ -40,7 +40,7 @@ class RedisStore(ByteStore):
     url : str
         ``redis://[user:password@]host:port/db``, ``rediss://`` for TLS, ``unix:///path/to/socket``,
         ``redis+cluster://host:port`` and ``rediss+cluster://``; options of redis-py as a query
-        (``?ssl_ca_certs=ca.pem``). User and password are taken from ``PALETTE_REDIS_USERNAME`` and
+        (``?ssl_ca_certs=ca.pem``). User and password default to ``PALETTE_REDIS_USERNAME`` and
         ``PALETTE_REDIS_PASSWORD`` where the URL has none.
     definitions : callable
         Returns the entity and the feature group of a full name ``entity:group``.
@@ -58,8 +58,10 @@ class RedisStore(ByteStore):
 
     Raises
     ------
+    ArgumentError
+        If the URL or the prefix is invalid.
     DefinitionError
-        If the URL or the prefix cannot be, or redis-py or hiredis is not installed.
+        If redis-py or hiredis is not installed.
 
     Notes
     -----
@@ -85,8 +87,8 @@ class RedisStore(ByteStore):
         expire_after: dt.timedelta | None = None,
     ) -> None:
         super().__init__(definitions)
-        if not prefix or not all(sign.isascii() and (sign.isalnum() or sign in "_-.") for sign in prefix):
-            raise DefinitionError(f"prefix {prefix!r} has signs other than letters, digits, '_', '-', '.'")
+        if not prefix or not all(char.isascii() and (char.isalnum() or char in "_-.") for char in prefix):
+            raise ArgumentError(f"prefix {prefix!r} contains characters other than letters, digits, '_', '-', '.'")
         self._address = Address(url)
         self._prefix = prefix.encode()
         self._timeout = timeout
@@ -259,7 +261,7 @@ class RedisStore(ByteStore):
         return removed
 
     def delete(self, group: str | FeatureGroup, keys: Iterable[Any], at: dt.datetime | None = None) -> int:
-        """Delete what is known of keys up to a moment; see :meth:`palette.online.OnlineStore.delete`."""
+        """Delete what is known of keys up to a time; see :meth:`palette.online.OnlineStore.delete`."""
         name = group.full_name if isinstance(group, FeatureGroup) else group
         layout, deleted_at = self.layout(name), resolve_now(at)
         head, field, codec = self._route_of(self._codec_for(layout))

@@ -1,4 +1,4 @@
-"""Where a Redis is, and as whom one goes there."""
+"""URLs of Redis: addresses, users, options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 from palette.online.redis.errors import library
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
 class Address:
-    """A Redis URL, taken apart.
+    """A parsed Redis URL.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Address:
     Attributes
     ----------
     shown : str
-        The URL without user, password and options: what errors may say.
+        The URL without user, password and options, for errors.
     cluster : bool
         Whether it is one node of a cluster.
     database : int
@@ -37,8 +37,8 @@ class Address:
 
     Raises
     ------
-    DefinitionError
-        If it is no such URL.
+    ArgumentError
+        If it is not such a URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,13 +50,13 @@ class Address:
         except ValueError:
             split = True
         if split:
-            # Not shown: what stands in the place of a port or path may be a password.
-            raise DefinitionError(
+            # Not shown: a string at the position of a port or path may be a password.
+            raise ArgumentError(
                 "a Redis URL has a bad port, host or password: expected redis://USER:PASSWORD@HOST:PORT/DATABASE, "
                 "where '/', '?', '#' and '@' of a password are %2F, %3F, %23 and %40"
             )
         if parts.scheme not in SCHEMES:
-            raise DefinitionError(f"a Redis URL begins with one of {', '.join(SCHEMES)}; found {parts.scheme!r}")
+            raise ArgumentError(f"a Redis URL begins with one of {', '.join(SCHEMES)}; found {parts.scheme!r}")
         self.shown = f"{parts.scheme}://{host}{parts.path}"
         self.cluster = parts.scheme.endswith("+cluster")
         self._url = url.replace("+cluster://", "://", 1)
@@ -64,19 +64,19 @@ class Address:
         self.database = int(self._options().get("db") or 0)
 
     def _options(self, module: str = "redis.connection") -> dict[str, Any]:
-        """Return what the URL says as keyword arguments of a connection pool of redis-py."""
+        """Return the URL as keyword arguments of a connection pool of redis-py."""
         import importlib
 
         try:
             options: dict[str, Any] = importlib.import_module(module).parse_url(self._url)
         except ValueError as error:
-            raise DefinitionError(f"{self.shown}: {error}") from None
+            raise ArgumentError(f"{self.shown}: {error}") from None
         for name in ("timeout", "max_connections", "decode_responses", "socket_timeout", "socket_connect_timeout"):
             options.pop(name, None)  # of no use here: budgets rule
         for name, variable in (("username", "PALETTE_REDIS_USERNAME"), ("password", "PALETTE_REDIS_PASSWORD")):
             if os.environ.get(variable) and not options.get(name):
                 options[name] = os.environ[variable]
-        # Without a name for the client the server is asked nothing before the first command.
+        # Without a name for the client nothing is sent before the first command.
         return {**options, "protocol": 2, "driver_info": None}
 
     def pool(self) -> ConnectionPool:

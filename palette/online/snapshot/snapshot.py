@@ -27,12 +27,12 @@ __all__ = ["Snapshot", "from_arrow"]
 FORMAT = 1
 META = "snapshot.json"
 EVENT, CREATED = "__event", "__created"
-# What comes of reading something else.
+# Errors of reading something that is not a snapshot.
 BROKEN = (OSError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class Snapshot(LocalReader):
-    """Per group and key the row that the point-in-time rule picks for one moment, before ttl.
+    """Per group and key the row that the point-in-time rule picks for one point in time, before ttl.
 
     Made by :meth:`palette.FeatureStore.snapshot`; used by ``score_instance`` and
     :class:`palette.serving.LocalPipeline`; needs no Spark.
@@ -42,7 +42,7 @@ class Snapshot(LocalReader):
     tables : iterable of GroupTable or MappedTable
         One a feature group.
     at : datetime
-        The moment; naive is UTC. Reads at an earlier ``now`` are errors.
+        The time; naive is UTC. Reads at an earlier ``now`` are errors.
 
     Examples
     --------
@@ -59,11 +59,11 @@ class Snapshot(LocalReader):
         super().__init__(lambda group: (self.table(group).entity, self.table(group).group))
         self._tables = {table.name: table for table in tables}
         self.at = to_micros(utc(at))
-        # From where it was loaded, and whether mapped.
+        # The path that it was loaded from, and whether it is mapped.
         self._source: tuple[str, bool] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process as where it was loaded from; the rows do not."""
+        """Pickle the path that it was loaded from, not the rows."""
         if self._source is None:
             raise DataError(
                 "a Snapshot that was made in this process cannot be sent to another: call snapshot.save(path) here, "
@@ -77,7 +77,7 @@ class Snapshot(LocalReader):
 
     @property
     def time(self) -> dt.datetime:
-        """The moment of the snapshot, naive UTC."""
+        """The time of the snapshot, naive UTC."""
         assert self.at is not None
         return to_datetime(self.at)
 
@@ -116,7 +116,7 @@ class Snapshot(LocalReader):
         Raises
         ------
         DataError
-            If something that is no snapshot stands at ``path``.
+            If ``path`` exists and is not a snapshot.
         DefinitionError
             If the path is not local.
         """
@@ -185,19 +185,19 @@ class Snapshot(LocalReader):
         except PaletteError:
             raise
         except (*BROKEN, pa.ArrowException) as error:
-            raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
+            raise SnapshotError(f"no complete snapshot at {str(path)!r}: {error}") from error
         snapshot._source = str(path.absolute()), memory_map
         return snapshot
 
     @staticmethod
     def is_mapped(path: str | Path) -> bool:
-        """Tell whether a saved snapshot can be loaded with ``memory_map=True``."""
+        """Return whether a saved snapshot can be loaded with ``memory_map=True``."""
         path = local_path(path, "a snapshot", COPY_HERE)
         try:
             meta = json.loads((path / META).read_text("utf-8"))
             return all("mapped" in entry for entry in meta["groups"])
         except BROKEN as error:
-            raise SnapshotError(f"no whole snapshot at {str(path)!r}: {error}") from error
+            raise SnapshotError(f"no complete snapshot at {str(path)!r}: {error}") from error
 
 
 def _loaded(path: str, memory_map: bool) -> Snapshot:
