@@ -1,4 +1,4 @@
-"""What the stages that read a feature store have in common."""
+"""Base classes of the stages that read a feature store."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ class HasStore(Params):
     """Params of a stage that reads a feature store."""
 
     storeUri: Param[str] = Param(
-        Params._dummy(), "storeUri", "what opens the feature store: a directory or a YAML file", TypeConverters.toString
+        Params._dummy(), "storeUri", "directory or YAML file of the feature store", TypeConverters.toString
     )
     timestampCol: Param[str] = Param(
-        Params._dummy(), "timestampCol", "column with each row's time; without it the latest values are taken",
+        Params._dummy(), "timestampCol", "column with each row's time; without it the latest values are looked up",
         TypeConverters.toString,
     )  # fmt: skip
     pointInTime: Param[str] = Param(
         Params._dummy(), "pointInTime", "'event', or 'created' to count only rows written by then", _point_in_time
     )
 
-    # An open store is no state: it is opened again from storeUri, and copies share it.
+    # An open store is not part of the state: it is opened again from storeUri, and copies share it.
     _store: FeatureStore | None = None
 
     def getStoreUri(self) -> str:
-        """Return what opens the feature store."""
+        """Return the directory or YAML file of the feature store."""
         return self.getOrDefault(self.storeUri)
 
     def setStoreUri(self, value: str) -> Self:
-        """Set what opens the feature store; it is opened on first use."""
+        """Set the directory or YAML file of the feature store, which is opened on first use."""
         return self._set(storeUri=value)
 
     def getTimestampCol(self) -> str | None:
@@ -60,7 +60,7 @@ class HasStore(Params):
         return self.getOrDefault(self.timestampCol) if self.isDefined(self.timestampCol) else None
 
     def setTimestampCol(self, value: str) -> Self:
-        """Set the column with each row's time; ``clear(stage.timestampCol)`` asks for the latest values."""
+        """Set the column with each row's time; ``clear(stage.timestampCol)`` looks up the latest values."""
         return self._set(timestampCol=value)
 
     def getPointInTime(self) -> str:
@@ -88,7 +88,7 @@ class HasStore(Params):
         Raises
         ------
         DataError
-            If no store was given.
+            If no store was set.
         """
         if not self.has_store:
             raise DataError(f"{self.uid}: no feature store; pass store=, or call setStore(store)")
@@ -97,7 +97,7 @@ class HasStore(Params):
         return self._store
 
     def _check_names(self, names: Sequence[str | FeatureRef]) -> None:
-        """Refuse names that the store does not have, and groups that cannot answer ``pointInTime``."""
+        """Validate that the store has the names, and that their groups support ``pointInTime``."""
         from palette.offline.point_in_time import check_point_in_time
 
         for lookup in self.store.lookups({str(name): str(name) for name in names}):
@@ -108,21 +108,21 @@ class HasStore(Params):
         if column is not None and column not in schema.names:
             raise SchemaError(
                 f"{self.uid}: there is no timestamp column {column!r}{nearest(column, schema.names)} "
-                f"(there are {', '.join(schema.names)}); to look the latest values up, as batch inference does, "
+                f"(columns: {', '.join(schema.names)}); to look up the latest values, for batch inference, "
                 "call stage.clear(stage.timestampCol) first"
             )
 
 
 class ScoresRows(HasStore):
-    """A fitted stage that answers for single rows, too."""
+    """A fitted stage that also scores single rows."""
 
     _local: LocalPipeline | None = None
-    # The feature store whose online store was seen to hold rows of the plan: asked once, not at each row.
+    # The feature store whose online store has rows of the plan: checked once, not for each row.
     _filled: FeatureStore | None = None
 
     @abstractmethod
     def row_plan(self) -> Plan:
-        """Return what is done to one row."""
+        """Return the scoring plan."""
 
     def score_instance(
         self, row: Mapping[str, Any], store: FeatureReader | FeatureStore | None = None, now: dt.datetime | None = None
@@ -132,11 +132,11 @@ class ScoresRows(HasStore):
         Parameters
         ----------
         row : mapping, pyspark.sql.Row or pandas.Series
-            The columns of the basis that are read, labels apart; a value may be None.
+            The basis columns that are read, without labels; a value may be None.
         store : Snapshot or online store, optional
-            Where features are read; default the online store of this stage's feature store.
+            Store of the features; by default the online store of this stage's feature store.
         now : datetime, optional
-            The moment at which ttl counts, naive UTC; default this moment.
+            The time at which ttl applies, naive UTC; by default the present.
 
         Returns
         -------
@@ -150,9 +150,9 @@ class ScoresRows(HasStore):
             column that is read.
         SnapshotError
             If the snapshot lacks a group, or ``now`` is before its time; or no store is passed and the default
-            one holds no rows at all. :class:`palette.errors.RequestTimeError` if the row has a time of its own, in
-            ``timestampCol``, that lies before the snapshot's, or more than five minutes away from ``now`` where the
-            store is live.
+            one has no rows at all. :class:`palette.errors.RequestTimeError` if the row's own timestamp, in
+            ``timestampCol``, is before the snapshot's time, or more than five minutes from ``now`` if the store is
+            live.
         """
         local = self._local
         if local is None:
@@ -173,16 +173,16 @@ class ScoresRows(HasStore):
         *,
         errors: str = "raise",
     ) -> list[Any]:
-        """Score rows as :meth:`score_instance` does, all at one time, and read what they need together.
+        """Score rows like :meth:`score_instance`, all at the same ``now``, and read their features together.
 
         Parameters
         ----------
         rows : iterable of mappings, or DataFrame of pandas, polars or Arrow
-            The rows; of a DataFrame of Spark :meth:`transform` scores them.
+            The rows; a Spark DataFrame is scored by :meth:`transform`.
         store, now
             As for :meth:`score_instance`.
         errors : {"raise", "return"}
-            Whether the first row that cannot be scored raises, or its error takes the place of its answer.
+            Whether the first row that cannot be scored raises, or its error is returned in place of its result.
         """
         local = self._local = self._local or LocalPipeline(self.row_plan())
         if store is None and local.needs_store:
@@ -192,30 +192,30 @@ class ScoresRows(HasStore):
         return local.score_instances(rows, now, errors=errors, store=store)
 
     def _check_filled(self, store: FeatureStore, plan: Plan) -> None:
-        """Refuse a store that nothing was materialized into, as that of a new process: all would be missing."""
+        """Raise an error for a store without rows, like the one of a new process: all values would be missing."""
         online = store.online
         if isinstance(online, MemoryStore) and not any(len(online.table(group)) for group in plan.groups):
             groups = ", ".join(map(repr, plan.groups))
             raise SnapshotError(
-                f"{self.uid}: the online store of {store.uri!r} holds no rows of {groups}; call "
+                f"{self.uid}: the online store of {store.uri!r} has no rows of {groups}; call "
                 "store.materialize(group) for each first, or pass store=, a snapshot or an online store"
             )
         self._filled = store
 
-    def _forget(self) -> None:
-        """Drop what was prepared for scoring: a Param changes."""
+    def _invalidate(self) -> None:
+        """Discard the prepared scorer, since a Param changes."""
         self._local = self._filled = None
 
     def _set(self, **kwargs: Any) -> Self:
-        self._forget()
+        self._invalidate()
         return super()._set(**kwargs)
 
     def set(self, param: Param[Any], value: Any) -> None:
         """Set one Param."""
-        self._forget()
+        self._invalidate()
         super().set(param, value)
 
     def clear(self, param: Param[Any]) -> None:
-        """Take a Param's value away; its default counts again."""
-        self._forget()
+        """Clear a Param's value; its default applies again."""
+        self._invalidate()
         super().clear(param)

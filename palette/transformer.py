@@ -1,4 +1,4 @@
-"""PaletteTransformer: looks features up, as a stage of a Spark ML pipeline."""
+"""PaletteTransformer: feature look-up as a stage of a Spark ML pipeline."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ MICROSECOND = dt.timedelta(microseconds=1)
 
 
 class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
-    """Add one column a feature: the value known at each row's time, or the latest one.
+    """Add one column for each feature: the value known at each row's timestamp, or the latest one.
 
     Parameters
     ----------
     store : FeatureStore or str
-        The store, or what opens it.
+        The store, or its directory or configuration file.
     features : dict of str to str, or list of str
-        Output column to expression ``entity:group:feature:join_key``; in a list, which needs the store then,
-        ``entity:group:*:join_key`` stands for all features that the group has now.
+        Output column to expression ``entity:group:feature:join_key``; in a list, which then needs the
+        store, ``entity:group:*:join_key`` is all features that the group has now.
     timestampCol : str, optional
-        Column with each row's time; without it the latest values are taken, as for inference: set it to train.
-        ``MLPipeline.fit`` and ``store.training_set`` warn where it is forgotten; a plain Pipeline cannot tell.
+        Column with each row's time; without it the latest values are looked up, for inference: set it to train.
+        ``MLPipeline.fit`` and ``store.training_set`` warn if it is missing; a plain Pipeline cannot.
     pointInTime : {"event", "created"}
-        ``created`` counts only rows that were written by then, too.
+        ``created`` also requires that a row was written by then.
     status : bool
-        Adds ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.
+        Whether to add ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
     status: Param[bool] = Param(Params._dummy(), "status", "whether to add <column>__status", TypeConverters.toBoolean)
 
     _input_kwargs: dict[str, Any]
-    # Group to the ttl, in microseconds, of the model whose stage this is; of others the group's own counts.
+    # Group to ttl in microseconds, as fitted; other groups use their own.
     _ttls: Mapping[str, int | None] = {}
 
     @keyword_only
@@ -96,54 +96,54 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
         pointInTime: str | None = None,
         status: bool | None = None,
     ) -> Self:
-        """Set several Params; None leaves one as it is."""
-        given = {name: value for name, value in self._input_kwargs.items() if value is not None}
-        if (opened := given.pop("store", None)) is not None:
+        """Set several Params; None leaves a Param unchanged."""
+        passed = {name: value for name, value in self._input_kwargs.items() if value is not None}
+        if (opened := passed.pop("store", None)) is not None:
             self.setStore(opened)
-        if "features" in given:
-            self.setFeatures(given.pop("features"))
-        self._set(**given)
+        if "features" in passed:
+            self.setFeatures(passed.pop("features"))
+        self._set(**passed)
         if self._store is not None:
             self.check()
         return self
 
     def check(self) -> None:
-        """Refuse features that the store does not have, or that cannot answer ``pointInTime``; without Spark."""
+        """Validate that the store has the features, and that they support ``pointInTime``; needs no Spark."""
         if self.getFeatures():
             self._check_names(list(self.getFeatures().values()))
 
     def shares_store(self, pipeline: HasStore) -> bool:
-        """Tell whether a pipeline's store is read: the same one, or none of its own."""
+        """Return whether this stage reads the pipeline's store."""
         return not self.has_store or (pipeline.has_store and self.getStoreUri() == pipeline.getStoreUri())
 
     def following(self, pipeline: HasStore) -> PaletteTransformer:
-        """Return the look-up as part of a pipeline: store and times that are not its own are the pipeline's.
+        """Return the look-up as part of a pipeline, with the pipeline's store and times where it has none.
 
-        A look-up in another store keeps its own times, too.
+        A look-up in another store keeps its own times.
         """
         if not pipeline.has_store or not self.shares_store(pipeline):
             return self
-        that: PaletteTransformer = self.copy().setStore(pipeline.store)
+        bound: PaletteTransformer = self.copy().setStore(pipeline.store)
         time = pipeline.getTimestampCol()
         if time is not None and not self.isSet(self.timestampCol):
-            that.setTimestampCol(time)
-        return that if self.isSet(self.pointInTime) else that.setPointInTime(pipeline.getPointInTime())
+            bound.setTimestampCol(time)
+        return bound if self.isSet(self.pointInTime) else bound.setPointInTime(pipeline.getPointInTime())
 
     def with_ttls(self, ttls: Mapping[str, int | None]) -> Self:
-        """Return the look-up with the ttl of each group as it was, in microseconds, when a model was fitted."""
-        that = self.copy()
-        that._ttls = dict(ttls)
-        return that
+        """Return the look-up with the fitted ttl of each group, in microseconds."""
+        copy = self.copy()
+        copy._ttls = dict(ttls)
+        return copy
 
     def ttls(self) -> dict[str, int | None]:
-        """Return the ttl of each group that is read, in microseconds."""
+        """Return the ttl of each group, in microseconds."""
         return {lookup.group.full_name: _micros(lookup.group.ttl) for lookup in self._lookups()}
 
     def _lookups(self) -> ResolvedLookups:
         from palette.offline import ResolvedLookups
 
         lookups = self.store.lookups(self.getFeatures())
-        return ResolvedLookups((_kept(lookup, self._ttls) for lookup in lookups), lookups.order)
+        return ResolvedLookups((_with_ttl(lookup, self._ttls) for lookup in lookups), lookups.order)
 
     def getFeatures(self) -> dict[str, str]:
         """Return output column to expression."""
@@ -151,7 +151,7 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
 
     def setFeatures(self, value: Mapping[str, str] | Sequence[str]) -> Self:
         """Set output column to expression."""
-        # Converted here: a Param's own converter loses the class of our errors.
+        # Converted here: a Param's converter would change the class of the error.
         return self._set(features=named_columns(value, self._group if self.has_store else None))
 
     def _group(self, name: str) -> FeatureGroup:
@@ -209,7 +209,7 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
         return self.transform_versions(dataset, None)
 
     def transform_versions(self, dataset: DataFrame, versions: Mapping[str, int] | None) -> DataFrame:
-        """Return what ``transform`` does, out of the given table versions; of other groups the newest."""
+        """Return the result of ``transform`` from the given table versions, the newest for other groups."""
         self._check_time(dataset.schema)
         return join_features(
             self.store,
@@ -222,28 +222,28 @@ class PaletteTransformer(Transformer, PersistentStage, ScoresRows):
         )
 
     def untimed_groups(self) -> list[str]:
-        """Return the groups with event times of which the latest values are taken, for want of ``timestampCol``."""
+        """Return the groups with event times whose latest values are looked up, since ``timestampCol`` is not set."""
         from palette.offline.join.latest_values import untimed_groups
 
         return untimed_groups(self.store.lookups(self.getFeatures()), self.getTimestampCol())
 
     def row_plan(self) -> Plan:
-        """Return the look-ups of one row.
+        """Return the scoring plan of one row.
 
         Raises
         ------
         SchemaError
-            If status columns are asked for.
+            If ``status`` is set.
         """
         if self.getStatus():
             raise SchemaError(
-                f"{self.uid}: status columns have no form for single rows; ask store.online.read(..., status=True)"
+                f"{self.uid}: single rows have no status columns; use store.online.read(..., status=True)"
             )
         steps = []
-        for found in self._lookups():
-            # Rows of a static group hold at any time.
-            time = None if found.group.timestamp is None else self.getTimestampCol()
-            steps.append(LookupStep(found.schema.entity, found.group, found.join_keys, dict(found.columns), time))
+        for lookup in self._lookups():
+            # Rows of a static group are valid at any time.
+            time = None if lookup.group.timestamp is None else self.getTimestampCol()
+            steps.append(LookupStep(lookup.schema.entity, lookup.group, lookup.join_keys, dict(lookup.columns), time))
         return Plan(tuple(steps), tuple(self.getFeatures()))
 
 
@@ -251,11 +251,11 @@ def _micros(ttl: dt.timedelta | None) -> int | None:
     return None if ttl is None else ttl // MICROSECOND
 
 
-def _kept(lookup: Lookup, ttls: Mapping[str, int | None]) -> Lookup:
+def _with_ttl(lookup: Lookup, ttls: Mapping[str, int | None]) -> Lookup:
     group = lookup.group
     if group.timestamp is None or ttls.get(group.full_name, _micros(group.ttl)) == _micros(group.ttl):
         return lookup
-    kept = ttls[group.full_name]
-    ttl = None if kept is None else kept * MICROSECOND
+    fitted = ttls[group.full_name]
+    ttl = None if fitted is None else fitted * MICROSECOND
     schema = replace(lookup.schema, group=group.model_copy(update={"ttl": ttl}))
     return replace(lookup, schema=schema)

@@ -123,7 +123,7 @@ def test_a_pipeline_with_features_needs_a_store():
         PaletteTransformer(features=[PREP]).store  # noqa: B018
     with pytest.raises(DataError, match=r"no feature store; pass store="):
         MLPipeline(PaletteTransformer(features=[PREP]))
-    with pytest.raises(PlanError, match=r"stage 1 is a str, no Spark ML stage"):
+    with pytest.raises(PlanError, match=r"stage 1 is a str, not a Spark ML stage"):
         MLPipeline("nFill(1)")
 
 
@@ -214,8 +214,8 @@ def tuned(label, evaluated):
                      "'vector'", id="featuresCol"),
         pytest.param(lambda: assembled("size", weightCol="wait"), "'wait', which its weightCol", id="weightCol"),
         pytest.param(lambda: [StringIndexer(inputCol="orign", outputCol="i")], "did you mean 'origin'", id="inputCol"),
-        pytest.param(lambda: assembled("size")[::-1], r"1 .* no column 'vector', .*; stage 2 \(Vec\w+\) makes it: "
-                     "put that before", id="order"),
+        pytest.param(lambda: assembled("size")[::-1], r"1 .* no column 'vector', .*; stage 2 \(Vec\w+\) adds it: "
+                     "put that stage before", id="order"),
         pytest.param(lambda: tuned("minuts", "minutes"), r"2 \(C\w+\): .*'minuts', which its labelCol", id="tuned"),
         pytest.param(lambda: tuned("minutes", "minuts"), r"2 \(C\w+\): .*'minuts', which its labelCol", id="evaluator"),
         pytest.param(lambda: [SQLTransformer(statement="SELECT *, size AS more FROM __THIS__"),
@@ -241,14 +241,14 @@ def test_columns_that_spark_resolves_are_not_refused(eats):
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        pytest.param(lambda: assembled("size", "gap"), r"stage 1 \(Vec\w+\) cannot take null in column 'gap' in 5 of "
+        pytest.param(lambda: assembled("size", "gap"), r"stage 1 \(Vec\w+\) does not accept null in column 'gap' in 5 of "
                      r"20 rows; NaN in column 'gap' in 5 of 20 rows; .*nFill .*Imputer.*'keep' or 'skip'", id="vector"),
-        pytest.param(lambda: assembled("size", labelCol="gap"), r"stage 2 \(Lin\w+\) cannot take null in column 'gap' "
+        pytest.param(lambda: assembled("size", labelCol="gap"), r"stage 2 \(Lin\w+\) does not accept null in column 'gap' "
                      "in 5 of 20 rows.*leave such rows out", id="label"),
         pytest.param(lambda: [StringIndexer(inputCol="r_id", outputCol="i"), *assembled("i", "size")],
-                     r"stage 1 \(StringI\w+\) cannot take null in column 'r_id' in 1 of 20 rows", id="text"),
+                     r"stage 1 \(StringI\w+\) does not accept null in column 'r_id' in 1 of 20 rows", id="text"),
         pytest.param(lambda: [DSLEstimator(lambdas={"prep": nVal(PREP)}), *assembled("prep", "size")],
-                     r"stage 2 \(Vec\w+\) cannot take null in column 'prep' in \d+ of 20 rows", id="looked-up"),
+                     r"stage 2 \(Vec\w+\) does not accept null in column 'prep' in \d+ of 20 rows", id="looked-up"),
     ],
 )  # fmt: skip
 def test_values_that_a_stage_cannot_take_are_told_by_column(eats, stages, message):
@@ -289,12 +289,12 @@ def test_an_output_column_that_exists_is_refused(eats):
         PaletteTransformer(store=eats.store, features={"size": PREP}).transform(eats.orders)
     with pytest.raises(DslError, match=r"output column 'size' exists already"):
         pipeline(eats, {"size": nFill(nVal(PREP))}, timestampCol="at").fit(eats.orders)
-    with pytest.raises(PlanError, match=r"stage 2 .* makes column 'x', which exists already: stage 1 .* makes it"):
+    with pytest.raises(PlanError, match=r"stage 2 .* adds column 'x', which stage 1 .* adds already"):
         pipeline(eats, {"x": nVal(PREP)}, {"x": nVal("basis:size")})
-    with pytest.raises(PlanError, match=r"'X', which exists already"):
+    with pytest.raises(PlanError, match=r"'X', which stage"):
         pipeline(eats, {"x": nVal(PREP)}, {"X": nVal("basis:size")})
     assembler = VectorAssembler(inputCols=["size"], outputCol="vector")
-    with pytest.raises(PlanError, match=r"'vector', which exists already"):
+    with pytest.raises(PlanError, match=r"'vector', which stage"):
         MLPipeline(assembler, assembler.copy())
 
 

@@ -15,7 +15,7 @@ from palette.errors import ArgumentError, DefinitionError
 from palette.offline import DeltaTables
 from palette.offline.files.dataframes import read_frame
 from palette.online import LmdbStore, open_online
-from palette.pipeline.model_ref import Saved, check_saved
+from palette.pipeline.model_ref import SavedPipeline, check_saved
 from palette.selection.report import check_report
 from palette.service.settings import Settings, read_tokens
 from palette.serving import LocalPipeline
@@ -92,7 +92,7 @@ def test_uris_of_files_are_local_paths(tmp_path):
     store = FeatureStore((home / "store").as_uri())
     assert store.uri == FeatureStore.open(f"file:{home}/store").uri == str(home / "store")
     with pytest.raises(DefinitionError, match="no saved pipeline"):
-        check_saved(Saved(f"file:{home}/bundle", None, "eta"))
+        check_saved(SavedPipeline(f"file:{home}/bundle", None, "eta"))
 
 
 @pytest.mark.parametrize("uri", ["file:store", "file://store", "file://host/store"])

@@ -95,12 +95,12 @@ def _time(text: str | None) -> dt.datetime | None:
 
 def _training_set(options: argparse.Namespace) -> Told:
     from palette.offline.point_in_time import check_point_in_time
-    from palette.pipeline.batch_jobs import check_pinning, features_of, versions_of, write_training_set
+    from palette.pipeline.batch_jobs import check_pinning, parse_features, parse_versions, write_training_set
 
-    store, features = FeatureStore.open(options.config), features_of(options.feature)
+    store, features = FeatureStore.open(options.config), parse_features(options.feature)
     for lookup in store.lookups(features):
         check_point_in_time(lookup.schema, options.point_in_time)
-    version = versions_of(options.version)
+    version = parse_versions(options.version)
     check_pinning(store, features, version, options.pin)
     _check_ends(options)
     told = write_training_set(

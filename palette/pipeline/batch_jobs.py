@@ -1,4 +1,4 @@
-"""What schedulers run: a training set as a table, and a night's worth of rows scored."""
+"""Batch jobs: write a training set, score a table."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
     from palette.store import FeatureStore
 
 __all__ = [
-    "Written",
+    "JobResult",
     "basis_types",
     "check_pinning",
-    "features_of",
     "model_types",
+    "parse_features",
+    "parse_versions",
     "score_table",
-    "versions_of",
     "write_training_set",
 ]
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a job wrote.
+class JobResult:
+    """Result of a job.
 
     Parameters
     ----------
     target : str
-        Where.
+        Table or path that was written.
     rows : int
-        How many.
+        Number of rows.
     columns : tuple of str
         All columns, in order.
     versions : dict of str to int
-        Feature group to the table version that was read: what ``version=`` takes to do it again exactly.
+        Feature group to the table version that was read: pass it as ``version=`` to repeat the job exactly.
     missing : dict of str to float
-        Feature to the share of rows for which no value was found; a NaN is none.
+        Feature to the share of rows without a value; NaN counts as no value.
     rows_read : int
-        How many rows the basis has; fewer are written where a stage skips rows (``handleInvalid``).
+        Number of rows of the basis; fewer are written if a stage skips rows (``handleInvalid``).
     pin : str, optional
-        The name under which these versions are kept from ``vacuum``.
+        Name under which these versions are protected from ``vacuum``.
     """
 
     target: str
@@ -67,7 +67,7 @@ class Written:
     pin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what JSON holds."""
+        """Return the result as plain JSON values."""
         return asdict(self)
 
 
@@ -84,32 +84,32 @@ def write_training_set(
     status: bool = False,
     mode: str = "error",
     pin: str | None = None,
-) -> Written:
+) -> JobResult:
     """Write the training set of a basis that is a table or file; see :meth:`palette.FeatureStore.training_set`.
 
     Parameters
     ----------
     spark : SparkSession
-        Does it.
+        The session.
     store : FeatureStore
-        Has the features.
+        Store of the features.
     basis, target : str
-        Where rows are read and written; see :func:`palette.offline.files.dataframes.read_frame`.
+        Tables or paths to read and write; see :func:`palette.offline.files.dataframes.read_frame`.
     features, timestamp, point_in_time, version, status
-        As there.
+        As for ``training_set``.
     mode : {"error", "append", "overwrite"}
-        What becomes of rows at the target.
+        What to do with existing rows at the target.
     pin : str, optional
-        Keeps the table versions that were read under this name, when the rows are written; ``store.release`` drops it.
+        Name under which the table versions are pinned once the rows are written; ``store.release`` unpins them.
 
     Raises
     ------
     PaletteError
-        If something is unknown or does not suit; nothing is written then.
+        If an argument is invalid or unknown; nothing is written then.
     """
     check_pinning(store, features, version, pin)
     rows_in, rows_read = _read(spark, basis, types=basis_types(store.lookups(features), timestamp))
-    found = store.training_set(
+    training_set = store.training_set(
         rows_in,
         features,
         timestamp=timestamp,
@@ -117,12 +117,12 @@ def write_training_set(
         version=version,
         status=status,
     )
-    counted, missing = _counted(found, named_columns(features, store.group))
+    counted, missing = _counted(training_set, named_columns(features, store.group))
     rows = write_frame(counted, target, mode)
-    versions = store.pins(found)
+    versions = store.pins(training_set)
     if pin is not None:
         store.keep(pin, versions)
-    return Written(target, rows, tuple(found.columns), versions, missing(), rows_read(), pin)
+    return JobResult(target, rows, tuple(training_set.columns), versions, missing(), rows_read(), pin)
 
 
 def check_pinning(
@@ -131,21 +131,23 @@ def check_pinning(
     version: Mapping[str, int] | None = None,
     pin: str | None = None,
 ) -> None:
-    """Refuse versions of groups that are not asked, and names of pins that are not one's own; it needs no Spark.
+    """Validate that versions belong to requested groups, and the name of a pin; needs no Spark.
 
     Raises
     ------
     DefinitionError
-        If there is such a one.
+        If one is invalid.
     FeatureNotFoundError
         If a name is not in the catalog.
     """
-    asked = {lookup.group.full_name for lookup in store.lookups(features)}
+    requested = {lookup.group.full_name for lookup in store.lookups(features)}
     for group in version or {}:
-        if (name := store.group(group).full_name) not in asked:
-            raise DefinitionError(f"a version of {name} is named, and no feature of it: asked is {', '.join(asked)}")
+        if (name := store.group(group).full_name) not in requested:
+            raise DefinitionError(
+                f"version given for group {name}, but no feature of it is requested (requested: {', '.join(requested)})"
+            )
     if pin is not None and (not pin.strip() or not pin.isprintable() or pin.startswith(MODEL)):
-        raise DefinitionError(f"{pin!r} cannot name a pin: expected a text, and {MODEL}... is for those of models")
+        raise DefinitionError(f"invalid pin name {pin!r}: it must not be empty, or start with {MODEL!r} (reserved)")
 
 
 def score_table(
@@ -157,28 +159,28 @@ def score_table(
     store: FeatureStore | None = None,
     keep: Sequence[str] | None = None,
     mode: str = "error",
-) -> Written:
+) -> JobResult:
     """Score the rows of a table or file by a saved model.
 
     Parameters
     ----------
     spark : SparkSession
-        Does it.
+        The session.
     model : str
-        The directory that ``MLPipelineModel.save`` wrote; or ``model:NAME[@STAGE|@VERSION]``, a model of ``store``.
+        Directory written by ``MLPipelineModel.save``, or ``model:NAME[@STAGE|@VERSION]``, a model of ``store``.
     basis, target : str
-        Where rows are read and written; see :func:`palette.offline.files.dataframes.read_frame`.
+        Tables or paths to read and write; see :func:`palette.offline.files.dataframes.read_frame`.
     store : FeatureStore, optional
-        Where features are read, if not where the model was trained; and whose models are named.
+        Store of the features, if it is not the one of the training, and of the named model.
     keep : sequence of str, optional
-        The columns to write; by default all but vectors, which only Spark ML reads.
+        Columns to write; by default all except vectors, which only Spark ML reads.
     mode : {"error", "append", "overwrite"}
-        What becomes of rows at the target.
+        What to do with existing rows at the target.
 
     Raises
     ------
     PaletteError
-        If something is unknown or does not suit; nothing is written then.
+        If an argument is invalid or unknown; nothing is written then.
     """
     from pyspark.ml.linalg import VectorUDT
 
@@ -189,18 +191,18 @@ def score_table(
     scored = fitted.setKeepFeatures(True).transform(rows_in)
     vectors = {field.name for field in scored.schema if isinstance(field.dataType, VectorUDT)}
     names = [name for name in scored.columns if name not in vectors | dropped]
-    counted, missing = _counted(scored, {column: name for some in looked_up for column, name in some.items()})
+    counted, missing = _counted(scored, {column: name for features in looked_up for column, name in features.items()})
     scored = counted.select(*(keep or names))
     try:
         rows = write_frame(scored, target, mode)
     except SPARK_ERRORS as error:
         raise_cause(error, stage_inputs(fitted.runnable(), rows_in))
         raise
-    return Written(target, rows, tuple(scored.columns), {}, missing(), rows_read())
+    return JobResult(target, rows, tuple(scored.columns), {}, missing(), rows_read())
 
 
 def basis_types(lookups: Iterable[Lookup], timestamp: str | None = None) -> dict[str, str]:
-    """Return the types that columns of a basis must have: those of the keys that they are joined to, and of times."""
+    """Return the types that join keys and timestamps of a basis must have."""
     types = {} if timestamp is None else {timestamp: "timestamp"}
     for lookup in lookups:
         for column, dtype in zip(lookup.join_keys, lookup.schema.keys.values(), strict=True):
@@ -217,21 +219,21 @@ def model_types(model: MLPipelineModel) -> dict[str, dict[str, str]]:
 
 
 def _read(spark: SparkSession, source: str, **types: Any) -> tuple[DataFrame, Callable[[], int]]:
-    """Return rows, and what tells their number once they were read."""
+    """Return rows, and a function that returns their number once they were read."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
-    seen, rows = Observation(), read_frame(spark, source, **types)
+    observation, rows = Observation(), read_frame(spark, source, **types)
 
     def number() -> int:
-        found = read_observation(seen).get("rows")
-        return rows.count() if found is None else int(found)
+        count = read_observation(observation).get("rows")
+        return rows.count() if count is None else int(count)
 
-    return rows.observe(seen, F.count(F.lit(1)).alias("rows")), number
+    return rows.observe(observation, F.count(F.lit(1)).alias("rows")), number
 
 
 def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, Callable[[], dict[str, float]]]:
-    """Return rows that are counted when they are written, and what then tells the share without a value."""
+    """Return rows that are counted when written, and a function that then returns the shares without a value."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
@@ -240,64 +242,64 @@ def _counted(rows: DataFrame, features: Mapping[str, str]) -> tuple[DataFrame, C
         is_float = rows.schema[column].dataType.simpleString() in ("double", "float")
         return F.count_if(value.isNull() | F.isnan(value) if is_float else value.isNull())
 
-    seen = Observation()
-    counts = [lacks(column).alias(f"n{place}") for place, column in enumerate(features)]
-    counted = rows.observe(seen, F.count(F.lit(1)).alias("rows"), *counts)
+    observation = Observation()
+    missing_counts = [lacks(column).alias(f"n{index}") for index, column in enumerate(features)]
+    counted = rows.observe(observation, F.count(F.lit(1)).alias("rows"), *missing_counts)
 
     def missing() -> dict[str, float]:
-        found = read_observation(seen)
-        rows = max(found.get("rows", 0), 1)
-        return {name: found.get(f"n{place}", 0) / rows for place, name in enumerate(features.values())}
+        counts = read_observation(observation)
+        rows = max(counts.get("rows", 0), 1)
+        return {name: counts.get(f"n{index}", 0) / rows for index, name in enumerate(features.values())}
 
     return counted, missing
 
 
-def features_of(named: Sequence[str]) -> dict[str, str] | list[str]:
-    """Return features as ``training_set`` takes them, of texts ``EXPRESSION`` or ``COLUMN=EXPRESSION``.
+def parse_features(named: Sequence[str]) -> dict[str, str] | list[str]:
+    """Parse features written as ``EXPRESSION`` or ``COLUMN=EXPRESSION``.
 
     Raises
     ------
     DefinitionError
-        If a text is neither, or some have a column and others have not.
+        If one is invalid, or only some have a column.
 
     Examples
     --------
-    >>> features_of(["prep=restaurant:kitchen:prep:r_id"])
+    >>> parse_features(["prep=restaurant:kitchen:prep:r_id"])
     {'prep': 'restaurant:kitchen:prep:r_id'}
     """
-    pairs = [text.partition("=") for text in named]
-    for text, (column, equals, expression) in zip(named, pairs, strict=True):
+    pairs = [item.partition("=") for item in named]
+    for item, (column, equals, expression) in zip(named, pairs, strict=True):
         if equals and not (column and expression):
-            raise DefinitionError(f"{text!r}: expected EXPRESSION, or COLUMN=EXPRESSION")
+            raise DefinitionError(f"{item!r}: expected EXPRESSION, or COLUMN=EXPRESSION")
     if not any(equals for _, equals, _ in pairs):
         return list(named)
     if not all(equals for _, equals, _ in pairs):
         raise DefinitionError("name a column for every feature (COLUMN=EXPRESSION), or for none")
     columns = [column for column, _, _ in pairs]
-    if twice := next((column for column in columns if columns.count(column) > 1), None):
-        raise DefinitionError(f"two features for the column {twice!r}")
+    if duplicate := next((column for column in columns if columns.count(column) > 1), None):
+        raise DefinitionError(f"duplicate column {duplicate!r}")
     return {column: expression for column, _, expression in pairs}
 
 
-def versions_of(named: Sequence[str]) -> dict[str, int]:
-    """Return table versions as ``training_set`` takes them, of texts ``ENTITY:GROUP=N``.
+def parse_versions(named: Sequence[str]) -> dict[str, int]:
+    """Parse table versions written as ``ENTITY:GROUP=N``.
 
     Raises
     ------
     DefinitionError
-        If a text is none, or a group has two.
+        If one is invalid, or a group is a duplicate.
 
     Examples
     --------
-    >>> versions_of(["restaurant:kitchen=3"])
+    >>> parse_versions(["restaurant:kitchen=3"])
     {'restaurant:kitchen': 3}
     """
-    found: dict[str, int] = {}
-    for text in named:
-        group, _, number = text.rpartition("=")
+    versions: dict[str, int] = {}
+    for item in named:
+        group, _, number = item.rpartition("=")
         if not (group and number.isascii() and number.isdigit()):
-            raise DefinitionError(f"{text!r}: expected ENTITY:GROUP=N, N the version of its table")
-        if group in found:
-            raise DefinitionError(f"two versions of {group!r}")
-        found[group] = int(number)
-    return found
+            raise DefinitionError(f"{item!r}: expected ENTITY:GROUP=N, N the version of its table")
+        if group in versions:
+            raise DefinitionError(f"duplicate version of {group!r}")
+        versions[group] = int(number)
+    return versions

@@ -1,4 +1,4 @@
-"""MLPipeline: Spark ML stages and DSL stages, with the look-ups that they need."""
+"""MLPipeline: Spark ML and DSL stages, and the look-ups that they need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from palette.pipeline.fitting import Fitting
 from palette.pipeline.model import MLPipelineModel
 from palette.pipeline.persistence import PipelineReader, PipelineWriter
 from palette.pipeline.planning.lookup_times import explain_times, untimed_groups
-from palette.pipeline.planning.nested_stages import flat_stages, unnested
+from palette.pipeline.planning.nested_stages import flat_stages, unnest_stages
 from palette.pipeline.planning.plan import PipelinePlan
 from palette.pipeline.planning.stage_columns import with_outputs
 from palette.serving.runtime import runtime_of
@@ -37,37 +37,37 @@ if TYPE_CHECKING:
 
 __all__ = ["MLPipeline"]
 
-HABITS = "pass the stages one after the other, or all of them in one list"
+REMEDY = "pass the stages as arguments, or all of them in one list"
 
 
 class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
-    """Stages in a row, with features looked up where their join keys first exist.
+    """A sequence of stages, with features looked up where their join keys first exist.
 
     Parameters
     ----------
     *parts : DSLEstimator, Spark ML Estimator or Transformer
-        The stages, in order, or one list of them. A PaletteTransformer among them takes store and times from the
-        pipeline where it has none; so do pipelines, whose stages are planned as if they stood here.
+        The stages, in order, or one list of them. A PaletteTransformer without store or times
+        gets those of the pipeline; nested pipelines too, whose stages are planned as stages of this one.
     stages : list
-        The same by name, as :class:`pyspark.ml.Pipeline` takes it.
+        The same as a keyword, as in :class:`pyspark.ml.Pipeline`.
     store : FeatureStore or str
-        The store, or what opens it.
+        The store, or its directory or configuration file.
     timestampCol : str, optional
-        Column of the basis with each row's time; without it the latest values are taken, and ``fit`` warns
+        Column of the basis with each row's time; without it the latest values are looked up, and ``fit`` warns
         (:class:`palette.errors.LatestValuesWarning`) if a group that is looked up has event times.
     pointInTime : {"event", "created"}
-        ``created`` counts only rows that were written by then, too.
+        ``created`` also requires that a row was written by then.
     keepFeatures : bool
-        Keeps the looked-up values, in columns called like their expressions; else they are dropped at the end.
+        Whether the looked-up values stay, in columns named after their expressions.
 
     Raises
     ------
     FeatureNotFoundError
         If an expression is not in the catalog; near names are offered.
     PlanError
-        If stages wait for each other, a join key is derived too late, or two stages make one column.
+        If stages depend on each other, a join key is derived too late, or two stages add the same column.
     DslTypeError
-        If a feature is of a type that its expression cannot read.
+        If a feature has a type that its expression cannot read.
 
     Examples
     --------
@@ -113,13 +113,13 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
         pointInTime: str | None = None,
         keepFeatures: bool | None = None,
     ) -> Self:
-        """Set several Params; None leaves one as it is."""
-        given = {name: value for name, value in self._input_kwargs.items() if value is not None}
-        if "stages" in given:
-            given["stages"] = _listed(given["stages"])
-        if (opened := given.pop("store", None)) is not None:
+        """Set several Params; None leaves a Param unchanged."""
+        passed = {name: value for name, value in self._input_kwargs.items() if value is not None}
+        if "stages" in passed:
+            passed["stages"] = _as_list(passed["stages"])
+        if (opened := passed.pop("store", None)) is not None:
             self.setStore(opened)
-        self._set(**given)
+        self._set(**passed)
         self.plan()
         return self
 
@@ -129,7 +129,7 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
 
     def setStages(self, value: Sequence[Any]) -> Self:
         """Set the stages, a list of them."""
-        return self._set(stages=_listed(value))
+        return self._set(stages=_as_list(value))
 
     def getKeepFeatures(self) -> bool:
         """Return whether looked-up values stay as columns."""
@@ -140,34 +140,34 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
         return self._set(keepFeatures=value)
 
     def copy(self, extra: ParamMap | None = None) -> Self:
-        """Return a copy with copies of the stages; ``extra`` reaches each of them."""
+        """Return a copy with copies of the stages; ``extra`` applies to each of them."""
         extra = extra or {}
-        that: Self = Params.copy(self, extra)
-        return that.setStages([stage.copy(extra) for stage in that.getStages()])
+        copy: Self = Params.copy(self, extra)
+        return copy.setStages([stage.copy(extra) for stage in copy.getStages()])
 
     def plan(self) -> PipelinePlan:
-        """Return what is looked up before which stage; raise what is wrong with the pipeline."""
-        stages = unnested(self.getStages(), self)
+        """Return the plan; raise an error if the pipeline is invalid."""
+        stages = unnest_stages(self.getStages(), self)
         plan = PipelinePlan.of(dict(stages), self.store.feature if self.has_store else None)
         if plan.names:
             self._check_names(plan.names)
         for stage in plan.explicit:
-            Fitting(self, plan).bound(stage).check()
+            Fitting(self, plan).bind(stage).check()
         return plan
 
     def explain(self) -> str:
-        """Return the compute order as text: what is looked up where, as of when, and what each stage makes of it."""
+        """Return the compute order as a string: look-ups with their times, expressions and stages."""
         plan = self.plan()
         return plan.explain(explain_times(Fitting(self, plan).lookups()))
 
     def transformSchema(self, schema: StructType) -> StructType:
-        """Return the schema that the fitted model's ``transform`` gives.
+        """Return the schema that the fitted model's ``transform`` returns.
 
         Raises
         ------
         SchemaError, DslError
-            If a column is missing, exists already, or has the wrong type; or if only ``fit`` tells what an
-            estimator adds.
+            If a column is missing, exists already, or has the wrong type; or if the columns that an
+            estimator adds are known only after fit.
         """
         plan = self.plan()
         check_time(schema, self.getTimestampCol())
@@ -176,9 +176,9 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
         for position, stage in enumerate(plan.stages):
             if refs := plan.lookups.get(position):
                 schema = fitting.lookup(refs).transformSchema(schema)
-            schema = with_outputs(fitting.bound(stage), schema)
-        kept = plan.for_scoring if self.getKeepFeatures() else set()
-        dropped = {ref.name for ref in plan.names} - kept
+            schema = with_outputs(fitting.bind(stage), schema)
+        remaining = plan.for_scoring if self.getKeepFeatures() else set()
+        dropped = {ref.name for ref in plan.names} - remaining
         return StructType([field for field in schema.fields if field.name not in dropped])
 
     def _fit(self, dataset: DataFrame) -> MLPipelineModel:
@@ -188,7 +188,7 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
         plan.check_columns(dataset.columns)
         types = {field.name: field.dataType.simpleString() for field in dataset.schema.fields}
         fitting = Fitting(self, plan)
-        # The caller of fit, which pyspark's Estimator has in between.
+        # The caller of fit; pyspark's Estimator is in between.
         warn_latest_values(untimed_groups(fitting.lookups()), "timestampCol=", stacklevel=3)
         model = MLPipelineModel(fitting.fit(dataset))._resetUid(self.uid)
         model._store = self._store
@@ -199,8 +199,8 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
         model._set(runtime=runtime_of(dataset.sparkSession, find_zones(nodes)))
         if fitting.pins:
             model._set(pins=fitting.pins, pinnedTables=self.store.tables.root)
-        if fitting.sample is not None and (tested := self_test(model, *fitting.sample)):
-            model._set(selfTest=tested)
+        if fitting.sample is not None and (test := self_test(model, *fitting.sample)):
+            model._set(selfTest=test)
         return model
 
     def write(self) -> PipelineWriter:
@@ -214,23 +214,23 @@ class MLPipeline(Estimator[MLPipelineModel], PersistentStage, HasStore):
 
 
 def _stage_list(parts: Sequence[Any], stages: Sequence[Any] | None) -> list[Any] | None:
-    """Return stages that were given one after the other, as one list, or by name."""
+    """Return stages passed as arguments, as one list, or as a keyword."""
     if stages is not None:
         if parts:
-            raise PlanError(f"MLPipeline(a, b), MLPipeline([a, b]) or MLPipeline(stages=[a, b]), not both: {HABITS}")
-        return _listed(stages)
+            raise PlanError(f"MLPipeline(a, b), MLPipeline([a, b]) or MLPipeline(stages=[a, b]), not both: {REMEDY}")
+        return _as_list(stages)
     if len(parts) == 1 and isinstance(parts[0], (list, tuple)):
         parts = parts[0]
     if any(isinstance(part, (list, tuple)) for part in parts):
-        raise PlanError(f"a list of stages among stages: {HABITS}")
+        raise PlanError(f"found a list among the stages: {REMEDY}")
     return list(parts) or None
 
 
-def _listed(stages: Any) -> list[Any]:
+def _as_list(stages: Any) -> list[Any]:
     if not isinstance(stages, (list, tuple)):
-        raise PlanError(f"stages is a list of stages, found {type(stages).__name__}: {HABITS}")
+        raise PlanError(f"stages is a list of stages, found {type(stages).__name__}: {REMEDY}")
     return list(stages)
 
 
-# For Spark's tuning, which saves the Params of the stages of what it counts as a Pipeline; nothing is inherited.
+# Spark's tuning saves the Params of the stages only of a Pipeline; nothing is inherited.
 Pipeline.register(MLPipeline)

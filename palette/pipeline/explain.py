@@ -1,4 +1,4 @@
-"""A fitted pipeline as text: what it reads, looks up, computes and returns."""
+"""Text form of a fitted pipeline: inputs, look-ups, expressions, stages and outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["explain_model"]
 
 
 def explain_model(model: MLPipelineModel) -> str:
-    """Return what a model does, in compute order; see :meth:`palette.MLPipelineModel.explain`."""
+    """Return the steps of a model in compute order; see :meth:`palette.MLPipelineModel.explain`."""
     stages = list(flat_stages(model.runnable()))
     lookups = [stage for stage in stages if isinstance(stage, PaletteTransformer)]
     types = model.getInputTypes()
@@ -36,12 +36,12 @@ def explain_model(model: MLPipelineModel) -> str:
 
 
 def _inputs(stages: list[Any]) -> list[str]:
-    """Return the columns that are read and that no stage before has made."""
+    """Return the columns that are read and not added by an earlier stage."""
     read: dict[str, None] = {}
-    made: set[str] = set()
+    added: set[str] = set()
     for stage in stages:
-        read |= {column: None for column in _reads(stage) if column not in made}
-        made |= set(added_columns(stage))
+        read |= {column: None for column in _reads(stage) if column not in added}
+        added |= set(added_columns(stage))
     return list(read)
 
 

@@ -1,4 +1,4 @@
-"""One fit of a pipeline: stage by stage, each look-up performed once."""
+"""Fit of a pipeline, stage by stage, with each look-up performed once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fitting"]
 
-# Rows that a bundle is tested with when it is loaded.
+# Rows of the self-test of a bundle.
 SAMPLED = 3
 
 
@@ -41,7 +41,7 @@ class Fitting:
     Parameters
     ----------
     pipeline : HasStore
-        Says the store and the times.
+        Pipeline with the store and the times.
     plan : PipelinePlan
         The stages, and the look-ups between them.
 
@@ -50,13 +50,13 @@ class Fitting:
     pins : dict of str to int
         Feature group to the table version that is read; all stages read the same.
     planned : list of str
-        The uids of the fitted look-ups that the plan asked for; others stand in the pipeline as stages.
+        Uids of the fitted look-ups that the plan added; others are stages of the pipeline.
     forms : dict of str to JSON
-        By uid the local forms of stages that look at the metadata of their input columns, which only fit sees.
+        Uid to the local form of a stage that depends on the metadata of its input columns, which only fit has.
     ttls : dict of str to dict
-        By uid of each fitted look-up the ttl of its groups, in microseconds.
+        Uid of a fitted look-up to the ttl of its groups, in microseconds.
     sample : tuple of StructType and list of Row, or None
-        A few rows with all columns, taken while they are at hand; None if fit had no need to run the data.
+        A few rows with all columns; None if fit did not run the data.
     """
 
     def __init__(self, pipeline: HasStore, plan: PipelinePlan) -> None:
@@ -68,22 +68,22 @@ class Fitting:
         self.forms: dict[str, Any] = {}
         self._fitted: list[Any] = []
         self._trail: list[StageInput] = []
-        # Expression to the column that holds it.
+        # Expression to its column.
         self._columns: dict[str, str] = {}
         self.ttls: dict[str, dict[str, int | None]] = {}
 
     def lookup(self, refs: Iterable[FeatureRef]) -> PaletteTransformer:
-        """Return the stage that looks features up, into columns called like their expressions."""
+        """Return the stage that looks features up, into columns named after their expressions."""
         return _planned(refs).following(self._pipeline)
 
-    def bound(self, stage: Any) -> Any:
-        """Return a stage that can run: a look-up takes store and times from the pipeline if it has none."""
+    def bind(self, stage: Any) -> Any:
+        """Return a runnable stage: a look-up without store or times gets those of the pipeline."""
         return stage.following(self._pipeline) if isinstance(stage, PaletteTransformer) else stage
 
     def lookups(self) -> list[PaletteTransformer]:
-        """Return all look-ups, the planned ones first, as they can run."""
+        """Return all look-ups, bound to store and times, the planned ones first."""
         planned = [self.lookup(refs) for refs in self._plan.lookups.values()]
-        return [*planned, *(self.bound(stage) for stage in self._plan.explicit)]
+        return [*planned, *(self.bind(stage) for stage in self._plan.explicit)]
 
     def fit(self, dataset: DataFrame) -> list[Any]:
         """Return the fitted stages: look-ups of what scoring needs, and a model for each stage.
@@ -91,9 +91,9 @@ class Fitting:
         Raises
         ------
         SchemaError
-            If a stage names a column that is not there.
+            If a stage names a column that does not exist.
         DataError
-            If there are no rows to fit on, or a stage cannot take the nulls or NaN of a column.
+            If there are no rows to fit on, or a stage does not accept the nulls or NaN of a column.
         """
         try:
             return self._fit(dataset)
@@ -110,15 +110,15 @@ class Fitting:
             for position, stage in enumerate(self._plan.stages):
                 if refs := self._plan.lookups.get(position):
                     dataset, looked_up = self._look_up(refs, dataset), True
-                self._note_columns(self._plan.parts[position])
+                self._record_columns(self._plan.parts[position])
                 if isinstance(stage, PaletteTransformer):
                     pins = self.pins if stage.shares_store(self._pipeline) else None
-                    dataset, looked_up = self.bound(stage).transform_versions(dataset, pins), True
-                    self._fitted.append(self._follower(stage))
-                    self.ttls[stage.uid] = self.bound(stage).ttls()
+                    dataset, looked_up = self.bind(stage).transform_versions(dataset, pins), True
+                    self._fitted.append(self._without_own_store(stage))
+                    self.ttls[stage.uid] = self.bind(stage).ttls()
                     continue
                 if looked_up and _executes(stage):
-                    # What fit runs more than once, as most algorithms do, would be looked up again each time.
+                    # Most algorithms run their input more than once, and would repeat the look-up each time.
                     dataset, looked_up = persist(dataset), False
                 label = self._plan.needs[position].label
                 self._trail += [StageInput(label, part, dataset) for part in self._plan.parts[position]]
@@ -136,22 +136,22 @@ class Fitting:
         self._columns |= {ref.name: ref.name for ref in refs}
         needed = [ref for ref in refs if ref.name in self._plan.for_scoring]
         if needed:
-            # The model says the store and the times, wherever it is moved to.
+            # The model has the store and the times.
             self._fitted.append(_planned(needed))
             self.planned.append(self._fitted[-1].uid)
             self.ttls[self._fitted[-1].uid] = self.lookup(needed).ttls()
         return self.lookup(refs).transform_versions(dataset, self.pins)
 
-    def _note_columns(self, parts: Iterable[Any]) -> None:
+    def _record_columns(self, parts: Iterable[Any]) -> None:
         for part in parts:
             if isinstance(part, PaletteTransformer):
                 self._columns |= {name: column for column, name in part.getFeatures().items()}
 
     def _replaced(self, columns: Iterable[str]) -> list[str]:
-        """Return the columns of the basis that a stage puts others in the place of."""
-        made = {name.lower() for parts in self._plan.parts for part in parts for name in added_columns(part)}
-        # Spark puts a column also in the place of one whose name differs by case.
-        return [name for name in columns if name.lower() in made]
+        """Return the basis columns that a stage replaces."""
+        added = {name.lower() for parts in self._plan.parts for part in parts for name in added_columns(part)}
+        # Spark also replaces a column whose name differs by case.
+        return [name for name in columns if name.lower() in added]
 
     def _fit_stage(self, stage: Any, dataset: DataFrame) -> DataFrame:
         if isinstance(stage, DSLEstimator):
@@ -164,7 +164,7 @@ class Fitting:
         return dataset
 
     def _bindings(self, stage: DSLEstimator, schema: StructType) -> dict[str, Binding]:
-        """Say where a DSL stage finds its references: metadata is not asked, unions lose it."""
+        """Bind the references of a DSL stage, without metadata, which unions lose."""
         bindings = {}
         types = {field.name: field.dataType for field in schema.fields}
         for ref in references(stage.nodes().values()):
@@ -176,7 +176,7 @@ class Fitting:
             else:
                 raise SchemaError(
                     f"{stage.uid}: there is no column {ref.column!r}{nearest(ref.column, schema.names)} "
-                    f"(there are {', '.join(schema.names)})"
+                    f"(columns: {', '.join(schema.names)})"
                 )
         return bindings
 
@@ -191,8 +191,8 @@ class Fitting:
         versions = {name: store.tables.version(spark, group) for name, group in sorted(groups.items())}
         return {name: version for name, version in versions.items() if version is not None}
 
-    def _follower(self, stage: PaletteTransformer) -> PaletteTransformer:
-        """Return a stage that reads the model's store, wherever that is moved to; another store stays its own."""
+    def _without_own_store(self, stage: PaletteTransformer) -> PaletteTransformer:
+        """Return a look-up that reads the model's store; one in another store keeps it."""
         if not stage.shares_store(self._pipeline):
             return stage
         copy = stage.copy()
@@ -205,7 +205,7 @@ def _planned(refs: Iterable[FeatureRef]) -> PaletteTransformer:
 
 
 def _sample(dataset: DataFrame) -> tuple[StructType, list[Any]] | None:
-    """Return a few rows; None where the stages behind the last fitted one fail on them, or Python has no such times."""
+    """Return a few rows; None if later stages fail on them, or Python cannot represent a timestamp."""
     try:
         return dataset.schema, dataset.limit(SAMPLED).collect()
     except (*SPARK_ERRORS, ValueError, OverflowError):
@@ -213,7 +213,7 @@ def _sample(dataset: DataFrame) -> tuple[StructType, list[Any]] | None:
 
 
 def _executes(stage: Any) -> bool:
-    """Tell whether fitting this stage runs the data."""
+    """Return whether fitting this stage runs the data."""
     if isinstance(stage, DSLEstimator):
         return bool(statistic_calls(stage.nodes().values()))
     return isinstance(stage, Estimator)
@@ -221,14 +221,14 @@ def _executes(stage: Any) -> bool:
 
 @contextmanager
 def _persisting() -> Iterator[Any]:
-    held: list[DataFrame] = []
+    persisted: list[DataFrame] = []
 
     def persist(dataset: DataFrame) -> DataFrame:
-        held.append(dataset.persist(StorageLevel.MEMORY_AND_DISK))
-        return held[-1]
+        persisted.append(dataset.persist(StorageLevel.MEMORY_AND_DISK))
+        return persisted[-1]
 
     try:
         yield persist
     finally:
-        for dataset in held:
+        for dataset in persisted:
             dataset.unpersist()

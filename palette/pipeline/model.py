@@ -1,4 +1,4 @@
-"""MLPipelineModel: the same plan for a DataFrame and for one row."""
+"""MLPipelineModel: one plan for DataFrames and single rows."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ __all__ = ["MLPipelineModel"]
 class MLPipelineModel(Model, PersistentStage, ScoresRows):
     """A fitted :class:`MLPipeline`.
 
-    ``transform`` looks up what was known at each row's time, in ``timestampCol``; after
-    ``model.clear(model.timestampCol)`` the latest values, as batch inference wants them.
+    ``transform`` looks up the values known at each row's timestamp, in ``timestampCol``; after
+    ``model.clear(model.timestampCol)`` the latest values, for batch inference.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         Params._dummy(), "pins", "feature group to the table version that fit read", dict
     )
     pinnedTables: Param[str] = Param(
-        Params._dummy(), "pinnedTables", "where the tables are whose versions pins names", TypeConverters.toString
+        Params._dummy(), "pinnedTables", "location of the tables that pins refers to", TypeConverters.toString
     )
     inputTypes: Param[dict[str, str]] = Param(
         Params._dummy(), "inputTypes", "column of the basis to its type, as fit saw it", dict
@@ -74,10 +74,10 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         Params._dummy(), "selfTest", "JSON of a few rows and their answers, for bundles", TypeConverters.toString
     )
     localForms: Param[str] = Param(
-        Params._dummy(), "localForms", "JSON of local forms that only fit could tell, by uid", TypeConverters.toString
+        Params._dummy(), "localForms", "JSON of local forms recorded at fit, by uid", TypeConverters.toString
     )
     runtime: Param[dict[str, Any]] = Param(
-        Params._dummy(), "runtime", "what fit ran on, as far as answers depend on it", dict
+        Params._dummy(), "runtime", "versions that fit ran on, as far as results depend on them", dict
     )
     ttls: Param[dict[str, dict[str, int | None]]] = Param(
         Params._dummy(), "ttls", "uid of a look-up to the ttl of each group, in microseconds, as fit saw it", dict
@@ -96,46 +96,46 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
     def getPins(self) -> dict[str, int]:
         """Return the table versions that fit read.
 
-        ``store.training_set(basis, features, timestamp=..., version=model.getPins())`` is what it was fitted on,
-        whatever was written since. Saving the model keeps these versions from ``vacuum``, under the name
+        ``store.training_set(basis, features, timestamp=..., version=model.getPins())`` rebuilds the data that it was
+        fitted on. Saving the model protects these versions from ``vacuum``, under the name
         ``model:PATH``, until ``store.release`` of that name.
         """
         return dict(self.getOrDefault(self.pins))
 
     def getPinnedTables(self) -> str:
-        """Return where the tables are whose versions the pins name; empty if fit read none."""
+        """Return the location of the tables that the pins refer to; empty if fit read none."""
         return self.getOrDefault(self.pinnedTables)
 
     def pinsOf(self, store: FeatureStore) -> dict[str, int]:
-        """Return those of the pins that are versions of a store's tables: all, or none if fit read another's."""
+        """Return the pins if they refer to the tables of ``store``, otherwise an empty dict."""
         tables = self.getPinnedTables()
-        # A model that an earlier release saved does not tell; it was fitted with its own store.
+        # A model saved by an earlier release lacks it; it was fitted with its own store.
         own = tables == store.tables.root if tables else self.has_store and self.getStoreUri() == store.uri
         return self.getPins() if own else {}
 
     def getSelfTest(self) -> str:
-        """Return a few rows that fit saw, with the answers for them, as JSON; empty if fit did not run the data."""
+        """Return a few rows of the fit with their results, as JSON; empty if fit did not run the data."""
         return self.getOrDefault(self.selfTest)
 
     def getLocalForms(self) -> str:
-        """Return, as JSON, the local forms of stages that took metadata of their input columns at fit, by uid."""
+        """Return, as JSON, the local forms of stages that depend on metadata of their input columns, by uid."""
         return self.getOrDefault(self.localForms)
 
     def getRuntime(self) -> dict[str, Any]:
-        """Return the versions that fit ran on, as far as answers depend on them: those of ``spark`` and ``java``."""
+        """Return the versions of ``spark`` and ``java`` that fit ran on."""
         return dict(self.getOrDefault(self.runtime))
 
     def names(self) -> Names:
-        """Return what resolves names of columns as Spark did at fit, before the first stage."""
+        """Return a resolver of column names as Spark resolved them at fit, before the first stage."""
         types = self.getInputTypes()
         sensitive = bool(self.getRuntime().get("case_sensitive"))
         return Names(types, complete=bool(types), case_sensitive=sensitive)
 
     def getTtls(self) -> dict[str, dict[str, int | None]]:
-        """Return, by the uid of a look-up, the ttl of each group as fit saw it, in microseconds; None is none.
+        """Return, by the uid of a look-up, the ttl of each group as fit saw it, in microseconds; None is no ttl.
 
-        ``transform`` and scoring go by them, whatever the groups have now. A model that an earlier release fitted has
-        none: of its look-ups the groups' own count.
+        ``transform`` and scoring use them, whatever ttl the groups have now. A model fitted by an earlier release has
+        none, and its look-ups use the ttl of the groups.
         """
         return dict(self.getOrDefault(self.ttls))
 
@@ -159,14 +159,14 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         """Set the fitted stages."""
         self.stages = list(stages)
         self.saved_at = ""
-        self._forget()
+        self._invalidate()
         return self
 
     def copy(self, extra: ParamMap | None = None) -> Self:
-        """Return a copy with copies of the stages; ``extra`` reaches each of them."""
+        """Return a copy with copies of the stages; ``extra`` applies to each of them."""
         extra = extra or {}
-        that: Self = Params.copy(self, extra)
-        return that.setStages([stage.copy(extra) for stage in self.stages])
+        copy: Self = Params.copy(self, extra)
+        return copy.setStages([stage.copy(extra) for stage in self.stages])
 
     @property
     def looked_up(self) -> dict[str, str]:
@@ -176,11 +176,11 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         return {column: name for stage in stages for column, name in stage.getFeatures().items()}
 
     def runnable(self) -> list[Any]:
-        """Return the stages, the look-ups with this model's store and times, and the ttls that it was fitted with."""
+        """Return the stages; look-ups have this model's store and times, and the ttls of the fit."""
         return [self._runnable(stage) if isinstance(stage, PaletteTransformer) else stage for stage in self.stages]
 
     def _runnable(self, stage: PaletteTransformer) -> PaletteTransformer:
-        following = stage.following(self) if _follows(stage) else stage
+        following = stage.following(self) if _uses_model_store(stage) else stage
         ttls = self.getTtls().get(stage.uid)
         return following if ttls is None else following.with_ttls(ttls)
 
@@ -202,7 +202,7 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         return StructType([field for field in schema.fields if field.name not in dropped])
 
     def _check_time_of_lookups(self, schema: StructType) -> None:
-        if any(_follows(stage) and not stage.isSet(stage.timestampCol) for stage in self.stages):
+        if any(_uses_model_store(stage) and not stage.isSet(stage.timestampCol) for stage in self.stages):
             self._check_time(schema)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
@@ -212,15 +212,15 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         for stage in self.runnable():
             check_inputs(stage.uid, stage, columns)
             dataset = stage.transform(dataset)
-            # Asking Spark each time would take longer the more columns there are.
+            # Dataset.columns takes longer the more columns there are.
             columns = dataset.columns if may_add_others(stage) else [*columns, *added_columns(stage)]
         return dataset if self.getKeepFeatures() else dataset.drop(*self.looked_up)
 
     def explain(self) -> str:
-        """Return what the model does as text, in compute order.
+        """Return the steps of the model as a string, in compute order.
 
-        What it reads of a row, with the types that fit saw; as of when features are looked up; the groups, with the
-        table versions that fit read and their ttl; expressions and stages; and the columns that come out.
+        Input columns with their types at fit; the time of the look-ups; the groups, with the table versions that fit
+        read and their ttl; expressions and stages; and the output columns.
 
         Examples
         --------
@@ -236,19 +236,19 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         return explain_model(self)
 
     def row_plan(self) -> Plan:
-        """Return what is done to one row; Spark models answer through their own ``predict``."""
+        """Return the scoring plan of one row; Spark models score through their own ``predict``."""
         return local_plan(self, spark_step)
 
     def save_bundle(self, path: str | Path, *, self_test: bool = True) -> None:
-        """Write what scoring needs, for :meth:`palette.serving.LocalPipeline.load`, which needs no Spark.
+        """Write a bundle for :meth:`palette.serving.LocalPipeline.load`, which needs no Spark.
 
         Parameters
         ----------
         path : str or Path
-            A local directory, or its ``file:`` URI; an older bundle there is replaced.
+            A local directory, or its ``file:`` URI; an existing bundle there is replaced.
         self_test : bool
-            Whether the bundle holds a few rows that fit saw, those of their columns that the model reads, and the
-            answers for them: loading computes them again and refuses a bundle that answers otherwise.
+            Whether the bundle contains a few rows of the fit with their results: loading computes them again, and
+            rejects a bundle whose results differ.
 
         Raises
         ------
@@ -259,15 +259,15 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         """
         path = local_path(path, "a bundle", COPY_THERE)
 
-        def refuse(stage: Any) -> Any:
+        def reject(stage: Any) -> Any:
             raise SchemaError(
-                f"stage {stage.uid} ({type(stage).__name__}) has no local form; score it with this model, or register "
-                "a form for it (palette.serving.stages)"
+                f"stage {stage.uid} ({type(stage).__name__}) has no local form; score with this model, or register "
+                "a local form (palette.serving.stages)"
             )
 
-        plan = local_plan(self, refuse)
-        tested = self.getSelfTest() if self_test else ""
-        write_bundle(plan, path, SelfTest.from_json(json.loads(tested)) if tested else None)
+        plan = local_plan(self, reject)
+        test = self.getSelfTest() if self_test else ""
+        write_bundle(plan, path, SelfTest.from_json(json.loads(test)) if test else None)
 
     def deploy(
         self,
@@ -283,32 +283,32 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
         Parameters
         ----------
         name : str
-            What the model is called: letters, digits, ``_``, ``-``, ``.``; at most 64.
+            Name of the model: letters, digits, ``_``, ``-``, ``.``; at most 64.
         store : FeatureStore or str, optional
-            Where; by default the model's own store.
+            Store to deploy to; by default the model's own.
         stage : {"shadow", "production"}
-            In production it takes the place of the version there, which is retired.
+            In production it replaces the current version, which is retired.
         training : DataFrame, optional
-            The basis that was given to ``fit``; its statistics are taken in one pass, and kept in the catalog.
+            The basis that was passed to ``fit``; its statistics are computed in one pass and stored in the catalog.
         details : dict, optional
-            What else is to be known of this version, as JSON holds it.
+            Further details of this version, serializable as JSON.
 
         Returns
         -------
         Deployment
-            With the version, where the bundle is, and the features used with their importances.
+            Version, location of the bundle, and features with their importances.
 
         Raises
         ------
         DefinitionError
-            If the name, the stage or the details cannot be taken; nothing is written.
+            If the name, the stage or the details are invalid; nothing is written.
         SchemaError
             If a stage has no local form; it is named, and nothing is written.
         """
         return deploy(self, name, store=store, stage=stage, training=training, details=details)
 
     def write(self) -> PipelineWriter:
-        """Return a writer; saving also keeps the pinned table versions from ``vacuum``."""
+        """Return a writer; saving also protects the pinned table versions from ``vacuum``."""
         return PipelineWriter(self, self.stages)
 
     @classmethod
@@ -318,11 +318,11 @@ class MLPipelineModel(Model, PersistentStage, ScoresRows):
 
     @classmethod
     def load(cls, path: str, store: FeatureStore | str | None = None) -> Self:
-        """Read a saved model; ``store`` takes the place of the one that it was fitted with."""
+        """Read a saved model; ``store`` replaces the one that it was fitted with."""
         model: Self = cls.read().load(path)
         return model if store is None else model.setStore(store)
 
 
-def _follows(stage: Any) -> bool:
-    """Tell whether a stage is a look-up in the model's store: fit left it none of its own."""
+def _uses_model_store(stage: Any) -> bool:
+    """Return whether a stage is a look-up in the model's store."""
     return isinstance(stage, PaletteTransformer) and not stage.has_store

@@ -1,4 +1,4 @@
-"""Errors of Spark while a pipeline runs, traced to the columns whose nulls a stage cannot take."""
+"""Spark errors of a running pipeline, traced to columns with nulls that a stage does not accept."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["SPARK_ERRORS", "StageInput", "raise_cause", "stage_inputs"]
 
 SPARK_ERRORS = (PySparkException, Py4JError)
-# Stages that take no NaN either.
+# Stages that accept no NaN either.
 NUMERIC = ("VectorAssembler", "Bucketizer", "QuantileDiscretizer")
-# Labels that a fitted indexer knows, up to which unseen ones are looked for.
+# Unseen labels are searched for up to this number of labels of a fitted indexer.
 LABELS = 10_000
 
 
 class StageInput(NamedTuple):
-    """A stage that the data has passed or is at.
+    """A stage and its input data.
 
     Parameters
     ----------
     label : str
-        What the stage is called.
+        Name of the stage in messages.
     stage : object
         The stage.
     frame : DataFrame
-        The data before it.
+        Its input.
     """
 
     label: str
@@ -47,33 +47,33 @@ class StageInput(NamedTuple):
 
 
 def stage_inputs(stages: Iterable[Any], frame: DataFrame) -> Iterator[StageInput]:
-    """Yield fitted stages with the data before each."""
+    """Yield fitted stages with the input of each."""
     for stage in flat_stages(stages):
         yield StageInput(stage.uid, stage, frame)
         frame = stage.transform(frame)
 
 
 def raise_cause(error: Exception, trail: Iterable[StageInput]) -> None:
-    """Raise :class:`DataError` if nulls, NaN or unseen labels explain an error of Spark; else return.
+    """Raise :class:`DataError` if nulls, NaN or unseen labels explain a Spark error; otherwise return.
 
     The columns are counted, stage by stage, which runs the data again.
 
     Parameters
     ----------
     error : Exception
-        What Spark raised.
+        The Spark error.
     trail : iterable of StageInput
         The stages that may have raised it, in order.
     """
     for label, stage, frame in trail:
         if causes := _causes(stage, frame):
-            # A cause of one line: Java's own takes pages.
+            # Java's own message takes pages.
             cause = RuntimeError(f"{type(error).__name__}: {reason(error)}")
-            raise DataError(f"{label} cannot take {'; '.join(causes)}; {_remedy(stage, causes)}") from cause
+            raise DataError(f"{label} does not accept {'; '.join(causes)}; {_remedy(stage, causes)}") from cause
 
 
 def reason(error: Exception) -> str:
-    r"""Return why Spark failed, in a line: the innermost cause that Java names.
+    r"""Return the reason of a Spark error in one line: the innermost cause.
 
     Examples
     --------
@@ -91,28 +91,30 @@ def _causes(stage: Any, frame: DataFrame) -> list[str]:
     if not counted:
         return []
     try:
-        row = frame.agg(F.count(F.lit(1)), *(F.count_if(wrong) for wrong in counted.values())).head()
+        row = frame.agg(F.count(F.lit(1)), *(F.count_if(condition) for condition in counted.values())).head()
     except SPARK_ERRORS:
-        # Another stage's fault, or another kind of it.
+        # Another stage failed, or for another reason.
         return []
     assert row is not None
-    return [f"{what} in {number:,} of {row[0]:,} rows" for what, number in zip(counted, row[1:], strict=True) if number]
+    return [
+        f"{cause} in {number:,} of {row[0]:,} rows" for cause, number in zip(counted, row[1:], strict=True) if number
+    ]
 
 
 def _suspects(stage: Any, frame: DataFrame) -> Iterator[tuple[str, Column]]:
-    """Yield what a stage may fail on, as text and as a condition."""
+    """Yield possible causes of a failure, each with its condition."""
     named = {column: param for param, column in input_params(stage) if column in frame.columns}
-    picky = stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "error"
-    learns = isinstance(stage, Estimator)
+    strict = stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "error"
+    is_estimator = isinstance(stage, Estimator)
     for column, param in named.items():
-        learnt = learns and param in ("labelCol", "weightCol")
-        if not (picky or learnt):
+        trains_on = is_estimator and param in ("labelCol", "weightCol")
+        if not (strict or trains_on):
             continue
         value, dtype = exact_column(column), frame.schema[column].dataType
         yield f"null in column {column!r}", value.isNull()
-        if isinstance(dtype, (DoubleType, FloatType)) and (type(stage).__name__ in NUMERIC or learnt):
+        if isinstance(dtype, (DoubleType, FloatType)) and (type(stage).__name__ in NUMERIC or trains_on):
             yield f"NaN in column {column!r}", F.isnan(value)
-    if picky and hasattr(type(stage), "labelsArray"):
+    if strict and hasattr(type(stage), "labelsArray"):
         for column, labels in zip(named, stage.labelsArray, strict=False):
             if len(labels) <= LABELS:
                 unseen = ~exact_column(column).cast("string").isin(list(labels))

@@ -20,7 +20,7 @@ STAGES = "stages"
 
 
 class PipelineWriter(MLWriter):
-    """Writes the Params as metadata and the stages beside them."""
+    """Writer of Params as metadata, and of the stages."""
 
     def __init__(self, instance: Any, stages: list[Any]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class PipelineWriter(MLWriter):
             super()._handleOverwrite(path)
 
     def saveImpl(self, path: str) -> None:
-        """Write to an empty path; the table versions that a model was fitted on are kept under ``model:PATH``.
+        """Write to an empty path; the table versions that a model was fitted on are pinned as ``model:PATH``.
 
         Raises
         ------
@@ -52,8 +52,8 @@ class PipelineWriter(MLWriter):
         DefaultParamsWriter.saveMetadata(
             instance, path, self.sparkSession, extraMetadata={"stageUids": uids}, paramMap=params
         )
-        for place, stage in enumerate(self.stages):
-            folder = PipelineSharedReadWrite.getStagePath(stage.uid, place, len(uids), f"{path}/{STAGES}")
+        for index, stage in enumerate(self.stages):
+            folder = PipelineSharedReadWrite.getStagePath(stage.uid, index, len(uids), f"{path}/{STAGES}")
             stage.write().save(folder)
         if not instance.hasParam("pins"):
             return
@@ -64,7 +64,7 @@ class PipelineWriter(MLWriter):
 
 
 class PipelineReader(MLReader[Any]):
-    """Reads what :class:`PipelineWriter` wrote."""
+    """Reader of pipelines written by :class:`PipelineWriter`."""
 
     def __init__(self, cls: type[Any]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class PipelineReader(MLReader[Any]):
         Raises
         ------
         DataError
-            If something else is there, or a stage's class is of a module that was not imported.
+            If it is not such a pipeline, or the module of a stage's class was not imported.
         DslError
             If a newer release saved it.
         """
@@ -85,7 +85,7 @@ class PipelineReader(MLReader[Any]):
         if metadata["class"] != name:
             plain = metadata["class"].endswith(".PipelineModel")
             remedy = "; fit its stages as an MLPipeline(*stages, store=...) and save that" if plain else ""
-            raise DataError(f"{path!r} holds a {metadata['class']}, no {name}{remedy}")
+            raise DataError(f"{path!r} contains a {metadata['class']}, not a {name}{remedy}")
         check_format(metadata, path)
         instance = self.cls()
         instance._resetUid(metadata["uid"])
@@ -104,9 +104,9 @@ def _absolute(path: str) -> str:
 
 
 def _check_classes(path: str, uids: list[str], spark: Any) -> None:
-    """Refuse stages of unknown classes, those of stages inside stages too: Spark would import them."""
-    for place, uid in enumerate(uids):
-        _check_class(PipelineSharedReadWrite.getStagePath(uid, place, len(uids), f"{path}/{STAGES}"), spark)
+    """Reject stages of unknown classes, including nested stages: Spark would import them."""
+    for index, uid in enumerate(uids):
+        _check_class(PipelineSharedReadWrite.getStagePath(uid, index, len(uids), f"{path}/{STAGES}"), spark)
 
 
 def _check_class(folder: str, spark: Any) -> None:
@@ -120,18 +120,18 @@ def _check_class(folder: str, spark: Any) -> None:
 
 
 def _inner_folders(name: str, metadata: dict[str, Any], params: dict[str, Any]) -> Iterator[str]:
-    """Yield the folders of what tuning and OneVsRest keep inside theirs, as Spark's readers find them."""
+    """Yield the folders of stages inside tuning and OneVsRest, in Spark's layout."""
     if name.startswith(("CrossValidator", "TrainValidationSplit")):
         yield from ("estimator", "evaluator")
         maps = params.get("estimatorParamMaps", [])
-        values = [(one.get("isJson", True), one.get("value")) for grid in maps for one in grid]
-        # Java writes each as a JSON text.
+        values = [(param.get("isJson", True), param.get("value")) for grid in maps for param in grid]
+        # Java writes each as a JSON string.
         yield from (str(value).strip('"') for is_json, value in values if is_json in (False, "false"))
         if name.endswith("Model"):
             yield "bestModel"
             if metadata.get("persistSubModels"):
                 folds = [f"fold{fold}/" for fold in range(params["numFolds"])] if name.startswith("Cross") else [""]
-                yield from (f"subModels/{fold}{place}" for fold in folds for place in range(len(maps)))
+                yield from (f"subModels/{fold}{index}" for fold in folds for index in range(len(maps)))
     elif name.startswith("OneVsRest"):
         yield "classifier"
-        yield from (f"model_{place}" for place in range(metadata.get("numClasses", 0)))
+        yield from (f"model_{index}" for index in range(metadata.get("numClasses", 0)))

@@ -34,7 +34,7 @@ CASES = [
     ([*SET, "restaurant:plain:x:r_id", "--point-in-time", "created"], "point_in_time='event' (--point-in-time event)"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:plain=1"], "and no feature of it"),
-    ([*SET, "restaurant:history:prep:r_id", "--pin", "model:eta:1"], "cannot name a pin"),
+    ([*SET, "restaurant:history:prep:r_id", "--pin", "model:eta:1"], "invalid pin name"),
     (["materialize", "restaurant:history", "--chunk", "soon"], "chunk: 'soon' is not a duration"),
     (["materialize", "restaurant:history", "--chunk", "0d"], "a chunk must be positive"),
     (["materialize", "restaurant:history", "--from", "2026-02-01", "--to", "2026-01-01"], "is not before the end"),

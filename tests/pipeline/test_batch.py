@@ -71,7 +71,7 @@ def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
     again = model.setStages(model.stages)
     assert again.saved_at == ""
     MLPipelineModel(model.stages).write().overwrite().save(str(tmp_path / "model"))
-    with pytest.raises(DefinitionError, match=f"holds another fit now, .* instead of {model.uid}"):
+    with pytest.raises(DefinitionError, match=f"contains another fit, .* instead of {model.uid}"):
         score_table(spark, "model:night@1", basis, str(tmp_path / "none"), store=eats.store)
     with pytest.raises(DefinitionError, match="name its store"):
         score_table(spark, "model:night", basis, str(tmp_path / "none"))
@@ -81,7 +81,7 @@ def test_rows_that_a_model_cannot_take_are_told_by_column(spark, eats, basis, tm
     few = eats.orders.filter("r_id IN ('r0', 'r1')")
     MLPipeline(StringIndexer(inputCol="r_id", outputCol="place")).fit(few).save(str(tmp_path / "model"))
     message = (
-        r"StringIndexer_\w+ cannot take null in column 'r_id' in 1 of 20 rows; "
+        r"StringIndexer_\w+ does not accept null in column 'r_id' in 1 of 20 rows; "
         r"labels in column 'r_id' that fit did not see in 11 of 20 rows; .*handleInvalid"
     )
     with pytest.raises(DataError, match=message):

@@ -24,7 +24,7 @@ from dsl import DSLEstimator, iVal, mean, nFill, nVal, sFill, sVal
 from palette import FeatureStore, MLPipeline
 from palette.errors import ArgumentError, CatalogError, DataError, DefinitionError, SchemaError
 from palette.pipeline.deploy.feature_tracing import Tracer
-from palette.pipeline.deploy.importances import importances, weights_of
+from palette.pipeline.deploy.importances import importances, model_weights
 from palette.pipeline.planning.nested_stages import flat_stages
 from palette.serving import LocalPipeline
 from tests.eats import NOW, orders, write
@@ -147,7 +147,7 @@ def test_importances_of_trees_reach_the_features(trees):
         "region:traffic:busy": raw[3 + zones],
     }
     tracer = Tracer(trees)
-    found = importances(weights_of(tracer.stages), tracer, None)
+    found = importances(model_weights(tracer.stages), tracer, None)
     assert found.kind == "trees"
     assert found.values == pytest.approx(expected)
     assert sum(found.values.values()) == pytest.approx(1)
@@ -155,7 +155,7 @@ def test_importances_of_trees_reach_the_features(trees):
 
 def test_importances_of_coefficients_are_scaled_where_there_is_data(linear, basis, home, tmp_path):
     tracer = Tracer(linear)
-    assert importances(weights_of(tracer.stages), tracer, None).kind == "coefficients"
+    assert importances(model_weights(tracer.stages), tracer, None).kind == "coefficients"
     other = copy_of(home, tmp_path)
     done = other.deploy(linear, "eta", training=basis)
     details = other.models("eta")[0].details["deployment"]
@@ -189,7 +189,7 @@ def test_what_is_not_known_is_not_guessed(home, basis, stages, known):
     regression = LinearRegression(featuresCol="x", labelCol="minutes", solver="normal", regParam=0.1)
     model = pipeline(home, *encoded(*stages(), regression)).fit(basis)
     tracer = Tracer(model)
-    found = importances(weights_of(tracer.stages), tracer, None)
+    found = importances(model_weights(tracer.stages), tracer, None)
     if not known:
         assert (found.kind, found.values) == (None, {})
         return
@@ -199,12 +199,12 @@ def test_what_is_not_known_is_not_guessed(home, basis, stages, known):
 
 def test_models_without_importances_and_inside_pipelines(home, basis):
     plain = pipeline(home).fit(basis)
-    assert weights_of(list(flat_stages(plain.runnable()))) is None
+    assert model_weights(list(flat_stages(plain.runnable()))) is None
     several = LogisticRegression(featuresCol="vector", labelCol="id", maxIter=1)
     inner = Pipeline(stages=[VectorAssembler(inputCols=["prep", "busy"], outputCol="vector"), several])
     few = basis.withColumn("id", F.col("id") % 3)
     tracer = Tracer(pipeline(home, inner).fit(few))
-    found = importances(weights_of(tracer.stages), tracer, None)
+    found = importances(model_weights(tracer.stages), tracer, None)
     assert set(found.values) == {"restaurant:kitchen:prep", "region:traffic:busy"}
     assert sum(found.values.values()) == pytest.approx(1)
 
@@ -221,7 +221,7 @@ def test_gains_of_boosters(booster, known):
         def get_booster(self):
             return trained
 
-    found = weights_of([Boosted()])
+    found = model_weights([Boosted()])
     assert (found is not None) is known
     if found is not None:
         assert len(found.values) == 3

@@ -61,10 +61,10 @@ def deploy(
     from palette.offline.files.endpoints import check_source
     from palette.pipeline.batch_jobs import model_types
     from palette.pipeline.deploy.deployment import check_deployment
-    from palette.pipeline.model_ref import Saved, check_saved
+    from palette.pipeline.model_ref import SavedPipeline, check_saved
     from palette.session import spark_session
 
-    saved = Saved(model, None, model)
+    saved = SavedPipeline(model, None, model)
     check_saved(saved)
     check_deployment(name, stage.value)
     if training is not None:

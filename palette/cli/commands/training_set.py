@@ -65,14 +65,14 @@ def training_set(
     """Write a training set: each row of a basis with the values that were known at its time."""
     from palette.offline.files.endpoints import check_source, check_target
     from palette.offline.point_in_time import check_point_in_time
-    from palette.pipeline.batch_jobs import check_pinning, features_of, versions_of, write_training_set
+    from palette.pipeline.batch_jobs import check_pinning, parse_features, parse_versions, write_training_set
     from palette.session import active_session
 
-    store, features = open_store(config), features_of(feature)
+    store, features = open_store(config), parse_features(feature)
     # Before Spark starts.
     for lookup in store.lookups(features):
         check_point_in_time(lookup.schema, point_in_time.value)
-    versions = versions_of(version or ())
+    versions = parse_versions(version or ())
     check_pinning(store, features, versions, pin)
     check_source(basis)
     check_target(target, mode.value)

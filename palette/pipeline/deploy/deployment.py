@@ -1,4 +1,4 @@
-"""Deploying a model: its bundle into the store's directory, what it uses and was trained on into the catalog."""
+"""Deployment of a model: its bundle in the store's directory, its features and statistics in the catalog."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from palette.catalog.models.names import NAME
 from palette.errors import DataError, DefinitionError
-from palette.pipeline.deploy.feature_tracing import Tracer, feature_of
-from palette.pipeline.deploy.importances import importances, weights_of
+from palette.pipeline.deploy.feature_tracing import Tracer, feature_name
+from palette.pipeline.deploy.importances import importances, model_weights
 from palette.pipeline.deploy.training_profile import Profile, profile
 from palette.pipeline.planning.nested_stages import flat_stages
 from palette.serving.bundle import MANIFEST, read_bundle
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Deployment", "check_deployment", "deploy"]
 
-# In the details of a version: what is recorded of itself, beside what its owner says.
-OURS = "deployment"
+# Key in the details of a version under which palette records its own.
+RECORDED = "deployment"
 STAGES = ("shadow", "production")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A version of a model, as it was deployed.
+    """A deployed version of a model.
 
     Parameters
     ----------
     name : str
-        The model.
+        Name of the model.
     version : int
-        Counted by the catalog.
+        Number of the version in the catalog.
     stage : str
         ``shadow`` or ``production``.
     uri : str
         The directory of the bundle, for ``LocalPipeline.load`` and ``palette serve``.
     features : dict of str to float or None
-        ``entity:group:feature`` to importance; None where it is not known.
+        ``entity:group:feature`` to importance; None if it is not known.
     """
 
     name: str
@@ -73,73 +73,73 @@ def deploy(
 
     check_deployment(name, stage, details)
     if store is None and not model.has_store:
-        raise DefinitionError(f"{model.uid} has no feature store; say with store= where to deploy it")
+        raise DefinitionError(f"{model.uid} has no feature store; pass store=")
     store = model.store if store is None else store if isinstance(store, FeatureStore) else FeatureStore.open(store)
     stages = list(flat_stages(model.runnable()))
-    with _workshop(Path(store.models_directory) / name) as workshop:
-        bundle = workshop / "bundle"
+    with _temporary_directory(Path(store.models_directory) / name) as directory:
+        bundle = directory / "bundle"
         model.save_bundle(bundle)
-        # Read as the service will: a bundle that answers otherwise is not deployed.
+        # Read as the service reads it: a bundle that fails its self-test is not deployed.
         plan = read_bundle(bundle)
-        weights = weights_of(stages)
-        seen = Profile(None, {}, None) if training is None else profile(model, plan, training, weights)
-        found = importances(weights, Tracer(model, seen.sizes), seen.deviations)
-        path = _placed(bundle, workshop.parent)
-    lookups = [one for one in stages if isinstance(one, PaletteTransformer)]
-    used = sorted({feature_of(expression) for one in lookups for expression in one.getFeatures().values()})
-    features = {feature: found.values.get(feature) for feature in used}
-    inputs = {one.removeprefix("basis:"): value for one, value in found.values.items() if one.startswith("basis:")}
+        weights = model_weights(stages)
+        training_profile = Profile(None, {}, None) if training is None else profile(model, plan, training, weights)
+        ranked = importances(weights, Tracer(model, training_profile.sizes), training_profile.deviations)
+        path = _move_into_place(bundle, directory.parent)
+    lookups = [stage for stage in stages if isinstance(stage, PaletteTransformer)]
+    used = sorted({feature_name(expression) for lookup in lookups for expression in lookup.getFeatures().values()})
+    features = {feature: ranked.values.get(feature) for feature in used}
+    inputs = {name.removeprefix("basis:"): value for name, value in ranked.values.items() if name.startswith("basis:")}
     pins = model.getPins()
-    ours = {"uid": model.uid, "bundle": path.name, "importances": found.kind, "inputs": inputs, "pins": pins}
+    recorded = {"uid": model.uid, "bundle": path.name, "importances": ranked.kind, "inputs": inputs, "pins": pins}
     if model.saved_at:
-        ours["saved"] = model.saved_at
-    record = ModelRecord(name, features, stage=stage, uri=str(path), details={**(details or {}), OURS: ours})
-    version = store.catalog.models.record(record, statistics=seen.content, pins=model.pinsOf(store))
+        recorded["saved"] = model.saved_at
+    record = ModelRecord(name, features, stage=stage, uri=str(path), details={**(details or {}), RECORDED: recorded})
+    version = store.catalog.models.record(record, statistics=training_profile.content, pins=model.pinsOf(store))
     return Deployment(name, version, stage, str(path), features)
 
 
 def check_deployment(name: str, stage: str = "shadow", details: Mapping[str, Any] | None = None) -> None:
-    """Raise :class:`DefinitionError` unless a model can be recorded so."""
+    """Raise :class:`DefinitionError` unless a model can be recorded with these arguments."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise DefinitionError(f"{name!r} cannot name a model: letters, digits, '_', '-', '.', at most 64")
     if stage not in STAGES:
         raise DefinitionError(f"a model is deployed to {' or '.join(STAGES)}, not to {stage!r}")
-    if OURS in (details or {}):
-        raise DefinitionError(f"details: {OURS!r} is what is recorded by itself; choose another word")
+    if RECORDED in (details or {}):
+        raise DefinitionError(f"details: the key {RECORDED!r} is reserved; choose another one")
     try:
         json.dumps(dict(details or {}), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise DefinitionError(f"details: JSON cannot hold them: {error}") from None
+        raise DefinitionError(f"details: not serializable as JSON: {error}") from None
 
 
 @contextlib.contextmanager
-def _workshop(home: Path) -> Iterator[Path]:
-    """Give an empty directory beside the bundles of a model, which is gone afterwards."""
+def _temporary_directory(home: Path) -> Iterator[Path]:
+    """Yield an empty directory next to the bundles of a model, and delete it afterwards."""
     home.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=".new.", dir=home))
+    directory = Path(tempfile.mkdtemp(prefix=".new.", dir=home))
     try:
-        yield workshop
+        yield directory
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
         for empty in (home, home.parent):
-            # What was made for nothing.
+            # Created above, and still empty.
             with contextlib.suppress(OSError):
                 empty.rmdir()
 
 
-def _placed(bundle: Path, home: Path) -> Path:
-    """Move a whole bundle to the directory that is called like its checksum; return that."""
+def _move_into_place(bundle: Path, home: Path) -> Path:
+    """Move a complete bundle to the directory named after its checksum; return that directory."""
     path = home / hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
     with contextlib.suppress(DataError):
         read_bundle(path)
         # The same bundle was deployed before.
         return path
     if path.exists():
-        # Damaged since. It is moved aside whole, into what is cleared away.
+        # It was damaged since. It is moved into the temporary directory, which is deleted.
         path.rename(bundle.with_name("damaged"))
     try:
         bundle.rename(path)
     except OSError:
-        # Another process that deployed the same may have come first.
+        # Another process may have deployed the same bundle first.
         read_bundle(path)
     return path

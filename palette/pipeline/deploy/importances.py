@@ -1,4 +1,4 @@
-"""How much each feature matters to a fitted model, as the model itself tells."""
+"""Feature importances of fitted models."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from palette.pipeline.deploy.feature_tracing import Tracer
 
-__all__ = ["Importances", "Weights", "importances", "weights_of"]
+__all__ = ["Importances", "Weights", "importances", "model_weights"]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a model says about the elements of its vector.
+    """Weights that a model gives to the elements of its vector.
 
     Parameters
     ----------
     kind : {"trees", "coefficients"}
-        What they are.
+        Kind of the weights.
     values : tuple of float
-        One for each element; not negative.
+        One for each element; never negative.
     stage : object
-        Which model says so.
+        The model.
     """
 
     kind: str
@@ -33,77 +33,77 @@ class Weights:
 
 @dataclass(frozen=True)
 class Importances:
-    """The importances of what a model reads; their sum is 1 less the share of what comes from constants alone.
+    """Importances of the inputs of a model; their sum is 1 minus the share of constants.
 
     Parameters
     ----------
     kind : str or None
-        ``trees``, ``coefficients``, or ``scaled coefficients``: times the deviation in the training data; None where
+        ``trees``, ``coefficients``, or ``scaled coefficients``: times the deviation in the training data; None if
         there are none.
     values : dict of str to float
-        Of ``entity:group:feature``, and of ``basis:column``.
+        Importance of each ``entity:group:feature`` and ``basis:column``.
     """
 
     kind: str | None
     values: dict[str, float]
 
 
-def weights_of(stages: Sequence[Any]) -> Weights | None:
-    """Return what the last model that tells it says about the elements of its vector."""
+def model_weights(stages: Sequence[Any]) -> Weights | None:
+    """Return the weights of the last stage that has any."""
     for stage in reversed(stages):
-        # Asked of the class: of an object it may fail in the JVM.
-        told = type(stage)
-        if hasattr(told, "featureImportances"):
+        # Looked up in the class: on an object it may fail in the JVM.
+        kind = type(stage)
+        if hasattr(kind, "featureImportances"):
             return Weights("trees", _plain(stage.featureImportances.toArray()), stage)
-        if hasattr(told, "coefficientMatrix"):
+        if hasattr(kind, "coefficientMatrix"):
             # A row for each class.
             rows = stage.coefficientMatrix.toArray()
             return Weights("coefficients", _plain(abs(rows).mean(axis=0)), stage)
-        if hasattr(told, "coefficients"):
+        if hasattr(kind, "coefficients"):
             return Weights("coefficients", _plain(stage.coefficients.toArray()), stage)
-        if hasattr(told, "get_booster"):
+        if hasattr(kind, "get_booster"):
             booster = stage.get_booster()
             try:
                 gains = booster.get_score(importance_type="total_gain")
             except ValueError:
                 # Linear boosters have no gains.
                 return None
-            names = booster.feature_names or [f"f{place}" for place in range(booster.num_features())]
+            names = booster.feature_names or [f"f{index}" for index in range(booster.num_features())]
             return Weights("trees", tuple(float(gains.get(name, 0.0)) for name in names), stage)
     return None
 
 
 def importances(weights: Weights | None, tracer: Tracer, deviations: Sequence[float | None] | None) -> Importances:
-    """Return how much features and columns of the basis matter.
+    """Return the importances of features and basis columns.
 
     An element of the vector that is computed from several shares its importance equally among them.
 
     Parameters
     ----------
     weights : Weights or None
-        What the model says.
+        Weights of the model.
     tracer : Tracer
-        Knows what its vector is computed from.
+        Traces of its vector.
     deviations : sequence of float or None, optional
-        The standard deviation of each element in the training data.
+        Standard deviation of each element in the training data.
     """
     if weights is None:
         return Importances(None, {})
-    taken = tracer.taken[weights.stage.uid]
-    if taken is None or taken.each is None or len(taken.each) != len(weights.values):
+    source = tracer.inputs[weights.stage.uid]
+    if source is None or source.each is None or len(source.each) != len(weights.values):
         return Importances(None, {})
     kind, values = weights.kind, list(weights.values)
     if kind == "coefficients" and deviations is not None and len(deviations) == len(values):
         kind = "scaled coefficients"
-        values = [value * (one or 0.0) for value, one in zip(values, deviations, strict=True)]
+        values = [value * (deviation or 0.0) for value, deviation in zip(values, deviations, strict=True)]
     if not all(map(math.isfinite, values)):
         return Importances(None, {})
     total = math.fsum(values) or 1.0
-    found = dict.fromkeys(sorted(taken.names), 0.0)
-    for value, names in zip(values, taken.each, strict=True):
+    shares = dict.fromkeys(sorted(source.names), 0.0)
+    for value, names in zip(values, source.each, strict=True):
         for name in names:
-            found[name] += value / total / len(names)
-    return Importances(kind, found)
+            shares[name] += value / total / len(names)
+    return Importances(kind, shares)
 
 
 def _plain(values: Any) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""From fitted stages to the plan that scores one row."""
+"""Scoring plan of a fitted pipeline."""
 
 from __future__ import annotations
 
@@ -25,62 +25,62 @@ if TYPE_CHECKING:
 
 __all__ = ["BEFORE", "local_plan", "self_test", "spark_step"]
 
-# How the columns begin that keep, during fit, what columns of the basis were before stages replaced them.
+# Prefix of the columns that keep, during fit, the basis columns that stages replace.
 BEFORE = "__palette_before_"
 # Output column Param to the method that computes it for one vector.
 ANSWERS = {"rawPredictionCol": "predictRaw", "probabilityCol": "predictProbability", "predictionCol": "predict"}
 
 
-def local_plan(model: MLPipelineModel, otherwise: Callable[[Any], LocalStage]) -> Plan:
+def local_plan(model: MLPipelineModel, fallback: Callable[[Any], LocalStage]) -> Plan:
     """Return the plan of a fitted pipeline.
 
     Parameters
     ----------
     model : MLPipelineModel
         The model.
-    otherwise : callable
-        Takes a stage that has no local form and returns one, or raises.
+    fallback : callable
+        Returns a step for a stage without a local form, or raises.
     """
     steps: list[Step] = []
     outputs: list[str] = []
-    remembered = json.loads(model.getLocalForms() or "{}")
+    recorded_forms = json.loads(model.getLocalForms() or "{}")
     names = model.names()
     for stage in flat_stages(model.runnable()):
         if isinstance(stage, PaletteTransformer):
             looked_up = stage.row_plan()
             steps.extend(looked_up.steps)
-            made = dict.fromkeys(looked_up.outputs, "")
+            added = dict.fromkeys(looked_up.outputs, "")
         elif isinstance(stage, DSLModel):
             steps.append(DslStep(stage.getLambdas(), stage.getOrDefault(stage.bindings), stage.getStatistics()))
-            made = dict.fromkeys(stage.getLambdas(), "")
+            added = dict.fromkeys(stage.getLambdas(), "")
         else:
-            step = (_form(stage, remembered) or otherwise(stage)).fitted_on(model.getRuntime())
+            step = (_form(stage, recorded_forms) or fallback(stage)).fitted_on(model.getRuntime())
             try:
                 steps.extend(names.reading(step))
             except DataError as error:
                 raise SchemaError(f"{stage.uid}: {error}") from error
             steps.append(step)
-            made = names.made_by(step)
-        names.add(made)
-        outputs.extend(made)
+            added = names.made_by(step)
+        names.add(added)
+        outputs.extend(added)
     dropped = set() if model.getKeepFeatures() else set(model.looked_up)
-    # A column that a later stage replaced by one whose name differs by case is no longer there.
-    kept = dict.fromkeys(column for column in outputs if column not in dropped and names.resolve(column) == column)
-    return Plan(tuple(steps), tuple(kept), model.getInputTypes(), model.getRuntime())
+    # A column that a later stage replaced by one whose name differs by case does not exist any more.
+    remaining = dict.fromkeys(column for column in outputs if column not in dropped and names.resolve(column) == column)
+    return Plan(tuple(steps), tuple(remaining), model.getInputTypes(), model.getRuntime())
 
 
-def _form(stage: Any, remembered: Mapping[str, Any]) -> LocalStage | None:
-    """Return the local form of a stage: its own, or, where that depended on the data, the one that fit saw."""
+def _form(stage: Any, recorded_forms: Mapping[str, Any]) -> LocalStage | None:
+    """Return the local form of a stage: its own, or the one recorded at fit if it depends on the data."""
     try:
         return local_form(stage)
     except DataError:
-        if stage.uid not in remembered:
+        if stage.uid not in recorded_forms:
             raise
-        return stage_from_json(remembered[stage.uid])
+        return stage_from_json(recorded_forms[stage.uid])
 
 
 class SparkStage(LocalStage):
-    """A fitted Spark model, asked through its own ``predict`` for one vector: it needs the JVM."""
+    """A fitted Spark model that scores one vector through its own ``predict``, which needs the JVM."""
 
     def __init__(self, model: Any) -> None:
         answers = {
@@ -102,17 +102,19 @@ class SparkStage(LocalStage):
 
 
 def self_test(model: MLPipelineModel, schema: StructType, rows: Sequence[Row]) -> str:
-    """Return rows with the answers that Spark gave, of the columns that a fitted pipeline reads and makes, as JSON.
+    """Return rows with Spark's answers, in the columns that a fitted pipeline reads and adds, as JSON.
 
-    Empty if a stage cannot score single rows, or values are such that JSON or Python cannot hold them: structs with
-    bytes, times at either end of the calendar.
+    Empty if a stage cannot score single rows, or JSON or Python cannot represent a value: structs with
+    bytes, timestamps at either end of the calendar.
     """
     try:
         plan = local_plan(model, spark_step)
     except SchemaError:
         return ""
-    made = {field.name: field.dataType.simpleString() for field in schema.fields}
-    types = made | {name.removeprefix(BEFORE): dtype for name, dtype in made.items() if name.startswith(BEFORE)}
+    types_after = {field.name: field.dataType.simpleString() for field in schema.fields}
+    types = types_after | {
+        name.removeprefix(BEFORE): dtype for name, dtype in types_after.items() if name.startswith(BEFORE)
+    }
     alone = without_lookups(plan, types)
     read = [name for name in request_columns(alone) if name in types]
     requests, answers = [], []
@@ -121,16 +123,16 @@ def self_test(model: MLPipelineModel, schema: StructType, rows: Sequence[Row]) -
             values = row.asDict()
             before = {name: values.get(BEFORE + name, values.get(name)) for name in read}
             requests.append({name: plain_value(value, types[name]) for name, value in before.items()})
-            answers.append({name: plain_value(values[name], made[name]) for name in alone.outputs})
+            answers.append({name: plain_value(values[name], types_after[name]) for name in alone.outputs})
         return json.dumps(SelfTest({name: types[name] for name in read}, requests, answers).to_json())
     except (TypeError, OverflowError):
         return ""
 
 
 def plain_value(value: Any, dtype: str) -> Any:
-    """Return a value that Spark collected as plain Python has it: times naive and UTC, vectors as lists."""
+    """Return a collected value as plain Python: timestamps naive and UTC, vectors as lists."""
     if value is not None and dtype == "timestamp":
-        # Spark gives the wall clock of this process.
+        # Spark returns the local time of this process.
         return value.astimezone(dt.UTC).replace(tzinfo=None)
     if hasattr(value, "asDict"):
         return value.asDict(recursive=True)
@@ -138,12 +140,12 @@ def plain_value(value: Any, dtype: str) -> Any:
 
 
 def spark_step(stage: Any) -> LocalStage:
-    """Return a Spark model as a step; only models that predict from one vector can be.
+    """Return a Spark model as a step; it must predict from one vector.
 
     Raises
     ------
     SchemaError
-        If the stage is another one; it is named.
+        If the stage cannot; it is named.
     """
     if not (hasattr(stage, "predict") and hasattr(stage, "getFeaturesCol")):
         raise SchemaError(f"stage {stage.uid} ({type(stage).__name__}) cannot score single rows")

@@ -1,4 +1,4 @@
-"""What the training data of a model looks like, in all that the model reads and says."""
+"""Training profile of a model: statistics of its inputs and predictions."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["Profile", "profile"]
 
 @dataclass(frozen=True)
 class Profile:
-    """What the training data looks like.
+    """Statistics of the training data.
 
     Parameters
     ----------
     content : dict, optional
-        Statistics as JSON holds them; None without data.
+        Statistics as plain JSON values; None without data.
     sizes : dict of str to int
         Vector column to the number of its elements.
     deviations : list of float or None, optional
@@ -48,38 +48,38 @@ class Profile:
 
 
 def profile(model: MLPipelineModel, plan: Plan, training: DataFrame, weights: Weights | None) -> Profile:
-    """Take the statistics of training data in one pass; look-ups read the table versions that fit read.
+    """Compute the statistics of training data in one pass; look-ups read the table versions that fit read.
 
     Parameters
     ----------
     model : MLPipelineModel
-        Whose.
+        The model.
     plan : Plan
-        The same model as it scores one row: it tells which columns of the basis are read.
+        Its scoring plan, which names the basis columns that are read.
     training : DataFrame
-        The basis, as it was given to ``fit``.
+        The basis that was passed to ``fit``.
     weights : Weights, optional
-        Of a linear model; then its vector's deviations are taken, too.
+        Weights of a linear model; then the deviations of its vector are computed as well.
     """
     replaced = {
         name for stage in flat_stages(model.stages) if isinstance(stage, DSLModel) for name in stage.getLambdas()
     }
-    wanted = []
+    requested = []
     dataset = training
 
     def keep(statistic: Statistic) -> None:
         nonlocal dataset
         column = statistic.column
         if column in replaced:
-            # A stage puts another in its place.
+            # A stage replaces it.
             statistic = Statistic(statistic.name, BEFORE + column, statistic.role, statistic.feature)
             dataset = dataset.withColumn(BEFORE + column, exact_column(column))
-        wanted.append(statistic)
+        requested.append(statistic)
 
     known = {name.lower() for name in training.columns}
     only_keys = _only_keys(plan)
     for column in computed_on(plan):
-        # What is missing is told by the stage that needs it.
+        # The stage that needs a missing column reports it.
         if column.lower() in known:
             keep(Statistic(column, column, "key" if column in only_keys else "input"))
     for stage in model.runnable():
@@ -89,16 +89,16 @@ def profile(model: MLPipelineModel, plan: Plan, training: DataFrame, weights: We
                 keep(Statistic(column, column, "feature", name))
         else:
             dataset = stage.transform(dataset)
-    wanted += [Statistic(column, column, "prediction") for column in _answers(model, plan)]
+    requested += [Statistic(column, column, "prediction") for column in _prediction_columns(model, plan)]
     vector = None
     if weights is not None and weights.kind == "coefficients" and len(columns := input_columns(weights.stage)) == 1:
         vector = columns[0]
-    content, deviations = take_statistics(dataset, wanted, vector, 0 if weights is None else len(weights.values))
+    content, deviations = take_statistics(dataset, requested, vector, 0 if weights is None else len(weights.values))
     return Profile(content, dict(_sizes(dataset.schema)), deviations)
 
 
 def _only_keys(plan: Plan) -> set[str]:
-    """Return the columns that serve as join keys and as nothing else."""
+    """Return the columns that are only join keys."""
     keys, read = set(), set()
     for step in plan.steps:
         if isinstance(step, LookupStep):
@@ -110,8 +110,8 @@ def _only_keys(plan: Plan) -> set[str]:
     return keys - read
 
 
-def _answers(model: MLPipelineModel, plan: Plan) -> list[str]:
-    """Return the column of the last prediction, or what the last expressions give."""
+def _prediction_columns(model: MLPipelineModel, plan: Plan) -> list[str]:
+    """Return the column of the last prediction, or the columns of the last expressions."""
     stages = flat_stages(model.stages)
     predicted = [stage.getOrDefault("predictionCol") for stage in stages if stage.hasParam("predictionCol")]
     if predicted:

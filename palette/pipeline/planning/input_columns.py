@@ -1,4 +1,4 @@
-"""Columns that a stage's Params name, checked before Spark looks for them."""
+"""Validation of the input columns that a stage's Params name."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from palette.transformer import PaletteTransformer
 
 __all__ = ["added_columns", "check_inputs", "input_params", "may_add_others"]
 
-# What stages read that is no vector and no column to change.
+# Inputs that are neither vectors nor columns to transform.
 OTHER_INPUTS = ("userCol", "itemCol", "itemsCol", "offsetCol")
-# What an algorithm reads to learn, beside its features; a model does without.
+# Inputs of an estimator next to its features; its model does not need them.
 FIT_INPUTS = ("labelCol", "weightCol", "censorCol", "ratingCol", "validationIndicatorCol", "foldCol", "qid_col")
-# Stages whose Params of these names are what they make.
+# Stages whose Params of these names are outputs.
 FORMULAS = ("RFormula", "RFormulaModel")
 
 
 def input_params(stage: Any) -> Iterator[tuple[str, str]]:
-    """Yield the Params that name columns which a stage reads, and the columns.
+    """Yield each Param that names an input column of a stage, with the column.
 
     Examples
     --------
@@ -41,23 +41,23 @@ def input_params(stage: Any) -> Iterator[tuple[str, str]]:
 
 
 def check_inputs(label: str, stage: Any, columns: Collection[str], later: Sequence[StageNeeds] = ()) -> None:
-    """Refuse a stage that names columns which are not there.
+    """Validate that the input columns of a stage exist.
 
     Parameters
     ----------
     label : str
-        What the stage is called.
+        Name of the stage in messages.
     stage : Estimator or Transformer
-        Its Params say what it reads; to learn, and else to transform.
+        The stage; its Params name the columns.
     columns : collection of str
-        The columns at hand.
+        The existing columns.
     later : sequence of StageNeeds
-        The stages behind it, one of which may make what is missing.
+        The stages after it, one of which may add the missing column.
 
     Raises
     ------
     SchemaError
-        If one is missing; the Param and near columns are named.
+        If one is missing; the message names the Param and near columns.
     """
     known = set(columns)
     missing = [(param, column) for param, column in input_params(stage) if column not in known]
@@ -67,24 +67,24 @@ def check_inputs(label: str, stage: Any, columns: Collection[str], later: Sequen
     for param, column in missing:
         plain = column.casefold().replace("`", "")
         if plain in folded or plain.partition(".")[0] in folded:
-            # Another case, backticks, a field of a struct: as Spark resolves it.
+            # Another case, backticks, a field of a struct: Spark resolves it.
             continue
-        maker = next((needs.label for needs in later if column in needs.outputs), None)
-        remedy = f"; {maker} makes it: put that before" if maker else nearest(column, columns)
+        producer = next((needs.label for needs in later if column in needs.outputs), None)
+        remedy = f"; {producer} adds it: put that stage before" if producer else nearest(column, columns)
         raise SchemaError(
-            f"{label}: there is no column {column!r}, which its {param} names{remedy} (there are {', '.join(columns)})"
+            f"{label}: there is no column {column!r}, which its {param} names{remedy} (columns: {', '.join(columns)})"
         )
 
 
 def added_columns(stage: Any) -> tuple[str, ...]:
-    """Return the columns that a stage adds: of Spark ML, of the DSL, or looked up."""
+    """Return the columns that a stage adds: a Spark ML stage, a DSL stage or a look-up."""
     if isinstance(stage, DSL):
         return tuple(stage.getLambdas())
     return stage.output_columns if isinstance(stage, PaletteTransformer) else output_columns(stage)
 
 
 def may_add_others(stage: Any) -> bool:
-    """Tell whether a stage may add or drop columns that its Params do not name, as SQLTransformer does."""
+    """Return whether a stage may add or drop columns that its Params do not name, as SQLTransformer does."""
     module = type(stage).__module__
     if module.startswith(("dsl.", "palette.")):
         return False

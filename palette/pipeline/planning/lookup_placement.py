@@ -1,4 +1,4 @@
-"""Where the look-ups of a pipeline stand: where their join keys first exist, in as few places as possible."""
+"""Placement of the look-ups of a pipeline: after their join keys exist, at as few positions as possible."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["StageNeeds", "place_lookups"]
 
 @dataclass(frozen=True)
 class StageNeeds:
-    """What a stage takes and gives, as far as look-ups are concerned.
+    """Inputs and outputs of a stage, as far as look-ups need them.
 
     Parameters
     ----------
     label : str
-        Names the stage in errors.
+        Name of the stage in messages.
     features : tuple of FeatureRef
         Features that must have been looked up before it.
     columns : tuple of str
@@ -37,13 +37,13 @@ def place_lookups(stages: Sequence[StageNeeds]) -> dict[int, tuple[FeatureRef, .
     """Return the features to look up before each stage, by the stage's position.
 
     A feature can be looked up from where its join keys exist until the first stage that needs it; the fewest
-    positions that serve all features are taken, and of these the earliest.
+    positions that serve all features are chosen, and of these the earliest.
 
     Raises
     ------
     PlanError
-        If stages wait for each other, a join key is derived after it is needed, or replaced between two stages
-        that need one feature; the expression is named.
+        If stages depend on each other, a join key is derived after it is needed, or replaced between two stages
+        that need the same feature; the message names the expression.
 
     Examples
     --------
@@ -85,36 +85,36 @@ def _first_possible(ref: FeatureRef, needed: int, stages: Sequence[StageNeeds]) 
 
 
 def _check_same_keys(ref: FeatureRef, user: int, later: int, stages: Sequence[StageNeeds]) -> None:
-    """Refuse a feature that is looked up for one stage and would be stale for a later one."""
+    """Validate that the join keys of a feature do not change between two stages that need it."""
     for key in ref.join_keys:
-        for maker in stages[user:later]:
-            if key in maker.outputs:
+        for stage in stages[user:later]:
+            if key in stage.outputs:
                 raise PlanError(
-                    f"{stages[user].label} and {stages[later].label} both need {ref.name!r}, but {maker.label} "
+                    f"{stages[user].label} and {stages[later].label} both need {ref.name!r}, but {stage.label} "
                     f"replaces its join key {key!r} in between; give the new key another name"
                 )
 
 
 def _too_late(ref: FeatureRef, key: str, needed: int, derived: int, stages: Sequence[StageNeeds]) -> PlanError:
-    taker, giver = stages[needed], stages[derived]
+    consumer, producer = stages[needed], stages[derived]
     if derived == needed:
         return PlanError(
-            f"cycle: {taker.label} needs {ref.name!r}, whose join key {key!r} it derives itself; "
+            f"cycle: {consumer.label} needs {ref.name!r}, whose join key {key!r} it derives itself; "
             "derive the key in a stage before it"
         )
     if _depends(derived, needed, stages):
         return PlanError(
-            f"cycle: {taker.label} needs {ref.name!r}, whose join key {key!r} comes from {giver.label}, "
-            f"which in turn needs what {taker.label} derives"
+            f"cycle: {consumer.label} needs {ref.name!r}, whose join key {key!r} comes from {producer.label}, "
+            f"which needs columns that {consumer.label} derives"
         )
     return PlanError(
-        f"{taker.label} needs {ref.name!r}, whose join key {key!r} is only derived by {giver.label}; "
-        f"put {giver.label} before it"
+        f"{consumer.label} needs {ref.name!r}, whose join key {key!r} is only derived by {producer.label}; "
+        f"put {producer.label} before it"
     )
 
 
 def _depends(stage: int, on: int, stages: Sequence[StageNeeds]) -> bool:
-    """Tell whether a stage reads, directly or through others, what stage ``on`` derives."""
+    """Return whether a stage reads, directly or indirectly, columns that stage ``on`` derives."""
     waiting, seen = [stage], set()
     while waiting:
         current = waiting.pop()

@@ -1,4 +1,4 @@
-"""The times of a pipeline's look-ups: as of each row's own time, or the latest values."""
+"""Times of a pipeline's look-ups: as of each row's timestamp, or the latest values."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_times", "untimed_groups"]
 
-KNOWN = {"event": "what had happened by then", "created": "what had happened and was written by then"}
+MEANING = {"event": "events up to then", "created": "events up to then that were also written by then"}
 
 
 def untimed_groups(lookups: Sequence[PaletteTransformer]) -> list[str]:
-    """Return the groups with event times of which the latest values are looked up."""
+    """Return the groups with event times whose latest values are looked up."""
     return list(dict.fromkeys(group for stage in lookups for group in stage.untimed_groups()))
 
 
 def explain_times(lookups: Sequence[PaletteTransformer]) -> list[str]:
-    """Return a line for each time that look-ups read at, and of which columns where there are several.
+    """Return a line for each time of look-ups, with its columns if there are several times.
 
     Parameters
     ----------
     lookups : sequence of PaletteTransformer
-        With their stores and times.
+        Look-ups with stores and times.
     """
     shared: dict[str | None, list[PaletteTransformer]] = {}
     for stage in lookups:
         column = stage.getTimestampCol()
-        time = None if column is None else f"{column!r}: {KNOWN[stage.getPointInTime()]}"
+        time = None if column is None else f"{column!r}: {MEANING[stage.getPointInTime()]}"
         shared.setdefault(time, []).append(stage)
     lines = []
     for time, stages in shared.items():
@@ -40,4 +40,4 @@ def explain_times(lookups: Sequence[PaletteTransformer]) -> list[str]:
 
 def _without_time(stages: Sequence[PaletteTransformer]) -> str:
     untimed = ", ".join(untimed_groups(stages))
-    return f"none: the latest values of {untimed}; to train, set timestampCol" if untimed else "none is needed"
+    return f"none: the latest values of {untimed}; to train, set timestampCol" if untimed else "none, not needed"

@@ -1,4 +1,4 @@
-"""Stages inside other stages: pipelines, and what Spark's tuning chooses from and found best."""
+"""Stages inside other stages: pipelines, and the candidates and best models of Spark's tuning."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from palette.errors import PlanError
 from palette.params import HasStore
 from palette.transformer import PaletteTransformer
 
-__all__ = ["DSL", "TUNERS", "flat_stages", "parts_of", "unnested"]
+__all__ = ["DSL", "TUNERS", "flat_stages", "tuned_stages", "unnest_stages"]
 
 DSL = (DSLEstimator, DSLModel)
 TUNERS = (CrossValidator, TrainValidationSplit)
 TUNED = (CrossValidatorModel, TrainValidationSplitModel)
-# What a pipeline inside another one shares with it.
+# Params that a nested pipeline shares with the outer one.
 SHARED = ("storeUri", "timestampCol", "pointInTime", "keepFeatures")
 
 
 def flat_stages(stages: Iterable[Any]) -> Iterator[Any]:
-    """Yield fitted stages; of pipelines inside, and of what tuning found best, theirs."""
+    """Yield fitted stages; nested pipelines and the best models of tuning yield their own."""
     for stage in stages:
         if hasattr(stage, "bestModel"):
             yield from flat_stages([stage.bestModel])
@@ -37,22 +37,22 @@ def flat_stages(stages: Iterable[Any]) -> Iterator[Any]:
             yield stage
 
 
-def unnested(stages: Iterable[Any], pipeline: HasStore, within: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the stages of a pipeline with their numbers; pipelines inside it give theirs, as ``2.1`` and so on.
+def unnest_stages(stages: Iterable[Any], pipeline: HasStore, within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the stages of a pipeline with their numbers; nested pipelines yield theirs as ``2.1`` and so on.
 
     Parameters
     ----------
     stages : iterable
         Stages of Spark ML and of the DSL, pipelines among them.
     pipeline : HasStore
-        The outermost pipeline, whose store and times hold for all of them.
+        The outermost pipeline, whose store and times apply to all of them.
     within : str
-        Start of the numbers.
+        Prefix of the numbers.
 
     Raises
     ------
     PlanError
-        If a pipeline inside that looks features up has a store or times of its own; it is named.
+        If a nested pipeline that looks features up has another store or other times; it is named.
     """
     for position, stage in enumerate(stages, start=1):
         number = f"{within}{position}"
@@ -60,14 +60,14 @@ def unnested(stages: Iterable[Any], pipeline: HasStore, within: str = "") -> Ite
         if inner is None:
             yield number, stage
             continue
-        parts = list(unnested(inner, pipeline, f"{number}."))
+        parts = list(unnest_stages(inner, pipeline, f"{number}."))
         if isinstance(stage, HasStore) and any(_looks_up(part) for _, part in parts):
             _check_shared(number, stage, pipeline)
         yield from parts
 
 
-def parts_of(stage: Any) -> list[Any]:
-    """Return the stages that tuning fits; of any other stage itself.
+def tuned_stages(stage: Any) -> list[Any]:
+    """Return the stages that tuning fits; for any other stage the stage itself.
 
     Raises
     ------
@@ -83,11 +83,11 @@ def parts_of(stage: Any) -> list[Any]:
             f"({type(stage).__name__}(estimator=MLPipeline(...))), or give it pyspark.ml.Pipeline(stages=[...]) of the "
             "same stages, whose features the outer one looks up"
         )
-    return [part for _, part in unnested([estimator], HasStore())]
+    return [part for _, part in unnest_stages([estimator], HasStore())]
 
 
 def _inner(stage: Any) -> Sequence[Any] | None:
-    """Return the stages that a stage runs one after the other; None if it is none of these."""
+    """Return the stages that a stage runs sequentially; None if it is not a pipeline."""
     if isinstance(stage, TUNED):
         return [stage.bestModel]
     if isinstance(stage, (Pipeline, PipelineModel)):
@@ -114,6 +114,6 @@ def _check_shared(number: str, stage: HasStore, pipeline: HasStore) -> None:
         outer = pipeline.getOrDefault(name) if pipeline.isDefined(name) else None
         if own != outer:
             raise PlanError(
-                f"stage {number} ({stage.uid}) is a pipeline with {name}={own!r}, and the one around it has "
-                f"{outer!r}: give both the same, or put the stages of the inner one into the outer one"
+                f"stage {number} ({stage.uid}) is a pipeline with {name}={own!r}, and the outer one has "
+                f"{outer!r}: set both to the same value, or put its stages into the outer pipeline"
             )

@@ -1,4 +1,4 @@
-"""What a pipeline is made of: its stages, what each takes and gives, and the look-ups between them."""
+"""Plan of a pipeline: its stages, their inputs and outputs, and the look-ups between them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from palette.definitions import Feature
 from palette.errors import PlanError, SchemaError, nearest
 from palette.pipeline.planning.input_columns import added_columns, check_inputs, may_add_others
 from palette.pipeline.planning.lookup_placement import StageNeeds, place_lookups
-from palette.pipeline.planning.nested_stages import DSL, TUNERS, parts_of
+from palette.pipeline.planning.nested_stages import DSL, TUNERS, tuned_stages
 from palette.pipeline.planning.stage_columns import input_columns
 from palette.transformer import PaletteTransformer
 
@@ -37,11 +37,11 @@ class PipelinePlan:
     stages : tuple
         The stages of the pipeline.
     parts : tuple of list
-        What each stage consists of: itself, or the stages that tuning fits.
+        The parts of each stage: itself, or the stages that tuning fits.
     needs : tuple of StageNeeds
-        What each stage takes and gives.
+        Inputs and outputs of each stage.
     lookups : dict of int to tuple of FeatureRef
-        By the position of the stage before which they are looked up.
+        Position of a stage to the features that are looked up before it.
     """
 
     stages: tuple[Any, ...]
@@ -56,21 +56,21 @@ class PipelinePlan:
         Parameters
         ----------
         stages : mapping of str to stage
-            Spark ML stages and DSL stages in order, by the numbers that messages call them.
+            Number in messages to Spark ML or DSL stage, in order.
         feature : callable or None
-            Returns the feature that an expression names; None without a store.
+            Returns the feature of an expression; None without a store.
 
         Raises
         ------
         PlanError
-            If there is no order in which all can be computed, or a store is needed; the expression is named.
+            If the stages cannot be ordered, or a store is needed; the message names the expression.
         FeatureNotFoundError, DslTypeError
-            If a feature is not in the catalog, or of a type that cannot be read as asked.
+            If a feature is not in the catalog, or has a type that its expression cannot read.
         """
         for number, stage in stages.items():
             if not isinstance(stage, (Estimator, Transformer)):
-                raise PlanError(f"stage {number} is a {type(stage).__name__}, no Spark ML stage")
-        parts = tuple(parts_of(stage) for stage in stages.values())
+                raise PlanError(f"stage {number} is a {type(stage).__name__}, not a Spark ML stage")
+        parts = tuple(tuned_stages(stage) for stage in stages.values())
         labels = [f"stage {number} ({stage.uid})" for number, stage in stages.items()]
         needs = tuple(_needs(labels, parts))
         if feature is None:
@@ -86,32 +86,32 @@ class PipelinePlan:
 
     @property
     def names(self) -> list[FeatureRef]:
-        """All features that are looked up."""
+        """All looked-up features."""
         return [ref for refs in self.lookups.values() for ref in refs]
 
     @property
     def explicit(self) -> list[PaletteTransformer]:
-        """The look-ups that stand in the pipeline as stages."""
+        """The look-ups that are stages of the pipeline."""
         return [stage for stage in self.stages if isinstance(stage, PaletteTransformer)]
 
     @property
     def expressions(self) -> list[Any]:
-        """The stages of the DSL, those that tuning fits among them."""
+        """The DSL stages, including those that tuning fits."""
         return [part for parts in self.parts for part in parts if isinstance(part, DSL)]
 
     @cached_property
     def for_scoring(self) -> set[str]:
-        """Names of the features that are still needed after fit: not those that only a statistic reads."""
+        """Names of the features needed after fit, which excludes those that only a statistic reads."""
         nodes = [node for stage in self.expressions for node in stage.nodes().values()]
         return {ref.name for ref in references(nodes, for_scoring=True) if isinstance(ref, FeatureRef)}
 
     def check_columns(self, basis: Iterable[str]) -> None:
-        """Refuse a basis without a column that a stage or a look-up needs, before anything is computed.
+        """Validate that the basis has the columns that stages and look-ups need, before anything is computed.
 
         Raises
         ------
         SchemaError
-            If one is missing; the expression that needs it is named.
+            If one is missing; the message names the expression that needs it.
         """
         known = list(basis)
         for position, (stage, needs) in enumerate(zip(self.stages, self.needs, strict=True)):
@@ -127,11 +127,11 @@ class PipelinePlan:
             if isinstance(stage, TUNERS) and stage.isDefined("evaluator"):
                 check_inputs(needs.label, stage.getEvaluator(), known)
             if any(may_add_others(part) for part in self.parts[position]):
-                # From here on only Spark knows the columns: each stage is checked when it is its turn.
+                # From here on only Spark knows the columns: later stages are checked when they run.
                 return
 
     def explain(self, times: Iterable[str] = ()) -> str:
-        """Return the compute order as text; ``times`` are lines about the times of the look-ups."""
+        """Return the compute order as a string; ``times`` are lines about the times of the look-ups."""
         lines = ["basis", *times]
         for position, stage in enumerate(self.stages):
             for keys, names in _by_keys(self.lookups.get(position, ())).items():
@@ -150,19 +150,19 @@ def _references(stage: Any) -> list[FeatureRef | BasisRef]:
     return references(stage.nodes().values(), for_scoring=isinstance(stage, DSLModel))
 
 
-def _check_reads(label: str, wanted: Mapping[str, str], known: Sequence[str]) -> None:
-    for column, what in wanted.items():
+def _check_reads(label: str, columns: Mapping[str, str], known: Sequence[str]) -> None:
+    for column, use in columns.items():
         if column not in known:
             raise SchemaError(
-                f"{label}: there is no column {column!r}, {what}{nearest(column, known)} (there are {', '.join(known)})"
+                f"{label}: there is no column {column!r}, {use}{nearest(column, known)} (columns: {', '.join(known)})"
             )
 
 
 def _needs(labels: Sequence[str], parts: Sequence[Sequence[Any]]) -> Iterable[StageNeeds]:
-    """Yield what each stage takes and gives; what a part of it gives, later parts do not take from outside."""
+    """Yield inputs and outputs of each stage; an output of one part is not an input of a later part."""
     provided: set[str] = set()
     for label, inner in zip(labels, parts, strict=True):
-        wanted: dict[FeatureRef, None] = {}
+        features: dict[FeatureRef, None] = {}
         columns: dict[str, None] = {}
         outputs: dict[str, None] = {}
         for part in inner:
@@ -173,32 +173,31 @@ def _needs(labels: Sequence[str], parts: Sequence[Sequence[Any]]) -> Iterable[St
                 provided |= {ref.name for ref in names}
             elif isinstance(part, DSL):
                 refs = _references(part)
-                wanted |= {ref: None for ref in refs if isinstance(ref, FeatureRef) and ref.name not in provided}
+                features |= {ref: None for ref in refs if isinstance(ref, FeatureRef) and ref.name not in provided}
                 reads = tuple(ref.column for ref in refs if isinstance(ref, BasisRef))
             columns |= {column: None for column in reads if column not in outputs}
             outputs |= dict.fromkeys(added_columns(part))
-        yield StageNeeds(label, tuple(wanted), tuple(columns), tuple(outputs))
+        yield StageNeeds(label, tuple(features), tuple(columns), tuple(outputs))
 
 
 def _check_outputs(parts: Sequence[Sequence[Any]], needs: Sequence[StageNeeds]) -> None:
-    """Refuse two stages that make one column, unless the later makes it out of the earlier one's."""
-    makers: dict[str, str] = {}
+    """Validate that no two stages add the same column, unless the later one replaces it using its value."""
+    producers: dict[str, str] = {}
     for inner, stage_needs in zip(parts, needs, strict=True):
         for column in stage_needs.outputs:
-            maker = makers.get(column.casefold())
-            if maker is not None and not _replaces(inner, column, stage_needs):
+            producer = producers.get(column.casefold())
+            if producer is not None and not _replaces(inner, column, stage_needs):
                 raise PlanError(
-                    f"{stage_needs.label} makes column {column!r}, which exists already: {maker} makes it; "
-                    "choose another name"
+                    f"{stage_needs.label} adds column {column!r}, which {producer} adds already; choose another name"
                 )
-            makers[column.casefold()] = stage_needs.label
+            producers[column.casefold()] = stage_needs.label
 
 
 def _replaces(parts: Sequence[Any], column: str, needs: StageNeeds) -> bool:
-    maker = next((part for part in parts if isinstance(part, DSL) and column in part.getLambdas()), None)
-    if maker is None:
+    producer = next((part for part in parts if isinstance(part, DSL) and column in part.getLambdas()), None)
+    if producer is None:
         return column in needs.columns
-    return BasisRef(column) in references([maker.nodes()[column]], for_scoring=True)
+    return BasisRef(column) in references([producer.nodes()[column]], for_scoring=True)
 
 
 def _check_types(labels: Sequence[str], parts: Sequence[Sequence[Any]], feature: Callable[[str], Feature]) -> None:
@@ -215,7 +214,7 @@ def _check_types(labels: Sequence[str], parts: Sequence[Sequence[Any]], feature:
 
 
 def _bindings(nodes: Iterable[Node], derived: dict[str, str], feature: Callable[[str], Feature]) -> dict[str, Binding]:
-    """Return bindings as far as they are known; a column of the basis is taken to be what it is read as."""
+    """Return the known bindings; a basis column is assumed to have the type that it is read with."""
     bindings: dict[str, Binding] = {}
     for node in nodes:
         for read in walk(expand(node)):

@@ -1,4 +1,4 @@
-"""Which columns a Spark ML stage reads and adds, as its Params say."""
+"""Input and output columns of Spark ML stages, by their Params."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.ml.linalg import VectorUDT
 from pyspark.sql.types import DataType, DoubleType, FloatType, IntegerType, StructType
 
 from palette.errors import SchemaError
-from palette.pipeline.planning.nested_stages import parts_of
+from palette.pipeline.planning.nested_stages import tuned_stages
 
 __all__ = ["INPUTS", "input_columns", "named_columns", "output_columns", "with_outputs"]
 
@@ -20,7 +20,7 @@ OUTPUTS = (
     *("outputCol", "outputCols", "topicDistributionCol", "rawPredictionCol", "probabilityCol", "predictionCol"),
     *("linkPredictionCol", "quantilesCol", "leafCol", "varianceCol"),
 )
-# What Spark's estimators add is known to Python only after fit. These are told beforehand.
+# Python knows what Spark's estimators add only after fit; for these the type is known before.
 ADDED: dict[str, DataType] = {
     **dict.fromkeys(("StringIndexer", "QuantileDiscretizer"), DoubleType()),
     **dict.fromkeys(
@@ -32,7 +32,7 @@ PREDICTED: dict[str, DataType] = {
     **dict.fromkeys(("BisectingKMeans", "GaussianMixture", "KMeans"), IntegerType()),
     "ALS": FloatType(),
 }
-# Where several columns may be named, one is not read, though it has a default.
+# If the Param of several columns is set, that of one column is ignored, though it has a default.
 INSTEAD = {"featuresCol": "features_cols"}
 
 
@@ -54,14 +54,14 @@ def output_columns(stage: Any) -> tuple[str, ...]:
 
 
 def with_outputs(stage: Any, schema: StructType) -> StructType:
-    """Return a schema with the columns that a stage, fitted where need be, adds to it.
+    """Return a schema with the columns that a stage, fitted if necessary, adds to it.
 
     Raises
     ------
     SchemaError
-        If only ``fit`` tells which columns an estimator adds.
+        If the columns that an estimator adds are known only after fit.
     """
-    parts = parts_of(stage)
+    parts = tuned_stages(stage)
     if parts != [stage]:
         for part in parts:
             schema = with_outputs(part, schema)
@@ -71,7 +71,7 @@ def with_outputs(stage: Any, schema: StructType) -> StructType:
     if not isinstance(stage, Estimator):
         from palette.session import active_session
 
-        # Spark checks and types the stage itself; of no rows it computes nothing.
+        # Spark validates the stage itself; without rows it computes nothing.
         return stage.transform(active_session().createDataFrame([], schema)).schema
     name, added = type(stage).__name__, StructType(list(schema.fields))
     for param, column in named_columns(stage, OUTPUTS):
@@ -79,10 +79,10 @@ def with_outputs(stage: Any, schema: StructType) -> StructType:
             raise SchemaError(f"{stage.uid} adds column {column!r}, which exists already: set {param}, or drop it")
         dtype = _added(name, param)
         if dtype is None:
-            raise SchemaError(f"{stage.uid}: only fit tells of what type column {column!r} is")
+            raise SchemaError(f"{stage.uid}: the type of column {column!r} is known only after fit")
         added.add(column, dtype)
     if not output_columns(stage):
-        raise SchemaError(f"{stage.uid}: only fit tells which columns {name} adds")
+        raise SchemaError(f"{stage.uid}: the columns that {name} adds are known only after fit")
     return added
 
 
@@ -95,11 +95,11 @@ def _added(name: str, param: str) -> DataType | None:
 
 
 def named_columns(stage: Any, params: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield those of a stage's Params that name columns, each with every column that it names."""
+    """Yield each Param of a stage that names columns, with every column that it names."""
     for name in params:
         several = INSTEAD.get(name, f"{name}s")
         if stage.hasParam(several) and stage.isSet(several):
-            continue  # one column or several; the default of the other names a column that nobody makes
+            continue  # one column or several; the default of the other names a column that does not exist
         if stage.hasParam(name) and stage.isDefined(name):
             value = stage.getOrDefault(name)
             yield from ((name, column) for column in ([value] if isinstance(value, str) else value) if column)
