@@ -241,9 +241,9 @@ def test_columns_that_spark_resolves_are_not_refused(eats):
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        pytest.param(lambda: assembled("size", "gap"), r"stage 1 \(Vec\w+\) does not accept null in column 'gap' in 5 of "
+        pytest.param(lambda: assembled("size", "gap"), r"1 \(Vec\w+\) does not accept null in column 'gap' in 5 of "
                      r"20 rows; NaN in column 'gap' in 5 of 20 rows; .*nFill .*Imputer.*'keep' or 'skip'", id="vector"),
-        pytest.param(lambda: assembled("size", labelCol="gap"), r"stage 2 \(Lin\w+\) does not accept null in column 'gap' "
+        pytest.param(lambda: assembled("size", labelCol="gap"), r"2 \(Lin\w+\) does not accept null in column 'gap' "
                      "in 5 of 20 rows.*leave such rows out", id="label"),
         pytest.param(lambda: [StringIndexer(inputCol="r_id", outputCol="i"), *assembled("i", "size")],
                      r"stage 1 \(StringI\w+\) does not accept null in column 'r_id' in 1 of 20 rows", id="text"),
