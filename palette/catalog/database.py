@@ -1,4 +1,4 @@
-"""Database of the catalog: transactions on SQLite or PostgreSQL, retries, migrations."""
+"""Database of the catalog: transactions, retries, migrations."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from palette.catalog import tables
+from palette.catalog.engine import BUSY_SECONDS, create_engine, parse_url
 from palette.catalog.migrations import HEAD
 from palette.catalog.migrations.import_json import import_json, set_aside
-from palette.errors import ArgumentError, CatalogError, DefinitionError, PaletteError
+from palette.errors import ArgumentError, CatalogError, PaletteError
 
-__all__ = ["PASSWORD", "VERSION_TABLE", "Database"]
+__all__ = ["VERSION_TABLE", "Database"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-PASSWORD = "PALETTE_CATALOG_PASSWORD"  # noqa: S105  the name of the variable
 VERSION_TABLE = "palette_catalog_version"
-BUSY_SECONDS = 60
 TRIES = 8
 # Serialization failures and deadlocks: a retry may succeed.
 RETRYABLE = ("40001", "40P01")
@@ -63,7 +62,7 @@ class Database:
     """
 
     def __init__(self, url: str, legacy: Path | None = None) -> None:
-        self._url = _parse_url(url)
+        self._url = parse_url(url)
         self._legacy = legacy
         self._reset()
 
@@ -110,7 +109,7 @@ class Database:
             if self._engine is None or self._pid != os.getpid():
                 if self._engine is not None:
                     self._engine.dispose(close=False)
-                self._engine, self._pid = _engine(self._url), os.getpid()
+                self._engine, self._pid = create_engine(self._url), os.getpid()
             return self._engine
 
     @contextlib.contextmanager
@@ -244,56 +243,6 @@ class Database:
 
 class _RetryError(CatalogError):
     """A change may be retried; a read on a hot standby is not, by palette."""
-
-
-def _parse_url(url: str) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-        backend = parsed.get_backend_name()
-    except (sa.exc.ArgumentError, NoSuchModuleError, ValueError):
-        # The URL is not shown: it may contain a password.
-        raise DefinitionError("catalog: not a database URL; expected postgresql+psycopg://USER@HOST/DATABASE") from None
-    if backend not in ("sqlite", "postgresql"):
-        raise DefinitionError(f"catalog: {backend!r} is not supported; use postgresql+psycopg")
-    if parsed.password is not None or any("password" in key.lower() for key in parsed.query):
-        raise DefinitionError(f"catalog: the URL contains a password; set the environment variable {PASSWORD}")
-    if backend == "sqlite" and not os.path.isabs(parsed.database or ""):
-        raise DefinitionError("catalog: SQLite needs an absolute path, sqlite:////DIRECTORY/catalog.db")
-    return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() == "postgresql":
-        if password := os.environ.get(PASSWORD):
-            url = url.set(password=password)
-        try:
-            # The default of a role or database may be a level at which writers do not exclude each other.
-            return sa.create_engine(
-                url,
-                pool_pre_ping=True,
-                pool_size=2,
-                hide_parameters=True,
-                isolation_level="READ COMMITTED",
-                connect_args={"connect_timeout": 10},
-            )
-        except ImportError as error:
-            raise CatalogError(f"{url!r} needs psycopg ({error}): pip install 'palette-features[postgres]'") from error
-    # A new connection each time: an open one would not notice that the file was replaced.
-    engine = sa.create_engine(
-        url, poolclass=sa.pool.NullPool, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def _on_begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("palette_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 def _read_revision(connection: sa.Connection) -> str | None:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from palette import Entity, FeatureStore
 from palette.catalog import ModelRecord, SqlCatalog, tables
-from palette.catalog.database import PASSWORD, VERSION_TABLE
+from palette.catalog.database import VERSION_TABLE
+from palette.catalog.engine import PASSWORD
 from palette.catalog.migrations import HEAD
 from palette.catalog.migrations.upgrade import scripts, upgrade
 from palette.definitions.yaml.documents import to_plain
@@ -41,6 +42,28 @@ def test_migrations_make_the_tables_and_do_so_once(empty):
         )
         assert compare_metadata(context, tables.metadata) == []
     assert empty.definitions.entities() == {"plane": PLANE}
+
+
+def test_migrations_and_retries_are_logged(empty, caplog, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with caplog.at_level("INFO", "palette.catalog.database"):
+        empty.definitions.apply([PLANE])
+        conflicts = [True, True]
+
+        def work(_):
+            if conflicts:
+                conflicts.pop()
+                error = sa.exc.DBAPIError("UPDATE", {}, OSError("deadlock"))
+                error.orig.sqlstate = "40P01"
+                raise error
+
+        empty.database.change(work)
+    first, *retries = [record.getMessage() for record in caplog.records]
+    assert first.endswith(f"migrating from revision None to {HEAD}")
+    assert [line.partition(": attempt ")[2] for line in retries] == [
+        "1 of 8 conflicted with another writer, retrying",
+        "2 of 8 conflicted with another writer, retrying",
+    ]
 
 
 def test_catalog_of_a_newer_release_is_refused(empty, url):
