@@ -11,16 +11,26 @@ from palette.lazy_imports import lazy
 if TYPE_CHECKING:
     from palette.catalog.catalog import SqlCatalog
     from palette.catalog.definitions.changes import Change, Changes
-    from palette.catalog.features.search import Filters, Found
+    from palette.catalog.features.search import Filters, SearchResult
     from palette.catalog.models.versions import ModelRecord
 
-__all__ = ["Change", "Changes", "Filters", "Found", "ModelRecord", "Resolved", "SqlCatalog", "named_columns", "resolve"]
+__all__ = [
+    "Change",
+    "Changes",
+    "Filters",
+    "ModelRecord",
+    "Resolved",
+    "SearchResult",
+    "SqlCatalog",
+    "named_columns",
+    "resolve",
+]
 
 _HOMES = {
     "Change": "palette.catalog.definitions.changes",
     "Changes": "palette.catalog.definitions.changes",
     "Filters": "palette.catalog.features.search",
-    "Found": "palette.catalog.features.search",
+    "SearchResult": "palette.catalog.features.search",
     "ModelRecord": "palette.catalog.models.versions",
     "SqlCatalog": "palette.catalog.catalog",
 }

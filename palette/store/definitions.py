@@ -13,7 +13,7 @@ from palette.store.apply import apply_definitions, apply_plan, flatten
 from palette.store.base import StoreBase
 
 if TYPE_CHECKING:
-    from palette.catalog import Changes, Filters, Found
+    from palette.catalog import Changes, Filters, SearchResult
 
 __all__ = ["DefinitionMethods"]
 
@@ -137,7 +137,7 @@ class DefinitionMethods(StoreBase):
             drop_tables=drop_tables,
         )
 
-    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> Listing[Found]:
+    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> Listing[SearchResult]:
         """Search features, best match first.
 
         Parameters
@@ -164,7 +164,7 @@ class DefinitionMethods(StoreBase):
 
         Returns
         -------
-        list of Found
+        list of SearchResult
             A REPL and notebooks show it as a table.
 
         Raises

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.definitions.write import bump_revision, current_user, now, update_ranking
-from palette.catalog.features.search import Filters, Found, describe, search
+from palette.catalog.features.search import Filters, SearchResult, describe, search
 from palette.errors import ArgumentError, FeatureNotFoundError, nearest
 
 __all__ = ["Features", "Note"]
@@ -45,12 +45,12 @@ class Features:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
+    def search(self, text: str | None = None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[SearchResult]:
         """Return the features that match, best first; see :meth:`palette.FeatureStore.search`."""
         with self._database.reading() as connection:
             return [] if connection is None else search(connection, text, limit=limit, **filters)
 
-    def describe(self, feature: str) -> Found | None:
+    def describe(self, feature: str) -> SearchResult | None:
         """Return what a search returns of ``entity:group:feature``, or None."""
         with self._database.reading() as connection:
             return None if connection is None else describe(connection, feature)

@@ -19,7 +19,7 @@ from palette.errors import ArgumentError, DefinitionError, nearest
 from palette.times import utc
 from palette.types import canonical_type
 
-__all__ = ["COLUMNS", "Filters", "Found", "describe", "search"]
+__all__ = ["COLUMNS", "Filters", "SearchResult", "describe", "search"]
 
 KINDS = {"batch": "batch", "stream": "stream", "rpc": "rpc", "near real time": "stream"}
 # Types that filters accept, where not only strings.
@@ -32,7 +32,7 @@ FEATURE = tables.features.c
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """A search result.
 
     Parameters
@@ -65,7 +65,7 @@ class Found:
     uses: int
 
 
-COLUMNS: dict[str, Callable[[Found], object]] = {
+COLUMNS: dict[str, Callable[[SearchResult], object]] = {
     "feature": lambda feature: feature.expression,
     "type": lambda feature: feature.dtype,
     "models": lambda feature: feature.uses or None,
@@ -74,13 +74,13 @@ COLUMNS: dict[str, Callable[[Found], object]] = {
 }
 
 
-def _format_marks(feature: Found) -> str:
+def _format_marks(feature: SearchResult) -> str:
     marks = ["curated"] if feature.curated else []
     marks += [f"deprecated: {feature.deprecated}"] if feature.deprecated is not None else []
     return "".join(f"[{mark}] " for mark in marks)
 
 
-RESULT = tuple(FEATURE[field.name] for field in fields(Found))
+RESULT = tuple(FEATURE[field.name] for field in fields(SearchResult))
 
 
 class Filters(TypedDict, total=False):
@@ -97,7 +97,9 @@ class Filters(TypedDict, total=False):
     curated: bool | None
 
 
-def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **filters: Unpack[Filters]) -> list[Found]:
+def search(
+    connection: sa.Connection, text: str | None, *, limit: int = 50, **filters: Unpack[Filters]
+) -> list[SearchResult]:
     """Return the features that match, best first; see :meth:`palette.FeatureStore.search`."""
     if text is not None and not isinstance(text, str):
         raise ArgumentError(f"expected words to search for, found {type(text).__name__} {text!r:.80}")
@@ -116,7 +118,7 @@ def search(connection: sa.Connection, text: str | None, *, limit: int = 50, **fi
     return []
 
 
-def describe(connection: sa.Connection, name: str) -> Found | None:
+def describe(connection: sa.Connection, name: str) -> SearchResult | None:
     """Return the feature ``entity:group:feature`` as a search result, or None."""
     row = connection.execute(sa.select(*RESULT).where(FEATURE.name == name)).mappings().one_or_none()
     return None if row is None else _to_result(row)
@@ -145,7 +147,7 @@ def _best(
     conditions: list[sa.ColumnElement[bool]],
     score: sa.ColumnElement[float],
     limit: int,
-) -> list[Found]:
+) -> list[SearchResult]:
     # First the ids of the best, then their rows, so that the sort carries little.
     best = (
         sa.select(FEATURE.id, score.label("score"))
@@ -160,8 +162,8 @@ def _best(
     return [_to_result(row) for row in connection.execute(rows).mappings()]
 
 
-def _to_result(row: sa.RowMapping) -> Found:
-    return Found(**{**row, "tags": tuple(parse_json(row["tags"], list))})
+def _to_result(row: sa.RowMapping) -> SearchResult:
+    return SearchResult(**{**row, "tags": tuple(parse_json(row["tags"], list))})
 
 
 def _conditions(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
