@@ -9,11 +9,12 @@ from palette.lazy_imports import lazy
 if TYPE_CHECKING:
     from palette.online.factory import open_online
     from palette.online.features import FeatureRows
-    from palette.online.layout import STATIC, LocalTable, RowLayout
+    from palette.online.layout import STATIC, RowLayout
     from palette.online.lmdb import LmdbStore
+    from palette.online.local import LocalReader, LocalTable
     from palette.online.memory import MemoryStore
     from palette.online.near_cache import CacheCounts, NearCache
-    from palette.online.reader import FeatureReader, LocalReader
+    from palette.online.reader import FeatureReader
     from palette.online.redis.store import RedisStore
     from palette.online.snapshot.fill import fill
     from palette.online.snapshot.snapshot import Snapshot, from_arrow
@@ -47,8 +48,8 @@ _HOMES = {
     "FeatureRows": "palette.online.features",
     "GroupTable": "palette.online.table",
     "LmdbStore": "palette.online.lmdb",
-    "LocalReader": "palette.online.reader",
-    "LocalTable": "palette.online.layout",
+    "LocalReader": "palette.online.local",
+    "LocalTable": "palette.online.local",
     "MemoryStore": "palette.online.memory",
     "NearCache": "palette.online.near_cache",
     "OnlineStore": "palette.online.store",

@@ -10,7 +10,8 @@ from palette.errors import ArgumentError, NotFoundError
 from palette.paths import local_or_none, local_path, path_text
 
 if TYPE_CHECKING:
-    from palette.online.reader import Definitions, FeatureReader
+    from palette.online.defined_groups import Definitions
+    from palette.online.reader import FeatureReader
 
 __all__ = ["open_online"]
 

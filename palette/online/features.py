@@ -193,10 +193,7 @@ class FeatureRequest:
         for lookup, some in zip(self._lookups.values(), keys, strict=True):
             group = lookup.group
             own = [packed.get((group, key)) for key in some]
-            if self._status:
-                answers.append([lookup.layout.answer(row, now, status=True) for row in own])
-            else:
-                answers.append(lookup.layout.answers(own, now))
+            answers.append(lookup.layout.answers(own, now, status=self._status))
         columns = self._columns
         if self._status:
             columns = [

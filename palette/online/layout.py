@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dsl.compilers.generated import define
@@ -17,7 +16,7 @@ from palette.types import INTEGERS, check_value
 if TYPE_CHECKING:
     from palette.definitions import FeatureGroup, GroupSchema
 
-__all__ = ["STATIC", "LocalTable", "Request", "Row", "RowLayout", "key_list"]
+__all__ = ["STATIC", "Request", "Row", "RowLayout", "key_list", "key_lists"]
 
 # A feature group's full name and a key; a packed row.
 Request: TypeAlias = "tuple[str, Any]"
@@ -154,42 +153,24 @@ class RowLayout:
 
     def answer(self, row: Row | None, now: int, *, status: bool = False) -> dict[str, Any]:
         """Return the values of a packed row at ``now`` (microseconds); all ``None`` where missing or expired."""
-        (values,) = self.answers((row,), now)
-        if not status:
-            return values
-        expired = row is not None and self._age is not None and row[0] < now - self._age
-        absent = "missing" if row is None else "expired" if expired else "null"
-        statuses = {f"{name}__status": absent if value is None else "present" for name, value in values.items()}
-        return values | statuses
+        return self.answers((row,), now, status=status)[0]
 
-    def answers(self, rows: Iterable[Row | None], now: int) -> list[dict[str, Any]]:
+    def answers(self, rows: Iterable[Row | None], now: int, *, status: bool = False) -> list[dict[str, Any]]:
         """Return the values of packed rows at ``now`` (microseconds), as :meth:`answer` does."""
+        if status:
+            return [self._with_status(row, now) for row in rows]
         columns, blank = self._columns, self._blank
         if self._age is None:
             return [blank.copy() if row is None else columns(*row) for row in rows]
         oldest = now - self._age
         return [blank.copy() if row is None or row[0] < oldest else columns(*row) for row in rows]
 
-
-class LocalTable(RowLayout):
-    """Rows of one feature group in this process, read by key without waiting."""
-
-    @property
-    @abstractmethod
-    def get(self) -> Callable[[Any], Row | None]:
-        """A function that returns the packed row of a key; it stays valid as long as the table."""
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[tuple[Any, Row]]:
-        """Iterate over (key, packed row)."""
-
-    def read(self, key: Any, now: int, *, status: bool = False) -> dict[str, Any]:
-        """Return the values of one key at ``now`` (microseconds); all ``None`` where missing or expired."""
-        return self.answer(self.get(self.lookup_key(key)), now, status=status)
+    def _with_status(self, row: Row | None, now: int) -> dict[str, Any]:
+        (values,) = self.answers((row,), now)
+        expired = row is not None and self._age is not None and row[0] < now - self._age
+        absent = "missing" if row is None else "expired" if expired else "null"
+        statuses = {f"{name}__status": absent if value is None else "present" for name, value in values.items()}
+        return values | statuses
 
 
 def key_list(keys: Iterable[Any], group: str) -> list[Any]:
@@ -217,6 +198,19 @@ def key_list(keys: Iterable[Any], group: str) -> list[Any]:
         with contextlib.suppress(TypeError):
             return list(keys)
     raise ArgumentError(f"{group}: keys is a list of keys, found {what}")
+
+
+def key_lists(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    """Return the keys of each group as a list.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a mapping of groups to lists of keys.
+    """
+    if not isinstance(keys, Mapping):
+        raise ArgumentError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
+    return {group: key_list(some, group) for group, some in keys.items()}
 
 
 def _column_function(group: FeatureGroup) -> Callable[..., dict[str, Any]]:

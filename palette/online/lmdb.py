@@ -17,9 +17,9 @@ from palette.errors import DefinitionError, StoreError, StoreTimeoutError
 from palette.online.codec.byte_store import IDENTITY, ByteStore, GroupCodec
 from palette.online.codec.codec import is_deletion
 from palette.online.codec.keys import KeySet, is_absent
+from palette.online.defined_groups import Definitions
 from palette.online.layout import Request, Row
 from palette.online.order import newest
-from palette.online.reader import Definitions
 from palette.paths import local_path
 from palette.times import resolve_now
 

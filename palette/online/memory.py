@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from palette.online.layout import Row, RowLayout
-from palette.online.reader import FeatureReader, LocalReader
+from palette.online.local import LocalReader
+from palette.online.reader import FeatureReader
 from palette.online.store import OnlineStore
 from palette.online.table import GroupTable
 from palette.times import resolve_now

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from palette.errors import ArgumentError, DataError, SnapshotError
+from palette.errors import DataError, SnapshotError
+from palette.online.defined_groups import DefinedGroups
 from palette.online.features import FeatureRequest
-from palette.online.layout import LocalTable, Request, Row, RowLayout, key_list
+from palette.online.layout import Request, Row, key_lists
 from palette.times import resolve_now, to_datetime
 
 if TYPE_CHECKING:
-    from palette.definitions import Entity, FeatureGroup, GroupSchema
     from palette.definitions.expressions import Features
     from palette.online.features import FeatureRows
 
-__all__ = ["Definitions", "FeatureReader", "LocalReader"]
+__all__ = ["FeatureReader"]
 
-Definitions: TypeAlias = "Callable[[str], tuple[Entity, FeatureGroup]]"
 T = TypeVar("T")
 # Yields requests, is sent their rows, and returns the answer.
 Reading: TypeAlias = "Generator[list[Request], Sequence[Row | None], T]"
 
 
-class FeatureReader(ABC):
+class FeatureReader(DefinedGroups):
     """Something that holds the newest row of every key.
 
     A reader of your own has one method, :meth:`fetch`; and :meth:`fetch_async` where a thread is not good enough. It
     may answer one fetch from several stores. One that is written to as well is an :class:`palette.online.OnlineStore`;
-    one whose rows are in this process is a :class:`LocalReader`, which spares them the fetch.
+    one whose rows are in this process is a :class:`palette.online.LocalReader`, which spares them the fetch.
 
     Parameters
     ----------
@@ -42,17 +40,9 @@ class FeatureReader(ABC):
     ----------
     at : int or None
         The time of a snapshot in microseconds, before which it cannot be read; None for a live store.
-    generation : int
-        Grows before a layout is replaced by another one, so that what was prepared on it is prepared again.
     """
 
     at: int | None = None
-    generation: int = 0
-
-    def __init__(self, definitions: Definitions) -> None:
-        self._definitions = definitions
-        self._layouts: dict[str, RowLayout] = {}
-        self._lock = threading.RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Raise :class:`DataError`: a store is opened where it is used."""
@@ -88,7 +78,7 @@ class FeatureReader(ABC):
 
         return await asyncio.to_thread(self.fetch, requests, budget)
 
-    def close(self) -> None:  # noqa: B027 - nothing to do for most
+    def close(self) -> None:
         """Close connections and files; the reader may be used again."""
 
     async def close_async(self) -> None:
@@ -100,49 +90,6 @@ class FeatureReader(ABC):
         layout = next(iter(self._layouts.values()), None)
         if layout is not None:
             await self.fetch_async([(layout.name, layout.probe_key)], budget)
-
-    # --- definitions
-
-    def definitions(self, group: str) -> tuple[Entity, FeatureGroup]:
-        """Return the entity and the feature group of a full name."""
-        return self._definitions(group)
-
-    def layout(self, group: str) -> RowLayout:
-        """Return the layout of the rows of a group ``entity:group``, valid until :attr:`generation` changes."""
-        layout = self._layouts.get(group)
-        entity, definition = self.definitions(group)
-        if layout is not None and layout.entity is entity and layout.group is definition:
-            return layout
-        with self._lock:
-            entity, definition = self.definitions(group)
-            layout = self._layouts.get(group)
-            if layout is None or (layout.entity, layout.group) != (entity, definition):
-                from palette.definitions import GroupSchema
-
-                # First the number: if it is the same before and after a fetch, so is the layout of the rows.
-                self.generation += layout is not None
-                self._invalidate_layout(group)
-                layout = self._layouts[group] = self._make_layout(GroupSchema(entity, definition), layout)
-        return layout
-
-    def _make_layout(self, schema: GroupSchema, before: RowLayout | None) -> RowLayout:
-        """Return the layout of a definition, which replaces another one if there was one."""
-        del before
-        return RowLayout(schema)
-
-    def _invalidate_layout(self, group: str) -> None:  # noqa: B027 - nothing to do for most
-        """Drop what was prepared for the layout of a group; called with the lock held."""
-
-    def refresh(self) -> None:
-        """Read the definitions again; a group that was removed is unknown from then on."""
-        for group in list(self._layouts):
-            try:
-                self.layout(group)
-            except KeyError:
-                with self._lock:
-                    self.generation += 1
-                    self._invalidate_layout(group)
-                    self._layouts.pop(group, None)
 
     # --- reads
 
@@ -269,7 +216,7 @@ class FeatureReader(ABC):
     def _read(
         self, keys: Mapping[str, Iterable[Any]], now: dt.datetime | str | None, *, status: bool
     ) -> Reading[dict[str, list[dict[str, Any]]]]:
-        at, lists = self.check_now(resolve_now(now)), _key_lists(keys)
+        at, lists = self.check_now(resolve_now(now)), key_lists(keys)
         while True:
             generation = self.generation
             layouts = {group: self.layout(group) for group in lists}
@@ -282,7 +229,7 @@ class FeatureReader(ABC):
         for group, layout in layouts.items():
             packed = rows[start : start + len(checked[group])]
             start += len(packed)
-            answers[group] = _answers(layout, packed, at, status=status)
+            answers[group] = layout.answers(packed, at, status=status)
         return answers
 
     def _look_up(
@@ -313,62 +260,3 @@ class FeatureReader(ABC):
                 requests = reading.send(await self.fetch_async(requests, budget) if requests else ())
         except StopIteration as done:
             return done.value
-
-
-class LocalReader(FeatureReader):
-    """A reader whose rows are in this process: plans read its tables directly, without a fetch."""
-
-    @abstractmethod
-    def table(self, group: str) -> LocalTable:
-        """Return the rows of a group ``entity:group``."""
-
-    def layout(self, group: str) -> RowLayout:
-        """Return :meth:`table`."""
-        return self.table(group)
-
-    def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return the packed row of each (full name of a group, key)."""
-        del budget
-        gets = {group: self.table(group).get for group in dict.fromkeys(group for group, _ in requests)}
-        return [gets[group](key) for group, key in requests]
-
-    async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
-        """Return what :meth:`fetch` returns, at once."""
-        return self.fetch(requests, budget)
-
-    def read(
-        self,
-        keys: Mapping[str, Iterable[Any]],
-        now: dt.datetime | str | None = None,
-        *,
-        status: bool = False,
-        budget: float | None = None,
-    ) -> dict[str, list[dict[str, Any]]]:
-        """Read many groups and keys; see :meth:`FeatureReader.read`."""
-        del budget
-        at, answers = self.check_now(resolve_now(now)), {}
-        for group, listed in _key_lists(keys).items():
-            table = self.table(group)
-            rows = [*map(table.get, table.lookup_keys(listed))]
-            answers[group] = _answers(table, rows, at, status=status)
-        return answers
-
-    async def ping_async(self, budget: float) -> None:
-        """Return: there is nothing to reach."""
-
-
-def _answers(layout: RowLayout, rows: Sequence[Row | None], at: int, *, status: bool) -> list[dict[str, Any]]:
-    return [layout.answer(row, at, status=True) for row in rows] if status else layout.answers(rows, at)
-
-
-def _key_lists(keys: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
-    """Return the keys of each group as a list.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not a mapping of groups to lists of keys.
-    """
-    if not isinstance(keys, Mapping):
-        raise ArgumentError(f"a read takes {{'entity:group': [keys]}}, found {type(keys).__name__} {keys!r:.80}")
-    return {group: key_list(some, group) for group, some in keys.items()}

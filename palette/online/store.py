@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palette.errors import DataError, SchemaError, StoreError
+from palette.online.defined_groups import Definitions
 from palette.online.layout import Row, RowLayout
-from palette.online.reader import Definitions, FeatureReader
+from palette.online.reader import FeatureReader
 from palette.times import MICROSECOND, now_micros, to_datetime
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from palette.online.layout import STATIC, LocalTable, Row
+from palette.online.layout import STATIC, Row
+from palette.online.local import LocalTable
 from palette.online.order import newer, not_older, outlives
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from palette.errors import DataError, StoreError
-from palette.online.layout import LocalTable, Request, Row
-from palette.online.reader import FeatureReader, LocalReader
+from palette.online.layout import Request, Row
+from palette.online.local import LocalReader, LocalTable
+from palette.online.reader import FeatureReader
 from palette.serving.compile import Levels, Score, compile_levels, compile_plan, known_columns
 from palette.serving.plan import Plan
 from palette.serving.request import Checks, TimeCheck, column_check

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dsl.row_mappings import to_mapping, to_mappings
 from palette.errors import DataError
-from palette.online.layout import LocalTable
-from palette.online.reader import FeatureReader, LocalReader
+from palette.online.local import LocalReader, LocalTable
+from palette.online.reader import FeatureReader
 from palette.serving.bundle import read_bundle, write_bundle
 from palette.serving.compile import Score, check_plan, request_columns
 from palette.serving.executors import Options, Program, program_of

@@ -10,8 +10,8 @@ from typing import Any
 from palette.online.codec.codec import DamagedRowError, RowCodec, UnknownSchemaError
 from palette.online.codec.keys import key_encoder
 from palette.online.codec.schema import StoredSchema
+from palette.online.defined_groups import Definitions
 from palette.online.layout import Row, RowLayout
-from palette.online.reader import Definitions
 from palette.online.store import OnlineStore
 
 __all__ = ["IDENTITY", "ByteStore", "GroupCodec"]

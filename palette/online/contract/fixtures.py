@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.online.reader import Definitions
+from palette.online.defined_groups import Definitions
 from palette.online.store import OnlineStore
 
 __all__ = ["GROUPS", "HOUR", "T0", "VALUES", "MakeStore", "expect", "one", "row"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from palette.errors import StoreTimeoutError
 from palette.online.contract.fixtures import GROUPS, HOUR, OTHER, STATIC, T0, TIMED, MakeStore, expect, one, row
+from palette.online.local import LocalReader
 from palette.online.memory import MemoryStore
-from palette.online.reader import LocalReader
 from palette.online.snapshot.fill import fill
 from palette.online.snapshot.snapshot import Snapshot
 

@@ -13,11 +13,12 @@ from palette.errors import ArgumentError
 from palette.online.codec.byte_store import IDENTITY, ByteStore, GroupCodec
 from palette.online.codec.codec import UnknownSchemaError, is_deletion
 from palette.online.codec.keys import KeySet, is_absent
+from palette.online.defined_groups import Definitions
 from palette.online.layout import STATIC, Request, Row
 from palette.online.order import newest
-from palette.online.reader import Definitions
 from palette.online.redis.cluster import AsyncClusterWire, ClusterWire
 from palette.online.redis.errors import refusal
+from palette.online.redis.lookups import Lookups, Route
 from palette.online.redis.per_loop import PerLoop
 from palette.online.redis.protocol import Command
 from palette.online.redis.script import ALWAYS, NEWEST, PUT, REMOVE, RESOLVED, Write
@@ -102,7 +103,7 @@ class RedisStore(ByteStore):
         else:
             self._wire = Wire(name, address.pool(), max_connections)
             self._wires = PerLoop(lambda: AsyncWire(name, address.connect_async, max_connections))
-        self._routes: dict[str, tuple[bytes, bytes, GroupCodec]] = {}
+        self._routes: dict[str, Route] = {}
         options = {"prefix": prefix, "timeout": timeout, "expire_after": expire_after}
         self._arguments: tuple[str, dict[str, Any]] = (url, options)
 
@@ -132,82 +133,38 @@ class RedisStore(ByteStore):
         super()._invalidate_layout(group)
         self._routes.pop(group, None)
 
-    def _route(self, group: str) -> tuple[bytes, bytes, GroupCodec]:
-        """Return the prefix of the keys of a group, its field, and its codec."""
+    def _route(self, group: str) -> Route:
         # Under the lock, as the codec itself.
         with self._lock:
             route = self._routes[group] = self._route_of(self._codec(group))
         return route
 
-    def _route_of(self, codec: GroupCodec) -> tuple[bytes, bytes, GroupCodec]:
+    def _route_of(self, codec: GroupCodec) -> Route:
         schema = codec.layout.schema
-        return self._prefix + f":{schema.entity.name}:".encode(), schema.group.name.encode(), codec
+        return Route(self._prefix + f":{schema.entity.name}:".encode(), schema.group.name.encode(), codec)
 
     # --- reading
 
     def fetch(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Return packed rows in one round trip; see :meth:`palette.online.FeatureReader.fetch`."""
-        commands, targets = self._commands(requests)
-        rows: list[Row | None] = [None] * len(requests)
-        if commands:
-            seconds = self._timeout if budget is None else budget
-            self._decode(self._wire.exchange(commands, seconds), targets, rows)
-        return rows
+        lookups = Lookups(requests, self._routes, self._route)
+        if lookups.commands:
+            replies = self._wire.exchange(lookups.commands, self._timeout if budget is None else budget)
+            lookups.decode(self._check(replies), self._row)
+        return lookups.rows
 
     async def fetch_async(self, requests: Sequence[Request], budget: float | None = None) -> list[Row | None]:
         """Do as :meth:`fetch` does without blocking the event loop, which has connections of its own."""
-        commands, targets = self._commands(requests)
-        rows: list[Row | None] = [None] * len(requests)
-        if not commands:
-            return rows
+        lookups = Lookups(requests, self._routes, self._route)
+        if not lookups.commands:
+            return lookups.rows
         wire = await self._wires.get()
-        replies = await wire.exchange(commands, self._timeout if budget is None else budget)
+        replies = self._check(await wire.exchange(lookups.commands, self._timeout if budget is None else budget))
         try:
-            self._decode(replies, targets, rows, learn=False)
+            lookups.decode(replies)
         except UnknownSchemaError:
-            await asyncio.to_thread(self._decode, replies, targets, rows)
-        return rows
-
-    def _commands(self, requests: Sequence[Request]) -> tuple[list[list[Any]], list[list[tuple[int, GroupCodec]]]]:
-        """Return one command an entity key, and for each the rows that its reply holds: their indices and codecs."""
-        commands: list[list[Any]] = []
-        targets: list[list[tuple[int, GroupCodec]]] = []
-        # By the prefix, so that a key of several groups becomes bytes once.
-        numbers: dict[tuple[bytes, Any], int] = {}
-        routes = self._routes
-        for index, (group, key) in enumerate(requests):
-            head, field, codec = routes.get(group) or self._route(group)
-            number = numbers.get((head, key))
-            if number is not None:
-                commands[number].append(field)
-                targets[number].append((index, codec))
-            elif not is_absent(key):
-                numbers[head, key] = len(targets)
-                commands.append(["HMGET", head + codec.encode_key(key), field])
-                targets.append([(index, codec)])
-        return commands, targets
-
-    def _decode(
-        self,
-        replies: Sequence[Any],
-        targets: Sequence[Sequence[tuple[int, GroupCodec]]],
-        rows: list[Row | None],
-        *,
-        learn: bool = True,
-    ) -> None:
-        """Put the rows of replies at their indices; a schema that is new here is looked up if it is to ``learn``."""
-        for reply, target in zip(replies, targets, strict=True):
-            if isinstance(reply, Exception):
-                raise refusal(repr(self), reply) from reply
-            for data, (index, codec) in zip(reply, target, strict=True):
-                if data is None:
-                    continue
-                try:
-                    rows[index] = codec.rows.decode(data)
-                except UnknownSchemaError:
-                    if not learn:
-                        raise
-                    rows[index] = self._row(codec, data)
+            await asyncio.to_thread(lookups.decode, replies, self._row)
+        return lookups.rows
 
     def _own_name(self, *, make: bool) -> str | None:
         # Next to the schemas: whatever drops these drops it, too.

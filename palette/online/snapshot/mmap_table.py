@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from palette.errors import DataError, SnapshotError
 from palette.online.codec.codec import RowCodec
 from palette.online.codec.keys import is_absent, key_encoder, key_hash
-from palette.online.layout import LocalTable, Row
+from palette.online.layout import Row
+from palette.online.local import LocalTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

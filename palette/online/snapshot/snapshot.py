@@ -12,8 +12,8 @@ from palette.atomic_directory import replace_directory
 from palette.definitions import Entity, FeatureGroup, GroupSchema, arrow_type
 from palette.definitions.yaml.documents import from_plain, to_plain
 from palette.errors import DataError, PaletteError, SnapshotError, nearest
-from palette.online.layout import LocalTable, Row
-from palette.online.reader import LocalReader
+from palette.online.layout import Row
+from palette.online.local import LocalReader, LocalTable
 from palette.online.snapshot.mmap_table import MappedTable, write_mapped
 from palette.online.table import GroupTable
 from palette.paths import COPY_HERE, COPY_THERE, local_path
