@@ -1,4 +1,4 @@
-"""The command ``palette``: each command is a module of its own, added in :mod:`palette.cli.app`."""
+"""Command line of palette: each command has its own module and is registered in :mod:`palette.cli.app`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command; without the libraries that it needs, say how to install them."""
+    """Run the command line; if a library is missing, exit with a message on how to install it."""
     try:
         from palette.cli.app import app
         from palette.cli.completion import whole_words
     except ImportError as error:
         sys.exit(f"palette: {error}; install it: pip install 'palette-features[server]', or [spark], or [catalog]")
     with whole_words(os.environ):
-        # As python -m palette, too: that has no name that a shell could complete.
+        # Also for python -m palette, whose own name a shell could not complete.
         app(prog_name="palette")

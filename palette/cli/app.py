@@ -1,6 +1,6 @@
-"""All commands.
+"""Typer application of all commands.
 
-A new one is a function in a module of this package, with Typer's annotations, and a line here.
+To add a command, write a function with Typer's annotations in a module of ``commands``, and add it to ``PANELS``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from palette.cli.commands.search import search, show
 from palette.cli.commands.selection import select
 from palette.cli.commands.serve import serve
 from palette.cli.commands.training_set import training_set
-from palette.cli.error_output import told
+from palette.cli.error_output import report_errors
 
 __all__ = ["app"]
 
@@ -35,8 +35,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -44,7 +44,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def palette(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """A feature store: train on Spark, serve without it."""
@@ -60,5 +60,5 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(told(command))
+        app.command(rich_help_panel=panel)(report_errors(command))
 app.add_typer(jobs, name="jobs", rich_help_panel="Feeds")

@@ -1,4 +1,4 @@
-"""Errors of palette, told to people at a terminal."""
+"""Error messages of commands, one line on the standard error each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ from palette.cli.output import print_json, print_text
 from palette.errors import PaletteError
 from palette.exit_codes import DONE, exit_code
 
-__all__ = ["EXIT_CODE", "ending", "expected", "in_turn", "message", "remedy", "told"]
+__all__ = [
+    "EXIT_CODE",
+    "error_message",
+    "exit_on_error",
+    "expected_errors",
+    "install_hint",
+    "report_errors",
+    "run_groups",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 EXIT_CODE = 2
-# Where PySpark writes an error as JSON, with a traceback, before it raises it.
-SPARKS_OWN = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
-OURS = (PaletteError, DslError, OSError)
-# The extras that have what a command may lack.
+# PySpark logs an error here as JSON, with a traceback, before it raises it.
+SPARK_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+SPARK_FREE_ERRORS = (PaletteError, DslError, OSError)
+# Top-level module to the extra that installs it.
 EXTRAS = {
     "alembic": "catalog",
     "delta": "spark",
@@ -44,105 +52,102 @@ EXTRAS = {
 
 
 class Summary(Protocol):
-    """What was done, as text and as JSON."""
+    """Result of a run, which ``str`` formats as lines."""
 
     def to_json(self) -> dict[str, Any]: ...
 
 
-def told(command: Command, name: str | None = None) -> Command:
-    """Return a command that prints an expected error in a line, and ends with 2.
+def report_errors(command: Command, name: str | None = None) -> Command:
+    """Return the command, wrapped to print an expected error in one line and exit with 2.
 
-    Output that nobody reads any more, of ``palette show ... | head``, is no error: Typer ends quietly, with 1.
+    A closed output pipe, as in ``palette show ... | head``, is not reported: Typer exits silently, with 1.
     """
     name = name or f"palette {command.__name__.replace('_', '-')}"
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
-        for logger in SPARKS_OWN:
+        for logger in SPARK_LOGGERS:
             logging.getLogger(logger).disabled = True
         try:
             return command(*args, **kwargs)
         except BrokenPipeError:
             raise
-        except expected() as error:
-            print_text(f"{name}: {message(error)}", lines=True, err=True)
+        except expected_errors() as error:
+            print_text(f"{name}: {error_message(error)}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
         except ImportError as error:
-            print_text(f"{name}: {error}; {remedy(error)}", lines=True, err=True)
+            print_text(f"{name}: {error}; {install_hint(error)}", lines=True, err=True)
             raise typer.Exit(EXIT_CODE) from error
 
     return run  # type: ignore[return-value]
 
 
-def remedy(error: ImportError) -> str:
-    """Return how a library is installed that is not there.
+def install_hint(error: ImportError) -> str:
+    """Return how to install a missing library.
 
     Examples
     --------
-    >>> remedy(ModuleNotFoundError("No module named 'orjson'", name="orjson"))
+    >>> install_hint(ModuleNotFoundError("No module named 'orjson'", name="orjson"))
     "install it: pip install 'palette-features[catalog]'"
     """
     extra = EXTRAS.get((error.name or "").partition(".")[0])
-    return (
-        "the README says which extra has it"
-        if extra is None
-        else f"install it: pip install 'palette-features[{extra}]'"
-    )
+    return "the README lists the extras" if extra is None else f"install it: pip install 'palette-features[{extra}]'"
 
 
-def expected() -> tuple[type[BaseException], ...]:
-    """Return what is told in a line: errors of palette, of the system, and of Spark where that was loaded."""
-    places = (("pyspark.errors", "PySparkException"), ("py4j.protocol", "Py4JError"))
-    spark = (getattr(sys.modules[module], name) for module, name in places if sys.modules.get(module))
-    return (*OURS, *spark)
+def expected_errors() -> tuple[type[BaseException], ...]:
+    """Return the exceptions that are reported in one line: of palette, of the system, and of Spark if it is loaded."""
+    classes = (("pyspark.errors", "PySparkException"), ("py4j.protocol", "Py4JError"))
+    spark = (getattr(sys.modules[module], name) for module, name in classes if sys.modules.get(module))
+    return (*SPARK_FREE_ERRORS, *spark)
 
 
-def message(error: BaseException) -> str:
-    """Return what is told of an expected error; of what Java tells in many lines, the one that says why."""
-    if isinstance(error, OURS):
+def error_message(error: BaseException) -> str:
+    """Return the message of an expected error; of a Java stack trace, the line with the cause."""
+    if isinstance(error, SPARK_FREE_ERRORS):
         return str(error)
     lines = [line.strip(" :") for line in str(error).splitlines() if line.strip(" :")] or [type(error).__name__]
-    told = lines[1:] if lines[0].startswith("An error occurred while calling") and len(lines) > 1 else lines
-    return f"Spark: {told[0]:.1000}"
+    if lines[0].startswith("An error occurred while calling") and len(lines) > 1:
+        lines = lines[1:]
+    return f"Spark: {lines[0]:.1000}"
 
 
 @contextlib.contextmanager
-def ending(command: str) -> Iterator[None]:
-    """Print an expected error in a line, and end with 1 if it may be tried again, else with 2."""
+def exit_on_error(command: str) -> Iterator[None]:
+    """Print an expected error in one line, and exit with 1 if the command may be retried, else with 2."""
     try:
         yield
-    except expected() as error:
-        print_text(f"{command}: {message(error)}", lines=True, err=True)
+    except expected_errors() as error:
+        print_text(f"{command}: {error_message(error)}", lines=True, err=True)
         raise typer.Exit(exit_code(error)) from error
 
 
-def in_turn(command: str, groups: Sequence[str], run: Callable[[str], Summary], *, as_json: bool) -> None:
-    """Run one group after the other, and tell of each when it is done; one that fails does not keep the next from it.
+def run_groups(command: str, groups: Sequence[str], run: Callable[[str], Summary], *, as_json: bool) -> None:
+    """Run groups sequentially and print the result of each; a failure does not stop the run.
 
     Raises
     ------
     typer.Exit
-        At the end, if some failed: with 1 if all of them may be tried again, else with 2.
+        At the end, if groups failed: with 1 if all of these may be retried, else with 2.
     """
-    told: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     code = DONE
     try:
         for group in groups:
             try:
-                done = run(group)
-            except expected() as error:
+                summary = run(group)
+            except expected_errors() as error:
                 code = max(code, exit_code(error))
-                fault = message(error)
-                told.append({"group": group, "error": fault})
-                where = "" if group in fault else f"{group}: "
-                print_text(f"{command}: {where}{fault}", lines=True, err=True)
+                message = error_message(error)
+                results.append({"group": group, "error": message})
+                prefix = "" if group in message else f"{group}: "
+                print_text(f"{command}: {prefix}{message}", lines=True, err=True)
                 continue
-            told.append(done.to_json())
+            results.append(summary.to_json())
             if not as_json:
-                print_text(str(done), lines=True)
+                print_text(str(summary), lines=True)
     finally:
-        # Whatever becomes of the next one: what is done is told.
+        # Also after an unexpected error, print the results so far.
         if as_json:
-            print_json(told)
+            print_json(results)
     if code != DONE:
         raise typer.Exit(code)

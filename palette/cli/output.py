@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for machines."""
+"""Output of commands: lines and tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,56 +16,58 @@ from rich.table import Table
 
 from palette.terminal import printable
 
-__all__ = ["Json", "print_json", "print_json_text", "print_table", "print_text", "progress_bar"]
+__all__ = ["Json", "print_json", "print_json_string", "print_table", "print_text", "progress_bar"]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-# What is piped has no width of its own.
-WIDE = 200
-# What is longer may be broken, where it must not stay whole.
-BROKEN = 16
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+# Width of a table that is not printed on a terminal.
+PIPE_WIDTH = 200
+# Minimum width of a column that may wrap.
+MIN_WIDTH = 16
 NAMES = ("feature", "model")
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one JSON text; times as ISO 8601, what is not printable as JSON escapes it."""
-    print_json_text(json.dumps(value, ensure_ascii=False, default=_plain))
+    """Print a value as JSON; times are ISO 8601, and characters that are not printable are escaped."""
+    print_json_string(json.dumps(value, ensure_ascii=False, default=_to_string))
 
 
-def _plain(value: object) -> str:
+def _to_string(value: object) -> str:
     return value.isoformat() if isinstance(value, (dt.date, dt.time)) else str(value)
 
 
-def print_json_text(text: str) -> None:
-    """Print what is JSON already."""
-    if not text.isprintable():
-        text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
-    typer.echo(text)
+def print_json_string(encoded: str) -> None:
+    """Print a string of JSON; characters that are not printable are escaped."""
+    if not encoded.isprintable():
+        encoded = "".join(
+            character if character.isprintable() else json.dumps(character)[1:-1] for character in encoded
+        )
+    typer.echo(encoded)
 
 
 def print_text(text: str, *, lines: bool = False, err: bool = False) -> None:
-    """Print a line, or lines, in which there may be names and texts of others."""
+    """Print one line, or several with ``lines``; control characters in names and descriptions are escaped."""
     typer.echo(printable(text, lines=lines), err=err)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = NAMES) -> None:
-    """Print rows under the names of their columns; a text is one line, and no markup.
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, no_wrap: Collection[str] = NAMES) -> None:
+    """Print rows under the names of their columns; strings are printed on one line, without markup.
 
-    Cells of the columns ``whole`` are neither broken nor cropped, for they are names to be copied: where a terminal is
-    too narrow for them, lines are longer than it is wide.
+    Cells of the columns ``no_wrap`` are neither wrapped nor cropped, because users copy these names: lines may be
+    longer than a terminal is wide.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    needed = 2 * (len(columns) - 1)
-    for place, column in enumerate(columns):
-        longest = max((cell_len(row[place]) for row in cells), default=0)
-        least = max(longest if column in whole else min(longest, BROKEN), cell_len(printable(column)))
-        table.add_column(printable(column), no_wrap=column in whole, overflow="fold", min_width=least)
-        needed += least
+    min_table_width = 2 * (len(columns) - 1)
+    for index, column in enumerate(columns):
+        longest = max((cell_len(row[index]) for row in cells), default=0)
+        min_width = max(longest if column in no_wrap else min(longest, MIN_WIDTH), cell_len(printable(column)))
+        table.add_column(printable(column), no_wrap=column in no_wrap, overflow="fold", min_width=min_width)
+        min_table_width += min_width
     for row in cells:
         table.add_row(*row)
-    wide = Console().width if sys.stdout.isatty() else WIDE
-    # Without emoji: there may be a group called car, with a colon on either side.
-    Console(width=max(wide, needed), markup=False, highlight=False, emoji=False).print(table)
+    width = Console().width if sys.stdout.isatty() else PIPE_WIDTH
+    # Without emoji, because the name of a group between colons, such as :car:, would become one.
+    Console(width=max(width, min_table_width), markup=False, highlight=False, emoji=False).print(table)
 
 
 def _cell(value: object) -> str:
@@ -73,12 +75,12 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:g}"
-    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return printable(" ".join(text.split()))
+    cell = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return printable(" ".join(cell.split()))
 
 
 def progress_bar() -> Progress:
-    """Return a bar on the standard error, which is gone when its block ends, and is not there without a terminal."""
+    """Return a progress bar on the standard error, removed when its block ends and disabled without a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""The files of a new project."""
+"""Files of a new project."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ __all__ = ["FILES", "INSTALL"]
 INSTALL = "palette-features[spark,lmdb,server]"
 
 CONFIG = """\
-# The store of this project. More words: catalog (PostgreSQL), tables, cache, feeds, models.
+# The store of this project. Further keys: catalog (PostgreSQL), tables, cache, feeds, models.
 path: store
-# What serving reads; for more than one machine redis://HOST:PORT/DB.
+# The online store for serving; for more than one machine redis://HOST:PORT/DB.
 online: lmdb:store/online
 """
 
@@ -23,7 +23,7 @@ feature_groups:
 - name: order_history
   entity: restaurant
   description: what a kitchen did on the day before
-  timestamp: day          # event time: from when on a value holds
+  timestamp: day          # event time: when a value becomes valid
   ttl: 7d                 # an older value is null
   tags: [sample]
   features:
@@ -32,7 +32,7 @@ feature_groups:
   source:
     kind: batch
     schedule: "15 3 * * *"
-    lookback: 7d          # days that a run computes again, for meals that are reported late
+    lookback: 7d          # days that each run recomputes, for meals that are reported late
     sql: |-
       SELECT restaurant_uuid, date_trunc('day', finished_at) + INTERVAL 1 DAY AS day,
              avg(minutes) AS prep_time, count(*) AS n_meal
@@ -71,7 +71,7 @@ model = MLPipeline(
     timestampCol="ordered_at",
 ).fit(orders)
 
-model.write().overwrite().save("model")  # what jobs score tables with
+model.write().overwrite().save("model")  # for the job that scores tables
 deployed = model.deploy("eta", training=orders)
 print(f"eta, version {deployed.version}: {deployed.uri}")
 
@@ -84,13 +84,13 @@ print(local.score_instance({"r_id": "r07", "order_size": 2}, now=now))
 README = """\
 # Features of this project
 
-`definitions/` says what exists, `palette.yaml` where it is kept. Needs Java 17 and
+`definitions/` contains the features, `palette.yaml` the configuration of the store. Needs Java 17 and
 `pip install 'palette-features[spark,lmdb,server]'`.
 
 ```sh
 palette plan                                        # what apply would change
 palette apply
-palette materialize restaurant:order_history        # computes what is missing, writes it, puts it online
+palette materialize restaurant:order_history        # computes missing intervals, writes them, puts them online
 palette search "prep time"
 palette select data/orders.parquet --label minutes -t ordered_at --join restaurant=r_id --report report.html
 palette training-set data/orders.parquet training_set/ -t ordered_at \\
@@ -100,12 +100,13 @@ palette models eta
 palette lineage restaurant:order_history:prep_time  # from the file to the model
 palette promote eta 1
 python -m palette.jobs score model data/orders.parquet scores/
-palette jobs package                                # the same jobs by spark-submit, elsewhere
+palette jobs package                                # packages the same jobs for spark-submit on a cluster
 palette score model:eta --row '{"r_id": "r07", "order_size": 2}' --now 2026-03-29T12:00:00
 palette serve model:eta                             # the version in production, over the online store
 ```
 
-From another terminal, at a time of the made-up data; without `now` they are older than their `ttl`, and defaults count:
+From another terminal, at a time of the generated data; without `now` the values are older than their `ttl`, and the
+model uses the defaults:
 
 ```sh
 curl -s localhost:8080/v1/models/eta/score \\

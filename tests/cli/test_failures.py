@@ -13,7 +13,7 @@ import typer
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import AnalysisException, ArithmeticException, PySparkException
 
-from palette.cli.error_output import EXTRAS, told
+from palette.cli.error_output import EXTRAS, report_errors
 from palette.errors import DataError
 
 JAVA = """An error occurred while calling o45.save.
@@ -46,7 +46,7 @@ def test_errors_are_a_line(error, line, capsys):
         raise error
 
     with pytest.raises(typer.Exit) as ended:
-        told(some_work)()
+        report_errors(some_work)()
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err == f"palette some-work: {line}\n"
 
@@ -56,14 +56,14 @@ def test_other_errors_stay_what_they_are():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        told(work)()
+        report_errors(work)()
 
 
 def test_spark_need_not_be_there():
     code = (
         "import sys; sys.modules['pyspark'] = sys.modules['py4j'] = None\n"
-        "from palette.cli.error_output import told\n"
-        "try: told(lambda: 1 / 0)()\n"
+        "from palette.cli.error_output import report_errors\n"
+        "try: report_errors(lambda: 1 / 0)()\n"
         "except ZeroDivisionError: print('as it was')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -75,7 +75,7 @@ def test_what_is_not_installed_is_told_with_its_extra(capsys):
         raise ModuleNotFoundError("No module named 'orjson'", name="orjson")
 
     with pytest.raises(typer.Exit):
-        told(score)()
+        report_errors(score)()
     line = "palette score: No module named 'orjson'; install it: pip install 'palette-features[catalog]'\n"
     assert capsys.readouterr().err == line
 

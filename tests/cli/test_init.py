@@ -21,7 +21,7 @@ def test_a_project_is_made_once(tmp_path):
     assert {name for name in FILES if (tmp_path / "new" / name).is_file()} == set(FILES)
     assert read_config(tmp_path / "new/palette.yaml").catalog is None
     again = init(tmp_path / "new")
-    assert (again.exit_code, "is there already" in again.output) == (2, True)
+    assert (again.exit_code, "already exists" in again.output) == (2, True)
 
 
 def test_machines_are_told_what_was_made(tmp_path):

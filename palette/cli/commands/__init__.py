@@ -1,1 +1,1 @@
-"""The commands of palette, one module for each group of commands."""
+"""Commands, one module for each group of commands."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palette.cli import completion
-from palette.cli.error_output import ending, in_turn
+from palette.cli.error_output import exit_on_error, run_groups
 from palette.cli.output import Json, print_text
 from palette.cli.project import FILE, Config, local_all, open_store
 from palette.errors import DefinitionError
@@ -54,7 +54,7 @@ def erase(
     from palette.catalog.definitions.removed import last_entity
     from palette.store.feeds import groups_to_erase
 
-    with ending("palette erase"):
+    with exit_on_error("palette erase"):
         store = open_store(config)
         groups = groups_to_erase(store.catalog, name)
         keys_to_erase = _read_keys(last_entity(store.catalog, name.partition(":")[0]), key or [], keys)
@@ -67,11 +67,11 @@ def erase(
         return report
 
     if not (yes or dry_run):
-        with ending("palette erase"):
+        with exit_on_error("palette erase"):
             for group in groups:
                 print_text(str(one(group, dry_run=True)), lines=True)
         typer.confirm("Erase them? This cannot be undone", abort=True)
-    in_turn("palette erase", groups, lambda group: one(group, dry_run), as_json=as_json)
+    run_groups("palette erase", groups, lambda group: one(group, dry_run), as_json=as_json)
 
 
 def _start_spark() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from palette.cli.error_output import told
+from palette.cli.error_output import report_errors
 from palette.cli.output import print_text
 from palette.cli.project import FILE, Config, local, open_store
 from palette.definitions import BatchSource
@@ -41,7 +41,7 @@ def _jobs() -> None:
 
 
 @jobs.command()
-@functools.partial(told, name="palette jobs package")
+@functools.partial(report_errors, name="palette jobs package")
 def package(
     directory: Annotated[Path, typer.Argument(callback=local, help="Where they go; made if absent.")] = Path("jobs"),
     environment: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palette.cli import completion
-from palette.cli.error_output import ending, in_turn
+from palette.cli.error_output import exit_on_error, run_groups
 from palette.cli.output import Json, progress_bar
 from palette.cli.project import FILE, Config, open_store
 
@@ -43,7 +43,7 @@ def materialize(
     A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
     again: another run holds the lock, a store is down. It ends with 2 if repeating does not mend something.
     """
-    with ending("palette materialize"):
+    with exit_on_error("palette materialize"):
         store = open_store(config)
         for group in groups:
             store.group(group)
@@ -58,7 +58,7 @@ def materialize(
         return found
 
     try:
-        in_turn("palette materialize", groups, one, as_json=as_json)
+        run_groups("palette materialize", groups, one, as_json=as_json)
     finally:
         if done and not (as_json or dry_run or store.keeps_online):
             typer.echo("no online store is configured: nothing went online", err=True)

@@ -121,7 +121,7 @@ def models(
     print_table(
         ("version", "stage", "by", "at", "bundle"),
         ((record.version, record.stage, record.who, _minute(record.at), record.uri) for record in records),
-        whole=("bundle",),
+        no_wrap=("bundle",),
     )
     shown = next((record for record in records if record.stage == Stage.PRODUCTION), records[-1])
     typer.echo(f"\nversion {shown.version} uses")
@@ -217,7 +217,7 @@ def _show_statistics(record: ModelRecord, statistics: Mapping[str, Any] | None) 
             (name, _share(column.get("null_rate")), *(_plain(column.get(key)) for key in keys))
             for name, column in statistics["columns"].items()
         ),
-        whole=("column",),
+        no_wrap=("column",),
     )
 
 

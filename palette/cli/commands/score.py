@@ -1,4 +1,4 @@
-"""``palette score``: rows in and answers out are JSON as the service has it."""
+"""``palette score``: rows and answers are JSON in the format of the service."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from palette.cli.bundle_arguments import HELP, MAX_REQUEST_AGE, STORE, find_bundle
-from palette.cli.output import print_json_text
+from palette.cli.output import print_json_string
 from palette.cli.project import FILE, Config, local
 from palette.errors import DataError
 
 __all__ = ["score"]
 
-MANY = 1000
+CHUNK_ROWS = 1000
 
 
 def score(
@@ -25,50 +25,52 @@ def score(
     rows: Annotated[
         Path | None,
         typer.Argument(
-            metavar="ROWS", callback=local, help="A file with one JSON object a line; - is the standard input."
+            metavar="ROWS", callback=local, help="File with one JSON object per line; - is the standard input."
         ),
     ] = None,
     row: Annotated[str | None, typer.Option(help="One row, as a JSON object.")] = None,
     store: Annotated[str | None, typer.Option(help=STORE)] = None,
-    now: Annotated[dt.datetime | None, typer.Option(help="The moment at which ttl counts, UTC. Default: now.")] = None,
-    status: Annotated[bool, typer.Option("--status", help="Tell whether each looked-up value was there.")] = False,
+    now: Annotated[
+        dt.datetime | None, typer.Option(help="Time at which the ttl is evaluated, UTC. Default: now.")
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="Add the status of each looked-up value.")] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse rows with columns that the model does not know.")
+        bool, typer.Option("--strict", help="Reject rows with columns that the model does not know.")
     ] = False,
     max_request_age: Annotated[float, typer.Option(help=MAX_REQUEST_AGE)] = 300.0,
     config: Config = Path(FILE),
 ) -> None:
-    """Score rows without Spark: JSON in, JSON out, a line each; a row that cannot be scored is an error in its place.
+    """Score rows without Spark: prints one line of JSON per row, an error object for a row that cannot be scored.
 
-    Ends with 1 if there was such a row.
+    Exits with 1 if there was such a row.
     """
     from palette.serving import LocalPipeline
     from palette.serving.compile import numeric_columns
     from palette.serving.json_rows import decoders_of, dumps, plain
 
     if (rows is None) == (row is None):
-        raise DataError("name a file of rows, or give one with --row")
-    found = find_bundle(bundle, config)
+        raise DataError("expected either a file of rows or one row with --row")
+    deployed = find_bundle(bundle, config)
     pipeline = LocalPipeline.load(
-        found.path, store or found.online, status=status, strict=strict, max_request_age=max_request_age
+        deployed.path, store or deployed.online, status=status, strict=strict, max_request_age=max_request_age
     )
     decoders = decoders_of(pipeline.request_columns, numeric_columns(pipeline.plan))
-    lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _lines(rows)
+    lines = [row.encode("utf-8", "surrogateescape")] if row is not None else _read_lines(rows)
     failed = False
-    for some in _chunks(lines):
-        parsed = [_parsed(line, decoders) for line in some]
-        good = [one for one in parsed if not isinstance(one, Exception)]
-        answers = iter(pipeline.score_instances(good, now, errors="return"))
-        for one in parsed:
-            answer = one if isinstance(one, Exception) else next(answers)
+    for chunk in _split_chunks(lines):
+        parsed = [_parse_row(line, decoders) for line in chunk]
+        valid = [result for result in parsed if not isinstance(result, Exception)]
+        answers = iter(pipeline.score_instances(valid, now, errors="return"))
+        for result in parsed:
+            answer = result if isinstance(result, Exception) else next(answers)
             failed |= isinstance(answer, Exception)
-            told = {"error": str(answer)} if isinstance(answer, Exception) else plain(answer)
-            print_json_text(dumps(told).decode())
+            output = {"error": str(answer)} if isinstance(answer, Exception) else plain(answer)
+            print_json_string(dumps(output).decode())
     if failed:
         raise typer.Exit(1)
 
 
-def _lines(path: Path | None) -> Iterator[bytes]:
+def _read_lines(path: Path | None) -> Iterator[bytes]:
     if str(path) == "-":
         yield from sys.stdin.buffer
         return
@@ -80,26 +82,26 @@ def _lines(path: Path | None) -> Iterator[bytes]:
         raise DataError(f"rows cannot be read: {error}") from error
 
 
-def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    some: list[bytes] = []
+def _split_chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
     for line in lines:
         if line.strip():
-            some.append(line)
-        if len(some) == MANY:
-            yield some
-            some = []
-    if some:
-        yield some
+            chunk.append(line)
+        if len(chunk) == CHUNK_ROWS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
-def _parsed(line: bytes, decoders: Iterable[tuple[str, Callable[[Any], Any]]]) -> Any:
-    """Return a row, or what is wrong with it."""
+def _parse_row(line: bytes, decoders: Iterable[tuple[str, Callable[[Any], Any]]]) -> Any:
+    """Return a row, or the error of a line that is not one."""
     import orjson
 
     try:
-        found = orjson.loads(line)
-        if not isinstance(found, dict):
-            return DataError(f"a row is a JSON object, found {line.decode().strip():.80}")
-        return found | {column: decode(found[column]) for column, decode in decoders if column in found}
+        row = orjson.loads(line)
+        if not isinstance(row, dict):
+            return DataError(f"expected a row as a JSON object, found {line.decode().strip():.80}")
+        return row | {column: decode(row[column]) for column, decode in decoders if column in row}
     except (ValueError, TypeError, RecursionError) as error:
-        return DataError(f"no row: {error}")
+        return DataError(f"invalid row: {error}")

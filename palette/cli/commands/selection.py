@@ -23,14 +23,14 @@ __all__ = ["select"]
 
 
 class Method(StrEnum):
-    """What counts."""
+    """Ranking criterion."""
 
     MRMR = "mrmr"
     RELEVANCE = "relevance"
 
 
 class Task(StrEnum):
-    """What the label is."""
+    """Type of the prediction task."""
 
     AUTO = "auto"
     CLASSIFICATION = "classification"
@@ -39,46 +39,47 @@ class Task(StrEnum):
 
 def select(
     basis: Annotated[
-        str, typer.Argument(help="The rows with the label: a file (.parquet, .csv, .json), FORMAT:PATH, or a table.")
+        str, typer.Argument(help="Rows with the label: a file (.parquet, .csv, .json), FORMAT:PATH, or a table.")
     ],
-    label: Annotated[str, typer.Option("--label", "-l", metavar="COLUMN", help="What is to be told.")],
+    label: Annotated[str, typer.Option("--label", "-l", metavar="COLUMN", help="Label column to predict.")],
     candidate: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="CANDIDATE",
-            help="ENTITY:GROUP:FEATURE:KEY, ENTITY:GROUP:*:KEY, basis:COLUMN, basis:*. Default: '*', every feature of "
-            "entities whose join keys are known.",
+            help="ENTITY:GROUP:FEATURE:KEY, ENTITY:GROUP:*:KEY, basis:COLUMN or basis:*. Default: '*', every feature "
+            "of the entities whose join keys are known.",
         ),
     ] = None,
     timestamp: Annotated[
-        str | None, typer.Option("--timestamp", "-t", help="Column with each row's time. Without it: latest values.")
+        str | None, typer.Option("--timestamp", "-t", help="Column with the time of each row. Default: latest values.")
     ] = None,
     point_in_time: Annotated[
-        PointInTime, typer.Option(help="Whether rows count that were written later than asked for.")
+        PointInTime, typer.Option(help="created ignores rows that were written after a row's time; event does not.")
     ] = PointInTime.EVENT,
     join: Annotated[
         list[str] | None,
-        typer.Option(
-            "--join", "-j", metavar="ENTITY=COLUMN[,COLUMN]", help="The join key of an entity; again for more."
-        ),
+        typer.Option("--join", "-j", metavar="ENTITY=COLUMN[,COLUMN]", help="Join key of an entity; may be repeated."),
     ] = None,
-    count: Annotated[int, typer.Option("--count", "-n", help="How many are selected at most.", min=1)] = 20,
-    method: Annotated[Method, typer.Option(help="Whether redundancy counts.")] = Method.MRMR,
-    task: Annotated[Task, typer.Option(help="Whether the label is a class or a quantity.")] = Task.AUTO,
+    count: Annotated[int, typer.Option("--count", "-n", help="Maximum number of selected features.", min=1)] = 20,
+    method: Annotated[
+        Method, typer.Option(help="Ranking criterion: relevance alone, or also redundancy (mrmr).")
+    ] = Method.MRMR,
+    task: Annotated[Task, typer.Option(help="Whether the label is a class or a number.")] = Task.AUTO,
     leak: Annotated[
-        float, typer.Option(help="From which share of the label a feature tells too much to be true.", min=0.0)
+        float,
+        typer.Option(help="Share of the label's information from which a feature is left out as a leak.", min=0.0),
     ] = 0.95,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", callback=local, help="Write a report: .html, .md or .json."),
+        typer.Option("--report", metavar="FILE", callback=local, help="File of a report: .html, .md or .json."),
     ] = None,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Rank features by what they tell of a label; leave out what leaks, hardly varies, or says the same."""
+    """Rank features by their information about a label, without leaks, near-constant and redundant features."""
     from palette.catalog.features.candidates import check_names
 
-    store, keys = open_store(config), _join_keys(join or [])
+    store, keys = open_store(config), _parse_join_keys(join or [])
     # Before Spark starts.
     check_names(store.catalog, candidate or (), keys)
     from palette.offline.files.dataframes import read_frame
@@ -95,12 +96,12 @@ def select(
         active_session(), basis, types={**types, **({timestamp: "timestamp"} if timestamp else {})}, likely=likely
     )
     with progress_bar() as bar:
-        doing = bar.add_task("selection", total=None)
+        task_id = bar.add_task("selection", total=None)
 
         def show(step: Step) -> None:
-            bar.update(doing, description=f"selection: {step.phase}", completed=step.step, total=step.steps)
+            bar.update(task_id, description=f"selection: {step.phase}", completed=step.step, total=step.steps)
 
-        found = store.select_features(
+        selection = store.select_features(
             rows,
             label,
             candidate or None,
@@ -114,18 +115,21 @@ def select(
             progress=show,
         )
     if report is not None:
-        write_report(found, report)
+        write_report(selection, report)
     if as_json:
-        print_json(found.to_json())
+        print_json(selection.to_json())
         return
-    for line in (heading(found), *summary(found)):
+    for line in (heading(selection), *summary(selection)):
         print_text(line)
-    if found.ranked:
+    if selection.ranked:
         typer.echo()
-        print_table(COLUMNS, ranking(found))
-    if found.left_out:
+        print_table(COLUMNS, ranking(selection))
+    if selection.left_out:
         typer.echo("\nleft out")
-        print_table(("feature", "reason", "why"), ((one.feature, one.reason, one.why) for one in found.left_out))
+        print_table(
+            ("feature", "reason", "why"),
+            ((feature.feature, feature.reason, feature.why) for feature in selection.left_out),
+        )
     if report is not None:
         typer.echo()
         print_text(f"report: {report}")
@@ -134,21 +138,21 @@ def select(
 def _key_types(
     store: FeatureStore, names: list[str], keys: Mapping[str, list[str]]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the types of columns that are named as join keys, and of those that are called like keys of entities."""
+    """Return the types of the columns given as join keys, and of columns with the name of an entity's key."""
     entities = store.catalog.definitions.entities()
     joined = [(entity, column) for entity, columns in keys.items() for column in columns]
     joined += [(parts[0], parts[3]) for name in names if len(parts := name.removeprefix("@palette:").split(":")) == 4]
     types: dict[str, str] = {}
     for entity, columns in joined:
         types.update(zip(columns.split(","), entities[entity].keys.values(), strict=False))
-    return types, {key: dtype for one in entities.values() for key, dtype in one.keys.items()}
+    return types, {key: dtype for entity in entities.values() for key, dtype in entity.keys.items()}
 
 
-def _join_keys(texts: list[str]) -> dict[str, list[str]]:
+def _parse_join_keys(options: list[str]) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = {}
-    for text in texts:
-        entity, equals, columns = text.partition("=")
+    for option in options:
+        entity, equals, columns = option.partition("=")
         if not (entity and equals and columns):
-            raise DefinitionError(f"--join {text!r}: expected ENTITY=COLUMN, or ENTITY=COLUMN,COLUMN")
+            raise DefinitionError(f"--join {option!r}: expected ENTITY=COLUMN, or ENTITY=COLUMN,COLUMN")
         keys.setdefault(entity, []).append(columns)
     return keys

@@ -15,14 +15,14 @@ __all__ = ["serve"]
 
 
 class OnStoreError(StrEnum):
-    """What a store that fails makes."""
+    """Answer where the store fails: an error, or defaults."""
 
     RAISE = "raise"
     DEFAULT = "default"
 
 
 class LogFormat(StrEnum):
-    """What served rows are written in."""
+    """File format of the served log."""
 
     PARQUET = "parquet"
     DELTA = "delta"
@@ -33,54 +33,59 @@ def serve(
     store: Annotated[str | None, typer.Option(help=STORE)] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="What to call it; again for the next bundle. Default: the model's or the directory's name."),
+        typer.Option(
+            help="Name of the model; repeat for the next bundle. Default: the name of the model or directory."
+        ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Where to listen; other than loopback only with tokens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8080,
-    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other than loopback only with tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any free port.", min=0, max=65535)] = 8080,
+    workers: Annotated[int, typer.Option(help="Number of processes.", min=1)] = 1,
     on_store_error: Annotated[
-        OnStoreError, typer.Option(help="503, or defaults with __store_error in the answer.")
+        OnStoreError, typer.Option(help="Answer with 503, or with defaults and __store_error in the answer.")
     ] = OnStoreError.RAISE,
-    budget: Annotated[float, typer.Option(help="Seconds that all reads of a request may take.")] = 1.0,
-    strict: Annotated[bool, typer.Option(help="Refuse rows with columns that the model does not know.")] = False,
+    budget: Annotated[float, typer.Option(help="Time limit in seconds for all reads of a request.")] = 1.0,
+    strict: Annotated[bool, typer.Option(help="Reject rows with columns that the model does not know.")] = False,
     max_request_age: Annotated[float, typer.Option(help=MAX_REQUEST_AGE)] = 300.0,
-    cache_size: Annotated[int, typer.Option(help="Rows of the near cache before a remote store.", min=0)] = 0,
-    cache_ttl: Annotated[float, typer.Option(help="Seconds that it keeps them.")] = 5.0,
-    max_body: Annotated[int, typer.Option(help="Bytes of a request.")] = 1 << 20,
-    max_rows: Annotated[int, typer.Option(help="Rows of a request.")] = 1000,
+    cache_size: Annotated[int, typer.Option(help="Rows of the near cache in front of a remote store.", min=0)] = 0,
+    cache_ttl: Annotated[float, typer.Option(help="Seconds that the near cache keeps a row.")] = 5.0,
+    max_body: Annotated[int, typer.Option(help="Maximum bytes of a request.")] = 1 << 20,
+    max_rows: Annotated[int, typer.Option(help="Maximum rows of a request.")] = 1000,
     token_file: Annotated[
-        str | None, typer.Option(help="Bearer tokens, one a line, besides those in PALETTE_TOKENS.")
+        str | None, typer.Option(help="File of bearer tokens, one per line, in addition to PALETTE_TOKENS.")
     ] = None,
     bundle_root: Annotated[
-        str | None, typer.Option(help="Where bundles may lie that are loaded while it runs.")
+        str | None, typer.Option(help="Directory from which bundles may be loaded while the service runs.")
     ] = None,
-    served_log: Annotated[str | None, typer.Option(help="Directory for what was served.")] = None,
+    served_log: Annotated[str | None, typer.Option(help="Directory of the log of served rows.")] = None,
     log_format: Annotated[
-        LogFormat, typer.Option(help="Parquet files, or a Delta table for each model.")
+        LogFormat, typer.Option(help="Format of the served log: Parquet files, or a Delta table for each model.")
     ] = LogFormat.PARQUET,
-    log_queue: Annotated[int, typer.Option(help="Rows that may wait to be written there.")] = 10_000,
+    log_queue: Annotated[int, typer.Option(help="Maximum rows in the queue of the served log.")] = 10_000,
     log_rows: Annotated[int, typer.Option(help="Rows after which a file is finished.")] = 50_000,
-    log_seconds: Annotated[float, typer.Option(help="Seconds after which it is.")] = 60.0,
+    log_seconds: Annotated[float, typer.Option(help="Seconds after which a file is finished.")] = 60.0,
     access_log: Annotated[bool, typer.Option(help="Log each request.")] = False,
     drain_seconds: Annotated[
-        float, typer.Option(help="Seconds to go on after SIGTERM, not ready, so that nobody is sent here.", min=0)
+        float,
+        typer.Option(help="Seconds after SIGTERM during which requests are still accepted and /readyz is 503.", min=0),
     ] = 0.0,
-    shutdown_seconds: Annotated[int, typer.Option(help="Seconds to answer what is under way.", min=1)] = 30,
+    shutdown_seconds: Annotated[int, typer.Option(help="Seconds that running requests have after that.", min=1)] = 30,
     config: Config = Path(FILE),
 ) -> None:
-    """Answer requests to score rows, over HTTP.
+    """Serve models over HTTP.
 
-    The catalog is asked once, when it starts: a model that is promoted later is served from the next start on. SIGHUP
-    reads bundles, snapshot and tokens again; SIGTERM ends it when what is under way is answered.
+    The service reads the catalog once, at its start: a model that is promoted later is served after a restart. SIGHUP
+    reloads bundles, snapshot and tokens; SIGTERM stops the service after the running requests are answered.
     """
     from palette.service.server import serve as run
     from palette.service.settings import Settings, name_bundles
 
-    found = [find_bundle(bundle, config) for bundle in bundles]
-    names = [*(name or ()), *(one.name for one in found[len(name or ()) :])]
+    resolved = [find_bundle(bundle, config) for bundle in bundles]
+    names = [*(name or ()), *(bundle.name for bundle in resolved[len(name or ()) :])]
     settings = Settings(
-        bundles=name_bundles((one.path for one in found), names),
-        store=store or next((one.online for one in found if one.online is not None), None),
+        bundles=name_bundles((bundle.path for bundle in resolved), names),
+        store=store or next((bundle.online for bundle in resolved if bundle.online is not None), None),
         host=host,
         port=port,
         workers=workers,

@@ -15,7 +15,7 @@ __all__ = ["training_set"]
 
 
 class Mode(StrEnum):
-    """What becomes of rows that are there."""
+    """Treatment of existing rows."""
 
     ERROR = "error"
     APPEND = "append"
@@ -23,7 +23,7 @@ class Mode(StrEnum):
 
 
 class PointInTime(StrEnum):
-    """What counts as known."""
+    """Time that decides whether a value was known."""
 
     EVENT = "event"
     CREATED = "created"
@@ -31,38 +31,38 @@ class PointInTime(StrEnum):
 
 def training_set(
     basis: Annotated[
-        str, typer.Argument(help="The rows that ask: a file (.parquet, .csv, .json), FORMAT:PATH, or a table's name.")
+        str, typer.Argument(help="Rows to add features to: a file (.parquet, .csv, .json), FORMAT:PATH, or a table.")
     ],
     target: Annotated[
-        str, typer.Argument(help="Where it goes: such a file, a path without ending (a Delta table), table:NAME.")
+        str, typer.Argument(help="Target: such a file, a path without a suffix (a Delta table), or table:NAME.")
     ],
     feature: Annotated[
         list[str],
         typer.Option(
             "--feature",
             "-f",
-            help="[COLUMN=]ENTITY:GROUP:FEATURE:KEY, or ENTITY:GROUP:*:KEY for all of a group; again for the next.",
+            help="[COLUMN=]ENTITY:GROUP:FEATURE:KEY, or ENTITY:GROUP:*:KEY for all of a group; may be repeated.",
         ),
     ],
     timestamp: Annotated[
-        str | None, typer.Option("--timestamp", "-t", help="Column with each row's time. Without it: latest values.")
+        str | None, typer.Option("--timestamp", "-t", help="Column with the time of each row. Default: latest values.")
     ] = None,
     point_in_time: Annotated[
-        PointInTime, typer.Option(help="Whether rows count that were written later than asked for.")
+        PointInTime, typer.Option(help="created ignores rows that were written after a row's time; event does not.")
     ] = PointInTime.EVENT,
     version: Annotated[
         list[str] | None,
-        typer.Option(metavar="ENTITY:GROUP=N", help="Read a group as it was in version N; again for the next."),
+        typer.Option(metavar="ENTITY:GROUP=N", help="Read a group at table version N; may be repeated."),
     ] = None,
     pin: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Keep the table versions that are read from vacuum.")
+        str | None, typer.Option(metavar="NAME", help="Name under which the table versions read are kept from vacuum.")
     ] = None,
     status: Annotated[bool, typer.Option("--status", help="Add COLUMN__status.")] = False,
-    mode: Annotated[Mode, typer.Option(help="What becomes of rows at the target.")] = Mode.ERROR,
+    mode: Annotated[Mode, typer.Option(help="Treatment of existing rows at the target.")] = Mode.ERROR,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
-    """Write a training set: each row of a basis with the values that were known at its time."""
+    """Write a training set: the rows of a basis with the feature values known at their time."""
     from palette.offline.files.endpoints import check_source, check_target
     from palette.offline.point_in_time import check_point_in_time
     from palette.pipeline.batch_jobs import check_pinning, parse_features, parse_versions, write_training_set
@@ -76,7 +76,7 @@ def training_set(
     check_pinning(store, features, versions, pin)
     check_source(basis)
     check_target(target, mode.value)
-    told = write_training_set(
+    result = write_training_set(
         active_session(),
         store,
         basis,
@@ -90,8 +90,10 @@ def training_set(
         pin=pin,
     )
     if as_json:
-        print_json(told.to_json())
+        print_json(result.to_json())
     else:
-        read = ", ".join(f"{group} at {number}" for group, number in told.versions.items())
-        kept = "" if pin is None else f", kept as {pin}"
-        print_text(f"{told.rows_read:,} rows of {basis}: {told.rows:,} rows in {told.target}; read {read}{kept}")
+        read = ", ".join(f"{group} at {number}" for group, number in result.versions.items())
+        pinned = "" if pin is None else f", pinned as {pin}"
+        print_text(
+            f"{result.rows_read:,} rows of {basis}: {result.rows:,} rows in {result.target}; read {read}{pinned}"
+        )
