@@ -12,7 +12,7 @@ from palette.errors import ArgumentError, DataError
 from palette.online import MemoryStore, open_online
 from palette.paths import COPY_HERE, local_path
 from palette.store.definitions import DefinitionMethods
-from palette.store.feeds import FeedDoors
+from palette.store.feeds import FeedMethods
 from palette.store.models import ModelMethods
 from palette.store.selection import SelectionMethods
 
@@ -29,7 +29,7 @@ ELSEWHERE = (
 )
 
 
-class FeatureStore(DefinitionMethods, SelectionMethods, FeedDoors, ModelMethods):
+class FeatureStore(DefinitionMethods, SelectionMethods, FeedMethods, ModelMethods):
     """Declare, write and read features.
 
     Connections are closed at the end of a ``with`` block, or by :meth:`close`; notebooks need neither.

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from palette.feeds.context import Stores
     from palette.feeds.reports import Erased, Materialized, Progress
 
-__all__ = ["FeedDoors", "groups_to_erase"]
+__all__ = ["FeedMethods", "groups_to_erase"]
 
 
 class How(TypedDict, total=False):
-    """What :meth:`FeedDoors.materialize` takes besides groups and time."""
+    """What :meth:`FeedMethods.materialize` takes besides groups and time."""
 
     start: dt.datetime | str | None
     chunk: str | dt.timedelta | None
@@ -37,7 +37,7 @@ class How(TypedDict, total=False):
     progress: Callable[[Progress], Any] | None
 
 
-class FeedDoors(StoreBase):
+class FeedMethods(StoreBase):
     """Feeds of a store."""
 
     @property
