@@ -66,10 +66,14 @@ def store(tmp_path_factory):
         pytest.param(lambda s: s.lineage(["shop:menu"]), "expected the name of a feature, group, model", id="lineage"),
         pytest.param(lambda s: s.pins(FRAME), "training_set is a pandas DataFrame", id="pins-pandas"),
         pytest.param(
-            lambda s: s.training_set(None, []), "basis is a builtins NoneType, expected a DataFrame", id="basis-none"
+            lambda s: s.training_set(None, []),
+            "basis is a builtins NoneType, expected a Spark DataFrame",
+            id="basis-none",
         ),
         pytest.param(
-            lambda s: s.write("shop:menu", [{"id": "a"}]), "rows is a builtins list, expected a Data", id="write-list"
+            lambda s: s.write("shop:menu", [{"id": "a"}]),
+            "rows is a builtins list, expected a Spark Data",
+            id="write-list",
         ),
         pytest.param(lambda s: s.select_features(FRAME, "y"), "basis is a pandas DataFrame", id="select-pandas"),
         pytest.param(lambda s: Snapshot([], "soon"), "'soon' is not a time", id="snapshot-time"),

@@ -78,7 +78,7 @@ def test_frames_and_times_of_other_kinds_are_told(tmp_path):
     with pytest.raises(DataError, match=r"rows is a pandas DataFrame"):
         store.write("restaurant:menu", frame)
     for ask in (store.materialize, lambda name, at: store.snapshot(at, [name])):
-        with pytest.raises(DefinitionError, match="'soon' is not a time: write 2026-03-01"):
+        with pytest.raises(DefinitionError, match="'soon' is not a timestamp: write 2026-03-01"):
             ask("restaurant:menu", "soon")
         with pytest.raises(DefinitionError, match="expected a datetime, found int 1700000000"):
             ask("restaurant:menu", 1_700_000_000)

@@ -33,7 +33,7 @@ CASES = [
     ([*SET, "x="], "'x=': expected EXPRESSION, or COLUMN=EXPRESSION"),
     ([*SET, "restaurant:plain:x:r_id", "--point-in-time", "created"], "point_in_time='event' (--point-in-time event)"),
     ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
-    ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:plain=1"], "and no feature of it"),
+    ([*SET, "restaurant:history:prep:r_id", "--version", "restaurant:plain=1"], "but no feature of it is requested"),
     ([*SET, "restaurant:history:prep:r_id", "--pin", "model:eta:1"], "invalid pin name"),
     (["materialize", "restaurant:history", "--chunk", "soon"], "chunk: 'soon' is not a duration"),
     (["materialize", "restaurant:history", "--chunk", "0d"], "a chunk must be positive"),

@@ -40,7 +40,7 @@ CASES = [
     ([*SET, PREP, "--point-in-time", "created"], "has no created column"),
     ([*SET, PREP, "--config", "nowhere.yaml"], "nowhere.yaml"),
     ([*SET, PREP, "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
-    ([*SET, PREP, "--version", "restaurant:plain=1"], "and no feature of it"),
+    ([*SET, PREP, "--version", "restaurant:plain=1"], "but no feature of it is requested"),
     ([*SET, PREP, "--pin", "model:eta:1"], "invalid pin name"),
     (["score", "nowhere", "basis.parquet", "out"], "no saved pipeline at 'nowhere'"),
     (["score", "store", "basis.parquet", "out"], "no saved pipeline at 'store'"),

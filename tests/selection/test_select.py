@@ -198,7 +198,7 @@ def test_limits_are_the_callers(world):
 
 def test_join_keys_of_other_names(world):
     orders = world.orders.withColumnsRenamed({"shop_id": "here"}).withColumn("there", F.lit("s1"))
-    with pytest.raises(DefinitionError, match=r"there are no candidates: name columns .* \(join="):
+    with pytest.raises(ArgumentError, match=r"there are no candidates: name columns .* \(join="):
         world.store.select_features(orders, "minutes", timestamp="at")
     found = world.store.select_features(
         orders, "minutes", timestamp="at", join={"shop": ["here", "there"]}, count=1, method="relevance"
