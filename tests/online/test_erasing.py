@@ -8,7 +8,7 @@ import pytest
 
 from palette.errors import StoreError
 from palette.online import MemoryStore
-from palette.online.contract.fixtures import DATED, GROUPS, STATIC, TIMED, one, row
+from palette.online.contract.fixtures import DATED, GROUPS, STATIC, TIMED, read_one, row
 from palette.online.erase import erase_rows
 from palette.times import resolve_now
 from tests.online.test_contract import STORES
@@ -30,10 +30,10 @@ def test_a_row_ahead_of_the_clock_is_gone_and_stays_dead(make, request):
     gone = [erase_rows(store, group.full_name, ["a", "b", "nobody"], at) for group in (TIMED, DATED, STATIC)]
     assert gone == [2, 1, 1]
     for group, feature in ((TIMED, "x"), (DATED, "seats"), (STATIC, "seats")):
-        assert one(store, group, "a", NOW)[f"{feature}__status"] == "missing"
+        assert read_one(store, group, "a", NOW)[f"{feature}__status"] == "missing"
     assert store.write(TIMED, [{"id": "a", **ahead}]) == store.write(DATED, [{"id": "a", "made": NOW + MINUTE}]) == 0
     assert store.write(TIMED, [{"id": "b", **ahead}]) == 1, "of another key only what was known by then is dead"
-    assert one(store, TIMED, "other", NOW)["x"] == 1.0
+    assert read_one(store, TIMED, "other", NOW)["x"] == 1.0
 
 
 def test_a_writer_that_does_not_stop_is_told():

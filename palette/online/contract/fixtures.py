@@ -11,7 +11,7 @@ from palette.definitions import Entity, Feature, FeatureGroup
 from palette.online.defined_groups import Definitions
 from palette.online.store import OnlineStore
 
-__all__ = ["GROUPS", "HOUR", "T0", "VALUES", "MakeStore", "expect", "one", "row"]
+__all__ = ["GROUPS", "HOUR", "T0", "VALUES", "MakeStore", "expect", "read_one", "row"]
 
 MakeStore = Callable[[Definitions], OnlineStore]
 
@@ -58,10 +58,10 @@ GROUPS = {
 }
 
 
-def expect(found: Any, wanted: Any, what: str) -> None:
+def expect(actual: Any, expected: Any, what: str) -> None:
     """Raise unless two values are the same, types, NaN and the sign of zero included."""
-    if repr(found) != repr(wanted):
-        raise AssertionError(f"{what}: expected {wanted!r:.300}, found {found!r:.300}")
+    if repr(actual) != repr(expected):
+        raise AssertionError(f"{what}: expected {expected!r:.300}, found {actual!r:.300}")
 
 
 def row(event: float = 0.0, made: float | None = 0.0, key: str = "k", **values: Any) -> dict[str, Any]:
@@ -69,6 +69,6 @@ def row(event: float = 0.0, made: float | None = 0.0, key: str = "k", **values: 
     return {"id": key, "ts": T0 + event * HOUR, "made": None if made is None else T0 + made * HOUR, **values}
 
 
-def one(store: OnlineStore, group: FeatureGroup, key: Any = "k", now: dt.datetime = T0) -> dict[str, Any]:
-    """Return what a store has for a key, statuses included."""
+def read_one(store: OnlineStore, group: FeatureGroup, key: Any = "k", now: dt.datetime = T0) -> dict[str, Any]:
+    """Return the values of a key in a store, statuses included."""
     return store.read({group.full_name: [key]}, now, status=True)[group.full_name][0]

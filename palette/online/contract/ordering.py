@@ -7,7 +7,7 @@ import itertools
 import math
 
 from palette.errors import DataError
-from palette.online.contract.fixtures import DATED, GROUPS, HOUR, STATIC, T0, TIMED, MakeStore, expect, one, row
+from palette.online.contract.fixtures import DATED, GROUPS, HOUR, STATIC, T0, TIMED, MakeStore, expect, read_one, row
 
 __all__ = ["CHECKS"]
 
@@ -18,17 +18,17 @@ def newest_event_wins(make_store: MakeStore) -> None:
         store = make_store(GROUPS.__getitem__)
         for batch in [order] if number % 2 else [[one_row] for one_row in order]:
             store.write(TIMED, batch)
-        expect(one(store, TIMED)["x"], 3.0, f"x after writes at {[str(each['ts']) for each in order]}")
+        expect(read_one(store, TIMED)["x"], 3.0, f"x after writes at {[str(each['ts']) for each in order]}")
 
 
 def older_rows_count_for_nothing(make_store: MakeStore) -> None:
     """A write says how many rows are now the newest of their key; repeats and late rows are not."""
     store = make_store(GROUPS.__getitem__)
-    expect(store.write(TIMED, [row(2, x=1.0), row(1, x=2.0, key="j")]), 2, "taken of two new keys")
-    expect(store.write(TIMED, [row(2, x=1.0), row(3, x=2.0, key="j")]), 1, "taken of one repeat and one newer row")
-    expect(store.write(TIMED, [row(1, 9, x=9.0), row(2, None, x=9.0)]), 0, "taken of late rows")
-    expect(one(store, TIMED)["x"], 1.0, "x after late writes")
-    expect(store.write(TIMED, []), 0, "taken of nothing")
+    expect(store.write(TIMED, [row(2, x=1.0), row(1, x=2.0, key="j")]), 2, "written: two new keys")
+    expect(store.write(TIMED, [row(2, x=1.0), row(3, x=2.0, key="j")]), 1, "written: one repeat and one newer row")
+    expect(store.write(TIMED, [row(1, 9, x=9.0), row(2, None, x=9.0)]), 0, "written: late rows")
+    expect(read_one(store, TIMED)["x"], 1.0, "x after late writes")
+    expect(store.write(TIMED, []), 0, "written: nothing")
 
 
 def ties_go_to_created_then_values(make_store: MakeStore) -> None:
@@ -60,11 +60,11 @@ def ties_go_to_created_then_values(make_store: MakeStore) -> None:
             key = f"{names}{rising.index(lower)}"
             for each in (first, second, first):
                 store.write(TIMED, [{**each, "id": key}])
-            found = {name: one(store, TIMED, key)[name] for name in ("made", "x", "n", "s", "v")}
-            expect(found, {name: higher.get(name) for name in found}, f"the winner of {lower} and {higher}")
+            actual = {name: read_one(store, TIMED, key)[name] for name in ("made", "x", "n", "s", "v")}
+            expect(actual, {name: higher.get(name) for name in actual}, f"the winner of {lower} and {higher}")
     store.write(TIMED, [row(1, 1, x=0.0)])
     store.write(TIMED, [row(1, 1, x=-0.0)])
-    expect(one(store, TIMED)["x"], 0.0, "x: equal values do not replace each other")
+    expect(read_one(store, TIMED)["x"], 0.0, "x: equal values do not replace each other")
 
 
 def resolved_rows_win_ties(make_store: MakeStore) -> None:
@@ -72,24 +72,30 @@ def resolved_rows_win_ties(make_store: MakeStore) -> None:
     store = make_store(GROUPS.__getitem__)
     store.write(TIMED, [row(1, 1, x=10.0)])
     layout = store.layout(TIMED.full_name)
-    expect(store.put(TIMED.full_name, [layout.pack(row(1, 1, x=7.0), 0)]), 0, "taken of a lower tie")
-    expect(store.put(TIMED.full_name, [layout.pack(row(1, 1, x=7.0), 0)], resolved=True), 1, "taken of a resolved tie")
+    expect(store.put(TIMED.full_name, [layout.pack(row(1, 1, x=7.0), 0)]), 0, "written: a lower tie")
     expect(
-        store.put(TIMED.full_name, [layout.pack(row(0, 9, x=8.0), 0)], resolved=True), 0, "taken of an old resolved row"
+        store.put(TIMED.full_name, [layout.pack(row(1, 1, x=7.0), 0)], resolved=True),
+        1,
+        "written: a resolved tie",
     )
-    expect(store.put_packed(layout, [layout.pack(row(2, 9, x=9.0), 0)], resolved=True), 1, "taken by the layout")
-    expect(one(store, TIMED)["x"], 9.0, "x")
+    expect(
+        store.put(TIMED.full_name, [layout.pack(row(0, 9, x=8.0), 0)], resolved=True),
+        0,
+        "written: an old resolved row",
+    )
+    expect(store.put_packed(layout, [layout.pack(row(2, 9, x=9.0), 0)], resolved=True), 1, "rows written by the layout")
+    expect(read_one(store, TIMED)["x"], 9.0, "x")
 
 
 def static_rows_come_as_they_come(make_store: MakeStore) -> None:
     """Without times the last write wins; with a created time the latest does; neither ever expires."""
     store = make_store(GROUPS.__getitem__)
     for seats in (5, 3):
-        expect(store.write(STATIC, [{"id": "k", "seats": seats}]), 1, "taken of a static row")
-    expect(one(store, STATIC, now=dt.datetime(2999, 1, 1)), {"seats": 3, "seats__status": "present"}, "static row")
+        expect(store.write(STATIC, [{"id": "k", "seats": seats}]), 1, "written: a static row")
+    expect(read_one(store, STATIC, now=dt.datetime(2999, 1, 1)), {"seats": 3, "seats__status": "present"}, "static row")
     for made, seats in ((2, 5), (1, 9), (None, 9), (2, 6), (2, 4)):
         store.write(DATED, [{"id": "k", "made": made and T0 + made * HOUR, "seats": seats}])
-    expect(one(store, DATED)["seats"], 6, "seats of a static row with created time")
+    expect(read_one(store, DATED)["seats"], 6, "seats of a static row with created time")
 
 
 def statuses_follow_ttl_at_now(make_store: MakeStore) -> None:
@@ -97,23 +103,23 @@ def statuses_follow_ttl_at_now(make_store: MakeStore) -> None:
     store = make_store(GROUPS.__getitem__)
     store.write(TIMED, [row(0, x=1.0)])
     for hours, status in ((0, "present"), (2, "present"), (2 + 1e-6, "expired"), (9e4, "expired")):
-        found = one(store, TIMED, now=T0 + hours * HOUR)
-        expect(found["x__status"], status, f"status of x after {hours} hours")
-        expect(found["n__status"], "null" if status == "present" else status, f"status of n after {hours} hours")
-        expect(found["x"], 1.0 if status == "present" else None, f"x after {hours} hours")
-        expect(found["ts"], T0 if status == "present" else None, f"ts after {hours} hours")
+        actual = read_one(store, TIMED, now=T0 + hours * HOUR)
+        expect(actual["x__status"], status, f"status of x after {hours} hours")
+        expect(actual["n__status"], "null" if status == "present" else status, f"status of n after {hours} hours")
+        expect(actual["x"], 1.0 if status == "present" else None, f"x after {hours} hours")
+        expect(actual["ts"], T0 if status == "present" else None, f"ts after {hours} hours")
     for key in ("nobody", None):
-        expect(set(one(store, TIMED, key).values()), {None, "missing"}, f"all that is known of key {key!r}")
+        expect(set(read_one(store, TIMED, key).values()), {None, "missing"}, f"all that is known of key {key!r}")
 
 
 def created_is_stamped(make_store: MakeStore) -> None:
-    """An absent created time is the moment of writing; an explicit null stays."""
+    """An absent created time is the time of writing; an explicit null stays."""
     store = make_store(GROUPS.__getitem__)
     store.write(TIMED, [{"id": "a", "ts": T0}, {"id": "b", "ts": T0, "made": None}])
-    made = one(store, TIMED, "a")["made"]
+    made = read_one(store, TIMED, "a")["made"]
     if abs(made - dt.datetime.now(dt.UTC).replace(tzinfo=None)) > dt.timedelta(minutes=1):
-        raise AssertionError(f"created is stamped with this moment, found {made}")
-    expect(one(store, TIMED, "b")["made"], None, "an explicit null created")
+        raise AssertionError(f"expected created to be the time of writing, found {made}")
+    expect(read_one(store, TIMED, "b")["made"], None, "an explicit null created")
 
 
 def bad_rows_are_refused_whole(make_store: MakeStore) -> None:
@@ -123,13 +129,13 @@ def bad_rows_are_refused_whole(make_store: MakeStore) -> None:
         try:
             store.write(TIMED, [row(x=1.0), bad])
         except DataError:
-            expect(one(store, TIMED)["x__status"], "missing", f"x after {bad}")
+            expect(read_one(store, TIMED)["x__status"], "missing", f"x after {bad}")
         else:
-            raise AssertionError(f"{bad} was taken")
+            raise AssertionError(f"{bad} was accepted")
 
 
 def rows_far_ahead_are_refused(make_store: MakeStore) -> None:
-    """A time further ahead of the clock than clocks differ is refused, unless the writer takes more."""
+    """A time further ahead of the clock than clocks differ raises, unless the writer allows more."""
     store = make_store(GROUPS.__getitem__)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     for group, column in ((TIMED, "ts"), (DATED, "made")):
@@ -141,12 +147,12 @@ def rows_far_ahead_are_refused(make_store: MakeStore) -> None:
                 column in str(error) and "ahead of the clock" in str(error), True, f"whether {error} says what it is"
             )
         else:
-            raise AssertionError(f"a row of {group.name} that is an hour ahead was taken")
+            raise AssertionError(f"a row of {group.name} that is an hour ahead was accepted")
         feature = group.features[0].name
-        expect(one(store, group, now=now + HOUR)[f"{feature}__status"], "missing", "status after a refused write")
-        expect(store.write(group, [good]), 1, "taken of a row that is a minute ahead")
-        expect(store.write(group, [bad], ahead=dt.timedelta(hours=2)), 1, "taken of a row by who takes more")
-        expect(store.write(group, [bad | {column: dt.datetime(2099, 1, 1)}], ahead=None), 1, "taken of any time")
+        expect(read_one(store, group, now=now + HOUR)[f"{feature}__status"], "missing", "status after a rejected write")
+        expect(store.write(group, [good]), 1, "written: a row that is a minute ahead")
+        expect(store.write(group, [bad], ahead=dt.timedelta(hours=2)), 1, "written: a row with a larger ahead")
+        expect(store.write(group, [bad | {column: dt.datetime(2099, 1, 1)}], ahead=None), 1, "written: any time")
 
 
 CHECKS = (

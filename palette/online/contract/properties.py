@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palette.online.contract.fixtures import GROUPS, TIMED, MakeStore, expect, one, row
+from palette.online.contract.fixtures import GROUPS, TIMED, MakeStore, expect, read_one, row
 
 __all__ = ["CHECKS"]
 
@@ -31,11 +31,11 @@ def an_opener_opens_the_same_store(make_store: MakeStore) -> None:
     store.write(TIMED, [row(1, x=1.0)])
     other = opener(GROUPS.__getitem__)
     expect(other.identity(make=True), store.identity(), "the identity of a store that was opened again")
-    expect(one(other, TIMED)["x"], one(store, TIMED)["x"], "x of a store that was opened again")
+    expect(read_one(other, TIMED)["x"], read_one(store, TIMED)["x"], "x of a store that was opened again")
     other.write(TIMED, [row(2, x=2.0)])
     other.close()
     store.invalidate()
-    expect(one(store, TIMED)["x"], 2.0, "x that another process wrote")
+    expect(read_one(store, TIMED)["x"], 2.0, "x that another process wrote")
 
 
 CHECKS = (a_durable_store_has_an_identity, an_opener_opens_the_same_store)

@@ -1,4 +1,4 @@
-"""Keys and values of all types, and groups that are defined anew."""
+"""Keys and values of all types, and groups whose definition changes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from palette.online.contract.fixtures import (
     WIDE,
     MakeStore,
     expect,
-    one,
+    read_one,
     row,
 )
 
 __all__ = ["CHECKS"]
 
-TEXTS = [
+STRINGS = [
     "",
     "1",
     "-1",
@@ -50,12 +50,12 @@ TEXTS = [
 
 
 def keys_are_typed_values(make_store: MakeStore) -> None:
-    """No two keys are taken for one, however they are written."""
+    """No two keys are confused, however they are written."""
     store = make_store(GROUPS.__getitem__)
     routes, flags, numbers = KEYED
     day = dt.date(2026, 1, 1)
-    wanted: dict[str, list[Any]] = {
-        NAMED.full_name: TEXTS,
+    expected: dict[str, list[Any]] = {
+        NAMED.full_name: STRINGS,
         numbers.full_name: [0, 1, -1, 12, 1 << 62, -(1 << 63)],
         routes.full_name: [
             *(("1", 23, day), ("12", 3, day), ("1", 2, day), ("", 123, day), ("1:1", 1, day), ("1", 11, day)),
@@ -63,38 +63,38 @@ def keys_are_typed_values(make_store: MakeStore) -> None:
         ],
         flags.full_name: [(on, at) for on in (True, False) for at in (T0, dt.datetime(1, 1, 1), T0 + HOUR)],
     }
-    for number, (name, keys) in enumerate(wanted.items()):
+    for number, (name, keys) in enumerate(expected.items()):
         layout = store.layout(name)
         rows = [(layout.key(key), (1 << 62, None, number * 100.0 + at)) for at, key in enumerate(keys)]
-        expect(store.put(name, rows), len(keys), f"taken of {len(keys)} different keys of {name}")
-    found = store.read(wanted)
-    for number, (name, keys) in enumerate(wanted.items()):
+        expect(store.put(name, rows), len(keys), f"written: {len(keys)} different keys of {name}")
+    actual = store.read(expected)
+    for number, (name, keys) in enumerate(expected.items()):
         values = [number * 100.0 + at for at in range(len(keys))]
-        expect([each["x"] for each in found[name]], values, f"x of the keys {keys} of {name}")
+        expect([each["x"] for each in actual[name]], values, f"x of the keys {keys} of {name}")
     mapping = {"day": day, "number": 3, "origin": "12"}
-    expect(one(store, routes, mapping)["x"], 201.0, "x of a key given as a mapping")
+    expect(read_one(store, routes, mapping)["x"], 201.0, "x of a key given as a mapping")
     for key in (("12", None, day), ("12", 3, dt.date(2026, 1, 2))):
-        expect(one(store, routes, key)["x__status"], "missing", f"status of {key}")
+        expect(read_one(store, routes, key)["x__status"], "missing", f"status of {key}")
 
 
 def one_key_is_no_list_of_keys(make_store: MakeStore) -> None:
-    """A bare key, whose letters or columns would be taken for keys, is refused where keys are read and deleted."""
+    """A bare key, whose letters or columns would be read as keys, raises where keys are read and deleted."""
     store = make_store(GROUPS.__getitem__)
     for key in ("k", b"k", {"id": "k"}, 7):
-        asked: list[Any] = [lambda key=key: store.read({NAMED.full_name: key})]
-        asked.append(lambda key=key: store.delete(NAMED, key))
-        asked.append(lambda key=key: asyncio.run(store.read_async({NAMED.full_name: key})))
-        for ask in asked:
+        calls: list[Any] = [lambda key=key: store.read({NAMED.full_name: key})]
+        calls.append(lambda key=key: store.delete(NAMED, key))
+        calls.append(lambda key=key: asyncio.run(store.read_async({NAMED.full_name: key})))
+        for call in calls:
             try:
-                ask()
+                call()
             except ArgumentError as error:
                 expect("keys is a list of keys" in str(error), True, f"whether {error} says what keys are")
             else:
-                raise AssertionError(f"{key!r} is taken for a list of keys")
+                raise AssertionError(f"{key!r} is accepted as a list of keys")
 
 
 def values_come_back_as_they_went(make_store: MakeStore) -> None:
-    """All types, null, NaN, infinities, empty texts and arrays included."""
+    """All types, null, NaN, infinities, empty strings and arrays included."""
     store = make_store(GROUPS.__getitem__)
     most = max(map(len, VALUES.values()))
     rows: list[dict[str, Any]] = [{"id": "null"}]
@@ -103,11 +103,11 @@ def values_come_back_as_they_went(make_store: MakeStore) -> None:
         rows += [{"id": f"k{number}", **values}, {"id": f"h{number}", **dict(list(values.items())[number % 2 :: 2])}]
     store.write(TYPED, rows)
     layout = store.layout(TYPED.full_name)
-    found = store.read({TYPED.full_name: [each["id"] for each in rows]})[TYPED.full_name]
-    for each, back in zip(rows, found, strict=True):
-        wanted = layout.unpack(layout.pack(each, 0)[1])
-        expect(back, wanted, f"the row {each['id']}")
-    expect(type(found[1]["f10"]), decimal.Decimal, "the type of a decimal")
+    actual = store.read({TYPED.full_name: [each["id"] for each in rows]})[TYPED.full_name]
+    for each, back in zip(rows, actual, strict=True):
+        expected = layout.unpack(layout.pack(each, 0)[1])
+        expect(back, expected, f"the row {each['id']}")
+    expect(type(actual[1]["f10"]), decimal.Decimal, "the type of a decimal")
 
 
 def wide_rows_come_back(make_store: MakeStore) -> None:
@@ -116,8 +116,8 @@ def wide_rows_come_back(make_store: MakeStore) -> None:
     full: dict[str, Any] = {f"f{at}": float(at) for at in range(len(WIDE.features))}
     half = {name: value for name, value in full.items() if int(value) % 3}
     store.write(WIDE, [{"id": "full", **full}, {"id": "half", **half}])
-    found = store.read({WIDE.full_name: ["full", "half"]})[WIDE.full_name]
-    expect(found, [full, dict.fromkeys(full) | half], "wide rows")
+    actual = store.read({WIDE.full_name: ["full", "half"]})[WIDE.full_name]
+    expect(actual, [full, dict.fromkeys(full) | half], "wide rows")
 
 
 def features_are_added_and_dropped(make_store: MakeStore) -> None:
@@ -130,15 +130,17 @@ def features_are_added_and_dropped(make_store: MakeStore) -> None:
     later = FeatureGroup("timed", PLACE, added, timestamp="ts", created="made", ttl="2h")
     known[TIMED.full_name] = (PLACE, later)
     store.refresh()
-    found = {name: value for name, value in one(store, later).items() if not name.endswith("__status")}
-    wanted = {"first": None, "x": 1.0, "n": 1, "last": None, "ts": T0 + HOUR, "made": T0}
-    expect(found, wanted, "a row written before a feature was added")
-    expect(store.write(later, [row(0.5, x=9.0)]), 0, "taken of a late row, over an older definition's")
-    expect(store.write(later, [row(1, x=1.0, n=1)]), 0, "taken of the same values")
-    expect(store.write(later, [row(1, x=1.0, n=1, last=0.0)]), 1, "taken of greater values")
-    expect(store.write(later, [row(1, 9, x=9.0, key="i")]), 0, "taken after a deletion under the older definition")
-    expect(store.delete(later, ["j"], T0 + HOUR), 1, "rows gone that an older definition wrote")
-    expect(one(store, later)["last"], 0.0, "the added feature")
+    actual = {name: value for name, value in read_one(store, later).items() if not name.endswith("__status")}
+    expected = {"first": None, "x": 1.0, "n": 1, "last": None, "ts": T0 + HOUR, "made": T0}
+    expect(actual, expected, "a row written before a feature was added")
+    expect(store.write(later, [row(0.5, x=9.0)]), 0, "written: a late row, over an older definition's")
+    expect(store.write(later, [row(1, x=1.0, n=1)]), 0, "written: the same values")
+    expect(store.write(later, [row(1, x=1.0, n=1, last=0.0)]), 1, "written: greater values")
+    expect(
+        store.write(later, [row(1, 9, x=9.0, key="i")]), 0, "rows written after a deletion under the older definition"
+    )
+    expect(store.delete(later, ["j"], T0 + HOUR), 1, "rows deleted that an older definition wrote")
+    expect(read_one(store, later)["last"], 0.0, "the added feature")
 
 
 def rows_have_the_layout_of_the_store(make_store: MakeStore) -> None:
@@ -151,9 +153,9 @@ def rows_have_the_layout_of_the_store(make_store: MakeStore) -> None:
     order = [*reversed(TIMED.features), Feature("first", "double")]
     changed = FeatureGroup("timed", PLACE, [order[-1], *order[:-1]], timestamp="ts", created="made", ttl="2h")
     known[name] = (PLACE, changed)
-    (found,) = store.fetch([(name, "k")])
+    (actual,) = store.fetch([(name, "k")])
     if store.generation == generation:
-        values = [] if found is None else [layout.unpack(found)[column] for column in "xns"]
+        values = [] if actual is None else [layout.unpack(actual)[column] for column in "xns"]
         expect(values, [1.0, 7, "a"], "a row while the layout is the same")
 
     later = store.layout(name)
@@ -178,17 +180,17 @@ def types_widen_and_created_appears(make_store: MakeStore) -> None:
     wider = FeatureGroup("other", PLACE, features, timestamp="ts", created="made")
     known[OTHER.full_name] = (PLACE, wider)
     store.refresh()
-    found = {name: value for name, value in one(store, wider).items() if not name.endswith("__status")}
-    expect(found, {"new": None, "m": 7.0, "x": 1.5, "ts": T0 + HOUR, "made": None}, "a row of narrower types")
-    for key, hours, taken in (("k", 0.5, 0), ("dead", 4, 0), ("dead", 6, 1), ("j", 2, 1)):
+    actual = {name: value for name, value in read_one(store, wider).items() if not name.endswith("__status")}
+    expect(actual, {"new": None, "m": 7.0, "x": 1.5, "ts": T0 + HOUR, "made": None}, "a row of narrower types")
+    for key, hours, written in (("k", 0.5, 0), ("dead", 4, 0), ("dead", 6, 1), ("j", 2, 1)):
         fresh = {"id": key, "ts": T0 + hours * HOUR, "made": T0, "m": 8.0}
-        expect(store.write(wider, [fresh]), taken, f"taken of {key} at {hours} hours over narrower types")
-    expect(store.write(wider, [{"id": "k", "ts": T0 + HOUR, "made": T0, "m": 8.0}]), 1, "taken of a created time")
+        expect(store.write(wider, [fresh]), written, f"written: {key} at {hours} hours over narrower types")
+    expect(store.write(wider, [{"id": "k", "ts": T0 + HOUR, "made": T0, "m": 8.0}]), 1, "written: a created time")
     known[OTHER.full_name] = (PLACE, OTHER)
     store.refresh()
     for key in ("k", "j", "dead"):
-        expect(one(store, OTHER, key)["m"], 8, f"m of {key} by the narrower type again")
-    expect(store.write(OTHER, [{"id": "j", "ts": T0 + HOUR, "m": 9}]), 0, "taken of a late row over wider types")
+        expect(read_one(store, OTHER, key)["m"], 8, f"m of {key} by the narrower type again")
+    expect(store.write(OTHER, [{"id": "j", "ts": T0 + HOUR, "m": 9}]), 0, "written: a late row over wider types")
 
 
 def other_types_are_null(make_store: MakeStore) -> None:
@@ -201,12 +203,12 @@ def other_types_are_null(make_store: MakeStore) -> None:
     changed = FeatureGroup("other", PLACE, features, timestamp="ts")
     known[OTHER.full_name] = (PLACE, changed)
     store.refresh()
-    found = one(store, changed)
-    expect((found["x"], found["m"], found["m__status"]), (1.5, None, "null"), "a row with another type")
-    for key, hours, taken in (("k", 0.5, 0), ("dead", 1, 0), ("k", 1, 1), ("dead", 2, 1)):
+    actual = read_one(store, changed)
+    expect((actual["x"], actual["m"], actual["m__status"]), (1.5, None, "null"), "a row with another type")
+    for key, hours, written in (("k", 0.5, 0), ("dead", 1, 0), ("k", 1, 1), ("dead", 2, 1)):
         fresh = {"id": key, "ts": T0 + hours * HOUR, "x": 1.5, "m": "text"}
-        expect(store.write(changed, [fresh]), taken, f"taken of {key} at {hours} hours over another type")
-    expect(one(store, changed)["m"], "text", "m")
+        expect(store.write(changed, [fresh]), written, f"written: {key} at {hours} hours over another type")
+    expect(read_one(store, changed)["m"], "text", "m")
 
 
 def other_times_begin_anew(make_store: MakeStore) -> None:
@@ -224,13 +226,13 @@ def other_times_begin_anew(make_store: MakeStore) -> None:
         store.delete(TIMED, ["dead"], T0 + 9 * HOUR)
         known[TIMED.full_name] = (PLACE, changed)
         store.refresh()
-        expect(one(store, changed)["x__status"], "missing", f"status after change {number}")
+        expect(read_one(store, changed)["x__status"], "missing", f"status after change {number}")
         fresh: dict[str, Any] = {"x": 2.0}
         if changed.timestamp is not None:
             fresh[changed.timestamp] = T0
         for key in ("k", "dead"):
-            expect(store.write(changed, [{"id": key, **fresh}]), 1, f"taken of {key} after change {number}")
-            expect(one(store, changed, key)["x"], 2.0, f"x of {key} after change {number}")
+            expect(store.write(changed, [{"id": key, **fresh}]), 1, f"written: {key} after change {number}")
+            expect(read_one(store, changed, key)["x"], 2.0, f"x of {key} after change {number}")
 
 
 def a_removed_group_is_unknown(make_store: MakeStore) -> None:
@@ -242,7 +244,7 @@ def a_removed_group_is_unknown(make_store: MakeStore) -> None:
     removed, generation = known.pop(TIMED.full_name), store.generation
     for _ in range(2):
         store.refresh()
-        expect(one(store, OTHER)["x"], 5.0, "x of a group that stays")
+        expect(read_one(store, OTHER)["x"], 5.0, "x of a group that stays")
     expect(store.generation > generation, True, "whether what was prepared on the group is prepared again")
     try:
         store.layout(TIMED.full_name)
@@ -253,7 +255,7 @@ def a_removed_group_is_unknown(make_store: MakeStore) -> None:
     known[TIMED.full_name] = removed
     store.refresh()
     store.write(TIMED, [row(2, x=2.0)])
-    expect(one(store, TIMED)["x"], 2.0, "x of a group that came back")
+    expect(read_one(store, TIMED)["x"], 2.0, "x of a group that came back")
 
 
 CHECKS = (
