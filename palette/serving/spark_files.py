@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError
 
-__all__ = ["SavedFiles"]
+if TYPE_CHECKING:
+    from palette.serving.stages.sources import Data
+
+__all__ = ["SavedFiles", "matrix", "vector"]
 
 
 class SavedFiles:
@@ -42,6 +47,7 @@ class SavedFiles:
             self.spark_version: str = plain["sparkVersion"]
             self.params: dict[str, Any] = {**plain.get("defaultParamMap", {}), **plain["paramMap"]}
             self.metadata: dict[str, Any] = plain
+            self._values: dict[Data, Any] = {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"no saved Spark ML stage at {str(path)!r}: {error!r}") from error
 
@@ -65,12 +71,23 @@ class SavedFiles:
             raise DataError(f"{self.name}: {len(rows)} rows of data, expected 1")
         return rows[0]
 
+    def read(self, data: Data) -> Any:
+        """Return a fitted value, read once."""
+        if data not in self._values:
+            saved = data.saved
+            self._values[data] = saved(self) if callable(saved) else self._data[saved]
+        return self._values[data]
+
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        return self.row()
+
     def inside(self, name: str) -> SavedFiles:
         """Return a stage that is saved inside this one."""
         return SavedFiles(self.path / name)
 
 
-def vector(plain: dict[str, Any]) -> list[float]:
+def vector(plain: Mapping[str, Any]) -> list[float]:
     """Return the elements of a saved vector.
 
     Examples
@@ -86,7 +103,7 @@ def vector(plain: dict[str, Any]) -> list[float]:
     return elements
 
 
-def matrix(plain: dict[str, Any]) -> list[list[float]]:
+def matrix(plain: Mapping[str, Any]) -> list[list[float]]:
     """Return the rows of a saved matrix.
 
     Examples

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from dsl.json_values import decode, encode
 from palette.errors import DataError
+from palette.serving.stages.sources import FittedStage, LiveStage, Source
 
 if TYPE_CHECKING:
     from palette.serving.spark_files import SavedFiles
@@ -133,15 +134,31 @@ class BundledStage(LocalStage):
         The name of the fitted Spark class.
     spark_class : str
         The class that Spark writes into the metadata of a saved stage.
+    source : Source
+        The Param or fitted value that each field is read from; see :mod:`palette.serving.stages.sources`.
     """
 
     kind: ClassVar[str]
     spark_class: ClassVar[str]
+    source: ClassVar[Source] = Source()
 
     @classmethod
-    @abstractmethod
+    def from_fitted(cls, stage: FittedStage) -> Self:
+        """Return the local form of a fitted stage, live or saved, by its :attr:`source`.
+
+        Raises
+        ------
+        DataError
+            If the class declares no source.
+        """
+        if not cls.source:
+            raise DataError(f"{stage.name}: a saved {cls.kind} cannot be read without Spark; save a bundle instead")
+        return cls(**cls.source.read(stage))
+
+    @classmethod
     def from_spark(cls, stage: Any) -> Self:
         """Return the local form of a fitted Spark stage."""
+        return cls.from_fitted(LiveStage(stage))
 
     @classmethod
     def from_schema(cls, stage: Any, schema: Any) -> Self:
@@ -161,7 +178,7 @@ class BundledStage(LocalStage):
         DataError
             If this stage cannot be read that way.
         """
-        raise DataError(f"{saved.name}: a saved {cls.kind} cannot be read without Spark; save a bundle instead")
+        return cls.from_fitted(saved)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, floats that JSON lacks tagged."""

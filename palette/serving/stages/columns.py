@@ -1,29 +1,11 @@
-"""What feature stages share: one column or many, and the vector that must be there."""
+"""Checks of input columns."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 from palette.errors import DataError
 from palette.serving.stages.vectors import Vector
 
-__all__ = ["columns_of", "present"]
-
-
-def columns_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields ``inputs`` and ``outputs`` of a stage that takes one column or several.
-
-    Examples
-    --------
-    >>> columns_of({"inputCol": "x", "outputCol": "y"})
-    {'inputs': ('x',), 'outputs': ('y',)}
-    >>> columns_of({"inputCols": ["x", "z"], "outputCols": ["y", "w"], "outputCol": "stage_1__output"})
-    {'inputs': ('x', 'z'), 'outputs': ('y', 'w')}
-    """
-    if params.get("inputCols"):
-        return {"inputs": tuple(params["inputCols"]), "outputs": tuple(params["outputCols"])}
-    return {"inputs": (params["inputCol"],), "outputs": (params["outputCol"],)}
+__all__ = ["present"]
 
 
 def present(kind: str, column: str, vector: Vector | None, size: int = -1) -> Vector:

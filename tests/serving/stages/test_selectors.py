@@ -66,7 +66,7 @@ def test_vector_slicer_by_names_equals_sparks(spark):
     df = VectorAssembler(inputCols=["a", "b", "c"], outputCol="v", handleInvalid="keep").transform(df).select("v")
     stage = VectorSlicer(inputCol="v", outputCol="w", indices=[1], names=["c", "a"])
     assert_same_stage(stage, df, saved=False)
-    with pytest.raises(DataError, match=r"where c, a are .* select by indices"):
+    with pytest.raises(DataError, match=r"indices of c, a are .* select by indices"):
         local_form(stage)
-    with pytest.raises(DataError, match="where zebra are"):
+    with pytest.raises(DataError, match="indices of zebra are"):
         local_form(VectorSlicer(inputCol="v", outputCol="w", names=["zebra"]), df.schema)

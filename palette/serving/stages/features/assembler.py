@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, BundledStage, RowRejectedError, Sparsity
 from palette.serving.stages.linear.weights import sum_lines
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import MANY_TO_ONE, Param, Source
 from palette.serving.stages.vectors import WIDE, Sparse, active
 
 __all__ = ["VectorAssembler"]
@@ -42,17 +42,7 @@ class VectorAssembler(BundledStage):
     kind = "VectorAssembler"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.VectorAssembler"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> VectorAssembler:
-        """Return the local form of Spark's stage."""
-        return cls(tuple(stage.getInputCols()), (stage.getOutputCol(),), stage.getHandleInvalid())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> VectorAssembler:
-        """Return the local form of a saved stage."""
-        params = saved.params
-        return cls(tuple(params["inputCols"]), (params["outputCol"],), params["handleInvalid"])
+    source = Source(MANY_TO_ONE, handle_invalid=Param("handleInvalid"))
 
     @property
     def sparsity(self) -> Sparsity:

@@ -10,17 +10,21 @@ from functools import partial
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, BundledStage, RowRejectedError, Sparsity
-from palette.serving.stages.columns import columns_of, present
-from palette.serving.stages.models.base import live_params, number
+from palette.serving.stages.columns import present
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, FittedStage, Param, Source, number
 from palette.serving.stages.vectors import Sparse, Vector, active, vector_of
 
 __all__ = ["Binarizer", "Bucketizer"]
 
 # Types of numbers that are compared as the doubles that Spark makes of them.
 EXACT = ("double", "float", "tinyint", "smallint", "int")
+
+
+def _splits(stage: FittedStage) -> list[list[float]]:
+    columns = stage.params["splitsArray"] if stage.params.get("inputCols") else [stage.params["splits"]]
+    return [[number(split) for split in column] for column in columns]
 
 
 @register
@@ -47,22 +51,7 @@ class Bucketizer(BundledStage):
     kind = "Bucketizer"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.Bucketizer"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Bucketizer:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Bucketizer:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params)
-
-    @classmethod
-    def _of(cls, params: dict[str, Any]) -> Bucketizer:
-        columns = params["splitsArray"] if params.get("inputCols") else [params["splits"]]
-        splits = [[number(split) for split in column] for column in columns]
-        return cls(**columns_of(params), splits=splits, handle_invalid=params["handleInvalid"])
+    source = Source(COLUMNS, splits=_splits, handle_invalid=Param("handleInvalid"))
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -118,6 +107,12 @@ class Bucketizer(BundledStage):
         return lines
 
 
+def _thresholds(stage: FittedStage) -> list[float]:
+    params, count = stage.params, len(COLUMNS["inputs"](stage))
+    several = params.get("thresholds") if params.get("inputCols") else None
+    return [number(threshold) for threshold in several or [params["threshold"]] * count]
+
+
 @register
 @dataclass(frozen=True)
 class Binarizer(BundledStage):
@@ -138,23 +133,7 @@ class Binarizer(BundledStage):
     kind = "Binarizer"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.Binarizer"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Binarizer:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Binarizer:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params)
-
-    @classmethod
-    def _of(cls, params: dict[str, Any]) -> Binarizer:
-        columns = columns_of(params)
-        several = params.get("thresholds") if params.get("inputCols") else None
-        thresholds = several or [params["threshold"]] * len(columns["inputs"])
-        return cls(**columns, thresholds=[number(threshold) for threshold in thresholds])
+    source = Source(COLUMNS, thresholds=_thresholds)
 
     def result_types(self, types: Sequence[str]) -> tuple[str, ...]:
         """Doubles of doubles, vectors of vectors."""

@@ -8,11 +8,9 @@ from functools import partial
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, BundledStage, Sparsity
-from palette.serving.stages.columns import columns_of
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, Param, Source
 from palette.serving.stages.vectors import WIDE, Sparse, Vector, narrow
 
 __all__ = ["OneHotEncoderModel"]
@@ -44,22 +42,12 @@ class OneHotEncoderModel(BundledStage):
     kind = "OneHotEncoderModel"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.OneHotEncoderModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> OneHotEncoderModel:
-        """Return the local form of Spark's stage."""
-        sizes = [int(size) for size in stage.categorySizes]
-        return cls(**columns_of(live_params(stage)), sizes=sizes, **cls._modes(live_params(stage)))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> OneHotEncoderModel:
-        """Return the local form of a saved stage."""
-        sizes = saved.row()["categorySizes"]
-        return cls(**columns_of(saved.params), sizes=sizes, **cls._modes(saved.params))
-
-    @staticmethod
-    def _modes(params: dict[str, Any]) -> dict[str, Any]:
-        return {"drop_last": params["dropLast"], "handle_invalid": params["handleInvalid"]}
+    source = Source(
+        COLUMNS,
+        sizes=Data("categorySizes", lambda sizes: [int(size) for size in sizes]),
+        drop_last=Param("dropLast"),
+        handle_invalid=Param("handleInvalid"),
+    )
 
     @property
     def output_types(self) -> tuple[str, ...]:

@@ -14,10 +14,9 @@ from typing import Any
 from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, BundledStage
-from palette.serving.stages.columns import columns_of
 from palette.serving.stages.java.floats import SHORTEST, java_text
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, MANY_TO_ONE, Param, Source
 from palette.serving.stages.text.tokens import words
 from palette.serving.stages.vectors import WIDE, Sparse, narrow, sparse_vector
 
@@ -78,12 +77,7 @@ class HashingTF(BundledStage):
 
     kind = "HashingTF"
     spark_class = "org.apache.spark.ml.feature.HashingTF"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> HashingTF:
-        """Return the local form of Spark's stage."""
-        params = live_params(stage)
-        return cls(**columns_of(params), size=params["numFeatures"], binary=params["binary"])
+    source = Source(COLUMNS, size=Param("numFeatures"), binary=Param("binary"))
 
     @classmethod
     def from_saved(cls, saved: SavedFiles) -> HashingTF:
@@ -96,8 +90,7 @@ class HashingTF(BundledStage):
         """
         if int(saved.spark_version.split(".")[0]) < 3:
             raise DataError(f"{saved.name}: Spark {saved.spark_version} hashed otherwise; save it anew")
-        params = saved.params
-        return cls(**columns_of(params), size=params["numFeatures"], binary=params["binary"])
+        return super().from_saved(saved)
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -143,16 +136,11 @@ class FeatureHasher(BundledStage):
 
     kind = "FeatureHasher"
     spark_class = "org.apache.spark.ml.feature.FeatureHasher"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> FeatureHasher:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> FeatureHasher:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params)
+    source = Source(
+        MANY_TO_ONE,
+        size=Param("numFeatures"),
+        categories=lambda stage: sorted(stage.params.get("categoricalCols") or ()),
+    )
 
     def fitted_on(self, runtime: Mapping[str, Any]) -> FeatureHasher:
         """Return the form for a version of Java."""
@@ -160,11 +148,6 @@ class FeatureHasher(BundledStage):
             return self
         version = re.match(r"(?:1\.)?(\d+)", runtime["java"])
         return dataclasses.replace(self, java=int(version[1]) if version else 0)
-
-    @classmethod
-    def _of(cls, params: Any) -> FeatureHasher:
-        categories = sorted(params.get("categoricalCols") or ())
-        return cls(tuple(params["inputCols"]), (params["outputCol"],), params["numFeatures"], categories)
 
     @property
     def output_types(self) -> tuple[str, ...]:

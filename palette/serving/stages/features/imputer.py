@@ -11,14 +11,20 @@ from typing import Any
 from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, BundledStage
-from palette.serving.stages.columns import columns_of
-from palette.serving.stages.models.base import live_params, number
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, FittedStage, Param, Source, number
 from palette.types import INTEGERS
 
 __all__ = ["ImputerModel"]
 
 _FLOAT = struct.Struct("f")
+
+
+_BY_COLUMN = Data(lambda stage: stage.surrogateDF.first().asDict(), saved=SavedFiles.row)
+
+
+def _surrogates(stage: FittedStage) -> list[float]:
+    return [float(_BY_COLUMN(stage)[column]) for column in COLUMNS["inputs"](stage)]
 
 
 @register
@@ -44,22 +50,7 @@ class ImputerModel(BundledStage):
     kind = "ImputerModel"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.ImputerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> ImputerModel:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage), stage.surrogateDF.first().asDict())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> ImputerModel:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params, saved.row())
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], found: dict[str, float]) -> ImputerModel:
-        columns = columns_of(params)
-        surrogates = [float(found[column]) for column in columns["inputs"]]
-        return cls(**columns, surrogates=surrogates, missing=number(params["missingValue"]))
+    source = Source(COLUMNS, surrogates=_surrogates, missing=Param("missingValue", number))
 
     def result_types(self, types: Sequence[str]) -> tuple[str, ...]:
         """The types of the inputs."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind, BundledStage, RowRejectedError
-from palette.serving.stages.columns import columns_of, present
+from palette.serving.stages.columns import present
 from palette.serving.stages.features.labels import numbers_of, place_of
 from palette.serving.stages.features.metadata import attribute_of
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, FittedStage, LiveStage, Param, Source
 from palette.serving.stages.vectors import Sparse, active
 from palette.types import INTEGERS
 
@@ -45,18 +44,11 @@ class StringIndexerModel(BundledStage):
 
     kind = "StringIndexerModel"
     spark_class = "org.apache.spark.ml.feature.StringIndexerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> StringIndexerModel:
-        """Return the local form of Spark's stage."""
-        labels = [list(labels) for labels in stage.labelsArray]
-        return cls(**columns_of(live_params(stage)), labels=labels, handle_invalid=stage.getHandleInvalid())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> StringIndexerModel:
-        """Return the local form of a saved stage."""
-        labels, params = saved.row()["labelsArray"], saved.params
-        return cls(**columns_of(params), labels=labels, handle_invalid=params["handleInvalid"])
+    source = Source(
+        COLUMNS,
+        labels=Data("labelsArray", lambda columns: [list(labels) for labels in columns]),
+        handle_invalid=Param("handleInvalid"),
+    )
 
     @cached_property
     def optional_parts(self) -> tuple[StringIndexerModel, ...]:
@@ -119,6 +111,15 @@ class StringIndexerModel(BundledStage):
         return lines
 
 
+def _labels(stage: FittedStage) -> list[str]:
+    if not stage.params.get("labels"):
+        raise DataError(
+            f"{stage.name}: its labels are in the metadata of column {stage.params['inputCol']!r}, which is not "
+            "available; set them, as in IndexToString(labels=indexer.labels, ...)"
+        )
+    return list(stage.params["labels"])
+
+
 @register
 @dataclass(frozen=True)
 class IndexToString(BundledStage):
@@ -139,32 +140,15 @@ class IndexToString(BundledStage):
     kind = "IndexToString"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.IndexToString"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> IndexToString:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage), stage.uid)
+    source = Source(COLUMNS, labels=_labels)
 
     @classmethod
     def from_schema(cls, stage: Any, schema: Any) -> IndexToString:
-        """Return the local form of Spark's stage, labels taken from the metadata of the column if it has none."""
-        params = live_params(stage)
-        found = attribute_of(schema, params["inputCol"]).get("vals")
-        return cls._of({**params, "labels": params.get("labels") or found}, stage.uid)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> IndexToString:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params, saved.name)
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], name: str) -> IndexToString:
-        if not params.get("labels"):
-            raise DataError(
-                f"{name}: its labels are in the metadata of column {params['inputCol']!r}, which is not at hand; set "
-                "them, as in IndexToString(labels=indexer.labels, ...)"
-            )
-        return cls(**columns_of(params), labels=list(params["labels"]))
+        """Return the local form of Spark's stage; labels that it lacks are in the metadata of its column."""
+        fitted = LiveStage(stage)
+        if not fitted.params.get("labels"):
+            fitted.params["labels"] = attribute_of(schema, fitted.params["inputCol"]).get("vals")
+        return cls.from_fitted(fitted)
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -177,6 +161,17 @@ class IndexToString(BundledStage):
         if value is not None and -1.0 < value < len(self.labels):
             return (self.labels[int(value)],)
         raise DataError(f"IndexToString: {self.inputs[0]} is {value}, expected 0 to {len(self.labels) - 1}")
+
+
+# Element to the index of each of its values.
+_CATEGORIES = Data(
+    lambda stage: {int(element): dict(indices.items()) for element, indices in stage.categoryMaps.items()},
+    saved=lambda files: {element: dict(indices) for element, indices in dict(files.row()["categoryMaps"]).items()},
+)
+
+
+def _in_order(indices: Mapping[float, int]) -> list[float]:
+    return sorted(indices, key=indices.__getitem__)
 
 
 @register
@@ -209,26 +204,13 @@ class VectorIndexerModel(BundledStage):
     kind = "VectorIndexerModel"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.VectorIndexerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> VectorIndexerModel:
-        """Return the local form of Spark's stage."""
-        maps = {int(element): dict(places.items()) for element, places in stage.categoryMaps.items()}
-        return cls._of(live_params(stage), stage.numFeatures, maps)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> VectorIndexerModel:
-        """Return the local form of a saved stage."""
-        row = saved.row()
-        maps = {element: dict(places) for element, places in dict(row["categoryMaps"]).items()}
-        return cls._of(saved.params, row["numFeatures"], maps)
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], size: int, maps: dict[int, dict[float, int]]) -> VectorIndexerModel:
-        elements = sorted(maps)
-        categories = [sorted(maps[element], key=maps[element].__getitem__) for element in elements]
-        return cls(**columns_of(params), size=size, elements=elements, categories=categories,
-                   handle_invalid=params["handleInvalid"])  # fmt: skip
+    source = Source(
+        COLUMNS,
+        size=Data("numFeatures"),
+        elements=lambda stage: sorted(_CATEGORIES(stage)),
+        categories=lambda stage: [_in_order(indices) for _, indices in sorted(_CATEGORIES(stage).items())],
+        handle_invalid=Param("handleInvalid"),
+    )
 
     @property
     def reads_sparsity(self) -> bool:

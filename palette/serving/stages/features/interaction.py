@@ -9,8 +9,8 @@ from palette.errors import DataError
 from palette.serving.stages.base import BundledStage, Sparsity
 from palette.serving.stages.columns import present
 from palette.serving.stages.features.metadata import attribute_of, attributes_of, values_of
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import LiveStage
 from palette.serving.stages.vectors import Sparse, active, vector_of
 
 __all__ = ["Interaction"]
@@ -52,7 +52,7 @@ class Interaction(BundledStage):
     @classmethod
     def from_schema(cls, stage: Any, schema: Any) -> Interaction:
         """Return the local form of Spark's stage."""
-        params = live_params(stage)
+        params = LiveStage(stage).params
         sizes = []
         for column in params["inputCols"]:
             attribute, types = attribute_of(schema, column), {one.name: one.dataType for one in schema.fields}

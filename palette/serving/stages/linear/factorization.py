@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.spark_files import SavedFiles
-from palette.serving.stages.linear.weights import dot, linear_fields, rows_of
-from palette.serving.stages.models.base import (
-    Classifier,
-    Regressor,
-    classifier_fields,
-    exp,
-    live_params,
-    regressor_fields,
-)
+from palette.serving.stages.linear.weights import dot, rows_of, weighted_sum
+from palette.serving.stages.models.base import REGRESSOR, Classifier, Regressor, classifier, exp
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, Source
 from palette.serving.stages.vectors import Vector, active
 
 __all__ = ["FMClassificationModel", "FMRegressionModel"]
+
+
+def _by_factor(matrix: Mapping[str, Any]) -> list[list[float]]:
+    rows, _ = rows_of(matrix)
+    return [list(factor) for factor in zip(*rows, strict=True)]
 
 
 @register
@@ -46,16 +44,7 @@ class FMRegressionModel(Regressor):
 
     kind = "FMRegressionModel"
     spark_class = "org.apache.spark.ml.regression.FMRegressionModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> FMRegressionModel:
-        """Return the local form of Spark's model."""
-        return cls(**regressor_fields(live_params(stage)), **_live_fields(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> FMRegressionModel:
-        """Return the local form of a saved model."""
-        return cls(**regressor_fields(saved.params), **_saved_fields(saved.row()))
+    source = Source(REGRESSOR, **weighted_sum("linear"), factors=Data("factors", _by_factor))
 
     def predict(self, features: Vector) -> float:
         """Return the sum and the products of pairs."""
@@ -87,16 +76,7 @@ class FMClassificationModel(Classifier):
 
     kind = "FMClassificationModel"
     spark_class = "org.apache.spark.ml.classification.FMClassificationModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> FMClassificationModel:
-        """Return the local form of Spark's model."""
-        return cls(**classifier_fields(cls.kind, live_params(stage), 2), **_live_fields(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> FMClassificationModel:
-        """Return the local form of a saved model."""
-        return cls(**classifier_fields(cls.kind, saved.params, 2), **_saved_fields(saved.row()))
+    source = Source(classifier(lambda _: 2), **weighted_sum("linear"), factors=Data("factors", _by_factor))
 
     def raw(self, features: Vector) -> list[float]:
         """Return the sum with the products of pairs, and its negative before it."""
@@ -108,19 +88,6 @@ class FMClassificationModel(Classifier):
         """Return the logistic."""
         second = 1.0 / (1.0 + exp(-raw[1]))
         return [1.0 - second, second]
-
-
-def _live_fields(stage: Any) -> dict[str, Any]:
-    return {**linear_fields(stage.linear, stage.intercept), "factors": _by_factor(stage.factors)}
-
-
-def _saved_fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**linear_fields(data["linear"], data["intercept"]), "factors": _by_factor(data["factors"])}
-
-
-def _by_factor(matrix: Any) -> list[list[float]]:
-    rows, _ = rows_of(matrix)
-    return [list(factor) for factor in zip(*rows, strict=True)]
 
 
 def _with_pairs(total: float, factors: Sequence[Sequence[float]], features: Vector) -> float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
-from palette.serving.stages.linear.weights import dot, linear_fields
-from palette.serving.stages.models.base import Regressor, exp, live_params, number
+from palette.serving.stages.linear.weights import dot, weighted_sum
+from palette.serving.stages.models.base import Regressor, exp
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import FittedStage, Source, named_columns, number
 from palette.serving.stages.vectors import Vector
 
 __all__ = ["GeneralizedLinearRegressionModel"]
@@ -54,6 +54,11 @@ MEANS: dict[str, Callable[[float], float]] = {
 }
 
 
+def _inputs(stage: FittedStage) -> tuple[str, ...]:
+    offset = stage.params.get("offsetCol")
+    return (stage.params["featuresCol"], offset) if offset else (stage.params["featuresCol"],)
+
+
 @register
 @dataclass(frozen=True)
 class GeneralizedLinearRegressionModel(Regressor):
@@ -89,31 +94,14 @@ class GeneralizedLinearRegressionModel(Regressor):
 
     kind = "GeneralizedLinearRegressionModel"
     spark_class = "org.apache.spark.ml.regression.GeneralizedLinearRegressionModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> GeneralizedLinearRegressionModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), linear_fields(stage.coefficients, stage.intercept))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> GeneralizedLinearRegressionModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        return cls._of(saved.params, linear_fields(data["coefficients"], data["intercept"]))
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], fields: dict[str, Any]) -> GeneralizedLinearRegressionModel:
-        columns = {"link": params.get("linkPredictionCol"), "prediction": params["predictionCol"]}
-        family, link, link_power = _family_and_link(params)
-        return cls(
-            inputs=(params["featuresCol"], *([params["offsetCol"]] if params.get("offsetCol") else [])),
-            outputs=tuple(column for column in columns.values() if column),
-            gives=[given for given, column in columns.items() if column],
-            family=family,
-            link=link,
-            link_power=link_power,
-            **fields,
-        )
+    source = Source(
+        named_columns({"link": "linkPredictionCol", "prediction": "predictionCol"}),
+        **weighted_sum(),
+        inputs=_inputs,
+        family=lambda stage: _family_and_link(stage.params)[0],
+        link=lambda stage: _family_and_link(stage.params)[1],
+        link_power=lambda stage: _family_and_link(stage.params)[2],
+    )
 
     def predict(self, features: Vector) -> float:
         """Return the mean without an offset."""

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind
-from palette.serving.stages.linear.weights import UNROLLED, dot, dot_lines, guarded, linear_fields
-from palette.serving.stages.models.base import (
-    Classifier,
-    Regressor,
-    classifier_fields,
-    live_params,
-    number,
-    regressor_fields,
-)
+from palette.serving.stages.linear.weights import UNROLLED, dot, dot_lines, guarded, weighted_sum
+from palette.serving.stages.models.base import REGRESSOR, Classifier, Regressor, classifier
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Param, Source, number
 from palette.serving.stages.vectors import Vector
 
 __all__ = ["LinearRegressionModel", "LinearSVCModel"]
@@ -44,18 +36,7 @@ class LinearRegressionModel(Regressor):
 
     kind = "LinearRegressionModel"
     spark_class = "org.apache.spark.ml.regression.LinearRegressionModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> LinearRegressionModel:
-        """Return the local form of Spark's model."""
-        fields = linear_fields(stage.coefficients, stage.intercept)
-        return cls(**regressor_fields(live_params(stage)), **fields)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> LinearRegressionModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        return cls(**regressor_fields(saved.params), **linear_fields(data["coefficients"], data["intercept"]))
+    source = Source(REGRESSOR, **weighted_sum())
 
     def predict(self, features: Vector) -> float:
         """Return the weighted sum and the intercept."""
@@ -98,21 +79,7 @@ class LinearSVCModel(Classifier):
 
     kind = "LinearSVCModel"
     spark_class = "org.apache.spark.ml.classification.LinearSVCModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> LinearSVCModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), linear_fields(stage.coefficients, stage.intercept))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> LinearSVCModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        return cls._of(saved.params, linear_fields(data["coefficients"], data["intercept"]))
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], fields: dict[str, Any]) -> LinearSVCModel:
-        return cls(**classifier_fields(cls.kind, params, 2), **fields, threshold=number(params["threshold"]))
+    source = Source(classifier(lambda _: 2), **weighted_sum(), threshold=Param("threshold", number))
 
     def raw(self, features: Vector) -> list[float]:
         """Return the distance from the plane, and its negative before it."""

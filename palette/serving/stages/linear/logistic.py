@@ -5,18 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind
-from palette.serving.stages.linear.weights import UNROLLED, dot, dot_lines, guarded, rows_of, weights_of
-from palette.serving.stages.models.base import Classifier, classifier_fields, exp, live_params, number, softmax
+from palette.serving.stages.linear.weights import UNROLLED, dot, dot_lines, guarded, rows_of
+from palette.serving.stages.models.base import Classifier, classifier, exp, softmax
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, FittedStage, Source, elements, number
 from palette.serving.stages.vectors import Vector
 
 __all__ = ["LogisticRegressionModel"]
 
 INF = math.inf
+
+
+_MATRIX = Data("coefficientMatrix")
+# One row in a multinomial model is one class.
+_MULTINOMIAL = Data(
+    lambda stage: stage.coefficientMatrix.numRows > 1 or stage.getFamily().lower() == "multinomial",
+    saved="isMultinomial",
+)
+
+
+def _by_column(stage: FittedStage) -> bool:
+    matrix = _MATRIX(stage)
+    return bool(_MULTINOMIAL(stage) and matrix["type"] == 0 and not matrix["isTransposed"])
+
+
+def _threshold(stage: FittedStage) -> float:
+    """Return what the probability of class 1 must exceed; two thresholds count by their ratio."""
+    thresholds = stage.params.get("thresholds")
+    if thresholds is None or len(thresholds) != 2:
+        return number(stage.params["threshold"])
+    first, second = map(number, thresholds)
+    return 1.0 / (1.0 + first / second) if second else 0.0
 
 
 @register
@@ -49,59 +70,16 @@ class LogisticRegressionModel(Classifier):
 
     kind = "LogisticRegressionModel"
     spark_class = "org.apache.spark.ml.classification.LogisticRegressionModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> LogisticRegressionModel:
-        """Return the local form of Spark's model."""
-        matrix, params = stage.coefficientMatrix, live_params(stage)
-        # One row in a multinomial model is one class.
-        multinomial = matrix.numRows > 1 or params["family"].lower() == "multinomial"
-        by_column = hasattr(matrix, "colPtrs") and not matrix.isTransposed
-        return cls._of(
-            params, stage.numClasses, stage.numFeatures, matrix, stage.interceptVector.toArray(), multinomial, by_column
-        )
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> LogisticRegressionModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        matrix, found = data["coefficientMatrix"], weights_of(data["interceptVector"])
-        intercepts = [0.0] * matrix["numRows"]
-        for place, value in zip(range(matrix["numRows"]) if found[1] is None else found[1], found[0], strict=True):
-            intercepts[place] = value
-        by_column = matrix["type"] == 0 and not matrix["isTransposed"]
-        return cls._of(
-            saved.params,
-            data["numClasses"],
-            data["numFeatures"],
-            matrix,
-            intercepts,
-            data["isMultinomial"],
-            by_column,
-        )
-
-    @classmethod
-    def _of(
-        cls,
-        params: Mapping[str, Any],
-        classes: int,
-        size: int,
-        matrix: Any,
-        intercepts: Sequence[float],
-        multinomial: bool,
-        by_column: bool,
-    ) -> LogisticRegressionModel:
-        rows, places = rows_of(matrix)
-        return cls(
-            **classifier_fields(cls.kind, params, classes),
-            size=size,
-            rows=rows,
-            places=places,
-            intercepts=[float(intercept) for intercept in intercepts],
-            multinomial=multinomial,
-            by_column=by_column and multinomial,
-            threshold=_threshold(params),
-        )
+    source = Source(
+        classifier(Data("numClasses")),
+        size=Data("numFeatures"),
+        rows=lambda stage: rows_of(_MATRIX(stage))[0],
+        places=lambda stage: rows_of(_MATRIX(stage))[1],
+        intercepts=Data("interceptVector", elements),
+        multinomial=_MULTINOMIAL,
+        by_column=_by_column,
+        threshold=_threshold,
+    )
 
     def raw(self, features: Vector) -> list[float]:
         """Return the sums, or the only one with its negative before it."""
@@ -190,12 +168,3 @@ class LogisticRegressionModel(Classifier):
         if "prediction" in named:
             lines.append(f"{named['prediction']} = {one} if {test} else {zero}")
         return lines
-
-
-def _threshold(params: Mapping[str, Any]) -> float:
-    """Return what the probability of class 1 must exceed; two thresholds count by their ratio."""
-    thresholds = params.get("thresholds")
-    if thresholds is None or len(thresholds) != 2:
-        return number(params["threshold"])
-    first, second = map(number, thresholds)
-    return 1.0 / (1.0 + first / second) if second else 0.0

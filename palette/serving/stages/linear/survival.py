@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.spark_files import SavedFiles
-from palette.serving.stages.linear.weights import dot, linear_fields
-from palette.serving.stages.models.base import Regressor, exp, live_params, number
+from palette.serving.stages.linear.weights import dot, weighted_sum
+from palette.serving.stages.models.base import Regressor, exp
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, FittedStage, Param, Source, as_tuple, named_columns, number
 from palette.serving.stages.vectors import Vector
 
 __all__ = ["AFTSurvivalRegressionModel"]
+
+
+_SCALE = Data("scale")
+
+
+def _factors(stage: FittedStage) -> list[float]:
+    probabilities = map(number, stage.params["quantileProbabilities"])
+    return [exp(math.log(-math.log1p(-probability)) * _SCALE(stage)) for probability in probabilities]
 
 
 @register
@@ -43,29 +50,12 @@ class AFTSurvivalRegressionModel(Regressor):
 
     kind = "AFTSurvivalRegressionModel"
     spark_class = "org.apache.spark.ml.regression.AFTSurvivalRegressionModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> AFTSurvivalRegressionModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), stage.scale, linear_fields(stage.coefficients, stage.intercept))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> AFTSurvivalRegressionModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        return cls._of(saved.params, data["scale"], linear_fields(data["coefficients"], data["intercept"]))
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], scale: float, fields: dict[str, Any]) -> AFTSurvivalRegressionModel:
-        columns = {"prediction": params["predictionCol"], "quantiles": params.get("quantilesCol")}
-        probabilities = [number(probability) for probability in params["quantileProbabilities"]]
-        return cls(
-            inputs=(params["featuresCol"],),
-            outputs=tuple(column for column in columns.values() if column),
-            gives=[given for given, column in columns.items() if column],
-            factors=[exp(math.log(-math.log1p(-probability)) * scale) for probability in probabilities],
-            **fields,
-        )
+    source = Source(
+        named_columns({"prediction": "predictionCol", "quantiles": "quantilesCol"}),
+        **weighted_sum(),
+        inputs=Param("featuresCol", as_tuple),
+        factors=_factors,
+    )
 
     @property
     def output_types(self) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from palette.serving.stages.base import Bind
+from palette.serving.stages.sources import Data, FittedStage, Source
 from palette.serving.stages.vectors import Vector, active
 
-__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "linear_fields", "rows_of", "sum_lines", "weights_of"]
+__all__ = ["UNROLLED", "dot", "dot_lines", "guarded", "rows_of", "sum_lines", "weighted_sum"]
 
 # More features than this are not written out in generated code.
 UNROLLED = 256
@@ -21,39 +22,40 @@ UNROLLED = 256
 TERMS = 32
 
 
-def weights_of(vector: Any) -> tuple[list[float], list[int] | None]:
-    """Return the values of a vector of pyspark's, or of a saved one, and their places: None for all.
+def weighted_sum(name: str = "coefficients") -> Source:
+    """Return the source of ``size``, ``coefficients``, ``places`` and ``intercept`` of a model with one weighted sum.
 
-    Examples
-    --------
-    >>> weights_of({"type": 1, "values": [1.0, 2.0]}), weights_of({"type": 0, "indices": [3], "values": [2.0]})
-    (([1.0, 2.0], None), ([2.0], [3]))
+    Parameters
+    ----------
+    name : str
+        The fitted value that has the weights.
     """
-    if isinstance(vector, Mapping):
-        places = vector["indices"] if vector["type"] == 0 else None
-        return [float(value) for value in vector["values"]], places
-    places = [int(place) for place in vector.indices] if hasattr(vector, "indices") else None
-    return [float(value) for value in vector.values], places
+    weights = Data(name)
+
+    def size(stage: FittedStage) -> int:
+        vector = weights(stage)
+        return len(vector["values"]) if vector["type"] == 1 else int(vector["size"])
+
+    def places(stage: FittedStage) -> list[int] | None:
+        vector = weights(stage)
+        return None if vector["type"] == 1 else list(vector["indices"])
+
+    return Source(
+        size=size,
+        coefficients=lambda stage: [float(value) for value in weights(stage)["values"]],
+        places=places,
+        intercept=Data("intercept", float),
+    )
 
 
-def linear_fields(vector: Any, intercept: float) -> dict[str, Any]:
-    """Return the fields ``size``, ``coefficients``, ``places`` and ``intercept`` of a model with one weighted sum."""
-    coefficients, places = weights_of(vector)
-    size = len(coefficients)
-    if places is not None:
-        size = vector["size"] if isinstance(vector, Mapping) else int(vector.size)
-    return {"size": size, "coefficients": coefficients, "places": places, "intercept": float(intercept)}
-
-
-def rows_of(matrix: Any) -> tuple[list[list[float]], list[list[int]] | None]:
-    """Return the rows of a matrix of pyspark's, or of a saved one, and the places of their values: None for all.
+def rows_of(plain: Mapping[str, Any]) -> tuple[list[list[float]], list[list[int]] | None]:
+    """Return the rows of a saved matrix, and the indices of their values: None for all.
 
     Examples
     --------
     >>> rows_of({"type": 1, "numRows": 2, "numCols": 1, "values": [1.0, 2.0], "isTransposed": False})
     ([[1.0], [2.0]], None)
     """
-    plain = matrix if isinstance(matrix, Mapping) else _plain(matrix)
     rows, columns = plain["numRows"], plain["numCols"]
     values = [float(value) for value in plain["values"]]
     if plain["type"] == 1:
@@ -68,13 +70,6 @@ def rows_of(matrix: Any) -> tuple[list[list[float]], list[list[int]] | None]:
             kept[row][int(column)] = values[at]
     places = [sorted(row) for row in kept]
     return [[row[place] for place in found] for row, found in zip(kept, places, strict=True)], places
-
-
-def _plain(matrix: Any) -> dict[str, Any]:
-    sparse = hasattr(matrix, "colPtrs")
-    plain: dict[str, Any] = {"type": 0 if sparse else 1, "numRows": matrix.numRows, "numCols": matrix.numCols}
-    plain |= {"values": matrix.values, "isTransposed": bool(matrix.isTransposed)}
-    return plain | {"colPtrs": matrix.colPtrs, "rowIndices": matrix.rowIndices} if sparse else plain
 
 
 def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector, start: float = 0.0) -> float:

@@ -1,32 +1,31 @@
 """What models share: which columns they add, the vector they read, and the way from scores to a label.
 
-A regression is a :class:`Regressor` with a ``predict``; a classification is a :class:`Classifier` with a ``raw`` and,
-where Spark's gives probabilities, a ``probability``. :func:`live_params` and ``SavedFiles.params`` are alike, so that
-``from_spark`` and ``from_saved`` can share what they make of them by :func:`regressor_fields` and
-:func:`classifier_fields`.
+A regression is a :class:`Regressor` with a ``predict``, and has the source :data:`REGRESSOR`; a classification is a
+:class:`Classifier` with a ``raw`` and, where Spark's gives probabilities, a ``probability``, and has the source
+:func:`classifier`.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
 from palette.serving.stages.base import Bind, BundledStage, Sparsity
+from palette.serving.stages.sources import FittedStage, Param, Source, as_tuple, named_columns, number
 from palette.serving.stages.vectors import Sparse, Vector, incoming_vector
 
 __all__ = [
+    "COLUMNS",
+    "REGRESSOR",
     "Classifier",
     "Regressor",
     "argmax",
-    "classifier_fields",
+    "classifier",
     "exp",
-    "live_params",
-    "number",
-    "regressor_fields",
     "softmax",
 ]
 
@@ -35,46 +34,28 @@ INF = math.inf
 COLUMNS = {"raw": "rawPredictionCol", "probability": "probabilityCol", "prediction": "predictionCol"}
 
 
-def live_params(stage: Any) -> dict[str, Any]:
-    """Return the Params of a Spark stage by name: what is set, else the default."""
-    return {param.name: stage.getOrDefault(param) for param in stage.params if stage.isDefined(param)}
+# An empty ``predictionCol`` adds no column.
+REGRESSOR = Source(inputs=Param("featuresCol", as_tuple), outputs=Param("predictionCol", as_tuple))
 
 
-def number(value: Any) -> float:
-    """Return a number as saved Params hold it: infinities and NaN are texts there.
+def classifier(classes: Callable[[FittedStage], int]) -> Source:
+    """Return the source of ``inputs``, ``outputs``, ``gives`` and ``thresholds``.
 
-    Examples
-    --------
-    >>> number(1), number("-Inf")
-    (1.0, -inf)
+    Parameters
+    ----------
+    classes : callable
+        Returns the number of classes of a fitted stage: there must be as many thresholds.
     """
-    return float(value)
 
+    def thresholds(stage: FittedStage) -> list[float] | None:
+        values, count = stage.params.get("thresholds"), classes(stage)
+        if values is None:
+            return None
+        if len(values) != count:
+            raise DataError(f"{stage.name}: {len(values)} thresholds for {count} classes; set one for each class")
+        return [number(threshold) for threshold in values]
 
-def regressor_fields(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields ``inputs`` and ``outputs``; an empty ``predictionCol`` adds no column."""
-    outputs = (params["predictionCol"],) if params["predictionCol"] else ()
-    return {"inputs": (params["featuresCol"],), "outputs": outputs}
-
-
-def classifier_fields(kind: str, params: Mapping[str, Any], classes: int) -> dict[str, Any]:
-    """Return ``inputs``, ``outputs``, ``gives`` and ``thresholds``; a column with an empty name is not added.
-
-    Raises
-    ------
-    DataError
-        If there are more or fewer thresholds than classes.
-    """
-    gives = [column for column, param in COLUMNS.items() if params.get(param)]
-    thresholds = params.get("thresholds")
-    if thresholds is not None and len(thresholds) != classes:
-        raise DataError(f"{kind}: {len(thresholds)} thresholds for {classes} classes; set as many as there are classes")
-    return {
-        "inputs": (params["featuresCol"],),
-        "outputs": tuple(params[COLUMNS[column]] for column in gives),
-        "gives": gives,
-        "thresholds": None if thresholds is None else [number(threshold) for threshold in thresholds],
-    }
+    return Source(named_columns(COLUMNS), inputs=Param("featuresCol", as_tuple), thresholds=thresholds)
 
 
 def exp(power: float) -> float:

@@ -7,16 +7,15 @@ digits may differ.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
-from palette.serving.stages.linear.weights import dot, rows_of, weights_of
-from palette.serving.stages.models.base import Classifier, classifier_fields, exp, live_params, softmax
+from palette.serving.spark_files import matrix
+from palette.serving.stages.linear.weights import dot, rows_of
+from palette.serving.stages.models.base import Classifier, classifier, exp, softmax
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, Param, Source, elements
 from palette.serving.stages.vectors import Vector, active, dense
 
 __all__ = ["NaiveBayesModel"]
@@ -34,6 +33,9 @@ def _ratio(value: float, variance: float) -> float:
     if variance:
         return value / variance
     return INF if value > 0.0 else NAN
+
+
+_THETA = Data("theta")
 
 
 @register
@@ -66,40 +68,16 @@ class NaiveBayesModel(Classifier):
 
     kind = "NaiveBayesModel"
     spark_class = "org.apache.spark.ml.classification.NaiveBayesModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> NaiveBayesModel:
-        """Return the local form of Spark's model."""
-        theta = stage.theta
-        return cls._of(live_params(stage), stage.pi, theta, stage.sigma, theta.numCols, bool(theta.isTransposed))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> NaiveBayesModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        theta = data["theta"]
-        return cls._of(saved.params, data["pi"], theta, data["sigma"], theta["numCols"], theta["isTransposed"])
-
-    @classmethod
-    def _of(
-        cls, params: Mapping[str, Any], pi: Any, theta: Any, sigma: Any, size: int, by_row: bool
-    ) -> NaiveBayesModel:
-        rows, places = rows_of(theta)
-        found, kept = weights_of(pi)
-        logs = [0.0] * len(rows)
-        for place, value in zip(range(len(rows)) if kept is None else kept, found, strict=True):
-            logs[place] = value
-        fields = classifier_fields(cls.kind, params, len(rows))
-        return cls(
-            **fields,
-            size=size,
-            model=params["modelType"],
-            pi=logs,
-            theta=rows,
-            places=places,
-            sigma=_full(sigma, size),
-            by_column=not by_row,
-        )
+    source = Source(
+        classifier(lambda stage: _THETA(stage)["numRows"]),
+        size=lambda stage: _THETA(stage)["numCols"],
+        model=Param("modelType"),
+        pi=Data("pi", elements),
+        theta=lambda stage: rows_of(_THETA(stage))[0],
+        places=lambda stage: rows_of(_THETA(stage))[1],
+        sigma=Data("sigma", matrix),
+        by_column=lambda stage: not _THETA(stage)["isTransposed"],
+    )
 
     @property
     def reads_sparsity(self) -> bool:
@@ -205,13 +183,3 @@ def _log1p(value: float) -> float:
     if value > -1.0:
         return math.log1p(value)
     return -INF if value == -1.0 else NAN
-
-
-def _full(matrix: Any, size: int) -> list[list[float]]:
-    rows, places = rows_of(matrix)
-    if places is None:
-        return rows
-    return [
-        [dict(zip(known, row, strict=True)).get(place, 0.0) for place in range(size)]
-        for known, row in zip(places, rows, strict=True)
-    ]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind
-from palette.serving.stages.models.base import Regressor, live_params, regressor_fields
+from palette.serving.stages.models.base import REGRESSOR, Regressor
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, Param, Source, elements
 from palette.serving.stages.vectors import Sparse, Vector, dense
 
 __all__ = ["IsotonicRegressionModel"]
+
+
+def _required_column(column: str) -> tuple[str, ...]:
+    if not column:
+        raise DataError("IsotonicRegressionModel: predictionCol is empty; Spark needs a name")
+    return (column,)
 
 
 @register
@@ -40,31 +46,14 @@ class IsotonicRegressionModel(Regressor):
 
     kind = "IsotonicRegressionModel"
     spark_class = "org.apache.spark.ml.regression.IsotonicRegressionModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> IsotonicRegressionModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), stage.boundaries.toArray(), stage.predictions.toArray())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> IsotonicRegressionModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        return cls._of(saved.params, data["boundaries"], data["predictions"])
-
-    @classmethod
-    def _of(
-        cls, params: Mapping[str, Any], boundaries: Sequence[float], predictions: Sequence[float]
-    ) -> IsotonicRegressionModel:
-        if not params["predictionCol"]:
-            raise DataError(f"{cls.kind}: predictionCol is empty; Spark needs a name")
-        return cls(
-            **regressor_fields(params),
-            size=-1,
-            feature_index=int(params["featureIndex"]),
-            boundaries=[float(one) for one in boundaries],
-            predictions=[float(one) for one in predictions],
-        )
+    source = Source(
+        REGRESSOR,
+        outputs=Param("predictionCol", _required_column),
+        size=lambda _: -1,
+        feature_index=Param("featureIndex", int),
+        boundaries=Data("boundaries", elements),
+        predictions=Data("predictions", elements),
+    )
 
     def predict(self, features: Vector) -> float:
         """Return the prediction for an element of a vector.

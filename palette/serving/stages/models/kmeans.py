@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles, vector
-from palette.serving.stages.models.base import Regressor, live_params, regressor_fields
+from palette.serving.stages.models.base import REGRESSOR, Regressor
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, Param, Source, elements
 from palette.serving.stages.vectors import Vector, active, dense
 
 __all__ = ["BisectingKMeansModel", "KMeansModel"]
@@ -105,6 +105,15 @@ class _Clusters(Regressor):
         return (_cosine if self.cosine else _squared)(center, norm, point, length)
 
 
+def _saved_centers(files: SavedFiles) -> list[list[float]]:
+    rows = sorted(files.rows(), key=lambda row: int(row["clusterIdx"]))
+    return [vector(row["clusterCenter"]) for row in rows]
+
+
+_CENTERS = Data(lambda stage: [elements(center) for center in stage.clusterCenters()], saved=_saved_centers)
+_COSINE = Param("distanceMeasure", lambda measure: measure == "cosine")
+
+
 @register
 @dataclass(frozen=True)
 class KMeansModel(_Clusters):
@@ -120,22 +129,12 @@ class KMeansModel(_Clusters):
 
     kind = "KMeansModel"
     spark_class = "org.apache.spark.ml.clustering.KMeansModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> KMeansModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), [[float(one) for one in center] for center in stage.clusterCenters()])
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> KMeansModel:
-        """Return the local form of a saved model."""
-        rows = sorted(saved.rows(), key=lambda row: int(row["clusterIdx"]))
-        return cls._of(saved.params, [vector(row["clusterCenter"]) for row in rows])
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], centers: list[list[float]]) -> KMeansModel:
-        cosine = params["distanceMeasure"] == "cosine"
-        return cls(**regressor_fields(params), size=len(centers[0]), cosine=cosine, centers=centers)
+    source = Source(
+        REGRESSOR,
+        size=lambda stage: len(_CENTERS(stage)[0]),
+        cosine=_COSINE,
+        centers=_CENTERS,
+    )
 
     @cached_property
     def _norms(self) -> list[float]:
@@ -183,15 +182,25 @@ class KMeansModel(_Clusters):
         return best
 
 
-Nodes: TypeAlias = "dict[int, tuple[list[float], float, list[int]]]"
+def _saved_tree(files: SavedFiles) -> list[list[Any]]:
+    """Return number, center, its norm and indices of the children of each node, the root first."""
+    lines = [part.read_text("utf-8") for part in sorted((files.path / "data" / "metadata").glob("part-*"))]
+    root = json.loads("".join(lines))["rootId"]
+    rows = sorted(files.rows("data/data"), key=lambda row: (row["index"] != root, row["index"]))
+    indices = {row["index"]: index for index, row in enumerate(rows)}
+    return [
+        [row["index"], vector(row["center"]), row["norm"], [indices[child] for child in row["children"]]]
+        for row in rows
+    ]
 
 
-def _tree(saved: SavedFiles) -> tuple[int, Nodes]:
-    """Return the number of the root, and center, its norm and children of each node."""
-    lines = [part.read_text("utf-8") for part in sorted((saved.path / "data" / "metadata").glob("part-*"))]
-    rows = saved.rows("data/data")
-    found = {row["index"]: (vector(row["center"]), row["norm"], list(row["children"])) for row in rows}
-    return json.loads("".join(lines))["rootId"], found
+def _live_tree(stage: Any) -> list[list[Any]]:
+    from palette.serving.stages.copies import saved_copy  # What is served does without temporary files.
+
+    return saved_copy(stage, _saved_tree)
+
+
+_TREE = Data(_live_tree, saved=_saved_tree)
 
 
 @register
@@ -209,29 +218,7 @@ class BisectingKMeansModel(_Clusters):
 
     kind = "BisectingKMeansModel"
     spark_class = "org.apache.spark.ml.clustering.BisectingKMeansModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> BisectingKMeansModel:
-        """Return the local form of Spark's model."""
-        from palette.serving.stages.copies import saved_copy  # What is served does without temporary files.
-
-        return cls._of(live_params(stage), *saved_copy(stage, _tree))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> BisectingKMeansModel:
-        """Return the local form of a saved model."""
-        return cls._of(saved.params, *_tree(saved))
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], root: int, found: Nodes) -> BisectingKMeansModel:
-        order = sorted(found, key=lambda number: (number != root, number))
-        places = {number: place for place, number in enumerate(order)}
-        nodes = [
-            [number, found[number][0], found[number][1], [places[child] for child in found[number][2]]]
-            for number in order
-        ]
-        cosine = params["distanceMeasure"] == "cosine"
-        return cls(**regressor_fields(params), size=len(found[root][0]), cosine=cosine, nodes=nodes)
+    source = Source(REGRESSOR, size=lambda stage: len(_TREE(stage)[0][1]), cosine=_COSINE, nodes=_TREE)
 
     def predict(self, features: Vector) -> int:
         """Return the leaf that is reached by going to the nearer child; the first of equals, NaN is farthest."""

@@ -7,18 +7,33 @@ more, the flatter a Gaussian is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from palette.serving.spark_files import SavedFiles, matrix, vector
-from palette.serving.stages.models.base import Classifier, argmax, classifier_fields, exp, live_params
+from palette.serving.stages.models.base import Classifier, argmax, classifier, exp
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, Source, elements
 from palette.serving.stages.vectors import Vector, active
 
 __all__ = ["GaussianMixtureModel"]
 
 EPSILON = 2.0**-52
+# Root, shift and height of a Gaussian.
+Constants: TypeAlias = "tuple[list[list[float]], list[float], float]"
+
+
+def _live_constants(stage: Any) -> list[Constants]:
+    return [_constants(gaussian.mean.toArray(), gaussian.cov.toArray()) for gaussian in stage.gaussians]
+
+
+def _saved_constants(files: SavedFiles) -> list[Constants]:
+    data = files.row()
+    pairs = zip(data["mus"], data["sigmas"], strict=True)
+    return [_constants(vector(mean), matrix(covariance)) for mean, covariance in pairs]
+
+
+_GAUSSIANS = Data(_live_constants, saved=_saved_constants)
 
 
 @register
@@ -45,34 +60,14 @@ class GaussianMixtureModel(Classifier):
 
     kind = "GaussianMixtureModel"
     spark_class = "org.apache.spark.ml.clustering.GaussianMixtureModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> GaussianMixtureModel:
-        """Return the local form of Spark's model."""
-        means = [gaussian.mean.toArray().tolist() for gaussian in stage.gaussians]
-        covariances = [gaussian.cov.toArray().tolist() for gaussian in stage.gaussians]
-        return cls._of(live_params(stage), stage.weights, means, covariances)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> GaussianMixtureModel:
-        """Return the local form of a saved model."""
-        data = saved.row()
-        means = [vector(mean) for mean in data["mus"]]
-        return cls._of(saved.params, data["weights"], means, [matrix(one) for one in data["sigmas"]])
-
-    @classmethod
-    def _of(
-        cls,
-        params: Mapping[str, Any],
-        weights: Sequence[float],
-        means: list[list[float]],
-        covariances: list[list[list[float]]],
-    ) -> GaussianMixtureModel:
-        parts = [_constants(mean, covariance) for mean, covariance in zip(means, covariances, strict=True)]
-        roots, shifts, heights = (list(part) for part in zip(*parts, strict=True))
-        known = classifier_fields(cls.kind, params, len(parts))
-        weights = [float(weight) for weight in weights]
-        return cls(**known, size=len(means[0]), weights=weights, roots=roots, shifts=shifts, heights=heights)
+    source = Source(
+        classifier(lambda stage: len(_GAUSSIANS(stage))),
+        size=lambda stage: len(_GAUSSIANS(stage)[0][1]),
+        weights=Data("weights", elements),
+        roots=lambda stage: [root for root, _, _ in _GAUSSIANS(stage)],
+        shifts=lambda stage: [shift for _, shift, _ in _GAUSSIANS(stage)],
+        heights=lambda stage: [height for _, _, height in _GAUSSIANS(stage)],
+    )
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -108,7 +103,7 @@ class GaussianMixtureModel(Classifier):
         return tuple(found if column == "probability" else int(argmax(found)) for column in self.gives)
 
 
-def _constants(mean: list[float], covariance: list[list[float]]) -> tuple[list[list[float]], list[float], float]:
+def _constants(mean: Any, covariance: Any) -> Constants:
     """Return root, shift and height; of a singular covariance in the space that it spans."""
     import numpy as np
 

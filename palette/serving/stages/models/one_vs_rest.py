@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,10 +10,22 @@ from typing import Any
 from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import BundledStage, Sparsity
-from palette.serving.stages.models.base import Classifier, live_params
+from palette.serving.stages.models.base import Classifier
 from palette.serving.stages.registry import local_form, register, saved_form, stage_from_json, stage_to_json
+from palette.serving.stages.sources import Data, Param, Source, as_tuple, named_columns
 
 __all__ = ["OneVsRestModel"]
+
+
+def _model_json(uid: str, model: BundledStage | None) -> dict[str, Any]:
+    if not isinstance(model, Classifier):
+        raise DataError(f"OneVsRestModel: its classification {uid} has no local form")
+    return stage_to_json(model)
+
+
+def _saved_models(files: SavedFiles) -> list[dict[str, Any]]:
+    inner = [files.inside(f"model_{label}") for label in range(files.metadata["numClasses"])]
+    return [_model_json(model.name, saved_form(model)) for model in inner]
 
 
 @register
@@ -42,37 +53,13 @@ class OneVsRestModel(BundledStage):
     kind = "OneVsRestModel"
     numeric = True
     spark_class = "org.apache.spark.ml.classification.OneVsRestModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> OneVsRestModel:
-        """Return the local form of Spark's model.
-
-        Raises
-        ------
-        DataError
-            If its classifications have no local form.
-        """
-        return cls._of(live_params(stage), [(model.uid, local_form(model)) for model in stage.models])
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> OneVsRestModel:
-        """Return the local form of a saved model."""
-        inside = [saved.inside(f"model_{label}") for label in range(saved.metadata["numClasses"])]
-        return cls._of(saved.params, [(model.name, saved_form(model)) for model in inside])
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], models: list[tuple[str, BundledStage | None]]) -> OneVsRestModel:
-        for uid, model in models:
-            if not isinstance(model, Classifier):
-                raise DataError(f"OneVsRestModel: its classification {uid} has no local form")
-        columns = {"raw": params.get("rawPredictionCol"), "prediction": params["predictionCol"]}
-        gives = [name for name, column in columns.items() if column]
-        return cls(
-            (params["featuresCol"],),
-            tuple(columns[name] for name in gives),
-            gives,
-            [stage_to_json(model) for _, model in models if model is not None],
-        )
+    source = Source(
+        named_columns({"raw": "rawPredictionCol", "prediction": "predictionCol"}),
+        inputs=Param("featuresCol", as_tuple),
+        models=Data(
+            lambda stage: [_model_json(model.uid, local_form(model)) for model in stage.models], saved=_saved_models
+        ),
+    )
 
     @property
     def reads_sparsity(self) -> bool:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-from palette.serving.spark_files import SavedFiles
-from palette.serving.stages.linear.weights import dot, weights_of
-from palette.serving.stages.models.base import Classifier, argmax, classifier_fields, exp, live_params
+from palette.serving.stages.linear.weights import dot
+from palette.serving.stages.models.base import Classifier, argmax, classifier, exp
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, FittedStage, Source, elements
 from palette.serving.stages.vectors import Vector, dense
 
 __all__ = ["MultilayerPerceptronClassificationModel"]
 
 LOWEST = -1.7976931348623157e308
+
+
+_WEIGHTS = Data("weights", elements)
+
+
+def _layers(stage: FittedStage) -> list[list[list[float]]]:
+    weights, layers, start = _WEIGHTS(stage), [], 0
+    for before, size in pairwise(map(int, stage.params["layers"])):
+        bias = start + before * size
+        layers.append([[*weights[start + neuron : bias : size], weights[bias + neuron]] for neuron in range(size)])
+        start = bias + size
+    return layers
 
 
 @register
@@ -35,26 +45,11 @@ class MultilayerPerceptronClassificationModel(Classifier):
 
     kind = "MultilayerPerceptronClassificationModel"
     spark_class = "org.apache.spark.ml.classification.MultilayerPerceptronClassificationModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> MultilayerPerceptronClassificationModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), [float(weight) for weight in stage.weights.toArray()])
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> MultilayerPerceptronClassificationModel:
-        """Return the local form of a saved model."""
-        return cls._of(saved.params, weights_of(saved.row()["weights"])[0])
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], weights: Sequence[float]) -> MultilayerPerceptronClassificationModel:
-        sizes = [int(size) for size in params["layers"]]
-        layers, at = [], 0
-        for before, size in pairwise(sizes):
-            bias = at + before * size
-            layers.append([[*weights[at + neuron : bias : size], weights[bias + neuron]] for neuron in range(size)])
-            at = bias + size
-        return cls(**classifier_fields(cls.kind, params, sizes[-1]), size=sizes[0], layers=layers)
+    source = Source(
+        classifier(lambda stage: int(stage.params["layers"][-1])),
+        size=lambda stage: int(stage.params["layers"][0]),
+        layers=_layers,
+    )
 
     def raw(self, features: Vector) -> list[float]:
         """Return what the last layer gives."""

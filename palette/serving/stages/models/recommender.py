@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import BundledStage, RowRejectedError
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, Param, Source, as_tuple, elements
 
 __all__ = ["ALSModel"]
+
+
+def _by_id(rows: list[Any]) -> dict[int, list[float]]:
+    return dict(sorted((int(row["id"]), elements(row["features"])) for row in rows))
+
+
+# All factors of a live model are collected.
+_USERS = Data(lambda stage: _by_id(stage.userFactors.collect()), saved=lambda files: _by_id(files.rows("userFactors")))
+_ITEMS = Data(lambda stage: _by_id(stage.itemFactors.collect()), saved=lambda files: _by_id(files.rows("itemFactors")))
 
 
 @register
@@ -47,29 +54,15 @@ class ALSModel(BundledStage):
     kind = "ALSModel"
     numeric = True
     spark_class = "org.apache.spark.ml.recommendation.ALSModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> ALSModel:
-        """Return the local form of Spark's model; all factors are collected."""
-        return cls._of(live_params(stage), stage.userFactors.collect(), stage.itemFactors.collect())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> ALSModel:
-        """Return the local form of a saved model."""
-        return cls._of(saved.params, saved.rows("userFactors"), saved.rows("itemFactors"))
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], users: list[Any], items: list[Any]) -> ALSModel:
-        known, factors = _sorted(users), _sorted(items)
-        return cls(
-            (params["userCol"], params["itemCol"]),
-            (params["predictionCol"],) if params["predictionCol"] else (),
-            params["coldStartStrategy"].lower(),
-            list(known),
-            list(known.values()),
-            list(factors),
-            list(factors.values()),
-        )
+    source = Source(
+        inputs=lambda stage: (stage.params["userCol"], stage.params["itemCol"]),
+        outputs=Param("predictionCol", as_tuple),
+        cold_start=Param("coldStartStrategy", str.lower),
+        users=lambda stage: list(_USERS(stage)),
+        user_factors=lambda stage: list(_USERS(stage).values()),
+        items=lambda stage: list(_ITEMS(stage)),
+        item_factors=lambda stage: list(_ITEMS(stage).values()),
+    )
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -109,8 +102,3 @@ class ALSModel(BundledStage):
     def _unknown(self, values: tuple[Any, ...]) -> str:
         pairs = zip(self._known, values, self.inputs, strict=True)
         return " and ".join(f"{column} {value!r}" for known, value, column in pairs if value not in known)
-
-
-def _sorted(rows: list[Any]) -> dict[int, list[float]]:
-    found = {int(row["id"]): [float(factor) for factor in row["features"]] for row in rows}
-    return dict(sorted(found.items()))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles, vector
 from palette.serving.stages.base import BundledStage
-from palette.serving.stages.columns import columns_of, present
-from palette.serving.stages.models.base import live_params, number
+from palette.serving.stages.columns import present
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, Param, Source, elements, number
 from palette.serving.stages.text.tokens import words
 from palette.serving.stages.vectors import Sparse, narrow, sparse_vector
 
@@ -55,22 +53,7 @@ class CountVectorizerModel(_Vectorizer):
 
     kind = "CountVectorizerModel"
     spark_class = "org.apache.spark.ml.feature.CountVectorizerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> CountVectorizerModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), stage.vocabulary)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> CountVectorizerModel:
-        """Return the local form of a saved model."""
-        return cls._of(saved.params, saved.row()["vocabulary"])
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], vocabulary: Sequence[str]) -> CountVectorizerModel:
-        return cls(
-            **columns_of(params), vocabulary=list(vocabulary), least=number(params["minTF"]), binary=params["binary"]
-        )
+    source = Source(COLUMNS, vocabulary=Data("vocabulary", list), least=Param("minTF", number), binary=Param("binary"))
 
     @cached_property
     def _places(self) -> dict[str | None, int]:
@@ -111,16 +94,7 @@ class IDFModel(_Vectorizer):
     kind = "IDFModel"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.IDFModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> IDFModel:
-        """Return the local form of Spark's model."""
-        return cls(**columns_of(live_params(stage)), idf=stage.idf.toArray().tolist())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> IDFModel:
-        """Return the local form of a saved model."""
-        return cls(**columns_of(saved.params), idf=vector(saved.row()["idf"]))
+    source = Source(COLUMNS, idf=Data("idf", elements))
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the products; like Spark's, a shorter vector passes.
@@ -143,6 +117,13 @@ class IDFModel(_Vectorizer):
         return ([value * weight for value, weight in zip(counts, idf, strict=False)],)
 
 
+_VECTORS = Data(
+    lambda stage: {row.word: row.vector.toArray() for row in stage.getVectors().collect()},
+    lambda vectors: {word: elements(vectors[word]) for word in sorted(vectors)},
+    saved=lambda files: {row["word"]: row["vector"] for row in files.rows()},
+)
+
+
 @register
 @dataclass(frozen=True)
 class Word2VecModel(_Vectorizer):
@@ -163,21 +144,7 @@ class Word2VecModel(_Vectorizer):
 
     kind = "Word2VecModel"
     spark_class = "org.apache.spark.ml.feature.Word2VecModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Word2VecModel:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), {row.word: row.vector.toArray() for row in stage.getVectors().collect()})
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Word2VecModel:
-        """Return the local form of a saved model."""
-        return cls._of(saved.params, {row["word"]: row["vector"] for row in saved.rows()})
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], vectors: Mapping[str, Any]) -> Word2VecModel:
-        ordered = {word: [float(one) for one in vectors[word]] for word in sorted(vectors)}
-        return cls(**columns_of(params), size=params["vectorSize"], vectors=ordered)
+    source = Source(COLUMNS, size=Param("vectorSize"), vectors=_VECTORS)
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the mean of the vectors; words without one count as zeros."""

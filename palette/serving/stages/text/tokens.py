@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import BundledStage
-from palette.serving.stages.columns import columns_of
 from palette.serving.stages.java.lowercase import lower
 from palette.serving.stages.java.regex import compiled, matches, split
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, FittedStage, Param, Source
 
 __all__ = ["NGram", "RegexTokenizer", "StopWordsRemover", "Tokenizer", "words"]
 
@@ -43,20 +40,7 @@ class _Text(BundledStage):
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Any:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Any:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params)
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any]) -> Any:
-        return cls(**columns_of(params))
+    source = COLUMNS
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -90,6 +74,11 @@ class Tokenizer(_Text):
         return (split(SPACE, lower(self.text(values[0]))),)
 
 
+def _supported_pattern(pattern: str) -> str:
+    compiled(pattern)
+    return pattern
+
+
 @register
 @dataclass(frozen=True)
 class RegexTokenizer(_Text):
@@ -116,17 +105,13 @@ class RegexTokenizer(_Text):
 
     kind = "RegexTokenizer"
     spark_class = "org.apache.spark.ml.feature.RegexTokenizer"
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any]) -> RegexTokenizer:
-        compiled(params["pattern"])
-        return cls(
-            **columns_of(params),
-            pattern=params["pattern"],
-            gaps=params["gaps"],
-            shortest=params["minTokenLength"],
-            lowercase=params["toLowercase"],
-        )
+    source = Source(
+        COLUMNS,
+        pattern=Param("pattern", _supported_pattern),
+        gaps=Param("gaps"),
+        shortest=Param("minTokenLength"),
+        lowercase=Param("toLowercase"),
+    )
 
     @cached_property
     def _compiled(self) -> re.Pattern[str]:
@@ -141,6 +126,13 @@ class RegexTokenizer(_Text):
         if self.shortest == 1:
             return ([word for word in found if word],)
         return ([word for word in found if len(word.encode("utf-16-le")) >= 2 * self.shortest],)
+
+
+def _locale(stage: FittedStage) -> str:
+    # Lower case of Lithuanian keeps dots by rules of its own.
+    if stage.params["locale"] == "lt" and not stage.params["caseSensitive"]:
+        raise DataError("StopWordsRemover: locale 'lt' has no local form; set caseSensitive, or locale 'en'")
+    return str(stage.params["locale"])
 
 
 @register
@@ -166,18 +158,12 @@ class StopWordsRemover(_Text):
 
     kind = "StopWordsRemover"
     spark_class = "org.apache.spark.ml.feature.StopWordsRemover"
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any]) -> StopWordsRemover:
-        # Small letters of Lithuanian keep their dots by rules of their own.
-        if params["locale"] == "lt" and not params["caseSensitive"]:
-            raise DataError("StopWordsRemover: locale 'lt' has no local form; set caseSensitive, or locale 'en'")
-        return cls(
-            **columns_of(params),
-            stop_words=list(params["stopWords"]),
-            case_sensitive=params["caseSensitive"],
-            locale=params["locale"],
-        )
+    source = Source(
+        COLUMNS,
+        stop_words=Param("stopWords", list),
+        case_sensitive=Param("caseSensitive"),
+        locale=_locale,
+    )
 
     def _compared(self, word: str | None) -> str | None:
         return word if word is None or self.case_sensitive else lower(word, self.locale)
@@ -212,10 +198,7 @@ class NGram(_Text):
 
     kind = "NGram"
     spark_class = "org.apache.spark.ml.feature.NGram"
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any]) -> NGram:
-        return cls(**columns_of(params), n=params["n"])
+    source = Source(COLUMNS, n=Param("n"))
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the n-grams, words joined by a space; of fewer words there are none."""

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import BundledStage
-from palette.serving.stages.columns import columns_of, present
-from palette.serving.stages.models.base import live_params, number
+from palette.serving.stages.columns import present
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Param, Source, number
 from palette.serving.stages.vectors import Sparse
 
 __all__ = ["Normalizer"]
@@ -37,16 +36,7 @@ class Normalizer(BundledStage):
     kind = "Normalizer"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.Normalizer"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Normalizer:
-        """Return the local form of Spark's stage."""
-        return cls(**columns_of(live_params(stage)), p=number(stage.getP()))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Normalizer:
-        """Return the local form of a saved stage."""
-        return cls(**columns_of(saved.params), p=number(saved.params["p"]))
+    source = Source(COLUMNS, p=Param("p", number))
 
     @property
     def reads_sparsity(self) -> bool:

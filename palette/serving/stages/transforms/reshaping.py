@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles, matrix
+from palette.serving.spark_files import matrix
 from palette.serving.stages.base import BundledStage, RowRejectedError, Sparsity
-from palette.serving.stages.columns import columns_of, present
+from palette.serving.stages.columns import present
 from palette.serving.stages.linear.weights import dot
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, Param, Source, as_tuple
 from palette.serving.stages.vectors import active, dense, sparse_vector
 
 __all__ = ["DCT", "PCAModel", "PolynomialExpansion", "VectorSizeHint"]
@@ -31,6 +31,10 @@ class _Reshaped(BundledStage):
     def output_types(self) -> tuple[str, ...]:
         """A vector."""
         return ("vector",)
+
+
+def _columns(plain: dict[str, Any]) -> list[list[float]]:
+    return [list(column) for column in zip(*matrix(plain), strict=True)]
 
 
 @register
@@ -53,17 +57,7 @@ class PCAModel(_Reshaped):
 
     kind = "PCAModel"
     spark_class = "org.apache.spark.ml.feature.PCAModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> PCAModel:
-        """Return the local form of Spark's model."""
-        return cls(**columns_of(live_params(stage)), components=stage.pc.toArray().T.tolist())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> PCAModel:
-        """Return the local form of a saved model."""
-        rows = matrix(saved.row()["pc"])
-        return cls(**columns_of(saved.params), components=[list(one) for one in zip(*rows, strict=True)])
+    source = Source(COLUMNS, components=Data("pc", _columns))
 
     @property
     def sparsity(self) -> Sparsity:
@@ -93,16 +87,7 @@ class PolynomialExpansion(_Reshaped):
 
     kind = "PolynomialExpansion"
     spark_class = "org.apache.spark.ml.feature.PolynomialExpansion"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> PolynomialExpansion:
-        """Return the local form of Spark's stage."""
-        return cls(**columns_of(live_params(stage)), degree=int(stage.getDegree()))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> PolynomialExpansion:
-        """Return the local form of a saved stage."""
-        return cls(**columns_of(saved.params), degree=int(saved.params["degree"]))
+    source = Source(COLUMNS, degree=Param("degree", int))
 
     @property
     def reads_sparsity(self) -> bool:
@@ -170,21 +155,12 @@ class VectorSizeHint(_Reshaped):
 
     kind = "VectorSizeHint"
     spark_class = "org.apache.spark.ml.feature.VectorSizeHint"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> VectorSizeHint:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> VectorSizeHint:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params)
-
-    @classmethod
-    def _of(cls, params: dict[str, Any]) -> VectorSizeHint:
-        column = (params["inputCol"],)
-        return cls(column, column, int(params["size"]), params["handleInvalid"])
+    source = Source(
+        inputs=Param("inputCol", as_tuple),
+        outputs=Param("inputCol", as_tuple),
+        size=Param("size", int),
+        handle_invalid=Param("handleInvalid"),
+    )
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the vector itself."""
@@ -218,16 +194,7 @@ class DCT(_Reshaped):
 
     kind = "DCT"
     spark_class = "org.apache.spark.ml.feature.DCT"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> DCT:
-        """Return the local form of Spark's stage."""
-        return cls(**columns_of(live_params(stage)), inverse=bool(stage.getInverse()))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> DCT:
-        """Return the local form of a saved stage."""
-        return cls(**columns_of(saved.params), inverse=bool(saved.params["inverse"]))
+    source = Source(COLUMNS, inverse=Param("inverse", bool))
 
     @property
     def sparsity(self) -> Sparsity:

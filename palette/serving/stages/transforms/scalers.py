@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import add, mul, sub
-from typing import Any, Self
+from typing import Any
 
-from palette.serving.spark_files import SavedFiles
-from palette.serving.spark_files import vector as saved_vector
 from palette.serving.stages.base import Bind, BundledStage, Sparsity
-from palette.serving.stages.columns import columns_of, present
-from palette.serving.stages.models.base import live_params, number
+from palette.serving.stages.columns import present
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, FittedStage, Param, Source, elements, number
 from palette.serving.stages.vectors import Sparse, active, dense
 
 __all__ = [
@@ -28,6 +26,11 @@ __all__ = [
 
 def _inverse(spread: Sequence[float], of_zero: float) -> list[float]:
     return [1.0 / one if one else of_zero for one in spread]
+
+
+def _where(param: str, data: Data) -> Callable[[FittedStage], Any]:
+    """Return a reader of a fitted value; None where a Param is false."""
+    return lambda stage: data(stage) if stage.params[param] else None
 
 
 @dataclass(frozen=True)
@@ -106,22 +109,11 @@ class StandardScalerModel(_Scaled):
 
     kind = "StandardScalerModel"
     spark_class = "org.apache.spark.ml.feature.StandardScalerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage), stage.mean.toArray().tolist(), stage.std.toArray().tolist())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved stage."""
-        row = saved.row()
-        return cls._of(saved.params, saved_vector(row["mean"]), saved_vector(row["std"]))
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], mean: list[float], std: list[float]) -> Self:
-        shift, scale = mean if params["withMean"] else None, _inverse(std, 0.0) if params["withStd"] else None
-        return cls(**columns_of(params), shift=shift, scale=scale)
+    source = Source(
+        COLUMNS,
+        shift=_where("withMean", Data("mean", elements)),
+        scale=_where("withStd", Data("std", lambda spread: _inverse(elements(spread), 0.0))),
+    )
 
 
 @register
@@ -131,23 +123,11 @@ class RobustScalerModel(_Scaled):
 
     kind = "RobustScalerModel"
     spark_class = "org.apache.spark.ml.feature.RobustScalerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage), stage.median.toArray().tolist(), stage.range.toArray().tolist())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved stage."""
-        row = saved.row()
-        return cls._of(saved.params, saved_vector(row["median"]), saved_vector(row["range"]))
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], median: list[float], spread: list[float]) -> Self:
-        shift = median if params["withCentering"] else None
-        scale = _inverse(spread, 0.0) if params["withScaling"] else None
-        return cls(**columns_of(params), shift=shift, scale=scale)
+    source = Source(
+        COLUMNS,
+        shift=_where("withCentering", Data("median", elements)),
+        scale=_where("withScaling", Data("range", lambda spread: _inverse(elements(spread), 0.0))),
+    )
 
 
 @register
@@ -157,20 +137,9 @@ class MaxAbsScalerModel(_Scaled):
 
     kind = "MaxAbsScalerModel"
     spark_class = "org.apache.spark.ml.feature.MaxAbsScalerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage), stage.maxAbs.toArray().tolist())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params, saved_vector(saved.row()["maxAbs"]))
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], greatest: list[float]) -> Self:
-        return cls(**columns_of(params), shift=None, scale=_inverse(greatest, 1.0))
+    source = Source(
+        COLUMNS, shift=lambda _: None, scale=Data("maxAbs", lambda greatest: _inverse(elements(greatest), 1.0))
+    )
 
 
 @register
@@ -180,18 +149,7 @@ class ElementwiseProduct(_Scaled):
 
     kind = "ElementwiseProduct"
     spark_class = "org.apache.spark.ml.feature.ElementwiseProduct"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's stage."""
-        params = live_params(stage)
-        return cls(**columns_of(params), shift=None, scale=params["scalingVec"].toArray().tolist())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved stage."""
-        scale = [number(one) for one in saved_vector(saved.params["scalingVec"])]
-        return cls(**columns_of(saved.params), shift=None, scale=scale)
+    source = Source(COLUMNS, shift=lambda _: None, scale=Param("scalingVec", elements))
 
 
 @register
@@ -219,23 +177,13 @@ class MinMaxScalerModel(BundledStage):
     kind = "MinMaxScalerModel"
     numeric = True
     spark_class = "org.apache.spark.ml.feature.MinMaxScalerModel"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> MinMaxScalerModel:
-        """Return the local form of Spark's stage."""
-        least, greatest = stage.originalMin.toArray().tolist(), stage.originalMax.toArray().tolist()
-        return cls._of(live_params(stage), least, greatest)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> MinMaxScalerModel:
-        """Return the local form of a saved stage."""
-        row = saved.row()
-        return cls._of(saved.params, saved_vector(row["originalMin"]), saved_vector(row["originalMax"]))
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], least: list[float], greatest: list[float]) -> MinMaxScalerModel:
-        return cls(**columns_of(params), least=least, greatest=greatest, low=number(params["min"]),
-                   high=number(params["max"]))  # fmt: skip
+    source = Source(
+        COLUMNS,
+        least=Data("originalMin", elements),
+        greatest=Data("originalMax", elements),
+        low=Param("min", number),
+        high=Param("max", number),
+    )
 
     @property
     def sparsity(self) -> Sparsity:

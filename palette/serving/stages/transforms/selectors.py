@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from palette.errors import DataError
-from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import BundledStage
-from palette.serving.stages.columns import columns_of, present
+from palette.serving.stages.columns import present
 from palette.serving.stages.features.metadata import attribute_of, attributes_of
-from palette.serving.stages.models.base import live_params
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import COLUMNS, Data, FittedStage, LiveStage, Param, Source, as_tuple
 from palette.serving.stages.vectors import active, narrow, sparse_vector
 
 __all__ = [
@@ -63,19 +62,11 @@ class _Selected(BundledStage):
 
 @dataclass(frozen=True)
 class _SelectorModel(_Selected):
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), stage.selectedFeatures)
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved model."""
-        return cls._of(saved.params, saved.row()["selectedFeatures"])
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], features: list[int]) -> Self:
-        return cls((params["featuresCol"],), (params["outputCol"],), sorted(int(feature) for feature in features))
+    source = Source(
+        inputs=Param("featuresCol", as_tuple),
+        outputs=Param("outputCol", as_tuple),
+        places=Data("selectedFeatures", lambda features: sorted(int(feature) for feature in features)),
+    )
 
 
 @register
@@ -105,6 +96,15 @@ class VarianceThresholdSelectorModel(_SelectorModel):
     spark_class = "org.apache.spark.ml.feature.VarianceThresholdSelectorModel"
 
 
+def _places(stage: FittedStage) -> list[int]:
+    if stage.params["names"]:
+        raise DataError(
+            f"{stage.name}: the indices of {', '.join(stage.params['names'])} are in the metadata of column "
+            f"{stage.params['inputCol']!r}, which is not available; select by indices"
+        )
+    return [int(index) for index in stage.params["indices"]]
+
+
 @register
 @dataclass(frozen=True)
 class VectorSlicer(_Selected):
@@ -112,31 +112,18 @@ class VectorSlicer(_Selected):
 
     kind = "VectorSlicer"
     spark_class = "org.apache.spark.ml.feature.VectorSlicer"
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> VectorSlicer:
-        """Return the local form of Spark's stage."""
-        return cls._of(live_params(stage), stage.uid, {})
+    source = Source(COLUMNS, places=_places)
 
     @classmethod
     def from_schema(cls, stage: Any, schema: Any) -> VectorSlicer:
-        """Return the local form of Spark's stage, names found in the metadata of the column."""
-        params = live_params(stage)
-        found = attributes_of(attribute_of(schema, params["inputCol"])) or []
-        return cls._of(params, stage.uid, {one["name"]: int(one["idx"]) for one in found if "name" in one})
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> VectorSlicer:
-        """Return the local form of a saved stage."""
-        return cls._of(saved.params, saved.name, {})
-
-    @classmethod
-    def _of(cls, params: dict[str, Any], name: str, known: dict[str, int]) -> VectorSlicer:
-        unknown = [element for element in params["names"] if element not in known]
-        if unknown:
-            raise DataError(
-                f"{name}: where {', '.join(unknown)} are is in the metadata of column {params['inputCol']!r}, which is "
-                "not at hand; select by indices"
-            )
-        places = [*params["indices"], *(known[element] for element in params["names"])]
-        return cls(**columns_of(params), places=[int(place) for place in places])
+        """Return the local form of Spark's stage; the metadata of its column knows where named elements are."""
+        fitted = LiveStage(stage)
+        known = {
+            element["name"]: int(element["idx"])
+            for element in attributes_of(attribute_of(schema, fitted.params["inputCol"])) or []
+            if "name" in element
+        }
+        names = fitted.params["names"]
+        fitted.params["indices"] = [*fitted.params["indices"], *(known[name] for name in names if name in known)]
+        fitted.params["names"] = [name for name in names if name not in known]
+        return cls.from_fitted(fitted)

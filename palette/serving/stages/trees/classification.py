@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from palette.serving.stages.base import Bind
 from palette.serving.stages.linear.weights import guarded, sum_lines
-from palette.serving.stages.models.base import Classifier, classifier_fields, exp
+from palette.serving.stages.models.base import COLUMNS, Classifier, classifier, exp
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Source, named_columns
 from palette.serving.stages.trees.codegen import tree_lines
-from palette.serving.stages.trees.model import TreeModel, bound, total, weighted_sum_lines
+from palette.serving.stages.trees.model import MODEL, TREES, TreeModel, bound, by_node, total, weighted_sum_lines
 from palette.serving.stages.vectors import Vector
 
 __all__ = ["DecisionTreeClassificationModel", "GBTClassificationModel", "RandomForestClassificationModel"]
+
+
+def _source(vote: Callable[[list[float]], list[float]]) -> Source:
+    """Return the source of a model whose leaves say ``vote`` of the counts of the classes in training."""
+    columns = named_columns({**COLUMNS, "leaf": "leafCol"})
+    return Source(
+        {**classifier(lambda stage: MODEL(stage)["classes"]), **TREES, **columns},
+        votes=lambda stage: by_node(stage, vote, []),
+    )
+
+
+def _shares(counts: list[float]) -> list[float]:
+    count = total(counts)
+    return [part / count for part in counts] if count else [0.0] * len(counts)
 
 
 @dataclass(frozen=True)
@@ -38,30 +53,6 @@ class _TreeClassifier(TreeModel, Classifier):
     weights: list[float]
     votes: list[list[float]]
     width: int
-
-    @classmethod
-    def of(cls, params: Mapping[str, Any], found: Mapping[str, Any]) -> Self:
-        """Return the local form for Params and what the files say."""
-        fields = classifier_fields(cls.kind, params, found["classes"])
-        if params.get("leafCol"):
-            fields["gives"].append("leaf")
-            fields["outputs"] = (*fields["outputs"], params["leafCol"])
-        statistics = found["statistics"]
-        return cls(
-            **fields,
-            size=-1,
-            trees=found["trees"],
-            weights=found["weights"],
-            votes=[
-                cls.vote(statistics[node]) if node in statistics else [] for node in range(len(found["trees"]["left"]))
-            ],
-            width=found["width"],
-        )
-
-    @classmethod
-    def vote(cls, statistics: list[float]) -> list[float]:
-        """Return what a leaf says of each class."""
-        return statistics
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -140,6 +131,7 @@ class DecisionTreeClassificationModel(_TreeClassifier):
     kind = "DecisionTreeClassificationModel"
     spark_class = "org.apache.spark.ml.classification.DecisionTreeClassificationModel"
     single = True
+    source = _source(list)
 
     def raw_of(self, leaves: Sequence[int]) -> list[float]:
         """Return the counts of the leaf."""
@@ -166,12 +158,7 @@ class RandomForestClassificationModel(_TreeClassifier):
 
     kind = "RandomForestClassificationModel"
     spark_class = "org.apache.spark.ml.classification.RandomForestClassificationModel"
-
-    @classmethod
-    def vote(cls, statistics: list[float]) -> list[float]:
-        """Return the shares of the classes in a leaf."""
-        whole = total(statistics)
-        return [count / whole for count in statistics] if whole else [0.0] * len(statistics)
+    source = _source(_shares)
 
     def raw_of(self, leaves: Sequence[int]) -> list[float]:
         """Return the sums of the shares."""
@@ -199,12 +186,7 @@ class GBTClassificationModel(_TreeClassifier):
 
     kind = "GBTClassificationModel"
     spark_class = "org.apache.spark.ml.classification.GBTClassificationModel"
-
-    @classmethod
-    def vote(cls, statistics: list[float]) -> list[float]:
-        """Return nothing: the trees are of numbers."""
-        del statistics
-        return []
+    source = _source(lambda _: [])  # the trees are of numbers
 
     def raw_of(self, leaves: Sequence[int]) -> list[float]:
         """Return the weighted sum, its negative before it."""

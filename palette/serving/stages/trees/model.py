@@ -6,18 +6,19 @@ order of its own, so that last digits differ.
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import Bind
 from palette.serving.stages.linear.weights import sum_lines
-from palette.serving.stages.models.base import live_params
+from palette.serving.stages.sources import Data, FittedStage, Source
 from palette.serving.stages.trees.codegen import GENERATED
 from palette.serving.stages.trees.nodes import Trees, trees_of
 
-__all__ = ["TreeModel", "bound", "total", "weighted_sum_lines"]
+__all__ = ["MODEL", "TREES", "TreeModel", "bound", "by_node", "total", "weighted_sum_lines"]
+
+T = TypeVar("T")
 
 
 def read(saved: SavedFiles) -> dict[str, Any]:
@@ -37,6 +38,28 @@ def read(saved: SavedFiles) -> dict[str, Any]:
     }
 
 
+def _read_live(stage: Any) -> dict[str, Any]:
+    from palette.serving.stages.copies import saved_copy  # What is served does without temporary files.
+
+    return saved_copy(stage, read)
+
+
+MODEL = Data(_read_live, saved=read)
+TREES = Source(
+    size=lambda _: -1,
+    trees=lambda stage: MODEL(stage)["trees"],
+    weights=lambda stage: MODEL(stage)["weights"],
+    width=lambda stage: MODEL(stage)["width"],
+)
+
+
+def by_node(stage: FittedStage, of_leaf: Callable[[list[float]], T], otherwise: T) -> list[T]:
+    """Return by node what a function makes of the label statistics of a leaf, and something else of other nodes."""
+    statistics = MODEL(stage)["statistics"]
+    nodes = range(len(MODEL(stage)["trees"]["left"]))
+    return [of_leaf(statistics[node]) if node in statistics else otherwise for node in nodes]
+
+
 class TreeModel:
     """What tree models share.
 
@@ -51,23 +74,6 @@ class TreeModel:
     kind: ClassVar[str]
     single: ClassVar[bool] = False
     trees: dict[str, Any]
-
-    @classmethod
-    @abstractmethod
-    def of(cls, params: Mapping[str, Any], found: Mapping[str, Any]) -> Self:
-        """Return the local form for Params and what the files say."""
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's model."""
-        from palette.serving.stages.copies import saved_copy  # What is served does without temporary files.
-
-        return cls.of(live_params(stage), saved_copy(stage, read))
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved model."""
-        return cls.of(saved.params, read(saved))
 
     @property
     def nodes(self) -> Trees:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from palette.serving.stages.base import Bind
 from palette.serving.stages.linear.weights import guarded, sum_lines
-from palette.serving.stages.models.base import Regressor, regressor_fields
+from palette.serving.stages.models.base import Regressor
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Param, Source, as_tuple, named_columns
 from palette.serving.stages.trees.codegen import tree_lines
-from palette.serving.stages.trees.model import TreeModel, bound, total, weighted_sum_lines
+from palette.serving.stages.trees.model import TREES, TreeModel, bound, by_node, total, weighted_sum_lines
 from palette.serving.stages.trees.nodes import variance
 from palette.serving.stages.vectors import Vector
 
@@ -42,28 +43,12 @@ class _TreeRegressor(TreeModel, Regressor):
     weights: list[float]
     variances: list[float]
     width: int
-
-    @classmethod
-    def of(cls, params: Mapping[str, Any], found: Mapping[str, Any]) -> Self:
-        """Return the local form for Params and what the files say."""
-        fields = regressor_fields(params)
-        gives, outputs = ["prediction"] if fields["outputs"] else [], list(fields["outputs"])
-        for name, param in (("variance", "varianceCol"), ("leaf", "leafCol")):
-            if params.get(param):
-                gives.append(name)
-                outputs.append(params[param])
-        nodes, statistics = range(len(found["trees"]["left"])), found["statistics"]
-        variances = [variance(statistics[node]) if node in statistics else 0.0 for node in nodes]
-        return cls(
-            inputs=fields["inputs"],
-            outputs=tuple(outputs),
-            size=-1,
-            gives=gives,
-            trees=found["trees"],
-            weights=found["weights"],
-            variances=variances if "variance" in gives else [],
-            width=found["width"],
-        )
+    source = Source(
+        named_columns({"prediction": "predictionCol", "variance": "varianceCol", "leaf": "leafCol"}),
+        **TREES,
+        inputs=Param("featuresCol", as_tuple),
+        variances=lambda stage: by_node(stage, variance, 0.0) if stage.params.get("varianceCol") else [],
+    )
 
     @property
     def output_types(self) -> tuple[str, ...]:

@@ -8,21 +8,57 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any
 
 from palette.errors import DataError
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages.base import BundledStage, Sparsity
-from palette.serving.stages.models.base import live_params, number
 from palette.serving.stages.registry import register
+from palette.serving.stages.sources import Data, FittedStage, Param, Source, named_columns, number
 from palette.serving.stages.trees.booster import Booster, dense_row, sparse_row
 from palette.serving.stages.vectors import Sparse, dense, incoming_vector
 
 __all__ = ["SparkXGBClassifierModel", "SparkXGBRankerModel", "SparkXGBRegressorModel"]
 
 NAN = math.nan
+
+
+def _saved_booster(files: SavedFiles) -> str:
+    try:
+        parts = [part.read_text("utf-8") for part in sorted((files.path / "model").glob("part-*"))]
+    except ValueError as error:
+        raise DataError(f"{files.name}: its booster is not text, perhaps since Spark compressed it") from error
+    # Long strings were cut into lines.
+    return "".join(parts).replace("\n", "")
+
+
+def _apart(stage: FittedStage) -> bool:
+    return bool(stage.params.get("features_cols")) and not stage.params.get("enable_sparse_data_optim")
+
+
+def _inputs(stage: FittedStage) -> tuple[str, ...]:
+    features = tuple(stage.params["features_cols"]) if _apart(stage) else (stage.params["featuresCol"],)
+    margin = stage.params.get("base_margin_col")
+    return (*features, margin) if margin else features
+
+
+def _rounds(stage: FittedStage) -> list[int] | None:
+    rounds = stage.params.get("iteration_range")
+    return None if rounds is None else [int(number) for number in rounds]
+
+
+_SOURCE = Source(
+    named_columns({"prediction": "predictionCol", "contributions": "pred_contrib_col"}),
+    inputs=_inputs,
+    booster=Data(lambda stage: bytes(stage.get_booster().save_raw("json")).decode(), saved=_saved_booster),
+    missing=Param("missing", number),
+    apart=_apart,
+    sparse=lambda stage: bool(stage.params.get("enable_sparse_data_optim")),
+    margin=lambda stage: bool(stage.params.get("base_margin_col")),
+    rounds=_rounds,
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +99,7 @@ class _Boosted(BundledStage):
 
     numeric = True
 
-    columns: ClassVar[dict[str, str]] = {"prediction": "predictionCol", "contributions": "pred_contrib_col"}
+    source = _SOURCE
     # The last places of 32 bits.
     tolerance = 1e-6
 
@@ -80,40 +116,6 @@ class _Boosted(BundledStage):
     def library(self) -> Booster:
         """The booster, in the library."""
         return self.__dict__["_library"]
-
-    @classmethod
-    def from_spark(cls, stage: Any) -> Self:
-        """Return the local form of Spark's model."""
-        return cls._of(live_params(stage), bytes(stage.get_booster().save_raw("json")).decode())
-
-    @classmethod
-    def from_saved(cls, saved: SavedFiles) -> Self:
-        """Return the local form of a saved model."""
-        try:
-            parts = [part.read_text("utf-8") for part in sorted((saved.path / "model").glob("part-*"))]
-        except ValueError as error:
-            raise DataError(f"{saved.name}: its booster is no text, perhaps since Spark compressed it") from error
-        # Long texts were cut into lines.
-        return cls._of(saved.params, "".join(parts).replace("\n", ""))
-
-    @classmethod
-    def _of(cls, params: Mapping[str, Any], booster: str) -> Self:
-        gives = [name for name, param in cls.columns.items() if params.get(param)]
-        apart = bool(params.get("features_cols")) and not params.get("enable_sparse_data_optim")
-        features = tuple(params["features_cols"]) if apart else (params["featuresCol"],)
-        margin = params.get("base_margin_col")
-        rounds = params.get("iteration_range")
-        return cls(
-            inputs=(*features, margin) if margin else features,
-            outputs=tuple(params[cls.columns[name]] for name in gives),
-            gives=gives,
-            booster=booster,
-            missing=number(params["missing"]),
-            apart=apart,
-            sparse=bool(params.get("enable_sparse_data_optim")),
-            margin=bool(margin),
-            rounds=None if rounds is None else [int(one) for one in rounds],
-        )
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -210,12 +212,19 @@ class SparkXGBClassifierModel(_Boosted):
 
     kind = "SparkXGBClassifierModel"
     spark_class = "xgboost.spark.estimator.SparkXGBClassifierModel"
-    columns: ClassVar[dict[str, str]] = {
-        "raw": "rawPredictionCol",
-        "prediction": "predictionCol",
-        "probability": "probabilityCol",
-        "contributions": "pred_contrib_col",
-    }
+    source = Source(
+        {
+            **_SOURCE,
+            **named_columns(
+                {
+                    "raw": "rawPredictionCol",
+                    "prediction": "predictionCol",
+                    "probability": "probabilityCol",
+                    "contributions": "pred_contrib_col",
+                }
+            ),
+        }
+    )
 
     @property
     def output_types(self) -> tuple[str, ...]:
