@@ -1,15 +1,18 @@
-"""Plans made into functions: one that reads tables in this process, one that waits for rows from elsewhere."""
+"""Compiled plans: one function that reads tables in this process, one that waits for rows from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from palette.online import GroupTable, LocalTable, RowLayout
+from palette.serving.analysis import analyze
 from palette.serving.codegen import PlanCode
 from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.request import NO_CHECKS, Checks
 from palette.serving.stages import LocalStage
+
+if TYPE_CHECKING:
+    from palette.online import LocalTable, RowLayout
 
 __all__ = [
     "Levels",
@@ -34,7 +37,7 @@ Levels: TypeAlias = "Callable[[Mapping[str, Any], int], Generator[Requests, Sequ
 def compile_plan(
     plan: Plan, table: Callable[[str], LocalTable], *, status: bool = False, checks: Checks = NO_CHECKS
 ) -> Score:
-    """Compile a plan to one function of a row and the moment in microseconds.
+    """Compile a plan to one function of a row and the time in microseconds.
 
     Parameters
     ----------
@@ -59,10 +62,33 @@ def compile_plan(
     SnapshotError
         If a table lacks a feature, or holds it with another type.
     """
-    code = PlanCode(plan, checks, status=status)
+    if plan.groups:
+        return _compile_lookups(plan, table, status=status, checks=checks)
+    if checks.columns is not None:
+        return _compile_steps(plan, checks)
+    # The same for all stores and times; the self-test of a bundle and the first request share it.
+    score: Score | None = vars(plan).get("_score")
+    if score is None:
+        score = vars(plan)["_score"] = _compile_steps(plan, NO_CHECKS)
+    return score
+
+
+def _compile_steps(plan: Plan, checks: Checks) -> Score:
+    code = PlanCode(plan, checks)
+    for step in plan.steps:
+        if not isinstance(step, LookupStep):
+            code.add(step)
+    return code.function()
+
+
+def _compile_lookups(plan: Plan, table: Callable[[str], LocalTable], *, status: bool, checks: Checks) -> Score:
+    from palette.serving.lookup_code import LookupCode  # Plans without look-ups do without what stores import.
+
+    code = PlanCode(plan, checks)
+    lookups = LookupCode(code, status=status)
     for step in plan.steps:
         if isinstance(step, LookupStep):
-            code.read_table(step, table(step.group.full_name))
+            lookups.read_table(step, table(step.group.full_name))
         else:
             code.add(step)
     return code.function()
@@ -92,10 +118,13 @@ def compile_levels(
     SnapshotError
         If a group lacks a feature, or has it with another type.
     """
-    code = PlanCode(plan, checks, status=status)
+    from palette.serving.lookup_code import LookupCode
+
+    code = PlanCode(plan, checks)
+    lookups = LookupCode(code, status=status)
     for level in levels_of(plan):
         if isinstance(level, tuple):
-            code.fetch(level, layout)
+            lookups.fetch(level, layout)
         else:
             code.add(level)
     return code.function()
@@ -121,28 +150,28 @@ def levels_of(plan: Plan) -> Iterator[tuple[LookupStep, ...] | DslStep | LocalSt
 
 def check_plan(plan: Plan) -> None:
     """Raise what :func:`compile_plan` would raise about the plan itself, whatever the store."""
-    request_columns(plan)
+    analyze(plan)
 
 
 def request_columns(plan: Plan) -> dict[str, str]:
     """Return the columns of a request row that a plan reads, with their Spark types; empty where unknown."""
-    code = _checked(plan)
-    return {**code.times, **code.requested}
+    analysis = analyze(plan)
+    return {**analysis.times, **analysis.requested}
 
 
 def computed_on(plan: Plan) -> dict[str, str]:
-    """Return those of the columns that something is computed or looked up from, not the time of a row alone."""
-    return _checked(plan).requested
+    """Return those of the columns that something is computed or looked up from, without the time of a row."""
+    return analyze(plan).requested
 
 
 def numeric_columns(plan: Plan) -> set[str]:
     """Return those of the columns whose types are not known, but which stages need as numbers or vectors."""
-    return _checked(plan).numeric
+    return analyze(plan).numeric
 
 
 def required_columns(plan: Plan) -> tuple[str, ...]:
     """Return those of the columns that a request row must have; a value may be null."""
-    return _checked(plan).required
+    return analyze(plan).required
 
 
 def known_columns(plan: Plan) -> set[str]:
@@ -152,18 +181,4 @@ def known_columns(plan: Plan) -> set[str]:
 
 def output_types(plan: Plan) -> dict[str, str]:
     """Return the columns of the answer with their Spark types; empty where unknown."""
-    return _checked(plan).types
-
-
-def _checked(plan: Plan) -> PlanCode:
-    """Return the code of a plan on empty tables of the groups that it knows."""
-    # Of a group that is looked up more than once, the last definition.
-    schemas = {step.group.full_name: step.schema for step in plan.steps if isinstance(step, LookupStep)}
-    code = PlanCode(plan)
-    for step in plan.steps:
-        if isinstance(step, LookupStep):
-            code.read_table(step, GroupTable(schemas[step.group.full_name]))
-        else:
-            code.add(step)
-    code.function()
-    return code
+    return analyze(plan).types

@@ -7,17 +7,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from palette.errors import DataError, StoreError
-from palette.online.layout import Request, Row
-from palette.online.local import LocalReader, LocalTable
-from palette.online.reader import FeatureReader
+from palette.errors import ArgumentError, StoreError
 from palette.serving.compile import Levels, Score, compile_levels, compile_plan, known_columns
 from palette.serving.plan import Plan
 from palette.serving.request import Checks, TimeCheck, column_check
 
-__all__ = ["ROW_ERRORS", "STORE_ERROR", "Options", "Program", "program_of"]
+if TYPE_CHECKING:
+    from palette.online.layout import Request, Row
+    from palette.online.local import LocalTable
+    from palette.online.reader import FeatureReader
+
+__all__ = ["ROW_ERRORS", "STORE_ERROR", "Options", "Program", "prepare_program"]
 
 STORE_ERROR = "__store_error"
 # What the values of a row raise: it costs the others of a batch nothing.
@@ -29,7 +31,7 @@ Scoring: TypeAlias = "Generator[Sequence[Request], Sequence[Row | None], T]"
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller chose.
+    """Options of a caller.
 
     Parameters
     ----------
@@ -39,9 +41,9 @@ class Options:
     budget : float, optional
         Seconds that all reads of a request may take together.
     status : bool
-        Whether the status of each looked-up value is told.
+        Whether the answer has the status of each looked-up value.
     strict : bool
-        Whether rows with columns that the plan does not know are refused.
+        Whether rows with unknown columns are rejected.
     max_request_age : float
         Seconds that a row's own time may be away from now, where the store is live.
     """
@@ -54,11 +56,11 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.on_store_error not in ("raise", "default"):
-            raise DataError(f"on_store_error is 'raise' or 'default', found {self.on_store_error!r}")
+            raise ArgumentError(f"on_store_error must be 'raise' or 'default', not {self.on_store_error!r}")
         if self.budget is not None and not self.budget > 0:
-            raise DataError(f"budget is a number of seconds above 0, found {self.budget!r}")
+            raise ArgumentError(f"budget must be a number of seconds above 0, not {self.budget!r}")
         if not self.max_request_age >= 0:
-            raise DataError(f"max_request_age is a number of seconds from 0 on, found {self.max_request_age!r}")
+            raise ArgumentError(f"max_request_age must be 0 seconds or more, not {self.max_request_age!r}")
 
     def checks(self, plan: Plan, at: int | None) -> Checks:
         """Return what is checked of a row besides its values; ``at`` is the time of the store's snapshot."""
@@ -91,11 +93,15 @@ class Program(ABC):
         """Return what :meth:`score_many` returns, without keeping the event loop waiting for a store."""
 
 
-def program_of(plan: Plan, reader: FeatureReader, options: Options) -> Program:
+def prepare_program(plan: Plan, reader: FeatureReader, options: Options) -> Program:
     """Prepare a plan on a store; one without look-ups reads none."""
+    if not plan.groups:
+        return TableProgram(plan, _no_table, reader.at, options)
+    from palette.online.local import LocalReader  # Plans without look-ups do without what stores import.
+
     if isinstance(reader, LocalReader):
         return TableProgram(plan, reader.table, reader.at, options)
-    return FetchProgram(plan, reader, options) if plan.groups else TableProgram(plan, _no_table, reader.at, options)
+    return FetchProgram(plan, reader, options)
 
 
 class TableProgram(Program):

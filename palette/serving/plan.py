@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,7 +13,7 @@ from palette.serving.stages import LocalStage, stage_from_json, stage_to_json
 if TYPE_CHECKING:
     from palette.definitions import Entity, FeatureGroup, GroupSchema
 
-__all__ = ["DslStep", "LookupStep", "Plan", "Step", "sparse_steps"]
+__all__ = ["DslStep", "LookupStep", "Plan", "Step"]
 
 
 @dataclass(frozen=True)
@@ -99,26 +99,6 @@ class DslStep:
 
 Step: TypeAlias = "LookupStep | DslStep | LocalStage"
 KINDS: dict[str, type[LookupStep] | type[DslStep]] = {"lookup": LookupStep, "dsl": DslStep}
-
-
-def sparse_steps(steps: Sequence[Step]) -> set[int]:
-    """Return the ``id`` of each stage whose vectors must be sparse exactly where Spark's are.
-
-    They are those whose output reaches a stage with ``reads_sparsity``, directly or through stages that keep what is
-    sparse; all others may make lists, which are faster.
-    """
-    read: set[str] = set()
-    found = set()
-    for step in reversed(steps):
-        if not isinstance(step, LocalStage):
-            continue
-        if not read.isdisjoint(step.outputs):
-            found.add(id(step))
-        if step.reads_sparsity or (id(step) in found and step.sparsity == "input"):
-            read = read.difference(step.outputs).union(step.inputs)
-        else:
-            read = read.difference(step.outputs)
-    return found
 
 
 @dataclass(frozen=True)

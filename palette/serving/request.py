@@ -1,4 +1,4 @@
-"""Columns of a request row: those that it may leave out, and those that are known."""
+"""Checks of a request row besides its values: unknown columns, and the row's own time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from palette.errors import RequestTimeError, UnknownColumnError, nearest
-from palette.serving.plan import DslStep, LookupStep, Plan
 from palette.serving.stages import Bind
 from palette.times import EPOCH, to_datetime, to_micros
 
-__all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check", "skippable"]
+__all__ = ["NO_CHECKS", "Checks", "ColumnCheck", "TimeCheck", "column_check"]
 
 ColumnCheck: TypeAlias = "Callable[[Mapping[str, Any]], None]"
 SHOWN, LONGEST = 5, 80
@@ -36,28 +35,6 @@ class Checks:
 
 
 NO_CHECKS = Checks()
-
-
-def skippable(plan: Plan) -> set[int]:
-    """Return the stages, by `id`, that are left out where a row lacks their input column.
-
-    Spark leaves a StringIndexer out so, as that of a label at serving. One whose output a later step reads cannot be:
-    Spark would refuse the frame at that step.
-    """
-    needed: set[str] = set()
-    skipped: set[int] = set()
-    for step in reversed(plan.steps):
-        if isinstance(step, LookupStep):
-            needed = needed.difference(step.columns).union(step.join_keys)
-        elif isinstance(step, DslStep):
-            read = {binding["column"] for binding in step.bindings.values()}
-            needed = needed.difference(step.lambdas) | read
-        else:
-            others = needed.difference(step.outputs)
-            parts = step.optional_parts
-            skipped.update(id(one) for one in parts if needed.isdisjoint(one.outputs) and others.isdisjoint(one.inputs))
-            needed = others.union(*(part.inputs for part in parts or (step,) if id(part) not in skipped))
-    return skipped
 
 
 def column_check(known: Collection[str]) -> ColumnCheck:

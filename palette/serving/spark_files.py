@@ -1,4 +1,4 @@
-"""What Spark wrote when it saved a stage, read without Spark: metadata in JSON, data in Parquet."""
+"""Files of saved Spark ML stages, read without Spark: metadata in JSON, data in Parquet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palette.errors import DataError
+from palette.paths import COPY_HERE, local_path
 
 if TYPE_CHECKING:
     from palette.serving.stages.sources import Data
 
-__all__ = ["SavedFiles", "matrix", "vector"]
+__all__ = ["SavedFiles", "is_saved", "matrix", "vector"]
+
+
+def is_saved(path: str | Path) -> bool:
+    """Return whether a directory holds what ``model.save(path)`` of Spark ML writes."""
+    return any((local_path(path, "a saved pipeline", COPY_HERE) / "metadata").glob("part-*"))
 
 
 class SavedFiles:

@@ -14,7 +14,7 @@ from palette.serving.plan import DslStep, Plan
 from palette.serving.spark_files import SavedFiles
 from palette.serving.stages import LocalStage, saved_form
 
-__all__ = ["is_saved", "saved_plan"]
+__all__ = ["saved_plan"]
 
 OLDEST, NEWEST = (3, 5), (4, 2)
 # The format version of DSL stages, equal to that of dsl.stages.persistence, which needs pyspark.
@@ -26,11 +26,6 @@ TUNED = tuple(
     for kind in ("CrossValidatorModel", "TrainValidationSplitModel")
 )
 EXPRESSIONS = "dsl.estimator.DSLModel"
-
-
-def is_saved(path: str | Path) -> bool:
-    """Tell whether a directory holds what ``model.save(path)`` of Spark ML writes."""
-    return any((local_path(path, "a saved pipeline", COPY_HERE) / "metadata").glob("part-*"))
 
 
 def saved_plan(path: str | Path, types: Mapping[str, str] | None = None, java: int | None = None) -> Plan:

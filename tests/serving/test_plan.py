@@ -17,7 +17,7 @@ import pytest
 
 from dsl import Binding, DslError, parse
 from palette.definitions import Entity, Feature, FeatureGroup
-from palette.errors import DataError, MissingColumnError, SnapshotError, UnknownColumnError
+from palette.errors import ArgumentError, DataError, MissingColumnError, SnapshotError, UnknownColumnError
 from palette.online import MemoryStore, Snapshot
 from palette.serving import LocalPipeline, RowRejectedError
 from palette.serving.compile import numeric_columns, output_types, request_columns
@@ -230,7 +230,7 @@ def test_a_plan_is_checked_when_it_is_loaded(tmp_path):
 
 
 def test_what_is_no_store_or_no_moment_is_named(store):
-    with pytest.raises(DataError, match="store is a snapshot"):
+    with pytest.raises(ArgumentError, match="store must be a snapshot"):
         LocalPipeline(PLAN).score_instance({}, store="/somewhere")
     with pytest.raises(DataError, match="now is a datetime, found int 7"):
         LocalPipeline(PLAN, store).score_instance({}, now=7)

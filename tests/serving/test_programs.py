@@ -10,7 +10,7 @@ import datetime as dt
 
 import pytest
 
-from palette.errors import DataError, StoreError, StoreTimeoutError
+from palette.errors import ArgumentError, DataError, StoreError, StoreTimeoutError
 from palette.online import LmdbStore, MemoryStore, OnlineStore, Snapshot
 from palette.serving import LocalPipeline
 from palette.serving.executors import STORE_ERROR
@@ -116,7 +116,7 @@ def test_the_budget_is_for_all_levels(elsewhere):
 
 @pytest.mark.parametrize("options", [{"budget": 0}, {"budget": float("nan")}, {"on_store_error": "ignore"}])
 def test_options_are_checked(elsewhere, options):
-    with pytest.raises(DataError, match=next(iter(options))):
+    with pytest.raises(ArgumentError, match=next(iter(options))):
         LocalPipeline(PLAN, elsewhere, **options)
 
 
@@ -129,7 +129,7 @@ def test_a_bad_row_costs_the_others_nothing(elsewhere, expected, where):
     good, bad, other = pipeline.score_instances(rows, now=NOW, errors="return")
     assert (good, other) == (expected[0], expected[1])
     assert isinstance(bad, TypeError)
-    with pytest.raises(DataError, match="'raise' or 'return'"):
+    with pytest.raises(ArgumentError, match="'raise' or 'return'"):
         pipeline.score_instances(rows, errors="hide")
 
 

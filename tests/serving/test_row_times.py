@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palette.errors import DataError, RequestTimeError
+from palette.errors import ArgumentError, RequestTimeError
 from palette.online import Snapshot
 from palette.serving import LocalPipeline
 from palette.serving.plan import Plan
@@ -71,7 +71,7 @@ def test_the_time_of_a_row_may_be_a_date(store):
 def test_a_row_whose_time_is_none_is_refused(store):
     with pytest.raises(TypeError, match="column 'asked_at': expected timestamp"):
         LocalPipeline(TIMED, store).score_instance(order(asked_at="soon"), now=NOW)
-    with pytest.raises(DataError, match="max_request_age is a number of seconds"):
+    with pytest.raises(ArgumentError, match="max_request_age must be"):
         LocalPipeline(TIMED, store, max_request_age=-1)
 
 

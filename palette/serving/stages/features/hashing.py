@@ -154,6 +154,20 @@ class FeatureHasher(BundledStage):
         """A vector."""
         return ("vector",)
 
+    def result_types(self, types: Sequence[str]) -> tuple[str, ...]:
+        """A vector.
+
+        Raises
+        ------
+        DataError
+            If categories are decimals, the scale of which is lost.
+        """
+        typed = dict(zip(self.inputs, types, strict=True))
+        for column in self.categories:
+            if typed.get(column, "").startswith("decimal"):
+                raise DataError(f"FeatureHasher: {column!r} is a decimal among categoricalCols; cast it to string")
+        return ("vector",)
+
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the vector; a null adds nothing."""
         return (narrow(self._sparse((), *values)),)
@@ -189,17 +203,7 @@ class FeatureHasher(BundledStage):
         return java_text(value, single=single, java=self.java or SHORTEST)
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
-        """Return a call; categories of type float are written with fewer digits than those of type double.
-
-        Raises
-        ------
-        DataError
-            If categories are decimals, the scale of which is lost on the way.
-        """
-        typed = dict(zip(self.inputs, types, strict=True))
-        for column in self.categories:
-            if typed.get(column, "").startswith("decimal"):
-                raise DataError(f"FeatureHasher: {column!r} is a decimal among categoricalCols; cast it to string")
+        """Return a call; categories of type float are written with fewer digits than those of type double."""
         lines = self.generate_sparse(values, types, outputs, bind)
         return lines if self.size > WIDE else [*lines, f"{outputs[0]} = {bind(narrow, narrow)}({outputs[0]})"]
 

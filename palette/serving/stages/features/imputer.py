@@ -53,7 +53,16 @@ class ImputerModel(BundledStage):
     source = Source(COLUMNS, surrogates=_surrogates, missing=Param("missingValue", number))
 
     def result_types(self, types: Sequence[str]) -> tuple[str, ...]:
-        """The types of the inputs."""
+        """The types of the inputs.
+
+        Raises
+        ------
+        DataError
+            If a column is a decimal.
+        """
+        for column, dtype in zip(self.inputs, types, strict=True):
+            if dtype.startswith("decimal"):
+                raise DataError(f"ImputerModel: column {column!r} is {dtype}; cast it to double before")
         return tuple(types)
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
@@ -91,8 +100,6 @@ def _typed(surrogate: float, dtype: str) -> float:
         return float(_FLOAT.unpack(_FLOAT.pack(surrogate))[0])
     if dtype in INTEGERS:
         return int(surrogate)
-    if dtype.startswith("decimal"):
-        raise DataError(f"ImputerModel: a column is {dtype}; cast it to double before")
     return surrogate
 
 
