@@ -83,7 +83,7 @@ class LocalPipeline:
         self._options = Options(on_store_error, budget, status, strict, max_request_age)
         self.plan = plan
         self.needs_store = bool(plan.groups)
-        # One tuple, replaced as one: threads may score against different stores.
+        # Replaced as one: threads may score against different stores.
         self._ready: Ready | None = None
         self._recent: tuple[Ready, ...] = ()
         if isinstance(store, (str, Path)):
