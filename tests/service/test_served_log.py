@@ -164,7 +164,7 @@ def test_rows_that_make_no_table_are_counted_and_cost_no_later_ones(tmp_path, se
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DefinitionError, match=r"--served-log .* cannot be made"):
+    with pytest.raises(DefinitionError, match=r"--served-log .* cannot be created"):
         ServedLog(tmp_path / "file" / "log")
 
 

@@ -1,1 +1,1 @@
-"""The served log: its writer and its files."""
+"""The served log: its writer, its files and its reader."""

@@ -1,4 +1,4 @@
-"""Where the log of what was served is kept: Parquet files by day, or one Delta table for each model."""
+"""Files of the served log: Parquet files by day, or one Delta table for each model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from palette.errors import DefinitionError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DeltaTables", "ParquetFiles", "ServedFiles"]
+__all__ = ["DeltaTables", "ParquetFiles", "ServedFiles", "require_deltalake"]
 
 
 class ServedFiles(Protocol):
-    """What keeps tables of served rows."""
+    """Storage of tables of served rows."""
 
     def write(self, model: str, table: pa.Table) -> None:
-        """Keep a table, whole or not at all.
+        """Write a table, completely or not at all.
 
         Raises
         ------
@@ -35,7 +35,7 @@ class ParquetFiles:
     Parameters
     ----------
     directory : Path
-        Where they stand.
+        The directory of the log.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -64,12 +64,12 @@ class ParquetFiles:
 class DeltaTables:
     """Delta tables ``DIRECTORY/MODEL``, partitioned by ``day``.
 
-    A column that is new in a version of a model is added; rows whose columns changed their types are refused.
+    A column that is new in a version of a model is added; rows whose columns changed their types are rejected.
 
     Parameters
     ----------
     directory : Path
-        Where they stand.
+        The directory of the log.
 
     Raises
     ------
@@ -78,12 +78,7 @@ class DeltaTables:
     """
 
     def __init__(self, directory: Path) -> None:
-        try:
-            import deltalake  # noqa: F401
-        except ImportError:
-            raise DefinitionError(
-                "a served log in Delta needs deltalake; pip install 'palette-features[delta-log]'"
-            ) from None
+        require_deltalake()
         self._directory = directory
 
     def write(self, model: str, table: pa.Table) -> None:
@@ -103,3 +98,13 @@ class DeltaTables:
             )
         except DeltaError as error:
             raise OSError(str(error)) from error
+
+
+def require_deltalake() -> None:
+    """Raise :class:`DefinitionError` if deltalake is not installed."""
+    try:
+        import deltalake  # noqa: F401
+    except ImportError:
+        raise DefinitionError(
+            "a served log in Delta needs deltalake; pip install 'palette-features[delta-log]'"
+        ) from None

@@ -1,4 +1,4 @@
-"""The log of what was served: rows wait in a bounded queue, a thread writes them, no request waits."""
+"""Writer of the served log: rows wait in a bounded queue, a thread writes them, no request waits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Entry", "LoggedModel", "ServedLog"]
 
 
 class LoggedModel(Protocol):
-    """What the log needs of a served model."""
+    """A served model, as the log needs it."""
 
     @property
     def name(self) -> str:
@@ -64,12 +64,12 @@ class ServedLog:
 
     Rows have the columns ``served_at``, ``model``, ``version``, ``degraded``, and the structs ``request`` (columns
     that the plan reads), ``result`` (its answer) and ``status`` (of each looked-up value). A file appears
-    whole, under its name, or not at all.
+    complete under its name, or not at all.
 
     Parameters
     ----------
     directory : str or Path
-        Made if absent.
+        Created if missing.
     delta : bool
         Whether a model's rows are one Delta table, ``DIRECTORY/MODEL``, partitioned by ``day``.
     waiting : int
@@ -77,7 +77,7 @@ class ServedLog:
     rows, seconds : int, float
         A file is finished when it has so many rows, or its first row is so old.
     written, lost : callable
-        Told how many rows were written; how many were lost, and why: ``queue``, ``disk``, or ``type`` for
+        Called with how many rows were written; with how many were lost, and why: ``queue``, ``disk``, or ``type`` for
         rows that make no table.
 
     Raises
@@ -101,9 +101,9 @@ class ServedLog:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DefinitionError(f"--served-log {str(directory)!r} cannot be made: {error}") from error
+            raise DefinitionError(f"--served-log {str(directory)!r} cannot be created: {error}") from error
         if not os.access(directory, os.W_OK | os.X_OK):
-            raise DefinitionError(f"--served-log {str(directory)!r} cannot be written: change its rights")
+            raise DefinitionError(f"--served-log {str(directory)!r} cannot be written: change its permissions")
         self._files: ServedFiles = DeltaTables(directory) if delta else ParquetFiles(directory)
         self._waiting = waiting
         self._rows = rows
@@ -118,14 +118,14 @@ class ServedLog:
         self._thread.start()
 
     def put(self, entry: Entry) -> None:
-        """Take a row, or drop it if too many wait."""
+        """Queue a row, or drop it if too many wait."""
         if len(self._queue) < self._waiting:
             self._queue.append(entry)
         else:
             self._lost(1, "queue")
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write the rows that wait, and end."""
         self._ending.set()
         self._thread.join()
 
@@ -178,7 +178,7 @@ def _table(model: LoggedModel, rows: tuple[Entry, ...]) -> pa.Table:
         ("result", [row[3] for row in rows], model.outputs),
     ):
         if types:
-            arrays = [_array([one.get(column) for one in maps], dtype) for column, dtype in types.items()]
+            arrays = [_array([row.get(column) for row in maps], dtype) for column, dtype in types.items()]
             columns[part] = pa.StructArray.from_arrays(arrays, list(types))
     if model.statuses:
         names = [name.removesuffix("__status") for name in model.statuses]
@@ -194,18 +194,18 @@ def _array(values: list[Any], dtype: str) -> pa.Array:
     if dtype == "vector":
         return pa.array([_dense(value) for value in values], pa.list_(pa.float64()))
     if not dtype:
-        return pa.array([None if value is None else _text(value) for value in values], pa.string())
+        return pa.array([None if value is None else _to_json(value) for value in values], pa.string())
     arrow = pa.timestamp("us", tz="UTC") if dtype == "timestamp_ntz" else arrow_type(dtype)
     if dtype in ("double", "float"):
-        # A whole number that a client sent for a double.
+        # An integer that a client sent for a double.
         values = [float(value) if value.__class__ is int else value for value in values]
     try:
         return pa.array(values, arrow)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return pa.array([_held(value, arrow) for value in values], arrow)
+        return pa.array([_value_or_none(value, arrow) for value in values], arrow)
 
 
-def _held(value: Any, dtype: pa.DataType) -> Any:
+def _value_or_none(value: Any, dtype: pa.DataType) -> Any:
     """Return a value if a column of the type holds it, else None: a key that no row has may be wider than its type."""
     import pyarrow as pa
 
@@ -215,7 +215,7 @@ def _held(value: Any, dtype: pa.DataType) -> Any:
         return None
 
 
-def _text(value: Any) -> str | None:
+def _to_json(value: Any) -> str | None:
     """Return a value as JSON, None if it is nested too deeply."""
     try:
         return json.dumps(plain({"": _dense(value)})[""], default=str)
