@@ -162,6 +162,6 @@ def test_bundles_with_true_checksums_and_false_content_are_refused(tmp_path, nam
     (bundle / "bundle.json").write_text(json.dumps(manifest))
     (bundle / name).write_bytes(content)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DataError, match=r"no whole bundle at|unknown step"):
+    with pytest.raises(DataError, match=r"no complete bundle at|unknown step"):
         read_bundle(bundle)
     assert sorted(tmp_path.rglob("*")) == before

@@ -1,6 +1,6 @@
-"""Bundles: a plan as a directory of JSON and npz, checksummed, written whole or not at all.
+"""Bundles: a plan as a directory of JSON and npz, checksummed, written completely or not at all.
 
-Long lists of numbers stand in ``arrays.npz``; where there are none, numpy is not needed to read a bundle.
+Long lists of numbers are in ``arrays.npz``; without it, numpy is not needed to read a bundle.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def write_bundle(plan: Plan, path: str | Path, self_test: SelfTest | None = None
     Raises
     ------
     DataError
-        If something that is no bundle stands at ``path``.
+        If ``path`` exists and is not a bundle.
     DefinitionError
         If the path is not local.
     """
     path = local_path(path, "a bundle", COPY_THERE)
     arrays: dict[str, list[Any]] = {}
-    files = {PLAN: _json(_taken_out(plan.to_json(), arrays))}
+    files = {PLAN: _json(_extract_arrays(plan.to_json(), arrays))}
     if arrays:
         files[ARRAYS] = _npz(arrays)
     if self_test is not None:
@@ -68,8 +68,8 @@ def read_bundle(path: str | Path) -> Plan:
     Raises
     ------
     DataError
-        If there is no bundle, it is damaged, a newer release wrote it, or its rows with known answers are answered
-        otherwise here.
+        If there is no bundle, it is damaged, a newer release wrote it, or its self-test gives other
+        answers here.
 
     Warns
     -----
@@ -86,26 +86,26 @@ def read_bundle(path: str | Path) -> Plan:
             if name in manifest["files"]:
                 files[name] = (path / name).read_bytes()
                 if _checksum(files[name]) != manifest["files"][name]:
-                    raise DataError(f"{str(path)!r} is damaged: {name} is not what was written; save the bundle again")
+                    raise DataError(f"{str(path)!r} is damaged: {name} has another checksum; save the bundle again")
         arrays = _from_npz(files[ARRAYS]) if ARRAYS in files else {}
-        plan = Plan.from_json(_put_back(json.loads(files[PLAN]), arrays))
+        plan = Plan.from_json(_insert_arrays(json.loads(files[PLAN]), arrays))
         check_zones(plan.runtime)
         if SELF_TEST in files:
             SelfTest.from_json(json.loads(files[SELF_TEST])).check(plan, str(path))
     except (PaletteError, DslError):
         raise
     except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise DataError(f"no whole bundle at {str(path)!r}: {_told(error, path)}") from error
+        raise DataError(f"no complete bundle at {str(path)!r}: {_reason(error, path)}") from error
     return plan
 
 
-def _told(error: Exception, path: Path) -> str:
-    """Return what is wrong with a directory, for people."""
+def _reason(error: Exception, path: Path) -> str:
+    """Return what is wrong with a directory."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"there is no {Path(error.filename).name}" if path.is_dir() else "there is no such directory"
     if isinstance(error, OSError):
         return f"{error.strerror or error}"
-    return f"it holds what no release of palette writes, {type(error).__name__}: {error}"
+    return f"content that no release of palette writes, {type(error).__name__}: {error}"
 
 
 def _json(plain: Any) -> bytes:
@@ -116,27 +116,27 @@ def _checksum(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _taken_out(plain: Any, arrays: dict[str, list[Any]]) -> Any:
-    """Return JSON with long lists of numbers taken out into ``arrays``."""
+def _extract_arrays(plain: Any, arrays: dict[str, list[Any]]) -> Any:
+    """Return JSON with long lists of numbers moved to ``arrays``."""
     if isinstance(plain, dict):
-        return {key: _taken_out(value, arrays) for key, value in plain.items()}
+        return {key: _extract_arrays(value, arrays) for key, value in plain.items()}
     if not isinstance(plain, list):
         return plain
     if len(plain) > LONG and set(map(type, plain)) in ({float}, {int}):
         name = f"a{len(arrays)}"
         arrays[name] = plain
         return {ARRAY: name}
-    return [_taken_out(value, arrays) for value in plain]
+    return [_extract_arrays(value, arrays) for value in plain]
 
 
-def _put_back(plain: Any, arrays: dict[str, list[Any]]) -> Any:
+def _insert_arrays(plain: Any, arrays: dict[str, list[Any]]) -> Any:
     if not arrays:
         return plain
     if isinstance(plain, dict):
         if plain.keys() == {ARRAY}:
             return arrays[plain[ARRAY]]
-        return {key: _put_back(value, arrays) for key, value in plain.items()}
-    return [_put_back(value, arrays) for value in plain] if isinstance(plain, list) else plain
+        return {key: _insert_arrays(value, arrays) for key, value in plain.items()}
+    return [_insert_arrays(value, arrays) for value in plain] if isinstance(plain, list) else plain
 
 
 def _npz(arrays: dict[str, list[Any]]) -> bytes:
@@ -155,10 +155,10 @@ def _from_npz(content: bytes) -> dict[str, list[Any]]:
 
     import numpy as np
 
-    # What numpy makes of files that hold something else.
+    # Errors of numpy on files of another kind.
     broken = (AttributeError, EOFError, MemoryError, NotImplementedError, SyntaxError)
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            return {name: found[name].tolist() for name in found.files}
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name].tolist() for name in archive.files}
     except (*broken, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{ARRAYS} holds no arrays: {error!r}") from error
+        raise ValueError(f"{ARRAYS} contains no arrays: {error!r}") from error

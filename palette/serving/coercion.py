@@ -29,11 +29,11 @@ def incoming_lines(local: str, source: str, name: str, bind: Bind, *, numeric: b
     local : str
         The variable.
     source : str
-        The Spark type of the column; of an empty one the value is taken as it is, numpy's as Python's.
+        The Spark type of the column; values of unknown type are not converted, but for numpy's to Python's.
     name : str
         What to call it in messages.
     bind : callable
-        Returns the name of a constant, given its value and a key that tells it from others.
+        Returns the name of a constant, given its value and a key of its own.
     numeric : bool
         Whether a value of unknown type must be a number or a vector.
     """
@@ -65,17 +65,17 @@ def incoming_lines(local: str, source: str, name: str, bind: Bind, *, numeric: b
 
 
 def incoming_texts(value: Any, name: str) -> list[str | None]:
-    """Return a list of text, some of them perhaps null.
+    """Return a list of strings, some of them perhaps null.
 
     Raises
     ------
     DataError
-        If the value is none.
+        If the value is of another type.
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
     if not isinstance(value, (list, tuple)) or not all(one is None or isinstance(one, str) for one in value):
-        raise DataError(f"{name}: expected a list of text, found {value!r:.80} of type {type(value).__name__}")
+        raise DataError(f"{name}: expected a list of strings, found {value!r:.80} of type {type(value).__name__}")
     return list(value)
 
 

@@ -36,7 +36,7 @@ def parts_of(name: str) -> list[str]:
 
 
 def fields_of(dtype: str) -> dict[str, str]:
-    """Return the fields of a struct type with their types; of other types there are none.
+    """Return the fields of a struct type with their types; other types have none.
 
     Examples
     --------

@@ -138,7 +138,7 @@ def _tried(score: Any, row: Mapping[str, Any], now: int) -> dict[str, Any] | Exc
 class FetchProgram(Program):
     """Fetches the rows of a level in one round trip, those of many requests together.
 
-    Columns are taken out of rows by the tables whose layout the rows have: where the reader's generation is another
+    Columns are read from rows by the tables whose layout the rows have: where the reader's generation is another
     one after a fetch, a definition has changed, and the request begins again with a plan compiled for the new tables.
     """
 
@@ -237,7 +237,7 @@ class _Wait:
         self._error: str | None = None
 
     def left(self) -> float | None:
-        """Return the seconds that are left; a store refuses a read that has none."""
+        """Return the seconds that are left; a store rejects a read that has none."""
         return None if self._until is None else max(0.0, self._until - time.monotonic())
 
     def failed(self, error: StoreError, count: int) -> list[Any]:
@@ -248,7 +248,7 @@ class _Wait:
         return [None] * count
 
     def marked(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer, which tells that a store failed."""
+        """Return the answer, with the error of a store that failed."""
         return answer if self._error is None else {**answer, STORE_ERROR: self._error}
 
     def all_marked(self, answers: Sequence[Any]) -> list[Any]:

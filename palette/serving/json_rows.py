@@ -86,26 +86,26 @@ def parse_time(text: str, name: str) -> dt.datetime:
     Raises
     ------
     DataError
-        If it is none, or no time of the years 1 to 9999 in UTC.
+        If it is not a timestamp, or not of the years 1 to 9999 in UTC.
     """
     try:
         time = dt.datetime.fromisoformat(text)
         return time if time.tzinfo is None else time.astimezone(dt.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        raise DataError(f"{name}: {text!r:.80} is no ISO 8601 time, as in 2026-01-31T12:00:00Z") from None
+        raise DataError(f"{name}: {text!r:.80} is not an ISO 8601 time, such as 2026-01-31T12:00:00Z") from None
 
 
 def _date(text: str, name: str) -> dt.date:
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise DataError(f"{name}: {text!r:.80} is no ISO 8601 date, as in 2026-01-31") from None
+        raise DataError(f"{name}: {text!r:.80} is not an ISO 8601 date, such as 2026-01-31") from None
 
 
 def _decimal(value: str | float, name: str, dtype: str) -> decimal.Decimal:
     text = value if isinstance(value, str) else repr(value)
     if not DECIMAL.fullmatch(text):
-        raise DataError(f"{name}: {value!r:.80} is no decimal number, as in 12.50")
+        raise DataError(f"{name}: {value!r:.80} is not a decimal number, such as 12.50")
     precision, scale = map(int, dtype.removeprefix("decimal(").removesuffix(")").split(","))
     fitted = fit_decimal(decimal.Decimal(text), precision, scale)
     if fitted is None:
@@ -131,7 +131,7 @@ def _vector(value: Any, name: str, dtype: str) -> Any:
             f"{name}: a sparse vector has size (at most {WIDEST}), and as many indices as values; send a list instead"
         )
     if any(one.__class__ is not int for one in indices) or not _ascending([-1, *indices, size]):
-        raise DataError(f"{name}: the indices of a sparse vector are whole numbers below its size, ascending")
+        raise DataError(f"{name}: the indices of a sparse vector must be integers below its size, ascending")
     numbers = _numbers(values)
     if any(one.__class__ not in (int, float) for one in numbers):
         raise DataError(f"{name}: the values of a sparse vector are numbers")
@@ -143,7 +143,7 @@ def _ascending(numbers: list[int]) -> bool:
 
 
 def plain(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer whose NaN and infinities are text: itself if it has none.
+    """Return an answer whose NaN and infinities are strings: itself if it has none.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def plain(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finite(values: list[Any]) -> bool:
-    """Tell whether all are finite numbers; a sum beyond all bounds only makes the long way be taken."""
+    """Return whether all are finite numbers; False for a sum that overflows, too."""
     try:
         return math.isfinite(sum(values))
     except TypeError:

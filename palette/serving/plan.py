@@ -1,4 +1,4 @@
-"""What scoring one row consists of, as data: look-ups, expressions, stages."""
+"""Plans: the look-ups, expressions and stages that score one row, as data."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ class DslStep:
     Parameters
     ----------
     lambdas : dict of str to str
-        Column to canonical text.
+        Column to the canonical form of its expression.
     bindings : dict of str to dict
         Reference to column, type and default, as :class:`dsl.DSLModel` keeps them.
     statistics : dict of str to JSON value
-        Canonical text to fitted constant, non-finite floats tagged.
+        Canonical form to fitted constant, non-finite floats tagged.
     """
 
     lambdas: dict[str, str]
@@ -115,7 +115,7 @@ class Plan:
         Column of the request row to its type.
     runtime : dict of str to JSON value
         What the pipeline was fitted on, as far as answers depend on it: the versions ``spark`` and ``java``. What is
-        absent is taken to be the newest.
+        absent counts as the newest.
     """
 
     steps: tuple[Step, ...]
@@ -130,7 +130,7 @@ class Plan:
         return tuple(dict.fromkeys(names))
 
     def older_than(self, name: str, *version: int) -> bool:
-        """Tell whether the pipeline was fitted on a release of ``spark`` or ``java`` before this one.
+        """Return whether the pipeline was fitted on a release of ``spark`` or ``java`` before this one.
 
         Examples
         --------

@@ -68,7 +68,7 @@ class TimeCheck:
     Parameters
     ----------
     at : int, optional
-        The time of the snapshot in microseconds: a row's time must not lie before it. A live store has none.
+        The time of the snapshot in microseconds: a row's time must not be before it. None for a live store.
     max_age : float
         How many seconds a row's time may be away from now where the store is live; infinite is any number.
 
@@ -97,32 +97,32 @@ transform; max_request_age is 300 s
         plain = f"{local}.__class__ is {bind(dt.datetime, dt.datetime)} and {local}.tzinfo is None"
         if self.at is not None:
             return f"{plain} and {local} >= {bind(to_datetime(self.at), ('at', self.at))}"
-        day, second, epoch = (bind(one, ("time", one)) for one in (86_400, 1_000_000, EPOCH))
+        day, second, epoch = (bind(number, ("time", number)) for number in (86_400, 1_000_000, EPOCH))
         since = f"{local}_since"
         age = f"now - (({since}.days * {day} + {since}.seconds) * {second} + {since}.microseconds)"
-        low, high = (bind(one, ("age", one)) for one in (-self.furthest, self.furthest))
+        low, high = (bind(age, ("age", age)) for age in (-self.furthest, self.furthest))
         return f"{plain} and (({since} := {local} - {epoch}) or True) and {low} <= {age} <= {high}"
 
     def __call__(self, column: str, time: dt.datetime | None, now: int) -> None:
         """Check the time of a row, which its column holds; null is now."""
         if time is None:
             return
-        asked = to_micros(time)
+        micros = to_micros(time)
         if self.at is not None:
-            if asked < self.at:
+            if micros < self.at:
                 raise RequestTimeError(
-                    f"column {column!r} is {_shown(asked)}, before the snapshot's time ({_shown(self.at)}): the "
+                    f"column {column!r} is {_format(micros)}, before the snapshot's time ({_format(self.at)}): the "
                     "snapshot has values that were not known then; leave the column out, take a snapshot at that "
                     "time, or use transform"
                 )
-        elif abs(now - asked) > self.furthest:
-            away = f"{abs(now - asked) / 1e6:,.0f} s {'before' if asked < now else 'after'} now ({_shown(now)})"
+        elif abs(now - micros) > self.furthest:
+            away = f"{abs(now - micros) / 1e6:,.0f} s {'before' if micros < now else 'after'} now ({_format(now)})"
             raise RequestTimeError(
-                f"column {column!r} is {_shown(asked)}, {away}: the store has the values of now; leave the column out, "
-                "score on a snapshot of that time (store.snapshot(at=...)), or use transform; max_request_age is "
+                f"column {column!r} is {_format(micros)}, {away}: the store has the values of now; leave the column "
+                "out, score on a snapshot of that time (store.snapshot(at=...)), or use transform; max_request_age is "
                 f"{self.max_age:,g} s"
             )
 
 
-def _shown(microseconds: int) -> str:
+def _format(microseconds: int) -> str:
     return f"{to_datetime(microseconds).isoformat()}Z"

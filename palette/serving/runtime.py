@@ -1,4 +1,4 @@
-"""What a fit runs on, as far as answers depend on it: releases of Spark and Java, names of columns, time zones."""
+"""Runtime of a fit, as far as answers depend on it: releases of Spark and Java, names of columns, time zones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHANGES = f"""
 """
 
 
-# Each session is asked once.
+# Each session is queried once.
 _versions: weakref.WeakKeyDictionary[SparkSession, str] = weakref.WeakKeyDictionary()
 
 
@@ -51,7 +51,7 @@ def runtime_of(spark: SparkSession, zones: Sequence[str] = ()) -> dict[str, Any]
         and, if there are zones, ``zones`` as :func:`zone_rules` returns it.
     """
     if spark not in _versions:
-        _versions[spark] = _told(spark, JAVA_VERSION)
+        _versions[spark] = _call_java(spark, JAVA_VERSION)
     runtime: dict[str, Any] = {
         "spark": spark.version,
         "java": _versions[spark],
@@ -80,7 +80,7 @@ def zone_rules(spark: SparkSession, zones: Sequence[str]) -> dict[str, Any]:
     shown = spark.createDataFrame([(zone,) for zone in zones], "zone string").selectExpr(
         "zone", f"transform(concat({starts}, {CHANGES}), c -> array(c, {OFFSET.format('c')}))"
     )
-    release = "".join(re.findall(r"\{(\w+)=", _told(spark, RELEASES)))
+    release = "".join(re.findall(r"\{(\w+)=", _call_java(spark, RELEASES)))
     rules, agree, here = {}, True, database_release()
     for zone, changes in shown.collect():
         first, in_1970, *found = map(tuple, changes)
@@ -90,8 +90,8 @@ def zone_rules(spark: SparkSession, zones: Sequence[str]) -> dict[str, Any]:
     return {"java": release, "python": here, "rules": rules, "agree": agree}
 
 
-def _told(spark: SparkSession, call: str) -> str:
-    """Return what a method of Java's says, or nothing where the cluster does not let it be called."""
+def _call_java(spark: SparkSession, call: str) -> str:
+    """Return the result of a Java method, or an empty string where the cluster does not allow the call."""
     try:
         row = spark.sql(f"SELECT {call}").first()
     except PySparkException:

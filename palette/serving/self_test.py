@@ -1,4 +1,4 @@
-"""Rows whose answers Spark gave at fit time: a bundle that answers otherwise here is not loaded."""
+"""Self-tests: rows with the answers that Spark gave at fit time."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class SelfTest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the rows as JSON holds them."""
-        return {"types": self.types, "requests": _encoded_rows(self.requests), "answers": _encoded_rows(self.answers)}
+        return {"types": self.types, "requests": _encode_rows(self.requests), "answers": _encode_rows(self.answers)}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> SelfTest:
         """Return what :meth:`to_json` wrote."""
-        return cls(plain["types"], _decoded_rows(plain["requests"]), _decoded_rows(plain["answers"]))
+        return cls(plain["types"], _decode_rows(plain["requests"]), _decode_rows(plain["answers"]))
 
     def check(self, plan: Plan, name: str) -> None:
         """Compute the rows again.
@@ -54,16 +54,16 @@ class SelfTest:
         Raises
         ------
         DataError
-            If an answer is another one; ``name`` says whose.
+            If an answer differs; ``name`` is in the message.
         """
         score = compile_plan(without_lookups(plan, self.types), _no_table)
         tolerance = max([TOLERANCE, *(step.tolerance for step in plan.steps if isinstance(step, LocalStage))])
         for request, answer in zip(self.requests, self.answers, strict=True):
             try:
-                found = score(request, 0)
+                result = score(request, 0)
             except (DataError, DslError) as error:
                 raise DataError(f"{name!r} fails its self-test: {error}") from error
-            for column, value in found.items():
+            for column, value in result.items():
                 if column in answer and not same(value, answer[column], tolerance):
                     raise DataError(
                         f"{name!r} fails its self-test: {column!r} is {value!r:.100} here, and when it was fitted "
@@ -82,7 +82,7 @@ def without_lookups(plan: Plan, types: Mapping[str, str]) -> Plan:
 
 
 def same(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:
-    """Tell whether two values are equal, numbers to a share of them; a billionth, if not told otherwise.
+    """Return whether two values are equal, numbers up to a share of them, by default a billionth.
 
     Examples
     --------
@@ -96,21 +96,21 @@ def same(one: Any, other: Any, tolerance: float = TOLERANCE) -> bool:
     return bool(one == other)
 
 
-def _encoded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: _encoded(value) for name, value in row.items()} for row in rows]
+def _encode_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _encode(value) for name, value in row.items()} for row in rows]
 
 
-def _decoded_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: _decoded(value) for name, value in row.items()} for row in rows]
+def _decode_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _decode(value) for name, value in row.items()} for row in rows]
 
 
-def _encoded(value: Any) -> Any:
+def _encode(value: Any) -> Any:
     if isinstance(value, Sparse):
         return {"sparse": [value.size, value.indices, encode(value.values)]}
     return encode(value)
 
 
-def _decoded(value: Any) -> Any:
+def _decode(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"sparse"}:
         size, indices, values = value["sparse"]
         return Sparse(size, indices, decode(values))

@@ -37,7 +37,7 @@ def saved_plan(path: str | Path, types: Mapping[str, str] | None = None, java: i
         The directory that ``save`` wrote, on a local file system.
     types : mapping of str to str, optional
         The columns that it was fitted on with their Spark types, as ``dict(df.dtypes)`` gives them, which are not in
-        the files. Without, values are taken as they come, and null in a column with an Imputer is filled as in one of
+        the files. Without them values are not converted, and null in a column with an Imputer is filled as in one of
         doubles.
     java : int, optional
         The version of Java that Spark ran on. Where an answer depends on it and it is not known, there is an error.
@@ -45,7 +45,7 @@ def saved_plan(path: str | Path, types: Mapping[str, str] | None = None, java: i
     Raises
     ------
     DataError
-        If there is none, a version of Spark saved it that is not supported, or a stage has no local form.
+        If there is no saved pipeline, a version of Spark saved it that is not supported, or a stage has no local form.
 
     Warns
     -----
@@ -72,19 +72,19 @@ def saved_plan(path: str | Path, types: Mapping[str, str] | None = None, java: i
             names.add(made)
             outputs.update(dict.fromkeys(made))
     except (KeyError, TypeError) as error:
-        raise DataError(f"a saved stage in {str(path)!r} is not as Spark writes them: {error!r}") from error
+        raise DataError(f"a saved stage in {str(path)!r} is not what Spark writes: {error!r}") from error
     kept = tuple(column for column in outputs if names.resolve(column) == column)
     return Plan(tuple(steps), kept, dict(types or {}), runtime)
 
 
 def _stages(saved: SavedFiles) -> Iterator[SavedFiles]:
-    """Yield the stages of a pipeline, those of pipelines inside it too, and of what tuning found best."""
+    """Yield the stages of a pipeline, those of pipelines inside it too, and the best model of a tuning."""
     _check_version(saved)
     if saved.spark_class in PIPELINES:
         uids = saved.params["stageUids"]
         width = len(str(len(uids)))
-        for place, uid in enumerate(uids):
-            yield from _stages(saved.inside(f"stages/{place:0{width}}_{uid}"))
+        for index, uid in enumerate(uids):
+            yield from _stages(saved.inside(f"stages/{index:0{width}}_{uid}"))
     elif saved.spark_class in TUNED:
         yield from _stages(saved.inside("bestModel"))
     else:
@@ -93,7 +93,7 @@ def _stages(saved: SavedFiles) -> Iterator[SavedFiles]:
 
 def _step(saved: SavedFiles) -> DslStep | LocalStage:
     if saved.spark_class == EXPRESSIONS:
-        return _expressions(saved)
+        return _dsl_step(saved)
     stage = saved_form(saved)
     if stage is None:
         raise DataError(
@@ -109,14 +109,14 @@ def _check_imputed(saved: SavedFiles, stage: LocalStage, names: Names) -> None:
         return
     for column, surrogate in saved.row().items():
         if not names.type_of(column) and math.isfinite(surrogate) and surrogate % 1.0:
-            told = (
+            message = (
                 f"{saved.name} fills column {column!r} with {surrogate}, or with {int(surrogate)} if it has integers, "
                 f"and its type is not saved: LocalPipeline.load(..., types={{{column!r}: 'double'}})"
             )
-            warnings.warn(told, UnknownTypeWarning, stacklevel=4)
+            warnings.warn(message, UnknownTypeWarning, stacklevel=4)
 
 
-def _expressions(saved: SavedFiles) -> DslStep:
+def _dsl_step(saved: SavedFiles) -> DslStep:
     params = saved.params
     if params.get("formatVersion", FORMAT) > FORMAT:
         raise DataError(f"{saved.name} has format {params['formatVersion']}; this release reads up to {FORMAT}")

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["assert_same_chain", "assert_same_stage", "ulps_between"]
 
 ROW = "__palette_row"
-# Rows that Spark must refuse are tried one at a time: this many.
+# Rows that Spark must reject are tried one at a time: this many.
 TRIED = 5
-# How the columns begin that tell which elements of a vector are stored.
+# Prefix of the columns with the indices of the elements that a vector stores.
 STORED = "__palette_stored_"
 
 
@@ -50,7 +50,7 @@ def assert_same_stage(
     """Prove that the local form of a fitted stage gives what its ``transform`` gives, on every row.
 
     Proved are the generated code and ``compute``, both after a way through JSON, and that the form read from the saved
-    stage is the same. A row that Spark drops must raise :class:`RowRejectedError`, and one that Spark refuses
+    stage is the same. A row that Spark drops must raise :class:`RowRejectedError`, and one that Spark rejects
     :class:`DataError`.
 
     Parameters
@@ -70,7 +70,7 @@ def assert_same_stage(
     Raises
     ------
     AssertionError
-        At the first row that differs; it is told.
+        At the first row that differs, with a message about it.
     """
     form = local_form(stage, df.schema)
     assert form is not None, f"{type(stage).__name__} has no local form"
@@ -104,7 +104,7 @@ def assert_same_chain(model: Any, df: DataFrame, *, ulps: Mapping[str, int] | in
     Raises
     ------
     AssertionError
-        At the first row that differs; it is told.
+        At the first row that differs, with a message about it.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def assert_same_chain(model: Any, df: DataFrame, *, ulps: Mapping[str, int] | in
 
 
 class _Stored(LocalStage):
-    """Tells of vectors which elements they store."""
+    """Returns the indices of the elements that vectors store."""
 
     reads_sparsity = True
 
@@ -154,22 +154,26 @@ class _Stored(LocalStage):
 def _assert_same_rows(
     stage: Any, df: DataFrame, rows: Sequence[Any], answers: Sequence[Any], ulps: Mapping[str, int] | int
 ) -> None:
-    """Compare answers with what a stage makes of rows; those that the local form refuses are tried one by one."""
+    """Compare answers with what a stage makes of rows; those that the local form rejects are tried one by one."""
     # Not df itself, so that Spark and the local form see the same rows in the same order.
     numbered = df.sparkSession.createDataFrame(
         [(*row, place) for place, row in enumerate(rows)],
         T.StructType([*df.schema.fields, T.StructField(ROW, T.IntegerType())]),
     )
-    refused = [place for place, answer in enumerate(answers) if isinstance(answer, DataError) and not _rejected(answer)]
-    kept = numbered.filter(~F.col(ROW).isin(refused)) if refused else numbered
-    for place in refused[:TRIED]:
-        _assert_refused(stage, numbered.filter(F.col(ROW) == place), rows[place], answers[place])
+    rejected = [
+        place for place, answer in enumerate(answers) if isinstance(answer, DataError) and not _is_dropped(answer)
+    ]
+    kept = numbered.filter(~F.col(ROW).isin(rejected)) if rejected else numbered
+    for place in rejected[:TRIED]:
+        _assert_rejected(stage, numbered.filter(F.col(ROW) == place), rows[place], answers[place])
     expected = {row[ROW]: row for row in stage.transform(kept).collect()}
     for place, answer in enumerate(answers):
         if place not in expected:
             assert isinstance(answer, DataError), f"row {rows[place]}: Spark drops it, the local form gives {answer}"
             continue
-        assert not isinstance(answer, DataError), f"row {rows[place]}: Spark keeps it, the local form says: {answer}"
+        assert not isinstance(answer, DataError), (
+            f"row {rows[place]}: Spark accepts it, the local form raises: {answer}"
+        )
         for column, value in answer.items():
             if column.startswith(STORED):
                 _assert_same_stored(column.removeprefix(STORED), value, expected[place], rows[place])
@@ -186,7 +190,7 @@ def _assert_same_stored(column: str, found: list[int] | None, answer: Any, row: 
     )
 
 
-def _rejected(answer: Any) -> bool:
+def _is_dropped(answer: Any) -> bool:
     return isinstance(answer, RowRejectedError)
 
 
@@ -249,12 +253,12 @@ def _equal(one: Any, other: Any) -> bool:
     return all(_distance(one[column], other[column]) == 0 for column in one)
 
 
-def _assert_refused(stage: Any, df: DataFrame, row: Any, answer: Any) -> None:
+def _assert_rejected(stage: Any, df: DataFrame, row: Any, answer: Any) -> None:
     try:
         stage.transform(df).collect()
     except Exception:  # noqa: BLE001 - Spark wraps what a stage raises in many classes
         return
-    raise AssertionError(f"row {row}: Spark takes it, the local form says: {answer}")
+    raise AssertionError(f"row {row}: Spark accepts it, the local form raises: {answer}")
 
 
 def _assert_same(column: str, found: Any, expected: Any, ulps: int, row: Any) -> None:

@@ -41,9 +41,9 @@ def warn_of_zone(zone: str, java: Changes, java_release: str, python: Changes, p
     if before == after:
         return
     times = [datetime.fromtimestamp(second, UTC) for second, _ in before ^ after]
-    told = (
+    message = (
         f"hours of {zone} at times from {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d} differ between the time zone "
         f"databases of Java where the model was fitted ({java_release or 'of unknown release'}) and of Python here "
         f"({python_release or 'of unknown release'}); use the same release on both sides (tzdata, tzupdater)"
     )
-    warnings.warn(told, TimeZoneWarning, stacklevel=3)
+    warnings.warn(message, TimeZoneWarning, stacklevel=3)

@@ -61,7 +61,7 @@ def test_a_bundle_takes_the_place_of_another(settings):
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
-        ("nowhere", 422, "no whole bundle"),
+        ("nowhere", 422, "no complete bundle"),
         ("../eta", 403, "not under --bundle-root"),
         ("/etc", 403, "not under"),
         ("link", 403, "not under"),
@@ -155,7 +155,7 @@ def test_tokens_are_read_again_and_never_go(tmp_path, settings):
         ({"store": None}, DefinitionError, "reads features of restaurant:fg, route:pairs: pass --store"),
         ({"store": "nowhere"}, ArgumentError, "no online store at 'nowhere'"),
         ({"store": "lmdb:nowhere"}, NotFoundError, "no online store at 'lmdb:nowhere'"),
-        ({"bundles": (("eta", "nowhere"),)}, DataError, "no whole bundle at 'nowhere'"),
+        ({"bundles": (("eta", "nowhere"),)}, DataError, "no complete bundle at 'nowhere'"),
     ],
 )
 def test_what_cannot_be_served_is_told_at_the_start(settings, change, error, message):

@@ -190,7 +190,7 @@ def test_a_bundle_that_cannot_be_read_ends_it_at_once(tmp_path):
         command = [sys.executable, "-m", "palette", "serve", str(tmp_path), "--port", "0", "--workers", workers]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode in (2, 3)
-        assert "no whole bundle" in done.stderr
+        assert "no complete bundle" in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -58,7 +58,7 @@ def test_a_bundle_imports_only_what_it_holds():
     code = (
         "import sys; from palette.serving import LocalPipeline\n"
         f"LocalPipeline.load({str(BUNDLES / 'boosted')!r})\n"
-        "print([name for name in ('pydantic', 'lark', 'numpy', 'dsl.registry', 'palette.serving.stages.text.tokens') "
+        "print([name for name in ('pydantic', 'lark', 'numpy', 'dsl.registry', 'palette.serving.stages.text.words') "
         "if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

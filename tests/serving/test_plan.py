@@ -311,7 +311,7 @@ def test_bundle_holds_the_plan(store, tmp_path):
         pytest.param(lambda path: (path / "plan.json").unlink(), "bundle': there is no plan.json$", id="missing"),
         pytest.param(lambda path: (path / "bundle.json").write_text('{"format": 99}'), "format 99", id="newer"),
         pytest.param(lambda path: shutil.rmtree(path), "bundle': there is no such directory$", id="nowhere"),
-        pytest.param(lambda path: (path / "bundle.json").write_text("[]"), "what no release", id="other"),
+        pytest.param(lambda path: (path / "bundle.json").write_text("[]"), "content that no release", id="other"),
     ],
 )
 def test_spoiled_bundle_is_refused(tmp_path, spoil, message):

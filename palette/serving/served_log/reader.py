@@ -28,7 +28,7 @@ def read(
     Parameters
     ----------
     directory : str or Path
-        The directory of the log; Parquet files and Delta tables are told apart by what is in it.
+        The directory of the log; of Parquet files or of Delta tables.
     model : str
         Name of the model.
     start, end : datetime or str, optional

@@ -1,4 +1,4 @@
-"""Local forms of Spark ML stages: what they are."""
+"""Base classes of the local forms of Spark ML stages."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class LocalStage(ABC):
     def sparsity(self) -> Sparsity:
         """Which output vectors of Spark's stage are sparse: those of sparse ``"input"``, or ``"smaller"`` that way.
 
-        Or ``"own"``, where it is neither: then :meth:`compute_sparse` tells.
+        Or ``"own"``, where it is neither: then :meth:`compute_sparse` makes them.
         """
         return "input"
 
@@ -99,7 +99,7 @@ class LocalStage(ABC):
         types : sequence of str
             Spark types of the values; empty where unknown.
         bind : callable
-            Returns the name of a constant, given its value and a key that tells it from others.
+            Returns the name of a constant, given its value and a key of its own.
         """
         del types
         return [f"{', '.join(outputs)}, = {bind(self.compute, ('compute', id(self)))}({', '.join(values)})"]

@@ -162,7 +162,7 @@ def incoming_vector(value: Any, name: str) -> Vector:
     Raises
     ------
     TypeError
-        If it is none, or an element is missing.
+        If it is not a vector, or an element is missing.
     """
     if isinstance(value, Sparse):
         return value
@@ -181,7 +181,7 @@ def incoming_vector(value: Any, name: str) -> Vector:
 
 
 def _number(value: Any) -> float:
-    """Return a number of numpy's, or a decimal; there is none for a time, a text or a missing value."""
+    """Return a number of numpy's, or a decimal; TypeError for a time, a string or a missing value."""
     plain = value.tolist() if type(value).__module__ == "numpy" and value.dtype.kind in "biuf" else value
     if isinstance(plain, (int, float, Decimal)):
         return float(plain)

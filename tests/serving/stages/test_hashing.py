@@ -16,7 +16,7 @@ from palette.pipeline.deploy.scoring_plan import local_plan
 from palette.serving import LocalPipeline
 from palette.serving.runtime import runtime_of
 from palette.serving.stages import local_form
-from palette.serving.stages.java.floats import java_text
+from palette.serving.stages.java.floats import java_string
 from palette.serving.testing import assert_same_stage
 
 NAN, INF = math.nan, math.inf
@@ -84,9 +84,9 @@ def test_numbers_are_written_as_java_does(spark):
     df = spark.createDataFrame(drawn_numbers(600), "x double, f float").selectExpr("*", "string(x) xt", "string(f) ft")
     differ = 0
     for row in df.collect():
-        assert java_text(row["x"], java=java) == row["xt"], row
-        assert java_text(row["f"], single=True, java=java) == row["ft"], row
-        differ += java_text(row["x"], java=17) != java_text(row["x"], java=21)
+        assert java_string(row["x"], java=java) == row["xt"], row
+        assert java_string(row["f"], single=True, java=java) == row["ft"], row
+        differ += java_string(row["x"], java=17) != java_string(row["x"], java=21)
     assert differ > 20
 
 

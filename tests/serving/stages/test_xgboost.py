@@ -204,8 +204,8 @@ def test_what_xgboost_refuses_is_an_error(spark):
     form = local_form(model)
     refused = {
         "features is null": None,
-        "xgboost refuses this row: Number of columns": [1.0],
-        "xgboost refuses this row: .*`inf`": [INF, 0.0, 0.0, 0.0],
+        "xgboost rejects this row: Number of columns": [1.0],
+        "xgboost rejects this row: .*`inf`": [INF, 0.0, 0.0, 0.0],
         "element 1 of features is 'a', expected a number": [1.0, "a", 2.0, 3.0],
     }
     for message, features in refused.items():

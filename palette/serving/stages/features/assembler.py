@@ -119,7 +119,7 @@ class VectorAssembler(BundledStage):
         build += [f"except {bind(TypeError, 'TypeError')}:", f"    {call[0]}"]
         if not lists:
             return build
-        # How many NaNs would stand for a vector that is null is in the metadata of the column, and only Spark has it.
+        # How many NaNs Spark makes of a vector that is null is in the metadata of the column, and only Spark has it.
         absent = " or ".join(f"{value} is None" for value in lists)
         call = [f"if {absent}: {bind(self._no_vector, ('no vector', id(self)))}({', '.join(values)})", *call]
         return [f"if {plain}:", *(f"    {line}" for line in build), "else:", *(f"    {line}" for line in call)]

@@ -46,7 +46,7 @@ class ReadColumn(BundledStage):
     @classmethod
     def from_spark(cls, stage: Any) -> ReadColumn:
         """Raise DataError: no stage of Spark is one."""
-        raise DataError(f"{stage.uid} is no stage that reads a column")
+        raise DataError(f"{stage.uid} is not a stage that reads a column")
 
     @property
     def numeric(self) -> bool:  # type: ignore[override]
@@ -75,7 +75,7 @@ class ReadColumn(BundledStage):
         if not isinstance(value, Mapping):
             raise DataError(f"column {self.inputs[0]!r}: expected a struct with field {field!r}, found {value!r:.80}")
         if field not in value:
-            raise DataError(f"column {self.inputs[0]!r}: there is no field {field!r}{nearest(field, value)}")
+            raise DataError(f"column {self.inputs[0]!r}: no field {field!r}{nearest(field, value)}")
         return value[field]
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:

@@ -1,4 +1,4 @@
-"""Labels to places and back: StringIndexer, IndexToString, VectorIndexer."""
+"""Labels to indices and back: StringIndexer, IndexToString, VectorIndexer."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ class StringIndexerModel(BundledStage):
             return place
         if self.handle_invalid == "keep":
             return float(len(self.labels[at]))
-        what = "null" if value is None else f"{value!r:.80}, which is none of the {len(self.labels[at])} known labels"
+        what = (
+            "null" if value is None else f"{value!r:.80}, which is not one of the {len(self.labels[at])} known labels"
+        )
         message = f"StringIndexerModel: {self.inputs[at]} is {what}"
         if self.handle_invalid == "skip":
             raise RowRejectedError(f"{message}, so that the row is dropped")
@@ -214,7 +216,7 @@ class VectorIndexerModel(BundledStage):
 
     @property
     def reads_sparsity(self) -> bool:
-        """A zero that is left out is not looked up, and stays 0 where it is no category."""
+        """A zero that is left out is not looked up, and stays 0 where it is not a category."""
         return any(0.0 not in values for values in self.categories)
 
     @property

@@ -22,7 +22,7 @@ class Interaction(BundledStage):
     """The local form of ``pyspark.ml.feature.Interaction``.
 
     Which of its inputs are categories is in the metadata of their columns, so that it takes a schema to make one.
-    A zero that a sparse vector leaves out is no category to Spark.
+    A zero that a sparse vector leaves out is not a category to Spark.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class Interaction(BundledStage):
 
     @classmethod
     def from_spark(cls, stage: Any) -> Interaction:
-        """Raise DataError: the metadata is not at hand."""
+        """Raise DataError: the metadata is not available."""
         columns = ", ".join(stage.getInputCols())
         raise DataError(
-            f"{stage.uid}: which of {columns} are categories is in the metadata of the columns, which is not at hand; "
-            "fit it in an MLPipeline and save a bundle of the model"
+            f"{stage.uid}: which of {columns} are categories is in the metadata of the columns, which is not "
+            "available; fit it in an MLPipeline and save a bundle of the model"
         )
 
     @classmethod
@@ -59,13 +59,15 @@ class Interaction(BundledStage):
             several = attributes_of(attribute) if types[column].simpleString() == "vector" else [attribute]
             counts = [None] if several is None else [values_of(one) for one in several]
             if None in counts:
-                raise DataError(f"{stage.uid}: column {column!r} does not say how many elements or values it has")
+                raise DataError(
+                    f"{stage.uid}: column {column!r} has no metadata about its number of elements or values"
+                )
             sizes.append([count for count in counts if count is not None])
         return cls(tuple(params["inputCols"]), (params["outputCol"],), sizes)
 
     @property
     def reads_sparsity(self) -> bool:
-        """A zero that is left out is no category, and no factor of NaN."""
+        """A zero that is left out is neither a category nor multiplied by NaN."""
         return True
 
     @property
@@ -108,4 +110,4 @@ class Interaction(BundledStage):
     def _category(self, column: str, value: float, size: int) -> int:
         if 0.0 <= value < size and value == int(value):
             return int(value)
-        raise DataError(f"Interaction: {column} has {value}, expected a whole number from 0 to {size - 1}")
+        raise DataError(f"Interaction: {column} has {value}, expected an integer from 0 to {size - 1}")

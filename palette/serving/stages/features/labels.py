@@ -12,7 +12,7 @@ from palette.types import INTEGERS
 __all__ = ["numbers_of", "place_of"]
 
 INTEGER = re.compile(r"0|-?[1-9]\d*")
-# As Java writes floating-point numbers: no zeros that say nothing, and an exponent from 1E7 on and below 1E-3.
+# As Java writes floating-point numbers: no insignificant zeros, and an exponent from 1E7 on and below 1E-3.
 _DIGITS = r"(?:0|\d*[1-9])"
 FLOATING = re.compile(
     rf"-?(?:0\.0{{0,2}}[1-9](?:\d*[1-9])?|[1-9]\d{{0,6}}\.{_DIGITS}|"
@@ -50,7 +50,7 @@ def numbers_of(labels: Sequence[str], dtype: str) -> dict[float, float]:
     if dtype != "double":
         singles = {_single(number): place for number, place in numbers.items()}
         numbers = singles if dtype == "float" else singles | numbers
-    # The label of a double that a float rounds to zero is no label of zero.
+    # The label of a double that a float rounds to zero is not a label of zero.
     return {number: place for number, place in numbers.items() if number}
 
 

@@ -1,4 +1,4 @@
-"""Floating-point numbers as Java's ``toString`` writes them.
+"""Floating-point numbers as strings, as Java's ``toString`` writes them.
 
 From version 19 on Java writes the shortest digits that mean the number; before, it wrote more for some. The old way is
 repeated here step by step, with the limits of its integers, since which digits it writes depends on them.
@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["SHORTEST", "java_text"]
+__all__ = ["SHORTEST", "java_string"]
 
 # The first version of Java that writes the shortest digits.
 SHORTEST = 19
@@ -25,7 +25,7 @@ HIDDEN = 1 << FRACTION
 FIVES = 27
 
 
-def java_text(value: Any, *, single: bool = False, java: int = SHORTEST) -> str:
+def java_string(value: Any, *, single: bool = False, java: int = SHORTEST) -> str:
     """Return a value as Java's ``toString`` writes it.
 
     Parameters
@@ -39,11 +39,11 @@ def java_text(value: Any, *, single: bool = False, java: int = SHORTEST) -> str:
 
     Examples
     --------
-    >>> [java_text(value) for value in (True, 7, 2.0, 1e7, 1.25e-4, -0.0, float("nan"))]
+    >>> [java_string(value) for value in (True, 7, 2.0, 1e7, 1.25e-4, -0.0, float("nan"))]
     ['true', '7', '2.0', '1.0E7', '1.25E-4', '-0.0', 'NaN']
-    >>> java_text(0.10000000149011612, single=True)
+    >>> java_string(0.10000000149011612, single=True)
     '0.1'
-    >>> java_text(2e23), java_text(2e23, java=17), java_text(123456784.0, single=True, java=17)
+    >>> java_string(2e23), java_string(2e23, java=17), java_string(123456784.0, single=True, java=17)
     ('2.0E23', '1.9999999999999998E23', '1.23456784E8')
     """
     if value.__class__ is not float:
@@ -109,7 +109,7 @@ def _old_digits(value: float, single: bool) -> tuple[str, int]:
 
 
 def _developed(rest: int, scale: int, half: int, power: int, width: int) -> tuple[str, int]:
-    """Divide digit by digit until what is left is less than half of what tells the number from its neighbours."""
+    """Divide digit by digit until the rest is less than half of what distinguishes the number from its neighbours."""
     tens = scale * 10
     digit, rest = divmod(rest, scale)
     rest, half = rest * 10, _wrapped(half * 10, width)
@@ -157,7 +157,7 @@ def _wrapped(number: int, width: int) -> int:
 
 
 def _long_digits(fraction: int, exponent: int, significant: int) -> tuple[str, int]:
-    """Return the digits of a whole number, without those that say nothing."""
+    """Return the digits of an integer, without those that are not significant."""
     dropped = _insignificant(exponent - significant - 1) if exponent > significant else 0
     number = fraction << exponent - FRACTION if exponent >= FRACTION else fraction >> FRACTION - exponent
     if dropped:

@@ -1,4 +1,4 @@
-"""Small letters as Java's ``String.toLowerCase`` makes them.
+"""Lower case as Java's ``String.toLowerCase`` makes it.
 
 Most are Python's. Whether a capital sigma is a final one Java decides within what its ``BreakIterator`` takes for a
 word, which may hold digits, dashes and quotes; Unicode and Python look at the letters around it, wherever words end.
@@ -18,7 +18,7 @@ SIGMA = "\u03a3"
 # Letters besides those of the categories Lu, Ll and Lt.
 CASED = re.compile("[\u02b0-\u02b8\u02c0\u02c1\u02e0-\u02e4\u0345\u037a\u1d2c-\u1d61\u2160-\u217f\u24b6-\u24e9]")
 DOTTED = re.compile("I([^I\u0307]*)\u0307")
-# What a character is to the rules of words, by one letter each: those that stand for several come last.
+# What a character is to the rules of words, by one letter each: kinds of several characters come last.
 KINDS = (
     ("k", "[々一-龥豈-鶴]"),
     ("a", "[ァ-ヺヽヾ]"),
@@ -69,7 +69,7 @@ def _lowered(text: str) -> Iterator[str]:
     segments = SEGMENTS.finditer("".join(kind for _, kind in looked_at))
     starts = {0, len(text), *(looked_at[segment.start()][0] for segment in segments)}
     # Java takes the end of a pair of surrogates for the end of a word, but at the start of the text.
-    starts |= {at + 1 for at, sign in enumerate(text) if at and sign > "\uffff"}
+    starts |= {at + 1 for at, char in enumerate(text) if at and char > "\uffff"}
     for start, end in pairwise(sorted(starts)):
         cased = [at for at in range(start, end) if _is_cased(text[at])]
         for at in range(start, end):
@@ -79,14 +79,14 @@ def _lowered(text: str) -> Iterator[str]:
                 yield "\u03c2" if cased[0] < at == cased[-1] else "\u03c3"
 
 
-def _is_cased(sign: str) -> bool:
-    return unicodedata.category(sign) in ("Lu", "Ll", "Lt") or CASED.match(sign) is not None
+def _is_cased(char: str) -> bool:
+    return unicodedata.category(char) in ("Lu", "Ll", "Lt") or CASED.match(char) is not None
 
 
 @cache
-def _kind(sign: str) -> str:
+def _kind(char: str) -> str:
     for kind, pattern in KINDS:
-        if re.match(pattern, sign):
+        if re.match(pattern, char):
             return kind
-    category = unicodedata.category(sign)
+    category = unicodedata.category(char)
     return CATEGORIES.get(category, category[0] if category[0] in "LN" else "o")

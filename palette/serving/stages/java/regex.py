@@ -1,6 +1,6 @@
-r"""Regular expressions of Java's in Python's: those that mean the same in both, others are refused.
+r"""Regular expressions of Java as Python's: those that mean the same in both, others are rejected.
 
-Refused are, for instance, ``\b`` and ``$``, sets within sets, and flags but ``(?i)`` and ``(?s)`` at the beginning.
+Rejected are, for instance, ``\b`` and ``$``, sets within sets, and flags but ``(?i)`` and ``(?s)`` at the beginning.
 Letters of ``\p{L}`` and its like are those that the Unicode of this Python knows.
 """
 
@@ -145,7 +145,7 @@ class _Translation:
         except (re.error, OverflowError, RecursionError) as error:
             raise DataError(f"RegexTokenizer: Python cannot read pattern {self.pattern!r}: {error}") from error
 
-    def _refuse(self, what: str) -> NoReturn:
+    def _reject(self, what: str) -> NoReturn:
         raise DataError(
             f"RegexTokenizer: Python reads pattern {self.pattern!r} otherwise than Java, or it depends on Java's "
             f"version: {what!r} at {self.at}; write it by sets of characters"
@@ -168,9 +168,9 @@ class _Translation:
             return self._group()
         if one == "{":
             found = self._take(r"\{\d+(?:,\d*)?\}")
-            return found[0] if found else self._refuse("{")
+            return found[0] if found else self._reject("{")
         if one == "$":
-            self._refuse("$")
+            self._reject("$")
         self.at += 1
         if one == ".":
             return "[\\s\\S]" if "s" in self.flags else f"[^{LINE_END}]"
@@ -180,23 +180,23 @@ class _Translation:
         for opener in OPENERS:
             if self.pattern.startswith(opener, self.at):
                 if opener == "(?i:" and re.search(r"\\[pP]", self.pattern):
-                    self._refuse(opener)
+                    self._reject(opener)
                 self.at += len(opener)
                 return opener
         if named := self._take(r"\(\?<([a-zA-Z][a-zA-Z0-9]*)>"):
             return f"(?P<{named[1]}>"
         if self.pattern.startswith("(?", self.at):
-            self._refuse(self.pattern[self.at : self.at + 4])
+            self._reject(self.pattern[self.at : self.at + 4])
         self.at += 1
         return "("
 
     def _escape(self, *, inside: bool) -> tuple[str, Ranges | None]:
         """Return Python's for an escape: text, or a set of characters."""
         if quoted := self._take(r"\\Q([\s\S]*?)(?:\\E|\Z)"):
-            return re.escape(quoted[1]) if not inside else self._refuse("\\Q"), None
+            return re.escape(quoted[1]) if not inside else self._reject("\\Q"), None
         if code := self._take(r"\\x([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\x\{([0-9a-fA-F]{1,6})\}"):
             number = int(code[1] or code[2] or code[3], 16)
-            return _char(number) if number <= LAST and not 0xD800 <= number < 0xE000 else self._refuse(code[0]), None
+            return _char(number) if number <= LAST and not 0xD800 <= number < 0xE000 else self._reject(code[0]), None
         if octal := self._take(r"\\0([0-3][0-7]{2}|[0-7]{1,2})"):
             return _char(int(octal[1], 8)), None
         if named := self._take(r"\\([pP])(?:\{(\w+)\}|([LMNPSZ]))"):
@@ -215,7 +215,7 @@ class _Translation:
         elif one and one in "Az" and not inside:
             text = "\\A" if one == "A" else "\\Z"
         elif not one or one.isalnum():
-            self._refuse("\\" + one)
+            self._reject("\\" + one)
         else:
             text = re.escape(one)
         self.at += 2
@@ -224,7 +224,7 @@ class _Translation:
     def _named(self, negated: bool, name: str) -> Ranges:
         category = CATEGORY.fullmatch(name)
         if "i" in self.flags or (category is None and (name not in SETS or len(name) == 1)):
-            self._refuse(name)
+            self._reject(name)
         ranges = SETS[name] if category is None else _category(category[1])
         return _others(ranges) if negated else ranges
 
@@ -235,9 +235,9 @@ class _Translation:
         while not self.pattern.startswith("]", self.at) or self.at == begin:
             rest = self.pattern[self.at :]
             if not rest or rest[0] in "[]" or rest.startswith("&&"):
-                self._refuse(rest[:2] or "[")
+                self._reject(rest[:2] or "[")
             if rest[0] == "-" and self.at != begin and not rest.startswith("-]"):
-                self._refuse(rest[:2])
+                self._reject(rest[:2])
             pieces.append(self._member())
         self.at += 1
         return "".join(pieces) + "]"
@@ -248,9 +248,9 @@ class _Translation:
             return first
         self.at += 1
         if self.pattern[self.at] in "[-":
-            self._refuse(self.pattern[self.at])
+            self._reject(self.pattern[self.at])
         last, single = self._literal()
-        return f"{first}-{last}" if single else self._refuse(last)
+        return f"{first}-{last}" if single else self._reject(last)
 
     def _literal(self) -> tuple[str, bool]:
         """Return one member of a set, and whether it is one character."""

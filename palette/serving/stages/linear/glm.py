@@ -19,9 +19,9 @@ __all__ = ["GeneralizedLinearRegressionModel"]
 INF = math.inf
 # What Spark takes for the least mean, and the greatest.
 LEAST, GREATEST = 1e-16, 1.7976931348623157e308
-# The link of a family where none is set.
+# The default link of a family.
 DEFAULT_LINKS = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
-# The families and links that a power stands for in the Tweedie family.
+# The families and links of powers in the Tweedie family.
 FAMILIES = {0.0: "gaussian", 1.0: "poisson", 2.0: "gamma"}
 LINKS = {0.0: "log", 1.0: "identity", -1.0: "inverse", 0.5: "sqrt"}
 

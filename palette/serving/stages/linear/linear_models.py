@@ -43,7 +43,7 @@ class LinearRegressionModel(Regressor):
         return dot(self.coefficients, self.places, features) + self.intercept
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
-        """Return lines with the sum written out; what is no list of the right length goes to :meth:`compute`."""
+        """Return lines with the sum written out; what is not a list of the right length goes to :meth:`compute`."""
         call = super().generate(values, types, outputs, bind)
         if not outputs or not 0 < self.size <= UNROLLED or not self.coefficients:
             return call

@@ -118,7 +118,7 @@ class LogisticRegressionModel(Classifier):
         return math.log(self.threshold / (1.0 - self.threshold))
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
-        """Return lines with the sums written out; what is no list of the right length goes to :meth:`compute`."""
+        """Return lines with the sums written out; what is not a list of the right length goes to :meth:`compute`."""
         call = super().generate(values, types, outputs, bind)
         small = self.size > 0 and self.size * len(self.rows) <= UNROLLED
         if not outputs or not small or self.places is not None:

@@ -1,4 +1,4 @@
-"""Weights of linear models: how they are read, and the sum of products.
+"""Weights of linear models, and sums of products.
 
 A sum is made in the order of the features, as Spark makes it where the features are sparse. Where they are dense and as
 many as its vector unit is wide or more, Spark adds in an order that depends on the processor: then last digits differ.
@@ -136,7 +136,7 @@ def guarded(
     features : sequence of str
         Variables for the elements, as many as there must be.
     lines, otherwise : sequence of str
-        What to do with the elements, and what where there are more or fewer, or the vector is no list, or none.
+        What to do with the elements, and what where there are more or fewer, or the vector is null or not a list.
     bind : callable
         Returns the name of a constant.
     """

@@ -1,4 +1,4 @@
-"""What models share: which columns they add, the vector they read, and the way from scores to a label.
+"""Base classes of models: the columns that they add, the vector that they read, scores to a label.
 
 A regression is a :class:`Regressor` with a ``predict``, and has the source :data:`REGRESSOR`; a classification is a
 :class:`Classifier` with a ``raw`` and, where Spark's gives probabilities, a ``probability``, and has the source
@@ -88,7 +88,7 @@ def argmax(scores: Sequence[float]) -> float:
 
 
 def softmax(scores: Sequence[float]) -> list[float]:
-    """Return probabilities; the first infinite score takes all, and beside it others that are not finite are NaN.
+    """Return probabilities; the first infinite score takes all, and next to it others that are not finite are NaN.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class _Model(BundledStage):
     outputs : tuple of str
         The columns that are added.
     size : int
-        How many features there are; -1 if the model does not say, or Spark's does not look.
+        How many features there are; -1 if the model does not know, or Spark's does not check.
     """
 
     inputs: tuple[str, ...]
@@ -136,7 +136,7 @@ class _Model(BundledStage):
         return "own"
 
     def features(self, vector: Vector | None) -> Vector:
-        """Return the vector after a look at it.
+        """Return the vector, checked.
 
         Raises
         ------
@@ -202,7 +202,7 @@ class Classifier(_Model):
         """Return a new list of scores by class for a vector of the right size."""
 
     def probability(self, raw: list[float]) -> list[float]:
-        """Return a new list of probabilities by class; a classification that has none is never asked."""
+        """Return a new list of probabilities by class; never called on a classification without probabilities."""
         raise NotImplementedError
 
     def label_of_raw(self, raw: list[float]) -> float:

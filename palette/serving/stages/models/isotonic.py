@@ -28,7 +28,7 @@ def _required_column(column: str) -> tuple[str, ...]:
 class IsotonicRegressionModel(Regressor):
     """The local form of ``pyspark.ml.regression.IsotonicRegressionModel``.
 
-    A null number gives null; a null vector is refused, if it is known that the column holds vectors.
+    A null number gives null; a null vector is rejected, if it is known that the column holds vectors.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class IsotonicRegressionModel(Regressor):
         return (self._interpolate(float(value)),)
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
-        """Return a call; where the column is known to hold vectors, one that refuses null."""
+        """Return a call; where the column is known to hold vectors, one that rejects null."""
         if types[0] == "vector":
             return [f"{outputs[0]}, = {bind(self._compute_vector, ('vector', id(self)))}({values[0]})"]
         return super().generate(values, types, outputs, bind)

@@ -91,11 +91,11 @@ class _Clusters(Regressor):
         Raises
         ------
         DataError
-            If it is NaN, or zero and angles are asked for.
+            If it is NaN, or zero and distances are angles.
         """
         length = _norm(point)
         if length != length:
-            raise DataError(f"{self.kind}: {self.inputs[0]} has a NaN, which is near to nothing; fill it (nFill)")
+            raise DataError(f"{self.kind}: {self.inputs[0]} has a NaN, which is near no center; fill it (nFill)")
         if self.cosine and not length > 0.0:
             raise DataError(f"{self.kind}: {self.inputs[0]} is a vector of zeros, which has no angle; drop such rows")
         return length

@@ -92,9 +92,9 @@ class ALSModel(BundledStage):
 
     def _number(self, value: Any, column: str) -> int:
         if value is None:
-            raise DataError(f"ALSModel: {column} is null; give a whole number, -1 for nobody")
+            raise DataError(f"ALSModel: {column} is null; give an integer, -1 for an unknown one")
         if value != value or abs(value) == math.inf or value != int(value):
-            raise DataError(f"ALSModel: {column} is {value!r}, expected a whole number")
+            raise DataError(f"ALSModel: {column} is {value!r}, expected an integer")
         if not -(1 << 31) <= value < 1 << 31:
             raise DataError(f"ALSModel: {column} is {value!r}, expected an integer of 32 bits")
         return int(value)

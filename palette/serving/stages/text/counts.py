@@ -1,4 +1,4 @@
-"""Words counted, weighed and averaged: CountVectorizer, IDF, Word2Vec."""
+"""Counts of words and their weights: CountVectorizer, IDF."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from palette.serving.stages.base import BundledStage
 from palette.serving.stages.columns import present
 from palette.serving.stages.registry import register
 from palette.serving.stages.sources import COLUMNS, Data, Param, Source, elements, number
-from palette.serving.stages.text.tokens import words
+from palette.serving.stages.text.words import words
 from palette.serving.stages.vectors import Sparse, narrow, sparse_vector
 
-__all__ = ["CountVectorizerModel", "IDFModel", "Word2VecModel"]
+__all__ = ["CountVectorizerModel", "IDFModel", "Vectorizer"]
 
 
 @dataclass(frozen=True)
-class _Vectorizer(BundledStage):
+class Vectorizer(BundledStage):
     """A stage that makes a vector."""
 
     inputs: tuple[str, ...]
@@ -32,7 +32,7 @@ class _Vectorizer(BundledStage):
 
 @register
 @dataclass(frozen=True)
-class CountVectorizerModel(_Vectorizer):
+class CountVectorizerModel(Vectorizer):
     """The local form of ``pyspark.ml.feature.CountVectorizerModel``.
 
     Parameters
@@ -78,7 +78,7 @@ class CountVectorizerModel(_Vectorizer):
 
 @register
 @dataclass(frozen=True)
-class IDFModel(_Vectorizer):
+class IDFModel(Vectorizer):
     """The local form of ``pyspark.ml.feature.IDFModel``.
 
     Parameters
@@ -115,48 +115,3 @@ class IDFModel(_Vectorizer):
             weighed = [value * idf[place] for place, value in zip(counts.indices, counts.values, strict=True)]
             return (Sparse(counts.size, list(counts.indices), weighed),)
         return ([value * weight for value, weight in zip(counts, idf, strict=False)],)
-
-
-_VECTORS = Data(
-    lambda stage: {row.word: row.vector.toArray() for row in stage.getVectors().collect()},
-    lambda vectors: {word: elements(vectors[word]) for word in sorted(vectors)},
-    saved=lambda files: {row["word"]: row["vector"] for row in files.rows()},
-)
-
-
-@register
-@dataclass(frozen=True)
-class Word2VecModel(_Vectorizer):
-    """The local form of ``pyspark.ml.feature.Word2VecModel``.
-
-    Parameters
-    ----------
-    inputs, outputs : tuple of str
-        The list of words, the vector.
-    size : int
-        How long the vectors are.
-    vectors : dict of str to list of float
-        The vector of each word.
-    """
-
-    size: int
-    vectors: dict[str, list[float]]
-
-    kind = "Word2VecModel"
-    spark_class = "org.apache.spark.ml.feature.Word2VecModel"
-    source = Source(COLUMNS, size=Param("vectorSize"), vectors=_VECTORS)
-
-    def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return the mean of the vectors; words without one count as zeros."""
-        document = words(self.kind, self.inputs[0], values[0])
-        sums = [0.0] * self.size
-        for word in document:
-            found = None if word is None else self.vectors.get(word)
-            if found is not None:
-                sums = [one + other for one, other in zip(sums, found, strict=True)]
-        scale = 1.0 / len(document) if document else 0.0
-        return ([one * scale for one in sums],)
-
-    def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
-        """Return the mean of the vectors, sparse only where there are no words."""
-        return self.compute(*values) if values[0] != [] else (Sparse(self.size, [], []),)

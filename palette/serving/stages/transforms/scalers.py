@@ -37,7 +37,7 @@ def _where(param: str, data: Data) -> Callable[[FittedStage], Any]:
 class _Scaled(BundledStage):
     """A stage that subtracts from each element, multiplies it, or both.
 
-    Vectors of another size than in training are refused, some of which Spark takes.
+    Vectors of another size than in training are rejected, some of which Spark accepts.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Boosters of xgboost, asked through its library for one row at a time."""
+"""Boosters of xgboost, called for one row at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from palette.serving.stages.vectors import Sparse
 
 __all__ = ["Booster", "dense_row", "sparse_row"]
 
-# All rounds of trees, as xgboost says it.
+# All rounds of trees, in xgboost's notation.
 ALL = (0, 0)
 
 
@@ -25,14 +25,14 @@ class Booster:
     text : str
         The model, as xgboost writes it in JSON.
     missing : float
-        The number that stands for a missing value; NaN always does.
+        The number that means a missing value; NaN always does.
     rounds : list of int, optional
         The first round of trees that counts, and the one behind the last; those of early stopping if not given.
 
     Raises
     ------
     DataError
-        If there is no xgboost, or it cannot read the model.
+        If xgboost is not installed, or it cannot read the model.
     """
 
     def __init__(self, kind: str, text: str, missing: float, rounds: list[int] | None) -> None:
@@ -65,7 +65,7 @@ class Booster:
         Raises
         ------
         DataError
-            If the library refuses the row, as one of another length than those in training.
+            If the library rejects the row, as one of another length than those in training.
         """
         try:
             return self._booster.inplace_predict(
@@ -77,7 +77,7 @@ class Booster:
                 base_margin=_base(base),
             )
         except ValueError as error:
-            raise self._refused(error) from error
+            raise self._rejected(error) from error
 
     def contributions(self, row: Any, base: float | None, *, strict: bool) -> Any:
         """Return what each feature, and at last the bias, adds to the margin; by class if ``strict``.
@@ -85,7 +85,7 @@ class Booster:
         Raises
         ------
         DataError
-            If the library refuses the row.
+            If the library rejects the row.
         """
         try:
             matrix = self._matrix_of(row, base_margin=_base(base), missing=self._missing, nthread=1)
@@ -99,10 +99,10 @@ class Booster:
                     strict_shape=strict,
                 )
         except ValueError as error:
-            raise self._refused(error) from error
+            raise self._rejected(error) from error
 
-    def _refused(self, error: Exception) -> DataError:
-        return DataError(f"{self._kind}: xgboost refuses this row: {_reason(error)}")
+    def _rejected(self, error: Exception) -> DataError:
+        return DataError(f"{self._kind}: xgboost rejects this row: {_reason(error)}")
 
 
 def dense_row(features: Any) -> Any:
@@ -111,7 +111,7 @@ def dense_row(features: Any) -> Any:
     Raises
     ------
     TypeError
-        If an element is no number.
+        If an element is not a number.
     """
     import numpy as np
 
@@ -135,6 +135,6 @@ def _base(base: float | None) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the library says, without its stack and its own files' names."""
+    """Return the library's message, without its stack and the names of its files."""
     line = str(error).partition("\n")[0]
     return line.rpartition(" : ")[2] if " : " in line else line

@@ -20,7 +20,7 @@ __all__ = ["DecisionTreeClassificationModel", "GBTClassificationModel", "RandomF
 
 
 def _source(vote: Callable[[list[float]], list[float]]) -> Source:
-    """Return the source of a model whose leaves say ``vote`` of the counts of the classes in training."""
+    """Return the source of a model; ``vote`` turns the counts of the classes in a leaf into its vote."""
     columns = named_columns({**COLUMNS, "leaf": "leafCol"})
     return Source(
         {**classifier(lambda stage: MODEL(stage)["classes"]), **TREES, **columns},
@@ -44,7 +44,7 @@ class _TreeClassifier(TreeModel, Classifier):
     weights : list of float
         By tree.
     votes : list of list of float
-        By node what a leaf says of each class; of others empty.
+        By node the vote of a leaf for each class; of others empty.
     width : int
         How many features there were in training.
     """
@@ -70,8 +70,8 @@ class _TreeClassifier(TreeModel, Classifier):
 
     def probability(self, raw: list[float]) -> list[float]:
         """Return the scores' shares."""
-        whole = total(raw)
-        return [score / whole for score in raw] if whole else list(raw)
+        score_sum = total(raw)
+        return [score / score_sum for score in raw] if score_sum else list(raw)
 
     def label_of_leaves(self, leaves: Sequence[int]) -> float:
         """Return the label where it is the only column of the three."""
@@ -105,7 +105,7 @@ class _TreeClassifier(TreeModel, Classifier):
         """Return lines that assign what :meth:`raw_of` returns, of what the leaves gave."""
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
-        """Return the trees as nested questions, if they are not too many and the scores are asked for."""
+        """Return the trees as nested questions, if they are not too many and the scores are requested."""
         call = super().generate(values, types, outputs, bind)
         if not self.generated(outputs, self.gives) or "raw" not in self.gives:
             return call

@@ -1,4 +1,4 @@
-"""What tree models share: where their nodes come from, and sums over trees.
+"""Base of tree models: source of their nodes, and sums over trees.
 
 Sums are made in the order of the trees. Spark makes those of boosted trees with the vector unit of its processor, in an
 order of its own, so that last digits differ.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def read(saved: SavedFiles) -> dict[str, Any]:
-    """Return what the files of a tree model say besides its Params."""
+    """Return the data of a saved tree model besides its Params."""
     trees, statistics = trees_of(saved.rows())
     weights = [1.0]
     if (saved.path / "treesMetadata").exists():
@@ -61,7 +61,7 @@ def by_node(stage: FittedStage, of_leaf: Callable[[list[float]], T], otherwise: 
 
 
 class TreeModel:
-    """What tree models share.
+    """Base of tree models.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class TreeModel:
         return "double" if self.single else "vector"
 
     def generated(self, outputs: Sequence[str], gives: Sequence[str]) -> bool:
-        """Whether code is written for these outputs: the leaf column, seldom asked for, goes the long way."""
+        """Whether code is written for these outputs: the leaf column, seldom requested, is computed without it."""
         return bool(outputs) and "leaf" not in gives and "variance" not in gives and len(self.nodes.left) <= GENERATED
 
 

@@ -63,7 +63,7 @@ _SOURCE = Source(
 
 @dataclass(frozen=True)
 class _Boosted(BundledStage):
-    """A booster and what Spark's side tells it.
+    """A booster and the Params of Spark's stage.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class _Boosted(BundledStage):
     booster : str
         The model, as xgboost writes it in JSON.
     missing : float
-        The number that stands for a missing value; NaN always does.
+        The number that means a missing value; NaN always does.
     apart : bool
         Whether each feature has its own column.
     sparse : bool
@@ -128,7 +128,7 @@ class _Boosted(BundledStage):
         Raises
         ------
         DataError
-            If the features are null, of another number than in training, or xgboost refuses them.
+            If the features are null, of another number than in training, or xgboost rejects them.
         """
         if not self.gives:
             return ()

@@ -1,8 +1,7 @@
-"""Text made into words, and words into fewer or longer ones."""
+"""Lists of words: checks, StopWordsRemover, NGram."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,33 +9,30 @@ from typing import Any
 from palette.errors import DataError
 from palette.serving.stages.base import BundledStage
 from palette.serving.stages.java.lowercase import lower
-from palette.serving.stages.java.regex import compiled, matches, split
 from palette.serving.stages.registry import register
 from palette.serving.stages.sources import COLUMNS, FittedStage, Param, Source
 
-__all__ = ["NGram", "RegexTokenizer", "StopWordsRemover", "Tokenizer", "words"]
-
-SPACE = re.compile(r"\s", re.ASCII)
+__all__ = ["NGram", "StopWordsRemover", "TextStage", "words"]
 
 
 def words(kind: str, column: str, value: Any) -> list[str | None]:
-    """Return a list of text after a look at it.
+    """Return a list of strings, checked.
 
     Raises
     ------
     DataError
-        If it is missing, or none.
+        If it is missing, or not a list of strings.
     """
     if value is None:
         raise DataError(f"{kind}: {column} is null; fill it with an empty list")
     if value.__class__ is not list or not all(word is None or word.__class__ is str for word in value):
-        raise DataError(f"{kind}: {column} is {value!r:.80}, expected a list of text; cast it to array<string>")
+        raise DataError(f"{kind}: {column} is {value!r:.80}, expected a list of strings; cast it to array<string>")
     return value
 
 
 @dataclass(frozen=True)
-class _Text(BundledStage):
-    """A stage that makes lists of text."""
+class TextStage(BundledStage):
+    """A stage that makes lists of strings."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -44,88 +40,15 @@ class _Text(BundledStage):
 
     @property
     def output_types(self) -> tuple[str, ...]:
-        """Lists of text."""
+        """Lists of strings."""
         return ("array<string>",) * len(self.outputs)
 
     def text(self, value: Any) -> str:
-        """Return a text after a look at it."""
+        """Return a string, checked."""
         if value.__class__ is not str:
-            what = "null; fill it with an empty text" if value is None else f"{value!r:.80}, expected text"
+            what = "null; fill it with an empty string" if value is None else f"{value!r:.80}, expected a string"
             raise DataError(f"{self.kind}: {self.inputs[0]} is {what}")
         return str(value)
-
-
-@register
-@dataclass(frozen=True)
-class Tokenizer(_Text):
-    """The local form of ``pyspark.ml.feature.Tokenizer``.
-
-    Parameters
-    ----------
-    inputs, outputs : tuple of str
-        The text, its words.
-    """
-
-    kind = "Tokenizer"
-    spark_class = "org.apache.spark.ml.feature.Tokenizer"
-
-    def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return the words in small letters; two spaces hold an empty one, but none is at the end."""
-        return (split(SPACE, lower(self.text(values[0]))),)
-
-
-def _supported_pattern(pattern: str) -> str:
-    compiled(pattern)
-    return pattern
-
-
-@register
-@dataclass(frozen=True)
-class RegexTokenizer(_Text):
-    """The local form of ``pyspark.ml.feature.RegexTokenizer``.
-
-    Parameters
-    ----------
-    inputs, outputs : tuple of str
-        The text, its words.
-    pattern : str
-        A pattern of Java's; see :mod:`palette.serving.stages.java.regex`.
-    gaps : bool
-        Whether it matches what is between words.
-    shortest : int
-        The least length of words, in units of UTF-16.
-    lowercase : bool
-        Whether the text is made small letters first.
-    """
-
-    pattern: str
-    gaps: bool
-    shortest: int
-    lowercase: bool
-
-    kind = "RegexTokenizer"
-    spark_class = "org.apache.spark.ml.feature.RegexTokenizer"
-    source = Source(
-        COLUMNS,
-        pattern=Param("pattern", _supported_pattern),
-        gaps=Param("gaps"),
-        shortest=Param("minTokenLength"),
-        lowercase=Param("toLowercase"),
-    )
-
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return compiled(self.pattern)
-
-    def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return the words that are long enough."""
-        text = self.text(values[0])
-        if self.lowercase:
-            text = lower(text)
-        found = split(self._compiled, text) if self.gaps else matches(self._compiled, text)
-        if self.shortest == 1:
-            return ([word for word in found if word],)
-        return ([word for word in found if len(word.encode("utf-16-le")) >= 2 * self.shortest],)
 
 
 def _locale(stage: FittedStage) -> str:
@@ -137,7 +60,7 @@ def _locale(stage: FittedStage) -> str:
 
 @register
 @dataclass(frozen=True)
-class StopWordsRemover(_Text):
+class StopWordsRemover(TextStage):
     """The local form of ``pyspark.ml.feature.StopWordsRemover``.
 
     Parameters
@@ -149,7 +72,7 @@ class StopWordsRemover(_Text):
     case_sensitive : bool
         Whether capital letters count.
     locale : str
-        The locale of small letters.
+        The locale of lower case.
     """
 
     stop_words: list[str | None]
@@ -183,7 +106,7 @@ class StopWordsRemover(_Text):
 
 @register
 @dataclass(frozen=True)
-class NGram(_Text):
+class NGram(TextStage):
     """The local form of ``pyspark.ml.feature.NGram``.
 
     Parameters
