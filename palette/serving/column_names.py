@@ -89,7 +89,7 @@ class Names:
         return dict(zip(stage.outputs, types, strict=True))
 
     def add(self, columns: Mapping[str, str]) -> None:
-        """Add what a step makes, with types; it takes the place of columns of the same name."""
+        """Add what a step makes, with types; it replaces columns of the same name."""
         for column, dtype in columns.items():
             for other in self._like(column):
                 del self._types[other]

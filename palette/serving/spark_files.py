@@ -125,7 +125,7 @@ def matrix(plain: Mapping[str, Any]) -> list[list[float]]:
     elements = [[0.0] * columns for _ in range(rows)]
     starts, indices = plain["colPtrs"], plain["rowIndices"]
     for major in range(len(starts) - 1):
-        for place in range(starts[major], starts[major + 1]):
-            row, column = (major, indices[place]) if plain["isTransposed"] else (indices[place], major)
-            elements[row][column] = values[place]
+        for index in range(starts[major], starts[major + 1]):
+            row, column = (major, indices[index]) if plain["isTransposed"] else (indices[index], major)
+            elements[row][column] = values[index]
     return elements

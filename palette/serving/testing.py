@@ -60,7 +60,7 @@ def assert_same_stage(
     df : DataFrame
         What it transforms; dense and sparse vectors both reach the local form.
     ulps : int or mapping of str to int
-        How far numbers may be from Spark's, in units of the last place; by output column, or for all. The sign of
+        How far numbers may be from Spark's, in units of the last index; by output column, or for all. The sign of
         zero does not count.
     saved : bool
         Whether the form is also read from the saved stage.
@@ -157,29 +157,29 @@ def _assert_same_rows(
     """Compare answers with what a stage makes of rows; those that the local form rejects are tried one by one."""
     # Not df itself, so that Spark and the local form see the same rows in the same order.
     numbered = df.sparkSession.createDataFrame(
-        [(*row, place) for place, row in enumerate(rows)],
+        [(*row, index) for index, row in enumerate(rows)],
         T.StructType([*df.schema.fields, T.StructField(ROW, T.IntegerType())]),
     )
     rejected = [
-        place for place, answer in enumerate(answers) if isinstance(answer, DataError) and not _is_dropped(answer)
+        index for index, answer in enumerate(answers) if isinstance(answer, DataError) and not _is_dropped(answer)
     ]
     kept = numbered.filter(~F.col(ROW).isin(rejected)) if rejected else numbered
-    for place in rejected[:TRIED]:
-        _assert_rejected(stage, numbered.filter(F.col(ROW) == place), rows[place], answers[place])
+    for index in rejected[:TRIED]:
+        _assert_rejected(stage, numbered.filter(F.col(ROW) == index), rows[index], answers[index])
     expected = {row[ROW]: row for row in stage.transform(kept).collect()}
-    for place, answer in enumerate(answers):
-        if place not in expected:
-            assert isinstance(answer, DataError), f"row {rows[place]}: Spark drops it, the local form gives {answer}"
+    for index, answer in enumerate(answers):
+        if index not in expected:
+            assert isinstance(answer, DataError), f"row {rows[index]}: Spark drops it, the local form gives {answer}"
             continue
         assert not isinstance(answer, DataError), (
-            f"row {rows[place]}: Spark accepts it, the local form raises: {answer}"
+            f"row {rows[index]}: Spark accepts it, the local form raises: {answer}"
         )
         for column, value in answer.items():
             if column.startswith(STORED):
-                _assert_same_stored(column.removeprefix(STORED), value, expected[place], rows[place])
+                _assert_same_stored(column.removeprefix(STORED), value, expected[index], rows[index])
             else:
                 allowed = ulps if isinstance(ulps, int) else ulps.get(column, 0)
-                _assert_same(column, value, expected[place][column], allowed, rows[place])
+                _assert_same(column, value, expected[index][column], allowed, rows[index])
 
 
 def _assert_same_stored(column: str, found: list[int] | None, answer: Any, row: Any) -> None:
@@ -272,7 +272,7 @@ def _assert_same(column: str, found: Any, expected: Any, ulps: int, row: Any) ->
 
 
 def _distance(found: Any, expected: Any) -> float:
-    """Return how many units of the last place two values are apart; infinitely many if they differ otherwise."""
+    """Return how many units of the last index two values are apart; infinitely many if they differ otherwise."""
     if isinstance(expected, (list, tuple, Sparse)) and isinstance(found, (list, tuple, Sparse)):
         if len(found) != len(expected):
             return math.inf

@@ -117,7 +117,7 @@ class LocalStage(ABC):
     ) -> list[str]:
         """Return lines of Python that do what :meth:`compute_sparse` does.
 
-        They take the place of those of :meth:`generate` where a later stage has :attr:`reads_sparsity`.
+        They replace those of :meth:`generate` where a later stage has :attr:`reads_sparsity`.
         """
         if type(self).compute_sparse is LocalStage.compute_sparse:
             return self.generate(values, types, outputs, bind)

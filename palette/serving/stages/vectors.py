@@ -44,13 +44,13 @@ class Sparse(Sequence[float]):
         return self.size
 
     @overload
-    def __getitem__(self, place: int) -> float: ...
+    def __getitem__(self, index: int) -> float: ...
 
     @overload
-    def __getitem__(self, place: slice) -> list[float]: ...
+    def __getitem__(self, index: slice) -> list[float]: ...
 
-    def __getitem__(self, place: int | slice) -> float | list[float]:
-        return dense(self)[place]
+    def __getitem__(self, index: int | slice) -> float | list[float]:
+        return dense(self)[index]
 
     def __iter__(self) -> Iterator[float]:
         return iter(dense(self))

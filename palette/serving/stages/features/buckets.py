@@ -78,12 +78,12 @@ class Bucketizer(BundledStage):
             return None if value is None else float(len(splits) - 1)
         if value == splits[-1]:
             return float(len(splits) - 2)
-        place = bisect_right(splits, value)
+        index = bisect_right(splits, value)
         # In the order of Java, -0.0 is less than 0.0.
-        if value == 0.0 and 0.0 in splits and math.copysign(1.0, value) < math.copysign(1.0, splits[place - 1]):
-            place -= 1
-        if 0 < place < len(splits):
-            return float(place - 1)
+        if value == 0.0 and 0.0 in splits and math.copysign(1.0, value) < math.copysign(1.0, splits[index - 1]):
+            index -= 1
+        if 0 < index < len(splits):
+            return float(index - 1)
         raise DataError(
             f"Bucketizer: {self.inputs[at]} is {value}, outside of {splits[0]} to {splits[-1]}; clip it (nClip), or "
             "let the splits begin and end at infinity"
@@ -100,9 +100,9 @@ class Bucketizer(BundledStage):
                 continue
             # By how many splits are less or equal; NaN is among the values that are beyond all.
             buckets = [None, *(float(bucket) for bucket in range(len(splits) - 1)), None]
-            place = f"{bind(bisect_right, bisect_right)}({bind(splits, ('splits', *key))}, {value})"
+            index = f"{bind(bisect_right, bisect_right)}({bind(splits, ('splits', *key))}, {value})"
             plain = value if 0.0 in splits else f"{value} is not None"
-            lines.append(f"{output} = {bind(buckets, ('buckets', *key))}[{place}] if {plain} else None")
+            lines.append(f"{output} = {bind(buckets, ('buckets', *key))}[{index}] if {plain} else None")
             lines.append(f"if {output} is None: {careful}")
         return lines
 

@@ -1,4 +1,4 @@
-"""Places to vectors: OneHotEncoder."""
+"""Indices to vectors: OneHotEncoder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class OneHotEncoderModel(BundledStage):
     Parameters
     ----------
     inputs, outputs : tuple of str
-        Columns of places, and of vectors.
+        Columns of indices, and of vectors.
     sizes : list of int
-        How many places each column has.
+        How many indices each column has.
     drop_last : bool
-        Whether the last place, or that of invalid values where they are kept, is a vector of zeros.
+        Whether the last index, or that of invalid values where they are kept, is a vector of zeros.
     handle_invalid : {"error", "keep"}
-        Whether a place that was not seen in training is an error, or one more place.
+        Whether a index that was not seen in training is an error, or one more index.
     """
 
     inputs: tuple[str, ...]
@@ -78,15 +78,15 @@ class OneHotEncoderModel(BundledStage):
             return None
         size, width = self.sizes[at], self._width(at)
         if 0.0 <= value < size:
-            place = int(value)
+            index = int(value)
         elif self.handle_invalid == "keep":
-            place = size
+            index = size
         else:
             raise DataError(
                 f"OneHotEncoderModel: {self.inputs[at]} is {value}, expected 0 to {size - 1}; set handleInvalid to "
-                "'keep' to give other values a place of their own"
+                "'keep' to give other values an index of their own"
             )
-        return Sparse(width, [place], [1.0]) if place < width else Sparse(width, [], [])
+        return Sparse(width, [index], [1.0]) if index < width else Sparse(width, [], [])
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return one look-up a column of the vector to copy; other values go the careful way."""
@@ -98,7 +98,7 @@ class OneHotEncoderModel(BundledStage):
             if max(self._width(at), self.sizes[at]) > WIDE:
                 lines.append(f"{output} = {careful}")
                 continue
-            known = {float(place): self._vector(at, place) for place in range(self.sizes[at])}
+            known = {float(index): self._vector(at, index) for index in range(self.sizes[at])}
             lines.append(f"{output} = {bind(known.get, ('known', *key))}({value})")
             lines.append(f"{output} = {careful} if {output} is None else [*{output}]")
         return lines

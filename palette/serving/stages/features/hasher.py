@@ -93,14 +93,14 @@ class FeatureHasher(BundledStage):
             if value is None:
                 continue
             if value.__class__ is str or value.__class__ is bool or column in self.categories:
-                place, amount = hash_index(f"{column}={self._text(column, value, column in singles)}", self.size), 1.0
+                index, amount = hash_index(f"{column}={self._text(column, value, column in singles)}", self.size), 1.0
             elif isinstance(value, (int, float, Decimal)):
-                place, amount = hash_index(column, self.size), float(value)
+                index, amount = hash_index(column, self.size), float(value)
             else:
                 raise DataError(
                     f"FeatureHasher: {column} is {value!r:.80}; it takes numbers, booleans and text: cast the column"
                 )
-            sums[place] = sums[place] + amount if place in sums else amount
+            sums[index] = sums[index] + amount if index in sums else amount
         return sparse_vector(self.size, sums)
 
     def _text(self, column: str, value: Any, single: bool) -> str:

@@ -1,4 +1,4 @@
-"""Imputer: a number in place of a missing one."""
+"""Imputer: a number instead of a missing one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ImputerModel(BundledStage):
     Parameters
     ----------
     inputs, outputs : tuple of str
-        Columns of numbers, without and with a number in place of null and of the missing value.
+        Columns of numbers, without and with a number instead of null and of the missing value.
     surrogates : list of float
         That number, of each column; Spark makes it one of the column's type.
     missing : float

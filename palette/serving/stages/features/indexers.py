@@ -10,7 +10,7 @@ from typing import Any
 from palette.errors import DataError
 from palette.serving.stages.base import Bind, BundledStage, RowRejectedError
 from palette.serving.stages.columns import present
-from palette.serving.stages.features.labels import numbers_of, place_of
+from palette.serving.stages.features.labels import label_index, number_indices
 from palette.serving.stages.features.metadata import attribute_of
 from palette.serving.stages.registry import register
 from palette.serving.stages.sources import COLUMNS, Data, FittedStage, LiveStage, Param, Source
@@ -30,11 +30,11 @@ class StringIndexerModel(BundledStage):
     Parameters
     ----------
     inputs, outputs : tuple of str
-        Columns of labels, and of their places.
+        Columns of labels, and of their indices.
     labels : list of list of str
         The known labels of each column, in order.
     handle_invalid : {"error", "skip", "keep"}
-        What a null or an unknown label does: an error, a :class:`RowRejectedError`, or the place after the last.
+        What a null or an unknown label does: an error, a :class:`RowRejectedError`, or the index after the last.
     """
 
     inputs: tuple[str, ...]
@@ -63,20 +63,20 @@ class StringIndexerModel(BundledStage):
 
     @cached_property
     def _texts(self) -> list[dict[str, float]]:
-        return [{label: float(place) for place, label in enumerate(labels)} for labels in self.labels]
+        return [{label: float(index) for index, label in enumerate(labels)} for labels in self.labels]
 
     @cached_property
     def _numbers(self) -> list[dict[float, float]]:
-        return [numbers_of(labels, "") for labels in self.labels]
+        return [number_indices(labels, "") for labels in self.labels]
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return the places of the labels; a float may be of type double or float."""
+        """Return the indices of the labels; a float may be of type double or float."""
         return tuple(self._place(at, self._numbers[at], value) for at, value in enumerate(values))
 
     def _place(self, at: int, numbers: dict[float, float], value: Any) -> float:
-        place = place_of(value, self._texts[at], numbers)
-        if place is not None:
-            return place
+        index = label_index(value, self._texts[at], numbers)
+        if index is not None:
+            return index
         if self.handle_invalid == "keep":
             return float(len(self.labels[at]))
         what = (
@@ -85,15 +85,15 @@ class StringIndexerModel(BundledStage):
         message = f"StringIndexerModel: {self.inputs[at]} is {what}"
         if self.handle_invalid == "skip":
             raise RowRejectedError(f"{message}, so that the row is dropped")
-        raise DataError(f"{message}; set handleInvalid to 'keep' to give such values a place of their own")
+        raise DataError(f"{message}; set handleInvalid to 'keep' to give such values an index of their own")
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:
         """Return one look-up a column; what is not found there goes the careful way."""
         lines = []
         for at, (value, dtype, output) in enumerate(zip(values, types, outputs, strict=True)):
             key = (id(self), at, dtype)
-            known = numbers_of(self.labels[at], dtype)
-            careful = f"{output} = {bind(partial(self._place, at, known), ('place', *key))}({value})"
+            known = number_indices(self.labels[at], dtype)
+            careful = f"{output} = {bind(partial(self._place, at, known), ('index', *key))}({value})"
             if dtype == "string":
                 found = f"{bind(self._texts[at].get, ('texts', *key))}({value}"
                 if self.handle_invalid == "keep":
@@ -130,7 +130,7 @@ class IndexToString(BundledStage):
     Parameters
     ----------
     inputs, outputs : tuple of str
-        The column of places, and that of labels.
+        The column of indices, and that of labels.
     labels : list of str
         The labels, in order.
     """
@@ -184,15 +184,15 @@ class VectorIndexerModel(BundledStage):
     Parameters
     ----------
     inputs, outputs : tuple of str
-        The vector column, and the one with places in it.
+        The vector column, and the one with indices in it.
     size : int
         How many elements a vector has.
     elements : list of int
         The elements that are categories.
     categories : list of list of float
-        Their values, by place.
+        Their values, by index.
     handle_invalid : {"error", "skip", "keep"}
-        What a value does that was not seen in training: an error, a :class:`RowRejectedError`, or the place after the
+        What a value does that was not seen in training: an error, a :class:`RowRejectedError`, or the index after the
         last.
     """
 
@@ -225,9 +225,9 @@ class VectorIndexerModel(BundledStage):
         return ("vector",)
 
     @cached_property
-    def _places(self) -> dict[int, dict[float, float]]:
+    def _indices(self) -> dict[int, dict[float, float]]:
         return {
-            element: {value: float(place) for place, value in enumerate(values)}
+            element: {value: float(index) for index, value in enumerate(values)}
             for element, values in zip(self.elements, self.categories, strict=True)
         }
 
@@ -236,15 +236,15 @@ class VectorIndexerModel(BundledStage):
         vector = present(self.kind, self.inputs[0], values[0], self.size)
         found = []
         for element, value in active(vector):
-            places = self._places.get(element)
-            place = value if places is None else places.get(value)
-            found.append(self._invalid(element, value) if place is None else place)
+            indices = self._indices.get(element)
+            index = value if indices is None else indices.get(value)
+            found.append(self._invalid(element, value) if index is None else index)
         return (Sparse(vector.size, vector.indices, found) if isinstance(vector, Sparse) else found,)
 
     def _invalid(self, element: int, value: float) -> float:
         if self.handle_invalid == "keep":
-            return float(len(self._places[element]))
+            return float(len(self._indices[element]))
         message = f"VectorIndexerModel: element {element} of {self.inputs[0]} is {value}, unknown in training"
         if self.handle_invalid == "skip":
             raise RowRejectedError(f"{message}, so that the row is dropped")
-        raise DataError(f"{message}; set handleInvalid to 'keep' to give such values a place of their own")
+        raise DataError(f"{message}; set handleInvalid to 'keep' to give such values an index of their own")

@@ -85,15 +85,15 @@ class Interaction(BundledStage):
         size, products = 1, {0: 1.0}
         for column, value, sizes in zip(self.inputs[::-1], values[::-1], self.sizes[::-1], strict=True):
             products = {
-                at + place * size: product * factor
-                for place, factor in self._encoded(column, value, sizes)
+                at + index * size: product * factor
+                for index, factor in self._encoded(column, value, sizes)
                 for at, product in products.items()
             }
             size *= sum(sizes)
         return (vector_of(size, products),)
 
     def _encoded(self, column: str, value: Any, sizes: list[int]) -> list[tuple[int, float]]:
-        """Return place and value of the elements, those of categories as one-hot vectors."""
+        """Return index and value of the elements, those of categories as one-hot vectors."""
         if not isinstance(value, (list, Sparse)):
             if value is None:
                 raise DataError(f"Interaction: {column} is null; fill it (nFill)")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from palette.types import INTEGERS
 
-__all__ = ["numbers_of", "place_of"]
+__all__ = ["label_index", "number_indices"]
 
 INTEGER = re.compile(r"0|-?[1-9]\d*")
 # As Java writes floating-point numbers: no insignificant zeros, and an exponent from 1E7 on and below 1E-3.
@@ -21,8 +21,8 @@ FLOATING = re.compile(
 _FLOAT = struct.Struct("f")
 
 
-def numbers_of(labels: Sequence[str], dtype: str) -> dict[float, float]:
-    """Return the place of each label by the number that Spark casts to it; zero and NaN are left to `place_of`.
+def number_indices(labels: Sequence[str], dtype: str) -> dict[float, float]:
+    """Return the index of each label by the number that Spark casts to it; zero and NaN are left to `label_index`.
 
     How many digits a floating-point number has as text depends on the version of Java, but not which number they mean.
 
@@ -35,32 +35,32 @@ def numbers_of(labels: Sequence[str], dtype: str) -> dict[float, float]:
 
     Examples
     --------
-    >>> numbers_of(["1", "1.0", "1.50", "2.0E23", "x"], "double")
+    >>> number_indices(["1", "1.0", "1.50", "2.0E23", "x"], "double")
     {1.0: 1.0, 2e+23: 3.0}
-    >>> numbers_of(["1", "0", "1.0", "0.10"], "int"), numbers_of(["1", "0.10"], "decimal(4,2)")
+    >>> number_indices(["1", "0", "1.0", "0.10"], "int"), number_indices(["1", "0.10"], "decimal(4,2)")
     ({1: 0.0, 0: 1.0}, {0.1: 1.0})
     """
-    places = [(label, float(place)) for place, label in enumerate(labels)]
+    indices = [(label, float(index)) for index, label in enumerate(labels)]
     if dtype in INTEGERS:
-        return {int(label): place for label, place in places if INTEGER.fullmatch(label)}
+        return {int(label): index for label, index in indices if INTEGER.fullmatch(label)}
     if decimal := re.fullmatch(r"decimal\(\d+,(\d+)\)", dtype):
         scaled = re.compile(rf"-?\d+\.\d{{{decimal[1]}}}" if int(decimal[1]) else r"-?\d+")
-        return {float(label): place for label, place in places if scaled.fullmatch(label)}
-    numbers = {float(label): place for label, place in places if FLOATING.fullmatch(label)}
+        return {float(label): index for label, index in indices if scaled.fullmatch(label)}
+    numbers = {float(label): index for label, index in indices if FLOATING.fullmatch(label)}
     if dtype != "double":
-        singles = {_single(number): place for number, place in numbers.items()}
+        singles = {_single(number): index for number, index in numbers.items()}
         numbers = singles if dtype == "float" else singles | numbers
     # The label of a double that a float rounds to zero is not a label of zero.
-    return {number: place for number, place in numbers.items() if number}
+    return {number: index for number, index in numbers.items() if number}
 
 
-def place_of(value: object, texts: dict[str, float], numbers: dict[float, float]) -> float | None:
-    """Return the place of the label of a value, or None; `numbers` are for floats only.
+def label_index(value: object, texts: dict[str, float], numbers: dict[float, float]) -> float | None:
+    """Return the index of the label of a value, or None; `numbers` are for floats only.
 
     Examples
     --------
     >>> texts = {"0.0": 0.0, "-0.0": 1.0, "7": 2.0, "2.5": 3.0}
-    >>> [place_of(value, texts, {2.5: 3.0}) for value in (-0.0, 7, 2.5, "2.5", None)]
+    >>> [label_index(value, texts, {2.5: 3.0}) for value in (-0.0, 7, 2.5, "2.5", None)]
     [1.0, 2.0, 3.0, 3.0, None]
     """
     if value.__class__ is not float:

@@ -91,11 +91,11 @@ class FMClassificationModel(Classifier):
 
 
 def _with_pairs(total: float, factors: Sequence[Sequence[float]], features: Vector) -> float:
-    kept = [(place, feature) for place, feature in active(features) if feature != 0.0]
+    kept = [(index, feature) for index, feature in active(features) if feature != 0.0]
     for factor in factors:
         once = squared = 0.0
-        for place, feature in kept:
-            product = factor[place] * feature
+        for index, feature in kept:
+            product = factor[index] * feature
             squared += product * product
             once += product
         total += 0.5 * (once * once - squared)

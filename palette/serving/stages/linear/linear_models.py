@@ -47,8 +47,8 @@ class LinearRegressionModel(Regressor):
         call = super().generate(values, types, outputs, bind)
         if not outputs or not 0 < self.size <= UNROLLED or not self.coefficients:
             return call
-        features = [f"{outputs[0]}_{place}" for place in range(self.size)]
-        weighted = features if self.places is None else [features[place] for place in self.places]
+        features = [f"{outputs[0]}_{index}" for index in range(self.size)]
+        weighted = features if self.places is None else [features[index] for index in self.places]
         weights = [bind(weight, ("weight", id(self), at)) for at, weight in enumerate(self.coefficients)]
         lines = dot_lines(outputs[0], weights, weighted)
         lines[-1] += f" + {bind(self.intercept, ('intercept', id(self)))}"

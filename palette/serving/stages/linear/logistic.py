@@ -123,7 +123,7 @@ class LogisticRegressionModel(Classifier):
         small = self.size > 0 and self.size * len(self.rows) <= UNROLLED
         if not outputs or not small or self.places is not None:
             return call
-        features = [f"{outputs[0]}_{place}" for place in range(self.size)]
+        features = [f"{outputs[0]}_{index}" for index in range(self.size)]
         lines, sums = [], []
         for row, (weights, intercept) in enumerate(zip(self.rows, self.intercepts, strict=True)):
             sums.append(f"{outputs[0]}_sum{row}")

@@ -69,7 +69,7 @@ def rows_of(plain: Mapping[str, Any]) -> tuple[list[list[float]], list[list[int]
             row, column = (major, indices[at]) if plain["isTransposed"] else (indices[at], major)
             kept[row][int(column)] = values[at]
     places = [sorted(row) for row in kept]
-    return [[row[place] for place in found] for row, found in zip(kept, places, strict=True)], places
+    return [[row[index] for index in found] for row, found in zip(kept, places, strict=True)], places
 
 
 def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector, start: float = 0.0) -> float:
@@ -86,16 +86,16 @@ def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector
             for weight, feature in zip(weights, features, strict=True):
                 total += feature * weight
         else:
-            for place, feature in active(features):
-                total += feature * weights[place]
+            for index, feature in active(features):
+                total += feature * weights[index]
     elif isinstance(features, list):
-        for weight, place in zip(weights, places, strict=True):
-            total += features[place] * weight
+        for weight, index in zip(weights, places, strict=True):
+            total += features[index] * weight
     else:
         kept = dict(active(features))
-        for weight, place in zip(weights, places, strict=True):
-            if place in kept:
-                total += kept[place] * weight
+        for weight, index in zip(weights, places, strict=True):
+            if index in kept:
+                total += kept[index] * weight
     return total
 
 

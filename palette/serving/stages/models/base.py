@@ -73,18 +73,18 @@ def exp(power: float) -> float:
 
 
 def argmax(scores: Sequence[float]) -> float:
-    """Return the first place of the greatest as a label; a NaN is never greater, nor is anything than it.
+    """Return the first index of the greatest as a label; a NaN is never greater, nor is anything than it.
 
     Examples
     --------
     >>> argmax([0.0, 2.0, 2.0]), argmax([float("nan"), 1.0])
     (1.0, 0.0)
     """
-    place, greatest = 0, scores[0]
+    index, greatest = 0, scores[0]
     for at, score in enumerate(scores):
         if score > greatest:
-            place, greatest = at, score
-    return float(place)
+            index, greatest = at, score
+    return float(index)
 
 
 def softmax(scores: Sequence[float]) -> list[float]:
@@ -97,7 +97,7 @@ def softmax(scores: Sequence[float]) -> list[float]:
     """
     if INF in scores:
         found = scores.index(INF)
-        return [1.0 if place == found else score * 0.0 for place, score in enumerate(scores)]
+        return [1.0 if index == found else score * 0.0 for index, score in enumerate(scores)]
     greatest = -1.7976931348623157e308
     for score in scores:
         if score > greatest:
@@ -213,7 +213,7 @@ class Classifier(_Model):
         """Return the label where the probabilities are a column and the scores are not."""
         if self.thresholds is None:
             return argmax(probability)
-        place, greatest = 0, -INF
+        index, greatest = 0, -INF
         for at, (one, threshold) in enumerate(zip(probability, self.thresholds, strict=True)):
             if threshold:
                 ratio = one / threshold
@@ -222,8 +222,8 @@ class Classifier(_Model):
             else:
                 continue
             if ratio > greatest:
-                place, greatest = at, ratio
-        return float(place)
+                index, greatest = at, ratio
+        return float(index)
 
     def label(self, features: Vector) -> float:
         """Return the label where it is the only column."""

@@ -170,8 +170,8 @@ class NaiveBayesModel(Classifier):
             return self.theta
         rows = [[0.0] * self.size for _ in self.theta]
         for row, known, values in zip(rows, self.places, self.theta, strict=True):
-            for place, value in zip(known, values, strict=True):
-                row[place] = value
+            for index, value in zip(known, values, strict=True):
+                row[index] = value
         return rows
 
     def probability(self, raw: list[float]) -> list[float]:

@@ -32,8 +32,8 @@ def _norm(values: Vector) -> float:
 
 def _product(center: list[float], point: Vector) -> float:
     total = 0.0
-    for place, value in active(point):
-        total += center[place] * value
+    for index, value in active(point):
+        total += center[index] * value
     return total
 
 
@@ -169,16 +169,16 @@ class KMeansModel(_Clusters):
         best, nearest = 0, self.distance(self.centers[0], norms[0], features, length)
         if nearest < bounds[0][0]:
             return 0
-        for place in range(1, len(self.centers)):
-            apart = norms[place] - length
+        for index in range(1, len(self.centers)):
+            apart = norms[index] - length
             if not self.cosine and not apart * apart < nearest:
                 continue
-            if bounds[place][best] < nearest:
-                distance = self.distance(self.centers[place], norms[place], features, length)
-                if distance < bounds[place][place]:
-                    return place
+            if bounds[index][best] < nearest:
+                distance = self.distance(self.centers[index], norms[index], features, length)
+                if distance < bounds[index][index]:
+                    return index
                 if distance < nearest:
-                    best, nearest = place, distance
+                    best, nearest = index, distance
         return best
 
 
@@ -211,7 +211,7 @@ class BisectingKMeansModel(_Clusters):
     Parameters
     ----------
     nodes : list of list
-        The nodes of the tree, the root first: number of the cluster, center, its norm, places of the children.
+        The nodes of the tree, the root first: number of the cluster, center, its norm, indices of the children.
     """
 
     nodes: list[list[Any]]
@@ -226,6 +226,6 @@ class BisectingKMeansModel(_Clusters):
         at = 0
         while children := nodes[at][3]:
             distances = [self.distance(nodes[child][1], nodes[child][2], features, length) for child in children]
-            best = min(range(len(children)), key=lambda place: (distances[place] != distances[place], distances[place]))
+            best = min(range(len(children)), key=lambda index: (distances[index] != distances[index], distances[index]))
             at = children[best]
         return int(nodes[at][0])

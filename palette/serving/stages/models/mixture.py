@@ -82,8 +82,8 @@ class GaussianMixtureModel(Classifier):
             squares = 0.0
             for row, start in zip(root, shift, strict=True):
                 total = start
-                for place, value in kept:
-                    total -= row[place] * value
+                for index, value in kept:
+                    total -= row[index] * value
                 squares += total * total
             densities.append(EPSILON + weight * exp(height - 0.5 * squares))
         return densities

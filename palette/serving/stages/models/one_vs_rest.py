@@ -89,8 +89,8 @@ class OneVsRestModel(BundledStage):
             return ()
         scores = [model.raw(model.features(values[0]))[1] for model in self._classifiers]
         label, greatest = -1, -math.inf
-        for place, score in enumerate(scores):
+        for index, score in enumerate(scores):
             if score > greatest:
-                label, greatest = place, score
+                label, greatest = index, score
         answers = {"raw": scores, "prediction": float(label)}
         return tuple(answers[name] for name in self.gives)

@@ -56,8 +56,8 @@ class CountVectorizerModel(Vectorizer):
     source = Source(COLUMNS, vocabulary=Data("vocabulary", list), least=Param("minTF", number), binary=Param("binary"))
 
     @cached_property
-    def _places(self) -> dict[str | None, int]:
-        return {word: place for place, word in enumerate(self.vocabulary)}
+    def _indices(self) -> dict[str | None, int]:
+        return {word: index for index, word in enumerate(self.vocabulary)}
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the counts of known words that are there often enough."""
@@ -65,15 +65,15 @@ class CountVectorizerModel(Vectorizer):
 
     def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
         """Return the counts, sparse."""
-        document, places = words(self.kind, self.inputs[0], values[0]), self._places
+        document, indices = words(self.kind, self.inputs[0], values[0]), self._indices
         counts: dict[int, float] = {}
         for word in document:
-            place = places.get(word)
-            if place is not None:
-                counts[place] = counts.get(place, 0.0) + 1.0
+            index = indices.get(word)
+            if index is not None:
+                counts[index] = counts.get(index, 0.0) + 1.0
         least = self.least if self.least >= 1.0 else len(document) * self.least
-        kept = {place: 1.0 if self.binary else count for place, count in counts.items() if count >= least}
-        return (sparse_vector(len(places), kept),)
+        kept = {index: 1.0 if self.binary else count for index, count in counts.items() if count >= least}
+        return (sparse_vector(len(indices), kept),)
 
 
 @register
@@ -112,6 +112,6 @@ class IDFModel(Vectorizer):
             )
         idf = self.idf
         if counts.__class__ is Sparse:
-            weighed = [value * idf[place] for place, value in zip(counts.indices, counts.values, strict=True)]
+            weighed = [value * idf[index] for index, value in zip(counts.indices, counts.values, strict=True)]
             return (Sparse(counts.size, list(counts.indices), weighed),)
         return ([value * weight for value, weight in zip(counts, idf, strict=False)],)

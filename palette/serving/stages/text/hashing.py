@@ -60,13 +60,13 @@ class HashingTF(BundledStage):
         return ("vector",)
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return how often each place was met; a word that is null has a place too."""
+        """Return how often each index was met; a word that is null has a index too."""
         return (narrow(*self.compute_sparse(*values)),)
 
     def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
-        """Return how often each place was met, sparse."""
+        """Return how often each index was met, sparse."""
         counts: dict[int, float] = {}
         for word in words(self.kind, self.inputs[0], values[0]):
-            place = SEED % self.size if word is None else hash_index(word, self.size)
-            counts[place] = 1.0 if self.binary else counts.get(place, 0.0) + 1.0
+            index = SEED % self.size if word is None else hash_index(word, self.size)
+            counts[index] = 1.0 if self.binary else counts.get(index, 0.0) + 1.0
         return (sparse_vector(self.size, counts),)

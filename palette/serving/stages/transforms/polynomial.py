@@ -68,7 +68,7 @@ def _products(vector: list[float], count: int, degree: int, factor: float) -> li
 def _stored_products(
     stored: list[tuple[int, float]], degree: int, factor: float, start: int
 ) -> Iterator[tuple[int, float]]:
-    """Yield place and value of the products that are not zero, as :func:`_products` orders them, from a place on."""
+    """Yield index and value of the products that are not zero, as :func:`_products` orders them, from a index on."""
     if not degree or not stored:
         yield start, factor
         return

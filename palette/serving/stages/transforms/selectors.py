@@ -55,9 +55,9 @@ class _Selected(BundledStage):
             raise DataError(f"{self.kind}: {self.inputs[0]} has {len(vector)} elements, and element {max(places)} is "
                             "selected; make it as it was in training")  # fmt: skip
         if isinstance(vector, list):
-            return ([vector[place] for place in places],)
+            return ([vector[index] for index in places],)
         stored = dict(active(vector))
-        return (sparse_vector(len(places), {at: stored[place] for at, place in enumerate(places) if place in stored}),)
+        return (sparse_vector(len(places), {at: stored[index] for at, index in enumerate(places) if index in stored}),)
 
 
 @dataclass(frozen=True)

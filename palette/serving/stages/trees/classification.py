@@ -110,8 +110,8 @@ class _TreeClassifier(TreeModel, Classifier):
         if not self.generated(outputs, self.gives) or "raw" not in self.gives:
             return call
         named = dict(zip(self.gives, outputs, strict=True))
-        features = [f"{outputs[0]}_{place}" for place in range(self.width)]
-        names = [f"{outputs[0]}_tree{place}" for place in range(len(self.nodes.roots))]
+        features = [f"{outputs[0]}_{index}" for index in range(self.width)]
+        names = [f"{outputs[0]}_tree{index}" for index in range(len(self.nodes.roots))]
         lines = tree_lines(self.nodes, features, names, lambda node: self.leaf_name(node, bind), bind)
         lines += self.raw_lines(named["raw"], names, bind)
         if "probability" in named:
@@ -172,10 +172,10 @@ class RandomForestClassificationModel(_TreeClassifier):
         """Return the sums of the shares."""
         zero = bind(0.0, "zero")
         classes = range(max(map(len, self.votes)))
-        sums = [f"{target}_class{place}" for place in classes]
+        sums = [f"{target}_class{index}" for index in classes]
         lines = []
-        for place, name in zip(classes, sums, strict=True):
-            lines += sum_lines(name, [zero, *(f"{shares}[{bind(place, ('place', place))}]" for shares in names)])
+        for index, name in zip(classes, sums, strict=True):
+            lines += sum_lines(name, [zero, *(f"{shares}[{bind(index, ('index', index))}]" for shares in names)])
         return [*lines, f"{target} = [{', '.join(sums)}]"]
 
 

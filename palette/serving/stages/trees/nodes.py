@@ -25,7 +25,7 @@ class Trees:
     threshold : list of float
         A value up to it goes left.
     choice : list of int
-        Where the node asks for a category, its place in `choices`; else -1.
+        Where the node asks for a category, its index in `choices`; else -1.
     choices : list of list of float
         The categories that go one way, after a 1.0 if that is left and a 0.0 if it is right.
     left, right : list of int
@@ -107,12 +107,12 @@ def trees_of(rows: Sequence[dict[str, Any]]) -> tuple[Trees, dict[int, list[floa
     for _, tree in sorted(nodes.items()):
         trees.roots.append(len(trees.feature))
         leaves = 0
-        # A node, and the list and place where its own place is to be written.
+        # A node, and the list and index where its own index is to be written.
         waiting: list[tuple[int, list[int], int]] = [(0, [0], 0)]
         while waiting:
             number, list_, at = waiting.pop()
-            data, place = tree[number], len(trees.feature)
-            list_[at] = place
+            data, index = tree[number], len(trees.feature)
+            list_[at] = index
             inner = data["leftChild"] >= 0
             split = data["split"]
             categorical = inner and split["numCategories"] >= 0
@@ -126,9 +126,9 @@ def trees_of(rows: Sequence[dict[str, Any]]) -> tuple[Trees, dict[int, list[floa
             trees.value.append(data["prediction"])
             trees.leaf.append(-1 if inner else leaves)
             if inner:
-                waiting += [(data["rightChild"], trees.right, place), (data["leftChild"], trees.left, place)]
+                waiting += [(data["rightChild"], trees.right, index), (data["leftChild"], trees.left, index)]
             else:
-                statistics[place] = data["impurityStats"]
+                statistics[index] = data["impurityStats"]
                 leaves += 1
     return trees, statistics
 

@@ -82,8 +82,8 @@ class _TreeRegressor(TreeModel, Regressor):
         call = super().generate(values, types, outputs, bind)
         if not self.generated(outputs, self.gives):
             return call
-        features = [f"{outputs[0]}_{place}" for place in range(self.width)]
-        names = [f"{outputs[0]}_tree{place}" for place in range(len(self.nodes.roots))]
+        features = [f"{outputs[0]}_{index}" for index in range(self.width)]
+        names = [f"{outputs[0]}_tree{index}" for index in range(len(self.nodes.roots))]
         lines = tree_lines(self.nodes, features, names, lambda node: bound(self.nodes.value[node], bind), bind)
         lines += self.combined_lines(outputs[0], names, bind)
         return guarded(values[0], features, lines, call, bind)

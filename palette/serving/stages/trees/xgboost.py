@@ -164,9 +164,9 @@ class _Boosted(BundledStage):
             raise DataError(f"{self.kind}: {error}") from error
 
     def _numbers(self, features: Sequence[Any]) -> list[float]:
-        for place, value in enumerate(features):
+        for index, value in enumerate(features):
             if not isinstance(value, (int, float)) and not (self.apart and value is None):
-                name = self.inputs[place] if self.apart else f"element {place} of {self.inputs[0]}"
+                name = self.inputs[index] if self.apart else f"element {index} of {self.inputs[0]}"
                 raise DataError(f"{self.kind}: {name} is {value!r:.80}, expected a number")
         return [NAN if value is None else value for value in features]
 
