@@ -74,7 +74,9 @@ def incoming_texts(value: Any, name: str) -> list[str | None]:
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if not isinstance(value, (list, tuple)) or not all(one is None or isinstance(one, str) for one in value):
+    if not isinstance(value, (list, tuple)) or not all(
+        element is None or isinstance(element, str) for element in value
+    ):
         raise DataError(f"{name}: expected a list of strings, found {value!r:.80} of type {type(value).__name__}")
     return list(value)
 

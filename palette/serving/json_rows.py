@@ -114,13 +114,13 @@ def _decimal(value: str | float, name: str, dtype: str) -> decimal.Decimal:
 
 
 def _numbers(value: list[Any]) -> list[Any]:
-    return [NUMBERS.get(one, one) if one.__class__ is str else one for one in value]
+    return [NUMBERS.get(element, element) if element.__class__ is str else element for element in value]
 
 
 def _vector(value: Any, name: str, dtype: str) -> Any:
     if isinstance(value, list):
         # Where the type is not known, a list of text stays one.
-        text = not dtype and all(one is None or one.__class__ is str for one in value)
+        text = not dtype and all(element is None or element.__class__ is str for element in value)
         return value if text else _numbers(value)
     if value.keys() != SPARSE:
         return value
@@ -130,16 +130,16 @@ def _vector(value: Any, name: str, dtype: str) -> Any:
         raise DataError(
             f"{name}: a sparse vector has size (at most {WIDEST}), and as many indices as values; send a list instead"
         )
-    if any(one.__class__ is not int for one in indices) or not _ascending([-1, *indices, size]):
+    if any(index.__class__ is not int for index in indices) or not _ascending([-1, *indices, size]):
         raise DataError(f"{name}: the indices of a sparse vector must be integers below its size, ascending")
     numbers = _numbers(values)
-    if any(one.__class__ not in (int, float) for one in numbers):
+    if any(number.__class__ not in (int, float) for number in numbers):
         raise DataError(f"{name}: the values of a sparse vector are numbers")
-    return Sparse(size, indices, [float(one) for one in numbers])
+    return Sparse(size, indices, [float(number) for number in numbers])
 
 
 def _ascending(numbers: list[int]) -> bool:
-    return all(one < other for one, other in itertools.pairwise(numbers))
+    return all(number < other for number, other in itertools.pairwise(numbers))
 
 
 def plain(answer: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _text(value: float) -> str:
 
 
 def _texts(values: list[Any]) -> list[Any]:
-    return [_text(one) if one.__class__ is float and one - one != 0.0 else one for one in values]
+    return [_text(value) if value.__class__ is float and value - value != 0.0 else value for value in values]
 
 
 def _default(value: Any) -> Any:

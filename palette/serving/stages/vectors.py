@@ -167,14 +167,16 @@ def incoming_vector(value: Any, name: str) -> Vector:
     if isinstance(value, Sparse):
         return value
     if hasattr(value, "indices") and hasattr(value, "values") and hasattr(value, "size"):
-        return Sparse(int(value.size), [int(one) for one in value.indices], [float(one) for one in value.values])
+        return Sparse(
+            int(value.size), [int(element) for element in value.indices], [float(element) for element in value.values]
+        )
     if hasattr(value, "toArray"):
         value = value.toArray()
     if hasattr(value, "tolist"):
         value = value.tolist()
     try:
         if isinstance(value, (list, tuple)):
-            return [float(one) if isinstance(one, (int, float)) else _number(one) for one in value]
+            return [float(element) if isinstance(element, (int, float)) else _number(element) for element in value]
     except (OverflowError, TypeError):
         pass
     raise TypeError(f"{name}: expected a vector, found {value!r:.80} of type {type(value).__name__}")

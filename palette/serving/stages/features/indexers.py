@@ -54,7 +54,9 @@ class StringIndexerModel(BundledStage):
     def optional_parts(self) -> tuple[StringIndexerModel, ...]:
         """The indexer of each column."""
         columns = zip(self.inputs, self.outputs, self.labels, strict=True)
-        return tuple(replace(self, inputs=(one,), outputs=(out,), labels=[labels]) for one, out, labels in columns)
+        return tuple(
+            replace(self, inputs=(column,), outputs=(out,), labels=[labels]) for column, out, labels in columns
+        )
 
     @property
     def output_types(self) -> tuple[str, ...]:

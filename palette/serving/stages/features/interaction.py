@@ -55,9 +55,9 @@ class Interaction(BundledStage):
         params = LiveStage(stage).params
         sizes = []
         for column in params["inputCols"]:
-            attribute, types = attribute_of(schema, column), {one.name: one.dataType for one in schema.fields}
+            attribute, types = attribute_of(schema, column), {field.name: field.dataType for field in schema.fields}
             several = attributes_of(attribute) if types[column].simpleString() == "vector" else [attribute]
-            counts = [None] if several is None else [values_of(one) for one in several]
+            counts = [None] if several is None else [values_of(element) for element in several]
             if None in counts:
                 raise DataError(
                     f"{stage.uid}: column {column!r} has no metadata about its number of elements or values"

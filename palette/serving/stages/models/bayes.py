@@ -102,12 +102,12 @@ class NaiveBayesModel(Classifier):
         if self.model == "multinomial":
             return self._sums(features, self.pi, self.theta, self.places)
         sums = self._sums(features, [0.0] * len(self.pi), self.theta, self.places)
-        greatest = NAN if any(one != one for one in sums) else max(sums)
+        greatest = NAN if any(score != score for score in sums) else max(sums)
         total = 0.0
-        for one in sums:
-            total += exp(one - greatest)
+        for score in sums:
+            total += exp(score - greatest)
         logarithm = _log(total) + greatest
-        return [one - logarithm for one in sums]
+        return [score - logarithm for score in sums]
 
     def _check(self, features: Vector) -> None:
         bernoulli = self.model == "bernoulli"
@@ -124,19 +124,19 @@ class NaiveBayesModel(Classifier):
     ) -> list[float]:
         kept = [None] * len(theta) if places is None else places
         if self.by_column:
-            return [dot(row, known, features, one) for one, row, known in zip(start, theta, kept, strict=True)]
-        return [dot(row, known, features) + one for one, row, known in zip(start, theta, kept, strict=True)]
+            return [dot(row, known, features, first) for first, row, known in zip(start, theta, kept, strict=True)]
+        return [dot(row, known, features) + first for first, row, known in zip(start, theta, kept, strict=True)]
 
     @cached_property
     def _bernoulli(self) -> tuple[list[float], list[list[float]], list[list[int]] | None]:
         """The scores of a vector of zeros, and what each one adds."""
         absent = [[_log1p(-exp(value)) for value in row] for row in self.theta]
         start = []
-        for one, row in zip(self.pi, absent, strict=True):
-            total = one if self.by_column else 0.0
+        for prior, row in zip(self.pi, absent, strict=True):
+            total = prior if self.by_column else 0.0
             for value in row:
                 total += value
-            start.append(total if self.by_column else total + one)
+            start.append(total if self.by_column else total + prior)
         theta = [
             [value - other for value, other in zip(row, others, strict=True)]
             for row, others in zip(self.theta, absent, strict=True)
@@ -156,12 +156,12 @@ class NaiveBayesModel(Classifier):
 
     def _gaussian(self, features: list[float]) -> list[float]:
         scores = []
-        for one, means, variances, spread in zip(self.pi, self._means, self.sigma, self._spread, strict=True):
+        for prior, means, variances, spread in zip(self.pi, self._means, self.sigma, self._spread, strict=True):
             total = 0.0
             for value, mean, variance in zip(features, means, variances, strict=True):
                 distance = value - mean
                 total += _ratio(distance * distance, variance)
-            scores.append(one - (total + spread) / 2.0)
+            scores.append(prior - (total + spread) / 2.0)
         return scores
 
     @cached_property

@@ -39,8 +39,8 @@ def _product(center: list[float], point: Vector) -> float:
 
 def _apart(center: list[float], point: list[float]) -> float:
     total = 0.0
-    for one, other in zip(center, point, strict=True):
-        distance = one - other
+    for coordinate, other in zip(center, point, strict=True):
+        distance = coordinate - other
         total += distance * distance
     return total
 
@@ -151,8 +151,8 @@ class KMeansModel(_Clusters):
             for other in range(at + 1, count):
                 bound = self._bound(at, other)
                 bounds[at][other] = bounds[other][at] = bound
-                for one in (at, other):
-                    bounds[one][one] = bound if bound < bounds[one][one] else bounds[one][one]
+                for center in (at, other):
+                    bounds[center][center] = bound if bound < bounds[center][center] else bounds[center][center]
         return bounds
 
     def _bound(self, at: int, other: int) -> float:

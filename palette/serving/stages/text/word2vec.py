@@ -50,9 +50,9 @@ class Word2VecModel(Vectorizer):
         for word in document:
             found = None if word is None else self.vectors.get(word)
             if found is not None:
-                sums = [one + other for one, other in zip(sums, found, strict=True)]
+                sums = [total + other for total, other in zip(sums, found, strict=True)]
         scale = 1.0 / len(document) if document else 0.0
-        return ([one * scale for one in sums],)
+        return ([total * scale for total in sums],)
 
     def compute_sparse(self, *values: Any) -> tuple[Any, ...]:
         """Return the mean of the vectors, sparse only where there are no words."""

@@ -25,7 +25,7 @@ __all__ = [
 
 
 def _inverse(spread: Sequence[float], of_zero: float) -> list[float]:
-    return [1.0 / one if one else of_zero for one in spread]
+    return [1.0 / value if value else of_zero for value in spread]
 
 
 def _where(param: str, data: Data) -> Callable[[FittedStage], Any]:

@@ -248,5 +248,5 @@ class SparkXGBClassifierModel(_Boosted):
         answers: dict[str, Any] = {"raw": raw, "probability": shares, "prediction": label}
         if "contributions" in self.gives:
             found = self.library.contributions(row, base, strict=True)[0].tolist()
-            answers["contributions"] = [[None if one != one else one for one in added] for added in found]
+            answers["contributions"] = [[None if value != value else value for value in added] for added in found]
         return answers
