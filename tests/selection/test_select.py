@@ -15,7 +15,6 @@ from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.errors import (
     ArgumentError,
     DataError,
-    DefinitionError,
     FeatureNotFoundError,
     LatestValuesWarning,
     SchemaError,
@@ -228,13 +227,13 @@ def test_without_time_it_is_told_that_values_are_of_now(world):
     [
         ("minuts", None, {}, SchemaError, "label 'minuts'.*did you mean 'minutes'"),
         ("at", None, {}, SchemaError, "label 'at' is timestamp: expected a number"),
-        ("minutes", [], {}, DefinitionError, "there are no candidates"),
+        ("minutes", [], {}, ArgumentError, "there are no candidates"),
         ("minutes", ["basis:minutes"], {}, ArgumentError, "none of the 1 candidates can be ranked"),
         ("minutes", ["basis:itemz"], {}, SchemaError, "did you mean 'items'"),
         ("minutes", ["shop:history:perp:shop_id"], {}, FeatureNotFoundError, "did you mean 'prep'"),
         ("minutes", ["shop:histry:*:shop_id"], {}, FeatureNotFoundError, "did you mean 'shop:history'"),
         ("minutes", ["shop:history:prep"], {}, RefError, "found 3 parts"),
-        ("minutes", "basis:items", {}, DefinitionError, "expected a list of names"),
+        ("minutes", "basis:items", {}, ArgumentError, "expected a list of names"),
         ("minutes", [PREP], {"timestamp": "att"}, SchemaError, "timestamp column 'att'"),
         ("minutes", [PREP], {"method": "best"}, ArgumentError, "method: expected one of"),
         ("minutes", [PREP], {"count": 0}, ArgumentError, "count: expected an integer from 1, found 0"),
