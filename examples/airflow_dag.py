@@ -1,6 +1,6 @@
-"""Features at night, scores after them: put this file into Airflow's folder of DAGs.
+"""Nightly features, then scores: copy this file into Airflow's folder of DAGs.
 
-Needs apache-airflow and its provider for Spark there; ``palette jobs package`` writes what the tasks submit.
+It needs apache-airflow and its Spark provider; ``palette jobs package`` writes the files that the tasks submit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ with DAG(
     schedule="15 3 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # A run that is repeated gives the same tables.
+    # A repeated run produces the same tables.
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
 ):
     score = SparkSubmitOperator(
         task_id="score",
-        # Written anew, as one commit: a run that is tried again finds what the first try left.
+        # Overwritten in one commit: a retry may find rows of the first attempt.
         application_args=[
             "score", f"{HOME}/models/eta", f"{HOME}/orders.parquet", f"{HOME}/scores/{{{{ ds }}}}",
             "--mode", "overwrite",
@@ -38,7 +38,7 @@ with DAG(
     for group in GROUPS:
         materialize = SparkSubmitOperator(
             task_id=f"materialize_{group.replace(':', '_')}",
-            # Up to the moment the run was due, here 03:15 UTC: the same however late the task runs.
+            # Up to the time when the run was due, here 03:15 UTC: the same however late the task starts.
             application_args=[
                 "materialize", group, "--to", "{{ data_interval_end }}", "--config", f"{HOME}/palette.yaml",
             ],

@@ -1,6 +1,6 @@
-"""When will the meal be there? The ETA of a food order, from declaration to scoring one order.
+"""Delivery time of a food order, from the definitions of its features to scoring one order.
 
-Orders, kitchens and traffic are generated here; everything else is what a project would write.
+Orders, kitchens and traffic are generated; everything else is what a project would contain.
 Run it: python examples/eats_eta.py
 """
 
@@ -32,7 +32,7 @@ INPUTS = ["prep_time", "n_meal", "order_size", "n_busy"]
 
 
 def declare(store: FeatureStore) -> None:
-    """Say what exists: two entities and three groups of features, each with its rule of time."""
+    """Define two entities and three feature groups, each with its event time and ttl."""
     store.apply(
         Entity("restaurant", keys={"restaurant_uuid": "string"}),
         Entity("region", keys={"h3_cell": "string"}),
@@ -65,7 +65,7 @@ def declare(store: FeatureStore) -> None:
 
 
 def generate(spark: SparkSession, store: FeatureStore) -> pd.DataFrame:
-    """Write the history of kitchens and regions, and return orders with the minutes that they took."""
+    """Write the history of kitchens and regions, and return orders with their durations in minutes."""
     rng = np.random.default_rng(7)
     names = [f"r{number:03d}" for number in range(RESTAURANTS)]
     lat, long = rng.uniform(40.70, 40.80, RESTAURANTS), rng.uniform(-74.02, -73.92, RESTAURANTS)
@@ -110,7 +110,7 @@ def table(**columns: Any) -> pd.DataFrame:
 
 
 def region_of(lat: float, long: float) -> str:
-    """Return the region of a place, by the same function that the model uses."""
+    """Return the region of a location, computed by the function that the model uses."""
     from dsl import compile_row
 
     return str(compile_row(regionId(nVal("basis:lat"), nVal("basis:long")))({"lat": lat, "long": long}))
@@ -126,16 +126,16 @@ def stages() -> list[Any]:
             "prep_time": nFill(nVal("restaurant:batch_fg:prep_time:r_id"), -1),
             "n_meal": nFill(nVal("restaurant:realtime_fg:n_meal:r_id"), -1),
             "order_size": nVal("basis:order_size"),
-            "n_busy": "nFill(nVal('region:service_fg:n_busy:region_id'), -1)",  # text works as well
+            "n_busy": "nFill(nVal('region:service_fg:n_busy:region_id'), -1)",  # a string works as well
         }
     )
     return [dsl1, dsl2, VectorAssembler(inputCols=INPUTS, outputCol="features")]
 
 
 def main() -> None:
-    """Train, evaluate, take a snapshot, score, compare."""
+    """Train, evaluate, save a snapshot and a model, score one order, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dir", type=Path, help="where the store is made (default: a temporary directory)")
+    parser.add_argument("--dir", type=Path, help="directory of the store (default: a temporary one)")
     home = parser.parse_args().dir or Path(tempfile.mkdtemp(prefix="eats_"))
     spark = palette.spark_session()
     store = FeatureStore(home / "store")
@@ -147,7 +147,7 @@ def main() -> None:
     known, later = orders[early], orders[~early]
     train, test = spark.createDataFrame(known), spark.createDataFrame(later)
 
-    print(f"2. Train on {len(known):,} orders with what was known when each was placed")
+    print(f"2. Train on {len(known):,} orders, with the values known when each was placed")
     gbt = GBTRegressor(labelCol="minutes", maxIter=20, maxDepth=5, seed=7)
     pipeline = MLPipeline(*stages(), gbt, store=store, timestampCol="ordered_at")
     print(pipeline.explain())
@@ -176,7 +176,7 @@ def main() -> None:
     answer = model.transform(row).first()
     transformed = {name: answer[name] for name in scored}
     transformed["features"] = transformed["features"].toArray().tolist()
-    # Spark leaves the order of a sum to the processor's vector unit: the last digits of a prediction may differ.
+    # In Spark the processor's vector unit determines the order of a sum: the last digits of a prediction may differ.
     close = math.isclose(scored.pop("prediction"), transformed.pop("prediction"), rel_tol=1e-12)
     print(f"   score_instance equals transform(): {close and scored == transformed}")
 
