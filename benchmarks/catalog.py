@@ -16,7 +16,9 @@ from typing import Any
 from benchmarks.table import Result, print_table
 from benchmarks.turns import Times, Turn, calling, in_turns
 from palette.catalog import ModelRecord, SqlCatalog
+from palette.catalog.feeds.state import FeedState
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup, RPCSource
+from palette.times import utc
 from tests.servers.postgres import PostgresServer
 
 WORDS = (
@@ -100,7 +102,7 @@ def generate(catalog: SqlCatalog, *, features: int, models: int) -> tuple[float,
     )
     recorded = time.perf_counter() - start
     for group in groups[::5]:
-        catalog.feeds.set_watermark(group.full_name, "materialized", dt.datetime.now(dt.UTC))
+        catalog.feeds.set_state(group.full_name, FeedState(utc(dt.datetime.now(dt.UTC))))
     catalog.features.curate(groups[0].full_name)
     return applied, recorded
 

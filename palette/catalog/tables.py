@@ -19,11 +19,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 __all__ = [
-    "BACKFILL",
-    "TABLE",
     "dispersals",
     "entities",
     "features",
+    "feed_states",
     "groups",
     "locks",
     "marks",
@@ -38,7 +37,6 @@ __all__ = [
     "statistics",
     "tags",
     "versions",
-    "watermarks",
 ]
 
 metadata = MetaData()
@@ -184,21 +182,17 @@ runs = Table(
     Index("runs_by_subject", "subject", "started"),
 )
 
-# Prefix of the watermarks of interrupted backfills, which are not a measure of freshness.
-BACKFILL = "backfill:"
-# The watermark of a group: the newest event time that its source has given, from where the next run goes on.
-OFFLINE = "offline"
-# The event time up to which it was computed, whether there were rows or not; earlier releases have it in OFFLINE.
-COMPUTED = "computed until"
-# Begins the watermark that names the table which was computed up to there.
-TABLE = "table:"
-
-watermarks = Table(
-    "watermarks",
+# How far the feed of a group has come; backfills is JSON, a checksum of range and source to the time of an interrupted
+# backfill.
+feed_states = Table(
+    "feed_states",
     metadata,
     Column("group_name", Text, primary_key=True),
-    Column("name", String(64), primary_key=True),
-    Column("value", DateTime, nullable=False),
+    Column("watermark", DateTime),
+    Column("computed_until", DateTime),
+    Column("events_since", DateTime),
+    Column("table_id", Text),
+    Column("backfills", Text, nullable=False),
     Column("updated", DateTime, nullable=False),
 )
 

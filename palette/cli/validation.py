@@ -10,7 +10,7 @@ from palette.catalog.features.origins import sql_error
 from palette.cli.project import open_store
 from palette.definitions import BatchSource, Entity, FeatureGroup, StreamSource
 from palette.errors import DefinitionError, PaletteError, nearest
-from palette.feeds.source_functions import Modules
+from palette.feeds.batch.source_functions import Modules
 
 __all__ = ["check_definitions"]
 

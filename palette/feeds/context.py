@@ -1,24 +1,32 @@
-"""What a feed works on."""
+"""The stores that a feed reads and fills."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from palette.feeds.source_functions import Modules
+from palette.feeds.batch.source_functions import Modules
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from palette.catalog import SqlCatalog
+    from palette.definitions import FeatureGroup
     from palette.offline import DeltaTables
 
-__all__ = ["Stores"]
+__all__ = ["Stores", "Table"]
+
+
+class Table(NamedTuple):
+    """A version of a group's Delta table, and the identity of the table."""
+
+    version: int
+    identity: str
 
 
 @dataclass(frozen=True)
 class Stores:
-    """What a feed reads and fills.
+    """The stores that a feed reads and fills.
 
     Parameters
     ----------
@@ -35,3 +43,11 @@ class Stores:
     tables: DeltaTables
     online: Any
     modules: Modules = Modules()  # noqa: RUF009  frozen
+
+    def find_table(self, group: FeatureGroup) -> Table | None:
+        """Return the newest version of a group's table; None if nothing was written yet.
+
+        Where the log of the table is not local, this runs two commands of Spark: look it up once a run.
+        """
+        version = self.tables.version(self.spark, group)
+        return None if version is None else Table(version, self.tables.identity(self.spark, group, version))

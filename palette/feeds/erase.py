@@ -98,11 +98,11 @@ def _tables(stores: Stores, schema: GroupSchema, keys: list[Any]) -> dict[str, E
 
 def _require_absent(stores: Stores, schema: GroupSchema, keys: DataFrame) -> None:
     """Raise if an adopted table still has rows of the keys: they would be published again."""
-    entity, group = schema.entity, schema.group
+    group = schema.group
     if stores.tables.version(stores.spark, group) is None:
         return
-    rows = stores.tables.read(stores.spark, GroupSchema(entity, group))
-    if count := rows.join(keys, list(entity.keys), "left_semi").count():
+    rows = stores.tables.read(stores.spark, schema)
+    if count := rows.join(keys, list(schema.keys), "left_semi").count():
         raise DataError(
             f"{schema.name}: its table {group.table} is filled by others and has {count:,} rows of these keys: "
             "delete them there, vacuum it, and erase again; nothing was erased"

@@ -35,9 +35,7 @@ RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .*", re.MULTILINE)
 _sent: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def fill_online(
-    online: OnlineStore, rows: DataFrame, entity: Entity, group: FeatureGroup, *, replace: bool = False
-) -> int:
+def fill_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema, *, replace: bool = False) -> int:
     """Put rows, one a key, into an online store; never an older one over a newer one, unless they are to replace all.
 
     Parameters
@@ -57,24 +55,24 @@ def fill_online(
     StoreError
         If a task could not fill it.
     """
-    schema, opener = GroupSchema(entity, group), online.opener()
+    entity, group, opener = schema.entity, schema.group, online.opener()
     if opener is None:
         layout = online.layout(schema.name)
         batches = (pack_arrow(schema, batch) for batch in arrow_batches(rows, schema))
         if replace:
             return sum(online.replace(schema.name, batch) for batch in batches)
         return sum(online.put_packed(layout, batch, resolved=True) for batch in batches)
-    wanted = rows.select(*arrow_columns(rows, schema))
+    selected = rows.select(*arrow_columns(rows, schema))
     _ship(rows.sparkSession)
     fill = _filler(opener, entity, group, replace=replace)
-    filled = wanted.mapInArrow(fill, "taken bigint, left_out bigint, fault string")
+    filled = selected.mapInArrow(fill, "taken bigint, left_out bigint, fault string")
     try:
         taken, left_out, fault = filled.agg(F.sum("taken"), F.sum("left_out"), F.min("fault")).first()
     except PythonException as error:
         raised = RAISED.findall(str(error)) or ["a task failed"]
-        raise StoreError(f"{group.full_name}: {online!r} was not filled: {raised[-1]}") from error
+        raise StoreError(f"{schema.name}: {online!r} was not filled: {raised[-1]}") from error
     online.invalidate()
-    warn_left_out(group.full_name, [(left_out or 0, fault)])
+    warn_left_out(schema.name, [(left_out or 0, fault)])
     return int(taken or 0)
 
 
@@ -105,14 +103,14 @@ def _filler(
     return fill
 
 
-def retain_online(online: OnlineStore, rows: DataFrame, entity: Entity, group: FeatureGroup) -> int:
+def retain_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema) -> int:
     """Remove the online rows of keys that no row has; return how many are gone."""
 
     def keys() -> Iterator[Any]:
-        for batch in arrow_batches(rows, GroupSchema(entity, group)):
-            yield from pack_arrow_keys(entity, batch)
+        for batch in arrow_batches(rows, schema):
+            yield from pack_arrow_keys(schema.entity, batch)
 
-    return online.retain(group.full_name, keys())
+    return online.retain(schema.name, keys())
 
 
 def _ship(spark: SparkSession) -> None:

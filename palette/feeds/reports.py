@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from palette.feeds.intervals import Interval
+from palette.feeds.batch.intervals import Interval
 
 __all__ = ["Erased", "Materialized", "Progress"]
 

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 from dsl.errors import DslError
 from palette.errors import PaletteError
 from palette.exit_codes import ALARM, DONE, USAGE, exit_code
-from palette.feeds.intervals import check_range
-from palette.feeds.intervals import span as span_of
+from palette.feeds.batch.intervals import check_range
+from palette.feeds.batch.intervals import span as span_of
 from palette.jobs.alarms import check_stale, missing_values, share, span, stale
 from palette.jobs.session import is_submitted, job_session
 from palette.store import FeatureStore

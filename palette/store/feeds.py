@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from palette.definitions import Entity, FeatureGroup
+from palette.definitions import Entity, FeatureGroup, GroupSchema
 from palette.errors import NotFoundError
 from palette.lazy_imports import require_spark
 from palette.online import OnlineStore
@@ -109,22 +109,24 @@ class FeedMethods(StoreBase):
         PlanError, DefinitionError, SchemaError, DataError
             If the source cannot be computed like this, or gives rows that the group cannot hold.
         """
-        from palette.feeds.intervals import check_range, span
+        from palette.feeds.batch.intervals import check_range, span
 
-        groups = [self.group(one) for one in listed(group)]
+        schemas = [self._schema_of(name) for name in listed(group)]
         end, since, step = None if to is None else utc(to), None if start is None else utc(start), span(chunk)
-        # All of them, before Spark starts.
-        for one in groups:
-            check_range(one, since, end or utc(dt.datetime.now(dt.UTC)), step)
+        # Of all groups, before Spark starts.
+        for schema in schemas:
+            check_range(schema.group, since, end or utc(dt.datetime.now(dt.UTC)), step)
         require_spark()
-        from palette.feeds.materialize import materialize
+        from palette.feeds.batch.materialize import materialize
 
         stores = self._stores()
         how: dict[str, Any] = {"full_refresh": full_refresh, "online": online, "dry_run": dry_run, "progress": progress}
-        done = [
-            materialize(stores, self.entity(one.entity), one, start=since, to=end, chunk=step, **how) for one in groups
-        ]
+        done = [materialize(stores, schema, start=since, to=end, chunk=step, **how) for schema in schemas]
         return done[0] if isinstance(group, (str, FeatureGroup)) else done
+
+    def _schema_of(self, group: str | FeatureGroup) -> GroupSchema:
+        definition = self.group(group)
+        return GroupSchema(self.entity(definition.entity), definition)
 
     def erase(
         self,
@@ -195,8 +197,8 @@ class FeedMethods(StoreBase):
         return erase(self._stores(), definitions, keys, snapshots=paths, dry_run=dry_run)
 
     def _stores(self) -> Stores:
+        from palette.feeds.batch.source_functions import Modules
         from palette.feeds.context import Stores
-        from palette.feeds.source_functions import Modules
 
         spark = active_session()
         require_delta(spark)

@@ -118,7 +118,7 @@ class OfflineMethods(StoreBase):
         from palette.feeds.windows.update import Windowed
 
         self.tables.optimize(spark, schema)
-        if partials := Windowed.beside(spark, self.tables, schema.entity, schema.group):
+        if partials := Windowed.find(spark, self.tables, schema):
             partials.optimize()
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
@@ -138,7 +138,7 @@ class OfflineMethods(StoreBase):
 
         pinned = [pins[schema.name] for pins in self.catalog.pins.all().values() if schema.name in pins]
         self.tables.vacuum(spark, schema.group, retain_pins=pinned, hours=hours)
-        if partials := Windowed.beside(spark, self.tables, schema.entity, schema.group):
+        if partials := Windowed.find(spark, self.tables, schema):
             partials.vacuum(hours)
 
     def history(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from palette.catalog import ModelRecord, SqlCatalog
 from palette.catalog.definitions import definitions as definitions_module
+from palette.catalog.feeds.state import FeedState
 from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError, NotFoundError
 
@@ -312,9 +313,10 @@ def test_records_are_kept(catalog):
     assert [(one["status"], one["details"]) for one in catalog.feeds.runs("restaurant:menu")] == [("done", {"rows": 3})]
     with pytest.raises(NotFoundError, match="no run"):
         catalog.feeds.end_run(run + 1, "done")
+    assert catalog.feeds.state("restaurant:menu") == FeedState()
     for day in (1, 2):
-        catalog.feeds.set_watermark("restaurant:menu", "materialized", dt.datetime(2026, 1, day, tzinfo=dt.UTC))
-    assert catalog.feeds.watermarks("restaurant:menu") == {"materialized": dt.datetime(2026, 1, 2)}
+        catalog.feeds.set_state("restaurant:menu", FeedState(dt.datetime(2026, 1, day)))
+    assert catalog.feeds.state("restaurant:menu") == FeedState(dt.datetime(2026, 1, 2))
     catalog.models.set_statistics("restaurant:menu:dishes", "model:eta:1", {"count": 3})
     assert catalog.models.statistics("restaurant:menu:dishes", "model:eta:1") == {"count": 3}
 

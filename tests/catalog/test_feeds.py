@@ -15,9 +15,11 @@ import sqlalchemy as sa
 
 from palette.catalog import SqlCatalog, tables
 from palette.catalog.feeds.feeds import Dispersal
+from palette.catalog.feeds.state import FeedState
 from palette.errors import CatalogError, LockedError
 
 NAME = "restaurant:menu"
+HOUR = dt.timedelta(hours=1)
 LONG_AGO = dt.datetime(2026, 1, 1)
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -112,7 +114,7 @@ def test_signs_of_life_go_on_after_all_connections_were_taken(catalog, url):
         catalog.database._engine = engine
         with engine.connect():
             with pytest.raises(CatalogError, match=r"catalog .*QueuePool limit"):
-                catalog.feeds.watermarks(NAME)
+                catalog.feeds.state(NAME)
             time.sleep(0.3)
         change(other, heartbeat=LONG_AGO)
         until = time.monotonic() + 10
@@ -173,15 +175,23 @@ def test_dispersals_are_told_apart_by_target(catalog):
     assert catalog.feeds.dispersal(NAME, "other") == Dispersal("table", 1, None)
 
 
-def test_lost_runs_and_watermarks_that_go(catalog):
+def test_runs_are_lost_whose_process_is_gone(catalog):
     mine, done, other = (catalog.feeds.start_run(*about) for about in [(NAME, "a"), (NAME, "a"), (NAME, "b")])
     catalog.feeds.end_run(done, "done")
     assert catalog.feeds.end_lost_runs(NAME, "a") == 1
     assert {run["id"]: run["status"] for run in catalog.feeds.runs()} == {mine: "lost", done: "done", other: "running"}
-    catalog.feeds.set_watermark(NAME, "backfill", dt.datetime(2026, 1, 1))
-    catalog.feeds.set_watermark(NAME, "offline", dt.datetime(2026, 1, 1))
-    catalog.feeds.forget_watermark(NAME, "backfill")
-    assert list(catalog.feeds.watermarks(NAME)) == ["offline"]
+
+
+def test_feed_states_are_replaced_and_deleted(catalog):
+    day, feeds = dt.datetime(2026, 1, 1, 0, 0, 0, 1), catalog.feeds
+    state = FeedState(day, day + HOUR, day - HOUR, "table", {"first": day, "second": day + HOUR})
+    feeds.set_state(NAME, state)
+    feeds.set_state("restaurant:other", FeedState())
+    assert feeds.state(NAME) == state
+    feeds.set_state(NAME, FeedState(day))
+    assert feeds.state(NAME) == FeedState(day)
+    feeds.delete_state(NAME)
+    assert feeds.state(NAME) == feeds.state("restaurant:other") == FeedState()
 
 
 def test_catalog_of_the_first_form_is_migrated(empty, url):
@@ -193,6 +203,9 @@ def test_catalog_of_the_first_form_is_migrated(empty, url):
     def back(connection):
         tables.locks.drop(connection)
         tables.dispersals.drop(connection)
+        tables.feed_states.drop(connection)
+        watermarks = "(group_name TEXT, name VARCHAR(64), value TIMESTAMP, updated TIMESTAMP)"
+        connection.execute(sa.text(f"CREATE TABLE watermarks {watermarks}"))
         connection.execute(sa.text("CREATE TABLE sources (group_name TEXT)"))
         connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
 

@@ -9,6 +9,7 @@ import pytest
 from palette.catalog import ModelRecord
 from palette.catalog.definitions.resolve import resolve
 from palette.catalog.features.lineage import lineage
+from palette.catalog.feeds.state import FeedState
 from palette.definitions import Aggregate, BatchSource, Entity, Feature, FeatureGroup
 from palette.errors import ArgumentError, DefinitionError, FeatureNotFoundError
 from tests.catalog.test_contract import MENU
@@ -73,7 +74,7 @@ def test_a_renamed_group_keeps_what_is_said_and_kept_of_it(catalog):
     catalog.features.curate("restaurant:menu:dishes")
     catalog.features.rate("restaurant:menu:dishes", 5)
     catalog.pins.keep("mine", {"restaurant:menu": 3})
-    catalog.feeds.set_watermark("restaurant:menu", "offline", dt.datetime(2026, 1, 1))
+    catalog.feeds.set_state("restaurant:menu", FeedState(dt.datetime(2026, 1, 1)))
     catalog.models.record_all([ModelRecord("eta", {"restaurant:menu:dishes": 0.5})])
     plan = catalog.definitions.plan([], rename={"restaurant:menu": "card"})
     assert str(plan).splitlines() == [
@@ -91,8 +92,8 @@ def test_a_renamed_group_keeps_what_is_said_and_kept_of_it(catalog):
     assert catalog.features.marks("restaurant:card:dishes") == {"curated": ""}
     assert (catalog.features.search("dishes")[0].stars, catalog.features.search("dishes")[0].curated) == (5.0, True)
     assert catalog.pins.all() == {"mine": {"restaurant:card": 3}}
-    assert catalog.feeds.watermarks("restaurant:card") == {"offline": dt.datetime(2026, 1, 1)}
-    assert catalog.feeds.watermarks("restaurant:menu") == {}
+    assert catalog.feeds.state("restaurant:card") == FeedState(dt.datetime(2026, 1, 1))
+    assert catalog.feeds.state("restaurant:menu") == FeedState()
     with pytest.raises(FeatureNotFoundError, match="it was renamed to 'restaurant:card'"):
         catalog.definitions.group("restaurant:menu")
     with pytest.raises(FeatureNotFoundError, match="the feature was renamed to 'restaurant:card:dishes'"):

@@ -10,6 +10,7 @@ from dsl.refs import parse_ref
 from palette import BatchSource, Entity, Feature, FeatureGroup, RPCSource
 from palette.catalog import ModelRecord, SqlCatalog, resolve
 from palette.catalog.features.fulltext import words
+from palette.catalog.feeds.state import FeedState
 from palette.errors import ArgumentError, DeprecatedFeatureWarning, FeatureNotFoundError
 
 RESTAURANT = Entity("restaurant", keys={"uuid": "string"})
@@ -34,9 +35,10 @@ POSITION = FeatureGroup(
 def filled(catalog):
     catalog.definitions.apply([RESTAURANT, MENU, ORDERS, COURIER, POSITION])
     catalog.models.record_all([ModelRecord("eta", {"restaurant:order_history:avgPrepTime_7d": 1.0})])
-    catalog.feeds.set_watermark("restaurant:order_history", "materialized", dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    catalog.feeds.set_state("restaurant:order_history", FeedState(now))
     # A backfill that was broken off is no materialized group.
-    catalog.feeds.set_watermark("restaurant:menu", "backfill:0123456789abcdef", dt.datetime.now(dt.UTC))
+    catalog.feeds.set_state("restaurant:menu", FeedState(backfills={"0123456789abcdef": now}))
     return catalog
 
 

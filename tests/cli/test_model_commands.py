@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from dsl import DSLEstimator
 from palette import MLPipeline
 from palette.catalog import ModelRecord
+from palette.catalog.feeds.state import FeedState
 from palette.cli.app import app
 from palette.definitions import BatchSource, Entity, Feature, FeatureGroup
 from palette.store import FeatureStore
@@ -90,8 +91,8 @@ def test_what_a_version_was_trained_on(run, store):
 
 
 def test_times_are_iso_8601(run, store):
-    for mark in ("offline", "backfill:0123456789abcdef"):
-        store.catalog.feeds.set_watermark("restaurant:history", mark, dt.datetime(2026, 1, 1, 12))
+    noon = dt.datetime(2026, 1, 1, 12)
+    store.catalog.feeds.set_state("restaurant:history", FeedState(noon, backfills={"0123456789abcdef": noon}))
     group = json.loads(run("show", "restaurant:history", "--json").output)
     assert group["watermarks"] == {"offline": "2026-01-01T12:00:00"}
     model = json.loads(run("models", "eta", "--json").output)

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError, SchemaError
-from palette.feeds.intervals import Interval
+from palette.feeds.batch.intervals import Interval
 from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
 from tests.draws import scaled
 from tests.feeds import events as oracle

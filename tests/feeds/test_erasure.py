@@ -11,6 +11,7 @@ import pytest
 
 from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore, Snapshot
 from palette.catalog.definitions.removed import removed_groups
+from palette.definitions import GroupSchema
 from palette.errors import DataError, FeatureNotFoundError, LockedError, NotFoundError, SchemaError, SnapshotError
 from palette.feeds.windows.update import Windowed
 from palette.offline.delta.erase import Erasure
@@ -309,8 +310,8 @@ def test_partial_aggregates_are_erased_with_their_group(spark, tmp_path):
     store.materialize("shop:sums", to=JUNE + 3 * DAY)
     assert store.erase("shop:sums", [("a", 1)])[0].rows > 0
     assert files_with(spark, tmp_path / "store", "a") == []
-    windowed = Windowed.of(spark, store.tables, SHOP, found)
-    assert {row["id"] for row in windowed.kept().select("id").collect()} == {"b", "c,'`"}
+    windowed = Windowed.of(spark, store.tables, GroupSchema(SHOP, found))
+    assert {row["id"] for row in windowed.current().select("id").collect()} == {"b", "c,'`"}
 
 
 def test_the_command(spark, tmp_path, written, monkeypatch):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.definitions import RPCSource, StreamSource
 from palette.errors import PlanError
-from palette.feeds.intervals import Interval, advanced, missing, span
+from palette.feeds.batch.intervals import Interval, advanced, missing, span
 
 DAY = dt.timedelta(days=1)
 JUNE = dt.datetime(2026, 6, 1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
 from palette import Entity, Feature, FeatureGroup, FeatureStore
-from palette.catalog.tables import COMPUTED, OFFLINE, TABLE
+from palette.catalog.feeds.state import FeedState
 from palette.definitions import BatchSource
 from palette.errors import DataError, LockedError, PlanError
-from palette.feeds.intervals import Interval
+from palette.feeds.batch.intervals import Interval
+from palette.offline import DeltaTables
 from palette.online import NearCache
 from tests.feeds.shops import DAY, GROUP, HOUR, JUNE, SHOP, SQL, add, event, group, offline, online, store_of
 
@@ -32,8 +34,10 @@ def place(request, tmp_path):
     return None if request.param == "memory" else f"lmdb:{tmp_path}/online"
 
 
-def marks(store):
-    return {mark: at for mark, at in store.catalog.feeds.watermarks(GROUP).items() if not mark.startswith(TABLE)}
+def times(store):
+    """Return up to where the group was computed, and its watermark."""
+    state = store.catalog.feeds.state(GROUP)
+    return state.computed_until, state.watermark
 
 
 def test_each_run_computes_what_is_missing(spark, tmp_path, place):
@@ -79,7 +83,7 @@ def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
     add(spark, tmp_path, FIRST + NEXT)
 
     def watch(step):
-        told.append((step.phase, step.step, step.steps, store.catalog.feeds.watermarks(GROUP).get(OFFLINE)))
+        told.append((step.phase, step.step, step.steps, store.catalog.feeds.state(GROUP).watermark))
 
     found = store.materialize(GROUP, to=JUNE + 2 * DAY, start=JUNE, chunk="1d", progress=watch)
     assert found.rows_computed == 5
@@ -89,7 +93,7 @@ def test_chunks_are_told_and_leave_watermarks(spark, tmp_path):
         ("disperse", 2, 3, JUNE + DAY + 2 * HOUR),
         ("done", 3, 3, JUNE + DAY + 2 * HOUR),
     ]
-    assert marks(store) == {COMPUTED: JUNE + 2 * DAY, OFFLINE: JUNE + DAY + 2 * HOUR}
+    assert times(store) == (JUNE + 2 * DAY, JUNE + DAY + 2 * HOUR)
 
 
 def test_rows_that_come_late_go_online_if_they_are_looked_for(spark, tmp_path, redis_url):
@@ -105,7 +109,7 @@ def test_rows_that_come_late_go_online_if_they_are_looked_for(spark, tmp_path, r
     told = store.materialize(GROUP, start=JUNE - HOUR, to=JUNE + DAY)
     assert (told.rows_computed, told.rows_written) == (7, 2)
     assert online(store, ["later", "a"]) == {"later": (8.0, JUNE + 3 * HOUR), "a": (2.0, JUNE + 2 * HOUR)}
-    assert marks(store) == {COMPUTED: JUNE + 2 * DAY, OFFLINE: JUNE + 23 * HOUR}
+    assert times(store) == (JUNE + 2 * DAY, JUNE + 23 * HOUR)
 
 
 @pytest.mark.parametrize("lookback", [0 * HOUR, None], ids=["none", "default"])
@@ -132,11 +136,11 @@ def test_a_watermark_of_an_earlier_release_is_the_time_of_its_last_run(spark, tm
     store = store_of(tmp_path)
     add(spark, tmp_path, FIRST)
     store.materialize(GROUP, online=False)
-    store.catalog.feeds.forget_watermark(GROUP, COMPUTED)
-    store.catalog.feeds.set_watermark(GROUP, OFFLINE, JUNE + 30 * DAY)
+    state = store.catalog.feeds.state(GROUP)
+    store.catalog.feeds.set_state(GROUP, replace(state, watermark=JUNE + 30 * DAY, computed_until=None))
     add(spark, tmp_path, NEXT)
     assert store.materialize(GROUP, to=JUNE + 40 * DAY, online=False).rows_written == 2
-    assert marks(store)[OFFLINE] == JUNE + DAY + 2 * HOUR
+    assert times(store) == (JUNE + 40 * DAY, JUNE + DAY + 2 * HOUR)
 
 
 def test_corrected_rows_are_updated(spark, tmp_path, redis_url):
@@ -245,9 +249,31 @@ def test_compaction_is_no_reason_to_send_rows_again(spark, tmp_path, redis_url):
     assert online(store, "d") == {"d": (6.0, JUNE + 2 * DAY + HOUR)}
 
 
+def test_the_version_of_a_table_is_looked_up_twice_at_most(spark, tmp_path, redis_url, monkeypatch):
+    """Where its log is not local, each look-up is a command of Spark."""
+    store, queries, history = store_of(tmp_path, redis_url), [], DeltaTables._history
+    add(spark, tmp_path, FIRST + NEXT)
+    monkeypatch.setattr("palette.offline.delta.tables.newest_version", lambda path: None)
+
+    def count(tables, spark, group, limit):
+        queries.append(group.full_name)
+        return history(tables, spark, group, limit)
+
+    monkeypatch.setattr(DeltaTables, "_history", count)
+    first = {"start": JUNE - DAY, "to": JUNE + DAY, "chunk": DAY}
+    runs = [first, {"to": JUNE + 2 * DAY}, {"to": JUNE + 2 * DAY}, {**first, "full_refresh": True}, {"dry_run": True}]
+    looked_up = []
+    for how in runs:
+        queries.clear()
+        store.materialize(GROUP, **how)
+        looked_up.append(len(queries))
+    assert looked_up == [2, 1, 1, 1, 1]
+    assert online(store, "ac") == {"a": (4.0, JUNE + DAY + HOUR), "c": (5.0, JUNE + DAY + 2 * HOUR)}
+
+
 def contents(store):
     with store.catalog.database.reading() as connection:
-        tables = ("runs", "watermarks", "locks", "dispersals")
+        tables = ("runs", "feed_states", "locks", "dispersals")
         return [connection.exec_driver_sql(f"SELECT * FROM {table}").all() for table in tables]
 
 
@@ -293,7 +319,8 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     assert (told.resumed, told.to_json()["resumed"]) == (JUNE + DAY, (JUNE + DAY).isoformat())
     # It is done, so the next one is a new one; and the watermark did not go back.
     assert len(store.materialize(GROUP, **asked, dry_run=True).intervals) == 4
-    assert marks(store) == {COMPUTED: JUNE + 9 * DAY, OFFLINE: JUNE + DAY + 2 * HOUR}
+    assert times(store) == (JUNE + 9 * DAY, JUNE + DAY + 2 * HOUR)
+    assert store.catalog.feeds.state(GROUP).backfills == {}
 
 
 def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monkeypatch):
@@ -310,21 +337,21 @@ def test_backfill_of_a_table_that_was_deleted_begins_again(spark, tmp_path, monk
 
     with pytest.raises(ZeroDivisionError):
         store.materialize(GROUP, **asked, progress=stop)
-    assert len(marks(store)) == 3
+    assert list(store.catalog.feeds.state(GROUP).backfills.values()) == [JUNE + DAY]
     shutil.rmtree(store.tables.path(store.group(GROUP)))
 
     def dies(*_):
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(store.catalog.feeds), "set_watermark", dies)
+        patched.setattr(type(store.catalog.feeds), "set_state", dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(GROUP, **asked)
     assert len(store.materialize(GROUP, **asked).intervals) == 2
     assert len(offline(spark, store)) == 5
 
 
-@pytest.mark.parametrize("moment", ["set_watermark", "set_dispersal"])
+@pytest.mark.parametrize("moment", ["set_state", "set_dispersal"])
 def test_run_that_dies_before_it_says_how_far_it_came_is_repeated(spark, tmp_path, redis_url, monkeypatch, moment):
     store = store_of(tmp_path, redis_url)
     add(spark, tmp_path, FIRST + NEXT)
@@ -368,7 +395,7 @@ def test_failed_run_says_so_and_leaves_the_table(spark, tmp_path):
     assert failed["status"] == "failed"
     assert "DataError: shop:hourly: 1 rows have a null" in failed["details"]["error"]
     assert (before["id"], before["status"]) == (lost, "lost")
-    assert store.catalog.feeds.watermarks(GROUP) == {}
+    assert store.catalog.feeds.state(GROUP) == FeedState()
     add(spark, tmp_path, FIRST, mode="overwrite")
     assert store.materialize(GROUP, to=JUNE + DAY).rows_written == 3
 

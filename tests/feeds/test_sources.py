@@ -9,9 +9,9 @@ import pytest
 
 from palette.definitions import BatchSource, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
-from palette.feeds.intervals import Interval
-from palette.feeds.source_functions import Modules
-from palette.feeds.sources import SUBSTITUTION, rows_of
+from palette.feeds.batch.intervals import Interval
+from palette.feeds.batch.source_functions import Modules
+from palette.feeds.batch.sources import SUBSTITUTION, rows_of
 from palette.store import FeatureStore
 
 JUNE = dt.datetime(2026, 6, 1)

@@ -11,7 +11,7 @@ import pytest
 from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
 from palette.definitions import GroupSchema
 from palette.errors import PlanError
-from palette.feeds.intervals import Interval
+from palette.feeds.batch.intervals import Interval
 from tests.feeds import events as oracle
 
 pytestmark = pytest.mark.slow
@@ -103,7 +103,7 @@ def test_interval_that_is_repeated_gives_the_same(spark, tmp_path, monkeypatch):
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(store.catalog.feeds), "set_watermark", dies)
+        patched.setattr(type(store.catalog.feeds), "set_state", dies)
         with pytest.raises(ZeroDivisionError):
             store.materialize(NAME, to=START + DAY)
     before, path = offline(spark, store), Path(store.tables.path(store.group(NAME)) + ".partials")

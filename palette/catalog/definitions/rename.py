@@ -18,7 +18,7 @@ __all__ = ["Rename", "forget_renames", "move_records", "plan_renames", "renamed_
 
 # Tables with records of a subject, and of a group.
 SUBJECTS = (tables.marks, tables.notes, tables.ratings, tables.statistics)
-GROUPS = (tables.watermarks, tables.pins)
+GROUPS = (tables.feed_states, tables.pins)
 RENAMED = "renamed"
 
 
@@ -181,7 +181,7 @@ def renamed_to(connection: sa.Connection, name: str) -> str | None:
 
 
 def move_records(connection: sa.Connection, rename: Rename, *, who: str) -> None:
-    """Move notes, marks, ratings, statistics, watermarks and pins to the new name; models keep the old names."""
+    """Move notes, marks, ratings, statistics, feed states and pins to the new name; models keep the old names."""
     for table in SUBJECTS:
         column = table.c.subject
         own = sa.or_(column == rename.old, column.startswith(f"{rename.old}:", autoescape=True))

@@ -218,11 +218,8 @@ def _used_by(model: str) -> sa.ColumnElement[bool]:
 
 
 def _fresher_than(time: str | dt.timedelta | dt.datetime) -> sa.ColumnElement[bool]:
-    mark = tables.watermarks.c
-    inner = sa.or_(
-        mark.name.startswith(tables.BACKFILL), mark.name.startswith(tables.TABLE), mark.name == tables.COMPUTED
-    )
-    fresh = sa.select(mark.group_name).where(mark.value >= _to_datetime(time), ~inner)
+    state = tables.feed_states.c
+    fresh = sa.select(state.group_name).where(state.watermark >= _to_datetime(time))
     return FEATURE.group_name.in_(fresh)
 
 

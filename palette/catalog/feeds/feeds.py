@@ -1,4 +1,4 @@
-"""Feeds of a catalog: locks, runs, watermarks, and how far online stores are filled."""
+"""Feeds of a catalog: locks, runs, states, and how far online stores are filled."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from palette.catalog.database import Database
 from palette.catalog.definitions.serialize import parse_json
 from palette.catalog.definitions.write import current_user, dump_json, now
 from palette.catalog.feeds.locks import BEAT, STALE, Lease, Locks
+from palette.catalog.feeds.state import FeedState, read_state, write_state
 from palette.errors import NotFoundError
-from palette.times import utc
 
 __all__ = ["Dispersal", "Feeds"]
 
@@ -78,23 +78,18 @@ class Feeds:
             rows = [] if connection is None else connection.execute(asked).mappings().all()
         return [{**row, "details": parse_json(row["details"], dict)} for row in rows]
 
-    def set_watermark(self, group: str, name: str, value: dt.datetime) -> None:
-        """Record how far a pipeline of a group came."""
-        column = tables.watermarks.c
+    def state(self, group: str) -> FeedState:
+        """Return the state of a group's feed; an empty one if it never ran."""
+        return read_state(self._database, group)
 
-        def put(connection: sa.Connection) -> None:
-            connection.execute(tables.watermarks.delete().where(column.group_name == group, column.name == name))
-            row = {"group_name": group, "name": name, "value": utc(value), "updated": now()}
-            connection.execute(tables.watermarks.insert().values(row))
+    def set_state(self, group: str, state: FeedState) -> None:
+        """Record the state of a group's feed, in place of the previous one."""
+        write_state(self._database, group, state)
 
-        self._database.change(put)
-
-    def watermarks(self, group: str) -> dict[str, dt.datetime]:
-        """Return name to value of a group's watermarks."""
-        column = tables.watermarks.c
-        asked = sa.select(column.name, column.value).where(column.group_name == group)
-        with self._database.reading() as connection:
-            return {} if connection is None else dict(map(tuple, connection.execute(asked)))
+    def delete_state(self, group: str) -> None:
+        """Forget the state of a group's feed: the next run begins from nothing."""
+        own = tables.feed_states.c.group_name == group
+        self._database.change(lambda connection: connection.execute(tables.feed_states.delete().where(own)))
 
     def set_dispersal(self, group: str, target: str, dispersal: Dispersal) -> None:
         """Record up to where an online store was filled."""
@@ -116,12 +111,6 @@ class Feeds:
         with self._database.reading() as connection:
             row = None if connection is None else connection.execute(asked).one_or_none()
         return None if row is None else Dispersal(*row)
-
-    def forget_watermark(self, group: str, name: str) -> None:
-        """Drop a watermark that is of no use any more."""
-        column = tables.watermarks.c
-        own = sa.and_(column.group_name == group, column.name == name)
-        self._database.change(lambda connection: connection.execute(tables.watermarks.delete().where(own)))
 
     def end_lost_runs(self, subject: str, kind: str) -> int:
         """Record of runs that still count as running that they were lost; call it with the subject's lock held."""

@@ -136,12 +136,10 @@ def _of_entity(store: FeatureStore, name: str) -> dict[str, Any]:
 
 
 def _of_group(store: FeatureStore, name: str) -> dict[str, Any]:
-    from palette.catalog.tables import BACKFILL, TABLE
     from palette.definitions.yaml.documents import to_plain
 
-    marks = store.catalog.feeds.watermarks(name)
     details = to_plain(store.group(name))
-    details["watermarks"] = {mark: at for mark, at in marks.items() if not mark.startswith((BACKFILL, TABLE))}
+    details["watermarks"] = store.catalog.feeds.state(name).to_plain()
     return details | {"runs": store.catalog.feeds.runs(name, limit=5)}
 
 

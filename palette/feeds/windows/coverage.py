@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 
-from palette.feeds.intervals import EARLIEST, Interval
+from palette.feeds.batch.intervals import EARLIEST, Interval
 
 __all__ = ["Coverage"]
 

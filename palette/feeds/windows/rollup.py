@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from palette.definitions import BatchSource
-    from palette.feeds.intervals import Interval
+    from palette.feeds.batch.intervals import Interval
 
 __all__ = ["replaced", "rolled"]
 

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from palette.columns import exact_column
 from palette.definitions import BatchSource
 from palette.errors import PlanError
-from palette.feeds.intervals import EARLIEST, Interval
+from palette.feeds.batch.intervals import EARLIEST, Interval
 from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
 from palette.feeds.windows.coverage import Coverage
 from palette.feeds.windows.grid import MICROSECOND, Grid
@@ -34,7 +34,7 @@ from palette.times import to_datetime, to_micros
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from palette.definitions import Entity, FeatureGroup
+    from palette.definitions import FeatureGroup, GroupSchema
     from palette.offline import DeltaTables
 
 __all__ = ["Windowed", "floor", "partials_beside", "whole"]
@@ -95,12 +95,11 @@ class Windowed:
 
     spark: SparkSession
     tables: DeltaTables
-    entity: Entity
-    group: FeatureGroup
+    schema: GroupSchema
     source: BatchSource
 
     @classmethod
-    def of(cls, spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup) -> Windowed:
+    def of(cls, spark: SparkSession, tables: DeltaTables, schema: GroupSchema) -> Windowed:
         """Return those of a group whose batch source has aggregates.
 
         Raises
@@ -110,25 +109,25 @@ class Windowed:
         """
         if tables.root.startswith(METASTORE):
             raise PlanError(
-                f"{group.full_name}: windowed aggregates keep partials in files beside the group's table: take a "
+                f"{schema.name}: windowed aggregates keep partials in files beside the group's table: take a "
                 f"store whose tables are at a path, not in a metastore"
             )
-        assert isinstance(group.source, BatchSource)
-        return cls(spark, tables, entity, group, group.source)
+        assert isinstance(schema.group.source, BatchSource)
+        return cls(spark, tables, schema, schema.group.source)
 
     @classmethod
-    def beside(cls, spark: SparkSession, tables: DeltaTables, entity: Entity, group: FeatureGroup) -> Windowed | None:
-        """Return those that are beside the table of a group, if there are any."""
-        source = group.source
+    def find(cls, spark: SparkSession, tables: DeltaTables, schema: GroupSchema) -> Windowed | None:
+        """Return those next to the table of a group, if there are any."""
+        source = schema.group.source
         if tables.root.startswith(METASTORE) or not isinstance(source, BatchSource) or not source.aggregates:
             return None
-        found = cls(spark, tables, entity, group, source)
-        return None if found.stored() is None else found
+        windowed = cls(spark, tables, schema, source)
+        return None if windowed.stored() is None else windowed
 
     @property
     def path(self) -> str:
         """Where the partials are: a name that no group can have."""
-        return _path(self.tables, self.group)
+        return _path(self.tables, self.schema.group)
 
     @property
     def identifier(self) -> str:
@@ -139,15 +138,15 @@ class Windowed:
         """Return the partials that are there, of whatever aggregates; None if there are none yet."""
         return _stored(self.spark, self.path)
 
-    def kept(self) -> DataFrame | None:
-        """Return the partials that are kept; None if there are none yet, or only those of other aggregates."""
-        found = self.stored()
-        if found is None:
+    def current(self) -> DataFrame | None:
+        """Return the partials of these aggregates; None if there are none yet, or only those of others."""
+        partials = self.stored()
+        if partials is None:
             return None
-        needed = {*self.entity.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
-        if needed != set(found.columns) or _comment(found, BUCKET_END) != self._made_of:
+        needed = {*self.schema.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
+        if needed != set(partials.columns) or _comment(partials, BUCKET_END) != self._composition:
             return None
-        return found
+        return partials
 
     @property
     def longest(self) -> dt.timedelta:
@@ -155,33 +154,33 @@ class Windowed:
         return Grid.of(self.source).longest * MICROSECOND
 
     def has_new_features(self) -> bool:
-        """Tell whether the rows so far lack a feature, or have it of something else, and the partials can give it."""
-        stored = self.kept()
-        if stored is None or self.tables.version(self.spark, self.group) is None:
+        """Return whether the rows of an existing table lack a feature, or its present form, that the partials give."""
+        stored = self.current()
+        if stored is None:
             return False
         return not set(json.loads(self._features)) <= set(json.loads(_comment(stored, BUCKET_SIZE) or "[]"))
 
-    def settle(self) -> None:
-        """Note which features the rows have, when those that were new are written."""
+    def record_features(self) -> None:
+        """Record which features the rows have, after those that were new are written."""
         stored = self.stored()
         if stored is not None and _comment(stored, BUCKET_SIZE) != self._features:
             self.spark.sql(f"ALTER TABLE {self.identifier} ALTER COLUMN {BUCKET_SIZE} COMMENT '{self._features}'")
 
-    def take(self, events: DataFrame, interval: Interval, *, anew: bool = False) -> int:
-        """Compute the partials of an interval anew, and return how many events had no key or no time.
+    def replace_partials(self, events: DataFrame, interval: Interval, *, discard: bool = False) -> int:
+        """Replace the partials of an interval, and return how many events had no key or no time.
 
         The bounds of the interval are ends of windows.
 
         Parameters
         ----------
-        anew : bool
-            Whether no others are kept.
+        discard : bool
+            Whether partials of other times are discarded.
         """
-        keys, source, seen = self.entity.keys, self.source, Observation()
+        keys, source, seen = self.schema.keys, self.source, Observation()
         fresh = partials(events, source, keys, seen)
-        stored = None if anew or interval.start is None else self.kept()
+        stored = None if discard or interval.start is None else self.current()
         if stored is None:
-            rows = rolled(fresh, source, keys).withMetadata(BUCKET_END, {COMMENT: self._made_of})
+            rows = rolled(fresh, source, keys).withMetadata(BUCKET_END, {COMMENT: self._composition})
             rows = rows.withMetadata(BUCKET_SIZE, {COMMENT: self._features})
             writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", True)
             writer.options(**PROPERTIES).save(self.path)
@@ -218,7 +217,7 @@ class Windowed:
 
     def _beginning(self, end: dt.datetime, coverage: Coverage) -> dt.datetime:
         """Return after which moment windows end whose events are all kept; of none, that of the interval's end."""
-        stored = self.kept()
+        stored = self.current()
         assert stored is not None
         lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
         first = end if lowest is None else to_datetime(max(lowest - Grid.of(self.source).every, to_micros(EARLIEST)))
@@ -229,7 +228,7 @@ class Windowed:
 
         That bucket may get more events.
         """
-        stored = self.kept()
+        stored = self.current()
         if stored is None:
             return None
         grid = Grid.of(self.source)
@@ -244,22 +243,22 @@ class Windowed:
 
     def rows(self, ends: tuple[Interval, ...]) -> DataFrame:
         """Return the rows of the windows that end in intervals."""
-        stored = self.kept()
+        stored = self.current()
         assert stored is not None
-        how = stored, self.source, self.entity.keys
-        found = [windows(*how, one.start or EARLIEST, one.end, str(self.group.timestamp)) for one in ends]
+        how = stored, self.source, self.schema.keys
+        found = [windows(*how, one.start or EARLIEST, one.end, str(self.schema.timestamp)) for one in ends]
         return functools.reduce(lambda first, second: first.unionByName(second), found)
 
     @property
-    def _made_of(self) -> str:
+    def _composition(self) -> str:
         """What partials are made of: those of another grid, or of other columns, do not go together with these."""
         source = self.source
         types = {state.name: state.dtype for state in states_of(source) if state.dtype}
         told = {
             "every": Grid.of(source).names[0],
             "time": source.time,
-            "by": list(source.by or self.entity.keys),
-            "keys": dict(self.entity.keys),
+            "by": list(source.by or self.schema.keys),
+            "keys": dict(self.schema.keys),
             "types": types,
         }
         return json.dumps(told, sort_keys=True)
@@ -276,7 +275,7 @@ class Windowed:
 
     def optimize(self) -> None:
         """Rewrite small files into large ones, with the partials of a key close together."""
-        keys = [name for name, dtype in self.entity.keys.items() if dtype != "boolean"]
+        keys = [name for name, dtype in self.schema.keys.items() if dtype != "boolean"]
         compact(self.spark, self.identifier, [*keys, BUCKET_END])
 
     def vacuum(self, hours: float) -> None:

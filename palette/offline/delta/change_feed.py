@@ -12,10 +12,9 @@ from palette.offline.delta.log_reader import Unreadable, fresh_files
 from palette.offline.delta.validate import cast_column
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
-    from palette.definitions import GroupSchema
-    from palette.offline.delta.tables import DeltaTables
+    from palette.offline.delta.version import TableVersion
 
 __all__ = ["rows_since"]
 
@@ -23,23 +22,23 @@ __all__ = ["rows_since"]
 PATTERN = set("*?[]{}\\")
 
 
-def rows_since(tables: DeltaTables, spark: SparkSession, schema: GroupSchema, since: int, version: int) -> DataFrame:
+def rows_since(version: TableVersion, since: int) -> DataFrame:
     """Return the rows of a version that are in files added by commits after version ``since``.
 
     These are all rows written since, whatever their event times, and old rows that share a file with them.
     """
-    opened = tables.open(spark, schema, version)
-    table = opened.load()
+    group, tables = version.schema.group, version.tables
+    table = version.load()
     paths = None
-    if opened.files is not None:
+    if version.files is not None:
         with contextlib.suppress(Unreadable):
-            paths = fresh_files(tables.path(schema.group), since, version)
+            paths = fresh_files(tables.path(group), since, version.number)
     if paths is not None:
         rows = _read(table, paths)
     else:
-        old = set(map(os.path.basename, tables.load(spark, schema.group, since).inputFiles()))
+        old = set(map(os.path.basename, tables.load(version.spark, group, since).inputFiles()))
         rows = _rows_in(table, set(map(os.path.basename, table.inputFiles())) - old)
-    return rows.select(*(cast_column(table.schema[name], dtype) for name, dtype in opened.columns.items()))
+    return rows.select(*(cast_column(table.schema[name], dtype) for name, dtype in version.columns.items()))
 
 
 def _read(table: DataFrame, paths: list[str]) -> DataFrame:

@@ -93,7 +93,7 @@ class DeltaTables:
             raise
         return [(row[0], row[1]) for row in rows]
 
-    def write(self, schema: GroupSchema, df: DataFrame, mode: str = "merge") -> Written:
+    def write(self, schema: GroupSchema, df: DataFrame, mode: str = "merge", *, base: int | None = None) -> Written:
         """Add rows to a group's table.
 
         Parameters
@@ -107,6 +107,9 @@ class DeltaTables:
             other values is updated; where the created column is left out it is added as new knowledge, next to the
             older one, see :mod:`palette.offline.delta.merge`. A static group without created column has one row per
             key, so there both modes replace the rows of the keys written.
+        base : int, optional
+            A version that the caller knows to exist: the newest one is not looked up, and this one is returned where
+            no row is written.
 
         Returns
         -------
@@ -123,7 +126,7 @@ class DeltaTables:
         DataError
             If rows lack a key or event time; the message has their number and a sample, and nothing is written.
         """
-        return write_rows(self, schema, df, mode)
+        return write_rows(self, schema, df, mode, base=base)
 
     def create(self, spark: SparkSession, schema: GroupSchema) -> None:
         """Create a group's table, empty."""

@@ -32,7 +32,9 @@ RETENTION = "interval 3650 days"
 PROPERTIES = {"delta.logRetentionDuration": RETENTION, "delta.deletedFileRetentionDuration": RETENTION}
 
 
-def write_rows(tables: DeltaTables, schema: GroupSchema, df: DataFrame, mode: str) -> Written:
+def write_rows(
+    tables: DeltaTables, schema: GroupSchema, df: DataFrame, mode: str, *, base: int | None = None
+) -> Written:
     """Add rows to a group's table; see :meth:`palette.offline.DeltaTables.write`."""
     group, spark = schema.group, df.sparkSession
     external_tables.check_owned(group, "writes to")
@@ -43,11 +45,13 @@ def write_rows(tables: DeltaTables, schema: GroupSchema, df: DataFrame, mode: st
     upsert = mode == "merge" or (schema.timestamp is None and schema.created is None)
     if upsert:
         rows = merge.drop_duplicates(rows, schema)
-    before, mark, table = tables.version(spark, group), new_mark(), tables.identifier(group)
+    before = tables.version(spark, group) if base is None else base
+    mark, table = new_mark(), tables.identifier(group)
 
     def write(extent: merge.Extent | None = None) -> int | None:
-        # Another writer may create the table meanwhile: then its rows must be merged with.
-        if tables.version(spark, group) is None and _append(tables, rows, group, mark, new=upsert):
+        # Another writer may create the table meanwhile: then ours is not created, and its rows must be merged with.
+        absent = before is None and (upsert or tables.version(spark, group) is None)
+        if absent and _append(tables, rows, group, mark, new=upsert):
             return None
         changes = evolution(tables.load(spark, group, None).schema, schema)
         widen(spark, table, changes.widened)
@@ -71,7 +75,10 @@ def write_rows(tables: DeltaTables, schema: GroupSchema, df: DataFrame, mode: st
         raise
     since = -1 if before is None else before
     commit = None if affected == 0 else find_commit(spark, table, tables.path(group), mark, since)
-    version = tables.version(spark, group) if commit is None else commit.version
+    if commit is not None:
+        version: int | None = commit.version
+    else:
+        version = base if affected == 0 and base is not None else tables.version(spark, group)
     assert version is not None
     added = affected if affected is not None else 0 if commit is None else commit.rows
     latest = None if extent is None else to_datetime_or_none(extent.last)

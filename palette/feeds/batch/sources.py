@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from palette.columns import exact_column
 from palette.errors import DataError, DefinitionError, SchemaError, nearest
-from palette.feeds.source_functions import Modules
+from palette.feeds.batch.source_functions import Modules
 from palette.offline.times import is_time, micros
 from palette.times import to_micros
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from palette.definitions import BatchSource, FeatureGroup
-    from palette.feeds.intervals import Interval
+    from palette.feeds.batch.intervals import Interval
 
 __all__ = ["BEGINNING", "rows_of"]
 

@@ -1,0 +1,1 @@
+"""Feeds of batch sources: plan, compute and write the missing intervals of a group."""
