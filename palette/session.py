@@ -182,9 +182,9 @@ def merged(given: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     return added
 
 
-def active_session() -> SparkSession:
-    """Return the running session, classic or Connect; if there is no session, start one with the default settings."""
-    return _running() or _start({})
+def active_session(settings: Mapping[str, str] | None = None) -> SparkSession:
+    """Return the running session, classic or Connect; without one, start one with the defaults and these settings."""
+    return _running() or _start(settings or {})
 
 
 def require_delta(spark: SparkSession, remedy: str = HOW) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,11 @@ __all__ = ["DEFAULT_LOOKBACK", "BatchSource", "RPCSource", "Source", "StreamSour
 # For sources that do not declare a lookback.
 DEFAULT_LOOKBACK = timedelta(days=1)
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+SETTING = re.compile(r"spark\.[\w.]+")
+# What begins so can be set in a running session.
+RUNTIME = ("spark.sql.", "spark.databricks.delta.")
+# By these words Spark itself hides values of settings.
+SECRET = re.compile(r"secret|password|passwd|token|access[.]?key|credential", re.IGNORECASE)
 
 
 class BatchSource(Definition):
@@ -49,6 +54,9 @@ class BatchSource(Definition):
         declare, else the names of the keys.
     time : str, optional
         Column of the events with their time: TIMESTAMP, or TIMESTAMP_NTZ or DATE, read as UTC.
+    resources : mapping of str to str, int, float or bool
+        Spark settings of its runs, ``{"spark.sql.shuffle.partitions": "200", "spark.executor.memory": "8g"}``: those of
+        SQL are applied while a run lasts, others when a run starts Spark itself, see docs/feeds.md.
 
     Raises
     ------
@@ -74,6 +82,11 @@ class BatchSource(Definition):
     every: Span | None = None
     by: Names = ()
     time: str | None = None
+    resources: dict[str, str] = Field(default={})
+
+    def __hash__(self) -> int:
+        # A dict has no hash.
+        return hash((self.sql, self.function, self.schedule))
 
     @model_validator(mode="before")
     @classmethod
@@ -110,6 +123,11 @@ class BatchSource(Definition):
     def _cron(cls, schedule: str | None) -> str | None:
         return None if schedule is None else parse_schedule(schedule)
 
+    @field_validator("resources", mode="before")
+    @classmethod
+    def _settings(cls, resources: Any) -> Any:
+        return checked_settings(resources) if isinstance(resources, Mapping) else resources
+
     @field_validator("lookback")
     @classmethod
     def _not_negative(cls, lookback: timedelta | None) -> timedelta | None:
@@ -137,6 +155,17 @@ class BatchSource(Definition):
             validate_name(column, "column")
         check_unique(self.by, "key column")
         return self
+
+    def startup_resources(self) -> dict[str, str]:
+        """Return the resources that a running session cannot change: Spark has to start with them.
+
+        Examples
+        --------
+        >>> resources = {"spark.executor.memory": "8g", "spark.sql.shuffle.partitions": 200}
+        >>> BatchSource(sql="SELECT * FROM orders", resources=resources).startup_resources()
+        {'spark.executor.memory': '8g'}
+        """
+        return {name: value for name, value in self.resources.items() if not name.startswith(RUNTIME)}
 
     def features(self) -> tuple[Feature, ...]:
         """Return the features that the aggregates compute, for ``FeatureGroup(features=source.features())``."""
@@ -216,6 +245,26 @@ def validate_query(sql: str) -> str:
     if not sql.strip(" \t\r\n;"):
         raise ValueError("a query is missing: write one such as SELECT * FROM orders")
     return sql
+
+
+def checked_settings(settings: Mapping[Any, Any]) -> dict[str, str]:
+    """Return Spark settings as strings; raise :class:`ValueError` for an invalid name or value, or a secret.
+
+    Examples
+    --------
+    >>> checked_settings({"spark.sql.shuffle.partitions": 200, "spark.sql.adaptive.enabled": True})
+    {'spark.sql.shuffle.partitions': '200', 'spark.sql.adaptive.enabled': 'true'}
+    """
+    checked = {}
+    for name, value in settings.items():
+        if not isinstance(name, str) or not SETTING.fullmatch(name):
+            raise ValueError(f"invalid Spark setting {name!r:.200} (expected a name such as spark.executor.memory)")
+        if SECRET.search(name):
+            raise ValueError(f"{name} is a secret, which the catalog would show to everyone: set it in the session")
+        if not isinstance(value, (str, int, float)) or (isinstance(value, str) and not value.strip()):
+            raise ValueError(f"{name}: expected a string or a number, found {value!r:.200}")
+        checked[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return checked
 
 
 def function_name(function: Callable[..., Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
@@ -118,8 +118,9 @@ class FeedMethods(StoreBase):
             check_range(schema.group, since, end or utc(dt.datetime.now(dt.UTC)), step)
         require_spark()
         from palette.feeds.batch.materialize import materialize
+        from palette.feeds.batch.session_settings import startup_settings
 
-        stores = self._stores()
+        stores = self._stores(startup_settings(schema.group for schema in schemas))
         how: dict[str, Any] = {"full_refresh": full_refresh, "online": online, "dry_run": dry_run, "progress": progress}
         done = [materialize(stores, schema, start=since, to=end, chunk=step, **how) for schema in schemas]
         return done[0] if isinstance(group, (str, FeatureGroup)) else done
@@ -196,11 +197,11 @@ class FeedMethods(StoreBase):
         keys = keys if hasattr(keys, "sparkSession") else list(keys)
         return erase(self._stores(), definitions, keys, snapshots=paths, dry_run=dry_run)
 
-    def _stores(self) -> Stores:
+    def _stores(self, settings: Mapping[str, str] | None = None) -> Stores:
         from palette.feeds.batch.source_functions import Modules
         from palette.feeds.context import Stores
 
-        spark = active_session()
+        spark = active_session(settings)
         require_delta(spark)
         return Stores(spark, self.catalog, self.tables, self.online, Modules(self.modules, self.home))
 

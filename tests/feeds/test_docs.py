@@ -31,7 +31,7 @@ def test_declaration_in_yaml():
 
 def test_configuration(tmp_path):
     (tmp_path / "palette.yaml").write_text(blocks("yaml")[1])
-    assert read_config(tmp_path / "palette.yaml").modules == ("my_features",)
+    assert read_config(tmp_path / "palette.yaml").feeds.modules == ("my_features",)
 
 
 @pytest.mark.spark

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyspark import cloudpickle
 
-from palette.definitions import Entity, Feature, FeatureGroup
+from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.errors import StoreError
 from palette.feeds.publish_workers import _filler, fill_online
 from palette.online import NearCache, RedisStore
@@ -129,7 +129,7 @@ def test_a_store_that_is_not_there_is_told_without_its_password(spark):
     with pytest.raises(
         StoreError, match=r"shop:g: RedisStore\('redis://127.* was not filled: .*cannot be reached"
     ) as told:
-        fill_online(store, rows.selectExpr("*", "CAST(1 AS DECIMAL(9,2)) AS d"), ENTITY, GROUP)
+        fill_online(store, rows.selectExpr("*", "CAST(1 AS DECIMAL(9,2)) AS d"), GroupSchema(ENTITY, GROUP))
     whole = "".join(traceback.format_exception(told.value))
     assert "cannot be reached" in whole
     assert SECRET not in whole

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -26,10 +27,20 @@ from palette.jobs import main
 
 sys.exit(main())
 '''
+
+
+class Job(NamedTuple):
+    """The arguments of a job, a comment before its line, and the Spark settings to start it with."""
+
+    arguments: str
+    comment: str = ""
+    settings: Mapping[str, str] = {}
+
+
 EXAMPLES = (
-    "materialize ENTITY:GROUP --config palette.yaml",
-    "training-set BASIS TARGET --feature COLUMN=ENTITY:GROUP:FEATURE:KEY --timestamp COLUMN --config palette.yaml",
-    "score MODEL BASIS TARGET",
+    Job("materialize ENTITY:GROUP --config palette.yaml"),
+    Job("training-set BASIS TARGET --feature COLUMN=ENTITY:GROUP:FEATURE:KEY --timestamp COLUMN --config palette.yaml"),
+    Job("score MODEL BASIS TARGET"),
 )
 
 jobs = typer.Typer(help="Jobs for spark-submit.", no_args_is_help=True)
@@ -51,36 +62,39 @@ def package(
 ) -> None:
     """Write the library as a zip and the script that spark-submit runs, and print the lines to run them.
 
-    With a store: one line for each group that has a batch source, its schedule in a comment before it. Without: a line
-    for each kind of job.
+    With a store: a line for each group that has a batch source, with the Spark settings of the source, and its schedule
+    in a comment. Without: a line for each kind of job.
     """
     # The default need not be there; what was named must.
-    jobs = _materializing(config) if config.exists() or config != Path(FILE) else EXAMPLES
+    jobs = _list_jobs(config) if config.exists() or config != Path(FILE) else EXAMPLES
     from palette.archive import write_archive
     from palette.session import DELTA_PACKAGE
 
     directory.mkdir(parents=True, exist_ok=True)
     write_archive(directory / ARCHIVE)
     (directory / SCRIPT).write_text(LINES, "utf-8")
-    line = ["spark-submit", "--packages", DELTA_PACKAGE, "--py-files", str(directory / ARCHIVE)]
+    submit = ["spark-submit", "--packages", DELTA_PACKAGE, "--py-files", str(directory / ARCHIVE)]
     if environment is not None:
-        line += ["--archives", f"{environment}#environment"]
+        submit += ["--archives", f"{environment}#environment"]
         # Unpacked beside the workers; the driver of a client runs where spark-submit was typed, by its own Python.
-        line += ["--conf", "spark.pyspark.python=./environment/bin/python"]
-        line += ["--conf", f"spark.pyspark.driver.python={sys.executable}"]
-    start = shlex.join([*line, str(directory / SCRIPT)])
+        submit += ["--conf", "spark.pyspark.python=./environment/bin/python"]
+        submit += ["--conf", f"spark.pyspark.driver.python={sys.executable}"]
     for job in jobs:
-        print_text(job if job.startswith("#") else f"{start} {job}")
+        if job.comment:
+            print_text(f"# {job.comment}")
+        if job.arguments:
+            settings = [part for name, value in job.settings.items() for part in ("--conf", f"{name}={value}")]
+            print_text(f"{shlex.join([*submit, *settings, str(directory / SCRIPT)])} {job.arguments}")
 
 
-def _materializing(config: Path) -> list[str]:
-    """Return what brings each group of a store up to date, and comments."""
-    groups = open_store(config).catalog.definitions.groups().values()
-    found = []
-    for group in sorted(groups, key=lambda one: one.full_name):
+def _list_jobs(config: Path) -> list[Job]:
+    """Return a job for each group of a store that has a batch source."""
+    groups = open_store(config).catalog.definitions.groups()
+    jobs = []
+    for name, group in sorted(groups.items()):
         if not isinstance(group.source, BatchSource):
             continue
-        if group.source.schedule:
-            found.append(f"# {group.full_name}, schedule {group.source.schedule}")
-        found.append(shlex.join(["materialize", group.full_name, "--config", str(config)]))
-    return found or [f"# no group of {config} has a batch source", *EXAMPLES]
+        comment = f"{name}, schedule {group.source.schedule}" if group.source.schedule else ""
+        arguments = shlex.join(["materialize", name, "--config", str(config)])
+        jobs.append(Job(arguments, comment, group.source.startup_resources()))
+    return jobs or [Job("", f"no group of {config} has a batch source"), *EXAMPLES]

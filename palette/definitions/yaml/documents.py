@@ -86,7 +86,7 @@ def to_plain(definition: Entity | FeatureGroup) -> dict[str, Any]:
     plain: dict[str, Any] = definition.model_dump(mode="python", exclude_defaults=True, by_alias=True)
     if isinstance(definition, FeatureGroup) and definition.source is not None:
         source = definition.source.model_dump(mode="json", exclude_none=True, by_alias=True)
-        plain["source"] = {key: value for key, value in source.items() if value != []}
+        plain["source"] = {key: value for key, value in source.items() if value != [] and (value or key != "resources")}
     return _lists(plain)
 
 

@@ -13,6 +13,7 @@ from palette.errors import CatalogError
 from palette.feeds.batch.compute import Computed, compute
 from palette.feeds.batch.intervals import span
 from palette.feeds.batch.plan import plan
+from palette.feeds.batch.session_settings import session_settings
 from palette.feeds.publish import plan_publish, publish
 from palette.feeds.reports import Materialized, Progress
 
@@ -51,7 +52,7 @@ def materialize(
     if dry_run:
         work = plan(stores, schema, start=start, to=to, chunk=span(chunk))
         return _preview(stores, work, full_refresh=full_refresh, online=online)
-    with feeds.lock(name) as lease:
+    with feeds.lock(name) as lease, session_settings(stores.spark, schema.group):
         # Raises before anything is recorded.
         work = plan(stores, schema, start=start, to=to, chunk=span(chunk))
         feeds.end_lost_runs(name, KIND)  # their processes are gone, since the lock is ours

@@ -139,7 +139,7 @@ def _require_same_table(stores: Stores, group: FeatureGroup, state: FeedState, t
 
 def _backfill_checksum(group: FeatureGroup, start: dt.datetime, to: dt.datetime | None) -> str:
     """Return a checksum of a backfill's range and source: only the same backfill is resumed."""
-    source = "" if group.source is None else group.source.model_dump_json()
+    source = "" if group.source is None else group.source.model_dump_json(exclude={"resources"})
     content = f"{start.isoformat()} {'' if to is None else utc(to).isoformat()} {source}"
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
