@@ -76,14 +76,14 @@ def test_lock_of_a_killed_process_is_taken_over(catalog, url):
 def test_number_of_a_dead_process_that_another_has_now(catalog):
     with catalog.feeds.lock(NAME) as lease:
         change(catalog, process="1")
-        with catalog.feeds.lock(NAME), pytest.raises(LockedError, match="took its place"):
+        with catalog.feeds.lock(NAME), pytest.raises(LockedError, match="another run acquired it"):
             lease.check()
 
 
 def test_process_whose_start_the_system_does_not_tell_counts_as_alive(catalog, monkeypatch):
     """Where /proc shows a user only processes of their own."""
     with catalog.feeds.lock(NAME) as lease:
-        monkeypatch.setattr("palette.catalog.feeds.locks._born", lambda pid: "")
+        monkeypatch.setattr("palette.catalog.feeds.locks._start_time", lambda pid: "")
         with pytest.raises(LockedError, match="works on it"), catalog.feeds.lock(NAME):
             pass
         lease.check()
@@ -95,7 +95,7 @@ def test_process_of_another_machine_counts_as_alive_until_it_is_silent(catalog):
         with pytest.raises(LockedError), catalog.feeds.lock(NAME):
             pass
         change(catalog, heartbeat=LONG_AGO)
-        with catalog.feeds.lock(NAME), pytest.raises(LockedError, match="taken for dead"):
+        with catalog.feeds.lock(NAME), pytest.raises(LockedError, match="lock expired"):
             lease.check()
 
 

@@ -21,7 +21,7 @@ __all__ = ["Dispersal", "Feeds"]
 
 
 class Dispersal(NamedTuple):
-    """Up to where a table went online: its identity and version, and from which event time rows were left out."""
+    """Version of a table that is online: its identity and number, and after which event time rows were left out."""
 
     identity: str
     version: int
@@ -46,7 +46,7 @@ class Feeds:
         return self._locks.lock(name, stale=stale, beat=beat)
 
     def start_run(self, subject: str, kind: str, *, details: Mapping[str, Any] | None = None) -> int:
-        """Record that a pipeline began; return the number of the run."""
+        """Record the start of a run; return its number."""
         row = {"subject": subject, "kind": kind, "status": "running", "started": now(), "who": current_user()}
         row["details"] = dump_json(details or {}, "details")
 
@@ -71,11 +71,11 @@ class Feeds:
 
     def runs(self, subject: str | None = None, *, limit: int = 50) -> list[dict[str, Any]]:
         """Return runs, newest first."""
-        asked = sa.select(tables.runs).order_by(tables.runs.c.id.desc()).limit(limit)
+        query = sa.select(tables.runs).order_by(tables.runs.c.id.desc()).limit(limit)
         if subject is not None:
-            asked = asked.where(tables.runs.c.subject == subject)
+            query = query.where(tables.runs.c.subject == subject)
         with self._database.reading() as connection:
-            rows = [] if connection is None else connection.execute(asked).mappings().all()
+            rows = [] if connection is None else connection.execute(query).mappings().all()
         return [{**row, "details": parse_json(row["details"], dict)} for row in rows]
 
     def state(self, group: str) -> FeedState:
@@ -92,7 +92,7 @@ class Feeds:
         self._database.change(lambda connection: connection.execute(tables.feed_states.delete().where(own)))
 
     def set_dispersal(self, group: str, target: str, dispersal: Dispersal) -> None:
-        """Record up to where an online store was filled."""
+        """Record the version of a table that is in an online store."""
         column = tables.dispersals.c
         row = {"group_name": group, "target": target, "updated": now(), **dispersal._asdict()}
 
@@ -104,16 +104,16 @@ class Feeds:
         self._database.change(put)
 
     def dispersal(self, group: str, target: str) -> Dispersal | None:
-        """Return up to where an online store was filled."""
+        """Return the version of a table that is in an online store."""
         column = tables.dispersals.c
-        asked = sa.select(column.identity, column.version, column.left_from)
-        asked = asked.where(column.group_name == group, column.target == target)
+        query = sa.select(column.identity, column.version, column.left_from)
+        query = query.where(column.group_name == group, column.target == target)
         with self._database.reading() as connection:
-            row = None if connection is None else connection.execute(asked).one_or_none()
+            row = None if connection is None else connection.execute(query).one_or_none()
         return None if row is None else Dispersal(*row)
 
     def end_lost_runs(self, subject: str, kind: str) -> int:
-        """Record of runs that still count as running that they were lost; call it with the subject's lock held."""
+        """Mark runs that never ended as lost; call it with the subject's lock held."""
         column = tables.runs.c
         lost = sa.and_(column.subject == subject, column.kind == kind, column.status == "running")
         update = tables.runs.update().where(lost).values(status="lost", ended=now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 import os
 import socket
 import threading
@@ -21,47 +22,48 @@ from palette.errors import CatalogError, LockedError, PaletteError
 
 __all__ = ["Lease", "Locks"]
 
-# Seconds between two signs of life, and after how many without one a lock is taken over.
+LOG = logging.getLogger(__name__)
+# Seconds between two heartbeats, and without one until a lock expires.
 BEAT, STALE = 10.0, 120.0
 
 
 class Lease:
-    """A lock that is held, with a thread that gives signs of life."""
+    """A held lock, with a thread that sends its heartbeats."""
 
     def __init__(self, locks: Locks, name: str, token: str, beat: float) -> None:
         self._locks, self._name, self._token, self._beat = locks, name, token, beat
         self._done = threading.Event()
         self._lost = False
-        self._thread = threading.Thread(target=self._live, name=f"lock {name}", daemon=True)
+        self._thread = threading.Thread(target=self._send_heartbeats, name=f"lock {name}", daemon=True)
         self._thread.start()
 
-    def _live(self) -> None:
+    def _send_heartbeats(self) -> None:
         while not self._done.wait(self._beat):
-            # One sign that does not arrive is no harm; the next may.
+            # A heartbeat that fails does no harm; the next one may arrive.
             with contextlib.suppress(PaletteError, sa.exc.SQLAlchemyError):
-                self._lost = not self._locks._lives(self._name, self._token)
+                self._lost = not self._locks._renew(self._name, self._token)
                 if self._lost:
                     return
 
     def check(self) -> None:
-        """Ask whether the lock is still held.
+        """Renew the lock.
 
         Raises
         ------
         LockedError
-            If another took it over: this process gave no sign of life for too long.
+            If it expired, since this process sent no heartbeat, and another run acquired it.
         """
-        if self._lost or not self._locks._lives(self._name, self._token):
+        if self._lost or not self._locks._renew(self._name, self._token):
             raise LockedError(
-                f"{self._name}: this run was taken for dead after {STALE:.0f} s without a sign of life, and another "
-                f"took its place: let that one finish"
+                f"{self._name}: lock expired: no heartbeat for {STALE:.0f} s, and another run acquired it: let that "
+                f"run finish"
             )
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._done.set()
         self._thread.join()
-        self._locks._forget_lock(self._name, self._token)
+        self._locks._delete(self._name, self._token)
 
 
 class Locks:
@@ -78,14 +80,14 @@ class Locks:
 
     @contextlib.contextmanager
     def lock(self, name: str, *, stale: float = STALE, beat: float = BEAT) -> Iterator[Lease]:
-        """Hold a lock while a block runs, with signs of life in the database.
+        """Hold a lock while a block runs, with heartbeats in the database.
 
-        A lock is taken over if its process is dead on this machine, or gave no sign of life for ``stale`` seconds.
+        A lock expires if its process on this machine has ended, or it had no heartbeat for ``stale`` seconds.
 
         Raises
         ------
         LockedError
-            If it is held; it says by whom and since when.
+            If it is held; the message has the holder, and since when.
 
         Examples
         --------
@@ -96,88 +98,90 @@ class Locks:
         ...     lease.check()
         """
         token = uuid.uuid4().hex
-        mine: dict[str, Any] = {"token": token, "who": current_user(), "pid": os.getpid()}
-        mine |= {"host": socket.gethostname(), "machine": _machine(), "process": _born(os.getpid())}
+        row: dict[str, Any] = {"token": token, "who": current_user(), "pid": os.getpid()}
+        row |= {"host": socket.gethostname(), "machine": _machine_id(), "process": _start_time(os.getpid())}
 
-        def take(connection: sa.Connection) -> None:
-            asked = sa.select(tables.locks).where(tables.locks.c.name == name).with_for_update()
-            found = connection.execute(asked).one_or_none()
+        def acquire(connection: sa.Connection) -> None:
+            query = sa.select(tables.locks).where(tables.locks.c.name == name).with_for_update()
+            holder = connection.execute(query).one_or_none()
             at = _clock(connection)
-            if found is not None:
-                silent = (at - found.heartbeat).total_seconds()
-                if not _dead(found) and silent < stale:
+            if holder is not None:
+                silent = (at - holder.heartbeat).total_seconds()
+                process = f"process {holder.pid} on {holder.host}"
+                if not _has_ended(holder) and silent < stale:
                     raise LockedError(
-                        f"{name}: {found.who} works on it, process {found.pid} on {found.host}, since "
-                        f"{found.since:%Y-%m-%d %H:%M:%S} UTC: wait until that run ends (without a sign of life its "
-                        f"lock ends after {stale:.0f} s; the last one was {max(silent, 0):.0f} s ago)"
+                        f"{name}: {holder.who} works on it, {process}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC: "
+                        f"wait until that run ends (without heartbeats its lock expires after {stale:.0f} s; the last "
+                        f"one was {max(silent, 0):.0f} s ago)"
                     )
+                LOG.info("%s: took over the lock of %s, whose last heartbeat was %.0f s ago", name, process, silent)
                 connection.execute(tables.locks.delete().where(tables.locks.c.name == name))
-            connection.execute(tables.locks.insert().values(name=name, since=at, heartbeat=at, **mine))
+            connection.execute(tables.locks.insert().values(name=name, since=at, heartbeat=at, **row))
 
-        self._database.change(take)
+        self._database.change(acquire)
         lease = Lease(self, name, token, beat)
         try:
             yield lease
         except BaseException:
-            # What went wrong in the block is what matters, even where the lock cannot be let go of.
+            # The error of the block matters, even where the lock cannot be released.
             with contextlib.suppress(CatalogError):
                 lease.release()
             raise
         lease.release()
 
-    def _lives(self, name: str, token: str) -> bool:
-        """Give a sign of life; tell whether the lock is still held."""
+    def _renew(self, name: str, token: str) -> bool:
+        """Send a heartbeat; return whether the lock is still held."""
         held = tables.locks.c
 
         def beat(connection: sa.Connection) -> bool:
             update = tables.locks.update().where(held.name == name, held.token == token)
             return bool(connection.execute(update.values(heartbeat=_clock(connection))).rowcount)
 
-        # Not in turn: behind a long write a holder would seem dead.
+        # Without waiting for other writers: behind a long write the lock would expire.
         return self._database.change(beat, exclusive=False)
 
-    def _forget_lock(self, name: str, token: str) -> None:
+    def _delete(self, name: str, token: str) -> None:
         held = tables.locks.c
         own = sa.and_(held.name == name, held.token == token)
         self._database.change(lambda connection: connection.execute(tables.locks.delete().where(own)))
 
 
 def _clock(connection: sa.Connection) -> dt.datetime:
-    """Return the time by one clock for all who share the database."""
+    """Return the time by the database's clock, which all its clients share."""
     if connection.dialect.name == "sqlite":
         return now()
-    found = connection.scalar(sa.text("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
-    assert isinstance(found, dt.datetime)
-    return found
+    time = connection.scalar(sa.text("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
+    assert isinstance(time, dt.datetime)
+    return time
 
 
-def _machine() -> str:
-    """Return what tells machines, their starts and their containers apart: process numbers count within it."""
+def _machine_id() -> str:
+    """Return an id of the machine, its boot and its container, within which process numbers are unique."""
     try:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return f"{socket.gethostname()} {uuid.getnode()}"
 
 
-def _born(pid: int) -> str:
-    """Return when a process began, as the system counts; empty where it does not tell."""
+def _start_time(pid: int) -> str:
+    """Return when a process started, in ticks since boot; empty where the system hides it."""
     try:
-        # After the name, which may hold anything: the 22nd field of all.
+        # The 22nd field, counted from after the name, which may contain anything.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
 
 
-def _dead(holder: Any) -> bool:
-    """Tell whether the process of a lock is certainly no more."""
-    if holder.machine != _machine():
+def _has_ended(holder: Any) -> bool:
+    """Return whether the process of a lock has certainly ended."""
+    if holder.machine != _machine_id():
         return False
     try:
         os.kill(holder.pid, 0)
     except ProcessLookupError:
         return True
     except OSError:
-        pass  # it is another user's
-    # Where the system does not say when it began, it may be the same one.
-    born = _born(holder.pid)
-    return bool(holder.process and born) and born != holder.process
+        pass  # another user's process
+    # Where the system hides when the process started, it may be the same one.
+    started = _start_time(holder.pid)
+    return bool(holder.process and started) and started != holder.process
