@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from palette import Aggregate, BatchSource, Entity, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError, SchemaError
 from palette.feeds.batch.intervals import Interval
-from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
+from palette.feeds.windows.aggregates import partials, roll_up, rows_to_replace, windows
 from tests.draws import scaled
 from tests.feeds import events as oracle
 
@@ -68,7 +68,7 @@ def frame(spark: SparkSession, events: list[dict[str, Any]], schema: str = SCHEM
 
 
 def kept(spark: SparkSession, events: list[dict[str, Any]], one: BatchSource) -> DataFrame:
-    return rolled(partials(frame(spark, events), one, KEYS), one, KEYS)
+    return roll_up(partials(frame(spark, events), one, KEYS), one, KEYS)
 
 
 def found(answer: DataFrame) -> dict[Any, dict[str, Any]]:
@@ -251,8 +251,8 @@ def test_an_interval_computed_anew_renews_its_blocks_and_windows(spark: SparkSes
     inside = [one for one in [*early, *late] if interval.start < one["at"] <= interval.end]
     assert inside[-3:] == late
     fresh = partials(frame(spark, inside), exact, KEYS)
-    renewed = rolled(fresh, exact, KEYS, before, interval)
-    stored = through(before.filter(~replaced(exact, interval)).unionByName(renewed), "after")
+    renewed = roll_up(fresh, exact, KEYS, before, interval)
+    stored = through(before.filter(~rows_to_replace(exact, interval)).unionByName(renewed), "after")
     span = (START - DAY, START + 30 * DAY)
     assert contents(stored) == contents(kept(spark, [*early, *late], exact))
 
@@ -282,7 +282,7 @@ def test_sketches_are_within_their_error(spark: SparkSession) -> None:
         (F.col("id") * 7_919 % count).cast("double").alias("price"),
         (F.col("id") % 30_000).alias("n"),
     )
-    row = windows(rolled(partials(events, one, KEYS), one, KEYS), one, KEYS, START + 4 * DAY - US, START + 4 * DAY)
+    row = windows(roll_up(partials(events, one, KEYS), one, KEYS), one, KEYS, START + 4 * DAY - US, START + 4 * DAY)
     values = row.first().asDict()
     assert values["n_distinct_1d"] == pytest.approx(10_000, rel=5 * 0.0163)
     assert values["n_distinct_4d"] == pytest.approx(30_000, rel=5 * 0.0163)
@@ -310,7 +310,7 @@ def test_times_are_utc_in_any_session(spark: SparkSession, at: str, end: dt.date
     spark.conf.set("spark.sql.session.timeZone", "America/New_York")
     try:
         events = spark.sql(f"SELECT 'a' shop, 1 seat, 2.0D price, {at} at")
-        answer = windows(rolled(partials(events, one, KEYS), one, KEYS), one, KEYS, end - US, end)
+        answer = windows(roll_up(partials(events, one, KEYS), one, KEYS), one, KEYS, end - US, end)
         times = [F.unix_micros(name) for name in ("window_end", "at_max_1h")]
         assert answer.select("id", "price_sum_1h", *times).collect() == [("a", 2.0, *2 * [oracle.micros(end)])]
     finally:
@@ -325,7 +325,7 @@ def test_store_answers_with_the_newest_end(spark: SparkSession, tmp_path: Any) -
     group = FeatureGroup("orders", entity="shop", timestamp="window_end", features=one.features(), source=one)
     store.apply(Entity("shop", keys=keys), group)
     events = frame(spark, [event(END - HOUR, 1.0), event(END, 2.0), event(END + US, 4.0)])
-    rows = windows(rolled(partials(events, one, keys), one, keys), one, keys, START, END + 9 * HOUR)
+    rows = windows(roll_up(partials(events, one, keys), one, keys), one, keys, START, END + 9 * HOUR)
     store.write("shop:orders", rows, mode="merge")
     asked = {"before": END - US, "at": END, "after": END + US, "next": END + HOUR, "closed": END + 3 * HOUR}
     late = {"long-after": END + 8 * DAY, "early": END - 2 * HOUR}
@@ -381,10 +381,13 @@ def test_store_answers_with_the_newest_end(spark: SparkSession, tmp_path: Any) -
             id="time-type",
         ),
         pytest.param(
-            lambda e: windows(partials(e, SMALL, KEYS), SMALL, KEYS, START, END), SchemaError, "rolled", id="not-rolled"
+            lambda e: windows(partials(e, SMALL, KEYS), SMALL, KEYS, START, END),
+            SchemaError,
+            "roll_up",
+            id="not-roll_up",
         ),
         pytest.param(
-            lambda e: windows(rolled(partials(e, SMALL, KEYS), SMALL, KEYS), SMALL, KEYS, START, END, "seat"),
+            lambda e: windows(roll_up(partials(e, SMALL, KEYS), SMALL, KEYS), SMALL, KEYS, START, END, "seat"),
             DefinitionError,
             "'seat' cannot be both",
             id="timestamp",

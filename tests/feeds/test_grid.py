@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import Aggregate, BatchSource
-from palette.feeds.windows.grid import Grid, block_end, merged, ranges_using
+from palette.feeds.windows.grid import Grid, block_end, merge_spans, ranges_using
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -114,5 +114,5 @@ def test_blocks_of_an_interval_are_those_that_hold_its_buckets(every, windows, d
         assert set(range(low, high + 1, size)) == held
 
 
-def test_merged_joins_neighbours():
-    assert merged([(7, 8), (1, 3), (4, 5), (9, 0)], gap=1) == [(1, 5), (7, 8)]
+def test_merge_spans_joins_neighbours():
+    assert merge_spans([(7, 8), (1, 3), (4, 5), (9, 0)], gap=1) == [(1, 5), (7, 8)]

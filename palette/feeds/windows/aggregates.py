@@ -1,4 +1,4 @@
-"""Windowed aggregates of events, put together from partial aggregates.
+"""Windowed aggregates of events, computed from partial aggregates.
 
 A window of length ``w`` that ends at ``end`` holds the events with ``end - w < time <= end``. Ends are the multiples
 of ``every`` since 1970, UTC, and a row is stamped with its end: a point-in-time join at ``t`` sees the newest end
@@ -11,16 +11,16 @@ Events are read once, into *partials*: a row for each key and bucket of the grid
 on the length of the windows. When events come late, or are corrected, their interval and everything made of it are
 computed again, see :mod:`palette.feeds.windows.update`.
 
-Sums are of doubles, whose last digits depend on the order of adding. The state of a block is computed once and kept,
-and windows add the blocks of a key in the order of time: the same partials give the same bits (short of an
-aggregation that spills to disk). Partials computed anew from the same events, or rolled up in other steps, may differ
+Sums are of doubles, whose last digits depend on the order of adding. The state of a block is computed once and
+stored, and windows add the blocks of a key in the order of time: the same partials give the same bits (short of an
+aggregation that spills to disk). Partials computed again from the same events, or rolled up in other steps, may differ
 in the last digits. The sketch of percentiles tosses coins where it holds more than some 200 values: two runs may give
 two answers, both within its error. Errors are 1.7 % in rank for percentiles (at 99 % confidence), and 1.6 % for
 distinct counts (one standard deviation).
 
 NaN is what it is to Spark's own aggregates: ``sum`` and ``mean`` with one are NaN, it counts, it is the greatest of
 numbers to ``max``, ``min`` and the ties of ``last``, one more value to ``distinct``, and no value to ``percentile``.
-``-0.0`` is taken for ``0.0``.
+``-0.0`` is ``0.0``.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from palette.feeds.windows.partials import (
     partials,
     within,
 )
-from palette.feeds.windows.rollup import replaced, rolled
-from palette.feeds.windows.states import State, needs, result, states_of
+from palette.feeds.windows.rollup import roll_up, rows_to_replace
+from palette.feeds.windows.states import State, get_states, required_states, result
 from palette.offline.times import spark_type
 from palette.times import to_micros
 
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 
     from palette.definitions import Aggregate, BatchSource
 
-__all__ = ["partials", "replaced", "rolled", "windows"]
+__all__ = ["partials", "roll_up", "rows_to_replace", "windows"]
 
 END, WINDOW, FIRST, LAST = (f"__palette_{word}" for word in ("end", "window", "first", "last"))
-# The row that closes a key is of no window.
+# Stands for the window of closing rows.
 CLOSING = 0
 
 
@@ -73,14 +73,13 @@ def windows(
     Parameters
     ----------
     partials : DataFrame
-        As :func:`rolled` returns them; of some keys only, if only these are wanted.
+        As :func:`roll_up` returns them, of all keys or some.
     source : BatchSource
         With aggregates.
     keys : mapping of str to str
         The entity's keys, name to type.
     first, last : datetime
-        Naive is UTC. Windows that end after ``last`` are not finished, so take for it a time up to which all events
-        are there.
+        Naive is UTC. All events up to ``last`` must be in the partials.
     timestamp : str
         The group's timestamp column.
 
@@ -92,9 +91,9 @@ def windows(
     Raises
     ------
     SchemaError
-        If the partials lack a column: they are not rolled up, or of another source.
+        If the partials lack a column: they are not rolled up, or are of another source.
     """
-    grid, states = Grid.of(source), states_of(source)
+    grid, states = Grid.of(source), get_states(source)
     _check(partials, keys, states, timestamp)
     low, high = grid.ends(to_micros(first), to_micros(last))
     needed = [
@@ -106,24 +105,28 @@ def windows(
     rows = rows.select(*values, F.inline(_ranges(grid, low, high)).alias(WINDOW, FIRST, LAST))
     ends = F.explode(F.sequence(F.col(FIRST), F.col(LAST), F.lit(grid.every).cast("bigint")))
     rows = rows.select(*values, WINDOW, ends.alias(END))
-    wanted = {(window, state): None for one in source.aggregates for window in _spans(one) for state in needs(one)}
-    merged = [
-        state.merged(F.when(F.col(WINDOW) == window, exact_column(state.name))).alias(_merged(window, state.name))
-        for window, state in wanted
-    ]
-    found = rows.groupBy(*map(exact_column, keys), END).agg(*merged)
-    end = F.timestamp_micros(END).alias(timestamp)
-    return found.select(
-        *map(exact_column, keys), end, *(column for one in source.aggregates for column in _features(one))
+    states_of_windows = dict.fromkeys(
+        (window, state)
+        for aggregate in source.aggregates
+        for window in _spans(aggregate)
+        for state in required_states(aggregate)
     )
+    merged = [
+        state.merge(F.when(F.col(WINDOW) == window, exact_column(state.name))).alias(_merged(window, state.name))
+        for window, state in states_of_windows
+    ]
+    ended = rows.groupBy(*map(exact_column, keys), END).agg(*merged)
+    end = F.timestamp_micros(END).alias(timestamp)
+    features = (column for aggregate in source.aggregates for column in _features(aggregate))
+    return ended.select(*map(exact_column, keys), end, *features)
 
 
 def _check(partials: DataFrame, keys: Mapping[str, str], states: list[State], timestamp: str) -> None:
     for name in (*keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states)):
         if name not in partials.columns:
             raise SchemaError(
-                f"the partials have no column {name!r}: roll them up (rolled), or compute them anew from the events "
-                f"if the source has changed"
+                f"the partials have no column {name!r}: roll them up (roll_up), or compute them again from the "
+                f"events if the source has changed"
             )
     if timestamp in keys:
         raise DefinitionError(f"{timestamp!r} cannot be both a key and the end of the windows: rename one")
@@ -132,7 +135,7 @@ def _check(partials: DataFrame, keys: Mapping[str, str], states: list[State], ti
 def _ranges(grid: Grid, low: int, high: int) -> Column:
     """Return an array of (window, first end, last end) that a partial counts for."""
     end = F.unix_micros(BUCKET_END)
-    found = F.array().cast("array<struct<window:bigint,first:bigint,last:bigint>>")
+    ranges = F.array().cast("array<struct<window:bigint,first:bigint,last:bigint>>")
     for level, name in enumerate(grid.names):
         spans = [
             (window, *span)
@@ -150,14 +153,14 @@ def _ranges(grid: Grid, low: int, high: int) -> Column:
             for window, first, last in spans
         ]
         if clipped:
-            found = F.when(F.col(BUCKET_SIZE) == name, F.array(*clipped)).otherwise(found)
-    return F.filter(found, lambda span: span["first"] <= span["last"])
+            ranges = F.when(F.col(BUCKET_SIZE) == name, F.array(*clipped)).otherwise(ranges)
+    return F.filter(ranges, lambda span: span["first"] <= span["last"])
 
 
 def _features(aggregate: Aggregate) -> list[Column]:
     columns = []
     for feature, window in zip(aggregate.features, _spans(aggregate), strict=True):
-        merged = {state.kind: F.col(_merged(window, state.name)) for state in needs(aggregate)}
+        merged = {state.kind: F.col(_merged(window, state.name)) for state in required_states(aggregate)}
         columns.append(result(aggregate, merged.__getitem__).cast(spark_type(feature.dtype)).alias(feature.name))
     return columns
 

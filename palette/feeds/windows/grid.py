@@ -1,10 +1,41 @@
-"""The grid of window ends, and the blocks of several sizes that a window is put together from.
+"""Grid of window ends, and the blocks of several sizes that windows are assembled from.
 
-All times are whole microseconds since 1970, UTC. A block of size ``s`` that ends at ``b`` is ``(b - s, b]``, ``b`` a
-multiple of ``s``. The smallest blocks are the buckets of the grid; larger ones (an hour, a day, a week, four weeks,
-as far as the smaller ones fit into them) save a long window from reading all of its buckets. A window takes each block
-that is wholly in it and that no larger block in it covers: few small ones at both ends, large ones between, none
-twice. Which sizes there are depends on the grid alone, so that a new window finds what it needs.
+All times are microseconds since 1970, UTC. A block of size ``s`` that ends at ``b`` is ``(b - s, b]``, where ``b`` is a
+multiple of ``s``. A window of three days on a grid of hours, which ends at 14:00, takes the two days that lie fully in
+it, and hours at both ends::
+
+    sizes      7d   (                                  |                                  )
+               1d   (            |            |############|############|            |    )
+               1h   ( | | | | | | | | |#|#|#|#|                         |#|#|#|#|#|#| | | )
+    window                            (-------------------------------------------]
+                                      start                                     end 14:00
+
+A window takes each block (#) that lies fully in it and that no larger such block covers: few small blocks at both ends,
+large ones between, none twice. The sizes depend on the grid alone, so that a window added later uses stored blocks.
+
+Terms
+-----
+grid
+    The window ends: the multiples of ``every``.
+bucket
+    The smallest block, of size ``every``: level 0.
+block, level, parent
+    A stored row of partial aggregates, the index of its size, and the block of the next size that contains it.
+partials
+    The table of blocks: states (sums, counts, sketches) for each key, block size and block end.
+rolling up
+    Computing the larger blocks from the buckets; after a change only the blocks around it, from the replaced and the
+    unchanged blocks within them (:mod:`palette.feeds.windows.rollup`).
+interval
+    The event times that a run computes; its buckets are replaced in one commit.
+coverage
+    The event times whose buckets are complete (:mod:`palette.feeds.windows.coverage`): from ``since`` to ``until``.
+ends
+    The windows that a run writes: those that hold events of the interval, also if they end after it.
+renewed
+    All windows of covered events are written again: a feature was added that the partials can compute.
+closing row
+    The row at the first end at which the longest window of a key holds no event: it resets counts to 0.
 """
 
 from __future__ import annotations
@@ -19,13 +50,13 @@ from palette.definitions.base import duration_text
 if TYPE_CHECKING:
     from palette.definitions import BatchSource
 
-__all__ = ["Grid", "block_end", "merged", "ranges_using"]
+__all__ = ["Grid", "block_end", "merge_spans", "ranges_using"]
 
 MICROSECOND = timedelta(microseconds=1)
 NATURAL = tuple(timedelta(**span) // MICROSECOND for span in (
     {"minutes": 1}, {"hours": 1}, {"days": 1}, {"days": 7}, {"days": 28},
 ))  # fmt: skip
-# A block holds at least so many of the next smaller ones, else it saves too little, and at most so many.
+# The number of next smaller blocks in a block: with fewer it saves too little, with more it costs too much.
 FEWEST, MOST, OTHERWISE = 4, 64, 16
 
 
@@ -75,7 +106,7 @@ class Grid:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The sizes as text."""
+        """The sizes as durations, ``"1h"``."""
         return tuple(duration_text(size * MICROSECOND, weeks=False) for size in self.sizes)
 
     def parent(self, level: int) -> int | None:
@@ -88,7 +119,7 @@ class Grid:
 
     def needed(self, first: int, last: int) -> list[tuple[int, int, int]]:
         """Return (level, lowest end, highest end) of the blocks that the ends from ``first`` to ``last`` may use."""
-        found = []
+        ranges = []
         for level, size in enumerate(self.sizes):
             parent = self.parent(level)
             spans = [(first - self.longest, last - self.longest)] if level == 0 else []  # closing rows
@@ -100,8 +131,8 @@ class Grid:
                 else:
                     spans.append((first // parent * parent + 1, last))
                     spans.append((first - window + size, block_end(last - window, parent)))
-            found += [(level, low, high) for low, high in merged(spans, gap=size)]
-        return found
+            ranges += [(level, low, high) for low, high in merge_spans(spans, gap=size)]
+        return ranges
 
     def blocks(self, level: int, first: int, last: int) -> tuple[int, int]:
         """Return the lowest and the highest end of the blocks that hold the buckets in ``(first, last]``."""
@@ -145,20 +176,20 @@ def block_end(time: int, size: int) -> int:
     return time + -time % size
 
 
-def merged(spans: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+def merge_spans(spans: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
     """Return ascending spans, joined where they overlap or are at most ``gap`` apart.
 
     Examples
     --------
-    >>> merged([(5, 6), (1, 2), (2, 3)], gap=0)
+    >>> merge_spans([(5, 6), (1, 2), (2, 3)], gap=0)
     [(1, 3), (5, 6)]
     """
-    found: list[tuple[int, int]] = []
+    merged: list[tuple[int, int]] = []
     for low, high in sorted(spans):
         if low > high:
             continue
-        if found and low <= found[-1][1] + gap:
-            found[-1] = (found[-1][0], max(high, found[-1][1]))
+        if merged and low <= merged[-1][1] + gap:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
         else:
-            found.append((low, high))
-    return found
+            merged.append((low, high))
+    return merged

@@ -1,4 +1,4 @@
-"""Partial aggregates: what is kept of the events of each key and bucket."""
+"""Partial aggregates: the states of the events of each key and bucket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from palette.columns import exact_column
 from palette.definitions import widens
 from palette.errors import DefinitionError, SchemaError, nearest
 from palette.feeds.windows.grid import Grid
-from palette.feeds.windows.states import EVERY_EVENT, State, states_of
+from palette.feeds.windows.states import EVERY_EVENT, State, get_states
 from palette.offline.delta.validate import cast_column
 from palette.offline.times import micros
 
@@ -46,13 +46,13 @@ def partials(
     Parameters
     ----------
     events : DataFrame
-        What the source's query or function gives. All events of a bucket must be in it.
+        Rows of the source's query or function, with all events of each bucket.
     source : BatchSource
         With aggregates.
     keys : mapping of str to str
         The entity's keys, name to type.
     seen : Observation, optional
-        Is told ``events``, how many there were, and ``left_out``, how many of them had a null key or time.
+        Receives ``events``, their number, and ``left_out``, the number of those with a null key or time.
 
     Returns
     -------
@@ -76,11 +76,11 @@ def partials(
     Row(r_id='r1', bucket_end=datetime.datetime(2026, 1, 1, 1, 0), x__sum=2.5)
     """
     fields = {field.name: field for field in events.schema}
-    states = states_of(source)
+    states = get_states(source)
     if clash := {BUCKET_END, BUCKET_SIZE, *(state.name for state in states)} & set(keys):
         raise DefinitionError(f"a key cannot be called {clash.pop()!r} where its events are aggregated: rename it")
     columns = _keys(fields, source, keys)
-    values = [f"__palette_value{place}" for place in range(len(states))]
+    values = [f"__palette_value{index}" for index in range(len(states))]
     for name, state in zip(values, states, strict=True):
         field = None if state.column == EVERY_EVENT else _field(fields, state.column, f"column of {state.kind}")
         columns.append(state.value(field).alias(name))
@@ -89,10 +89,10 @@ def partials(
     if seen is not None:
         rows = rows.observe(seen, F.count(F.lit(1)).alias("events"), F.count_if(~usable).alias("left_out"))
     end = F.timestamp_micros(block_end_column(F.col(TIME), Grid.of(source).every)).alias(BUCKET_END)
-    begun = [
-        state.begun(F.col(name), F.col(TIME)).alias(state.name) for name, state in zip(values, states, strict=True)
+    aggregated = [
+        state.aggregate(F.col(name), F.col(TIME)).alias(state.name) for name, state in zip(values, states, strict=True)
     ]
-    return rows.filter(usable).groupBy(*map(exact_column, keys), end).agg(*begun)
+    return rows.filter(usable).groupBy(*map(exact_column, keys), end).agg(*aggregated)
 
 
 def left_out(events: DataFrame, source: BatchSource, keys: Mapping[str, str]) -> int:
@@ -130,9 +130,9 @@ def _keys(fields: Mapping[str, T.StructField], source: BatchSource, keys: Mappin
 
 def _time(fields: Mapping[str, T.StructField], source: BatchSource) -> Column:
     field = _field(fields, str(source.time), "time")
-    found = field.dataType.simpleString()
-    if found not in ("timestamp", "timestamp_ntz", "date"):
-        raise SchemaError(f"time {field.name!r} of the events is {found}: cast it to a timestamp in the query")
+    dtype = field.dataType.simpleString()
+    if dtype not in ("timestamp", "timestamp_ntz", "date"):
+        raise SchemaError(f"time {field.name!r} of the events is {dtype}: cast it to a timestamp in the query")
     return micros(exact_column(field.name), field.dataType)
 
 
@@ -150,20 +150,20 @@ def block_end_column(time: Column, size: int) -> Column:
 
 
 def within(spans: Iterable[tuple[int, int]]) -> Column:
-    """Tell whether the end of a partial is in one of these spans, bounds included."""
+    """Return whether the end of a partial is in one of these spans, bounds included."""
     end = F.col(BUCKET_END)
     return any_of([end.between(F.timestamp_micros(F.lit(low)), F.timestamp_micros(F.lit(high))) for low, high in spans])
 
 
 def any_of(conditions: list[Column]) -> Column:
-    """Tell whether one of many conditions holds, as a tree that is not deep."""
+    """Return whether one of many conditions holds, as a balanced tree."""
     while len(conditions) > 1:
-        conditions = [reduce(or_, conditions[place : place + 2]) for place in range(0, len(conditions), 2)]
+        conditions = [reduce(or_, conditions[index : index + 2]) for index in range(0, len(conditions), 2)]
     return conditions[0] if conditions else F.lit(False)
 
 
 def in_key_order(rows: DataFrame, keys: Mapping[str, str], states: Iterable[State]) -> DataFrame:
-    """Bring the rows of a key together, and in the order of time where sums are added in it."""
+    """Return the rows of each key in one partition, in the order of time if sums are added."""
     together = rows.repartition(*map(exact_column, keys))
     if all(state.kind != "sum" for state in states):
         return together

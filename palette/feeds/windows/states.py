@@ -1,4 +1,4 @@
-"""What is kept of the events of a block, from which the functions of all windows are put together.
+"""States of events that can be merged, from which the functions of all windows are computed.
 
 A state of a column is something that can be merged: a sum, a count, a sketch. A mean needs a sum and a count;
 functions that need the same state of a column share it.
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from palette.definitions import Aggregate, BatchSource
 
-__all__ = ["State", "needs", "result", "states_of"]
+__all__ = ["State", "get_states", "required_states", "result"]
 
 EVERY_EVENT = "*"
-# Added to a number it makes -0.0 to 0.0: Spark takes the two for equal and would keep either.
+# Added to a number it turns -0.0 into 0.0: to Spark the two are equal, and it would return either.
 ONE_ZERO = 0.0
 NEEDS = {"mean": ("sum", "count")}
 
@@ -56,7 +56,7 @@ class State:
         return f"{'' if self.column == EVERY_EVENT else self.column}__{self.kind}"
 
     def value(self, field: T.StructField | None) -> Column:
-        """Return an event's value as the state takes it in; null does not count.
+        """Return the value of an event that is aggregated into the state; null does not count.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class State:
         if self.kind == "count":
             return column
         if self.kind == "distinct":
-            return _told_apart(field)
+            return _sketch_value(field)
         if self.kind in ("sum", "percentile"):
             if not isinstance(dtype, T.NumericType):
                 raise self._unsuitable(dtype, "a number")
@@ -79,14 +79,14 @@ class State:
         column = cast_column(field, self.dtype)
         return (column + ONE_ZERO).cast(self.dtype) if self.dtype in ("double", "float") else column
 
-    def _unsuitable(self, found: T.DataType, wanted: str) -> SchemaError:
+    def _unsuitable(self, actual: T.DataType, expected: str) -> SchemaError:
         return SchemaError(
-            f"{self.kind} of {self.column!r}: the column of the events is {found.simpleString()}, expected {wanted}: "
-            f"cast it in the query, or change the aggregate"
+            f"{self.kind} of {self.column!r}: the column of the events is {actual.simpleString()}, expected "
+            f"{expected}: cast it in the query, or change the aggregate"
         )
 
-    def begun(self, value: Column, time: Column) -> Column:
-        """Return the state of events, aggregated from their values."""
+    def aggregate(self, value: Column, time: Column) -> Column:
+        """Return the state of events, from their values."""
         if self.kind == "count":
             return F.count(value)
         if self.kind == "last":
@@ -97,8 +97,8 @@ class State:
             return F.kll_sketch_agg_double(value)
         return {"sum": F.sum, "min": F.min, "max": F.max}[self.kind](value)
 
-    def merged(self, states: Column) -> Column:
-        """Return one state of all events, aggregated from states of some."""
+    def merge(self, states: Column) -> Column:
+        """Return one state of all events, from states of parts of them."""
         if self.kind == "distinct":
             return F.hll_union_agg(states)
         if self.kind == "percentile":
@@ -106,8 +106,8 @@ class State:
         return {"sum": F.sum, "count": F.sum, "min": F.min, "max": F.max, "last": F.max}[self.kind](states)
 
 
-def _told_apart(field: T.StructField) -> Column:
-    """Return a value as the sketch takes it: whole numbers, or texts that are never empty, since it skips those."""
+def _sketch_value(field: T.StructField) -> Column:
+    """Return the value for the sketch: an integer, or a string that is never empty, since the sketch skips those."""
     column, dtype = exact_column(field.name), field.dataType
     if isinstance(dtype, T.IntegralType):
         return column.cast("bigint")
@@ -119,22 +119,22 @@ def _told_apart(field: T.StructField) -> Column:
         column = F.hex(column)
     elif not isinstance(dtype, (T.StringType, T.BooleanType, T.DecimalType)):
         raise SchemaError(
-            f"distinct of {field.name!r}: values of type {dtype.simpleString()} cannot be told apart: "
-            f"turn them into texts in the query (to_json)"
+            f"distinct of {field.name!r}: values of type {dtype.simpleString()} cannot be counted: "
+            f"convert them to strings in the query (to_json)"
         )
     return F.concat(F.lit("."), column.cast("string"))
 
 
-def needs(aggregate: Aggregate) -> list[State]:
+def required_states(aggregate: Aggregate) -> list[State]:
     """Return the states that a function is computed from."""
     kinds = NEEDS.get(aggregate.function, (aggregate.function,))
-    kept = aggregate.function in ("min", "max", "last")
-    return [State(aggregate.column, kind, aggregate.dtype if kept else "") for kind in kinds]
+    typed = aggregate.function in ("min", "max", "last")
+    return [State(aggregate.column, kind, aggregate.dtype if typed else "") for kind in kinds]
 
 
-def states_of(source: BatchSource) -> list[State]:
-    """Return the states that the aggregates of a source need, each once."""
-    return list(dict.fromkeys(state for aggregate in source.aggregates for state in needs(aggregate)))
+def get_states(source: BatchSource) -> list[State]:
+    """Return the distinct states that the aggregates of a source need."""
+    return list(dict.fromkeys(state for aggregate in source.aggregates for state in required_states(aggregate)))
 
 
 def result(aggregate: Aggregate, state: Callable[[str], Column]) -> Column:
@@ -149,14 +149,14 @@ def result(aggregate: Aggregate, state: Callable[[str], Column]) -> Column:
     if function == "mean":
         count = state("count")
         return F.when(count > 0, state("sum") / count.cast("double"))
-    found = state(function)
+    value = state(function)
     if function == "count":
-        return F.coalesce(found, F.lit(0)).cast("bigint")
+        return F.coalesce(value, F.lit(0)).cast("bigint")
     if function == "last":
-        return found["value"]
+        return value["value"]
     if function == "distinct":
-        return F.coalesce(F.hll_sketch_estimate(found), F.lit(0)).cast("bigint")
+        return F.coalesce(F.hll_sketch_estimate(value), F.lit(0)).cast("bigint")
     if function == "percentile":
-        quantile = F.kll_sketch_get_quantile_double(found, F.lit(aggregate.at))
-        return F.when(F.kll_sketch_get_n_double(found) > 0, quantile)
-    return found
+        quantile = F.kll_sketch_get_quantile_double(value, F.lit(aggregate.at))
+        return F.when(F.kll_sketch_get_n_double(value) > 0, quantile)
+    return value

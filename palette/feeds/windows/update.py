@@ -21,11 +21,11 @@ from palette.columns import exact_column
 from palette.definitions import BatchSource
 from palette.errors import PlanError
 from palette.feeds.batch.intervals import EARLIEST, Interval
-from palette.feeds.windows.aggregates import partials, replaced, rolled, windows
+from palette.feeds.windows.aggregates import partials, roll_up, rows_to_replace, windows
 from palette.feeds.windows.coverage import Coverage
 from palette.feeds.windows.grid import MICROSECOND, Grid
 from palette.feeds.windows.partials import BUCKET_END, BUCKET_SIZE, left_out
-from palette.feeds.windows.states import states_of
+from palette.feeds.windows.states import get_states
 from palette.offline.delta.maintenance import compact, delete_unused, sql_name
 from palette.offline.delta.tables import METASTORE, PROPERTIES
 from palette.offline.observations import read_observation
@@ -143,7 +143,7 @@ class Windowed:
         partials = self.stored()
         if partials is None:
             return None
-        needed = {*self.schema.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in states_of(self.source))}
+        needed = {*self.schema.keys, BUCKET_SIZE, BUCKET_END, *(state.name for state in get_states(self.source))}
         if needed != set(partials.columns) or _comment(partials, BUCKET_END) != self._composition:
             return None
         return partials
@@ -180,13 +180,13 @@ class Windowed:
         fresh = partials(events, source, keys, seen)
         stored = None if discard or interval.start is None else self.current()
         if stored is None:
-            rows = rolled(fresh, source, keys).withMetadata(BUCKET_END, {COMMENT: self._composition})
+            rows = roll_up(fresh, source, keys).withMetadata(BUCKET_END, {COMMENT: self._composition})
             rows = rows.withMetadata(BUCKET_SIZE, {COMMENT: self._features})
             writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", True)
             writer.options(**PROPERTIES).save(self.path)
         else:
-            rows = rolled(fresh, source, keys, stored, interval).select(*map(exact_column, stored.columns))
-            rows.writeTo(self.identifier).overwrite(replaced(source, interval))
+            rows = roll_up(fresh, source, keys, stored, interval).select(*map(exact_column, stored.columns))
+            rows.writeTo(self.identifier).overwrite(rows_to_replace(source, interval))
         found = read_observation(seen)
         return int(found["left_out"]) if found else left_out(events, source, keys)
 
@@ -253,7 +253,7 @@ class Windowed:
     def _composition(self) -> str:
         """What partials are made of: those of another grid, or of other columns, do not go together with these."""
         source = self.source
-        types = {state.name: state.dtype for state in states_of(source) if state.dtype}
+        types = {state.name: state.dtype for state in get_states(source) if state.dtype}
         told = {
             "every": Grid.of(source).names[0],
             "time": source.time,
