@@ -12,7 +12,7 @@ from palette.definitions import GroupSchema
 from palette.errors import CatalogError, DataError
 from palette.feeds.keys import deduplicate_keys, keys_frame
 from palette.feeds.reports import Erased
-from palette.feeds.windows.update import partials_beside
+from palette.feeds.windows.update import find_partials
 from palette.offline.delta.erase import Erasure
 from palette.online.erase import erase_rows, rows_in_snapshot
 from palette.online.store import require_store
@@ -91,7 +91,7 @@ def _tables(stores: Stores, schema: GroupSchema, keys: list[Any]) -> dict[str, E
     tables = {}
     if stores.tables.version(stores.spark, group) is not None:
         tables[OWN] = Erasure(stores.tables.identifier(group), frame)
-    if (partials := partials_beside(stores.spark, stores.tables, group)) is not None:
+    if (partials := find_partials(stores.spark, stores.tables, group)) is not None:
         tables["partials"] = Erasure(partials, frame)
     return tables
 

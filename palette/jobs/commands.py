@@ -16,8 +16,7 @@ from typing import Any, TypeAlias
 from dsl.errors import DslError
 from palette.errors import PaletteError
 from palette.exit_codes import ALARM, DONE, USAGE, exit_code
-from palette.feeds.batch.intervals import check_range
-from palette.feeds.batch.intervals import span as span_of
+from palette.feeds.batch.intervals import check_range, parse_chunk
 from palette.feeds.batch.session_settings import startup_settings
 from palette.jobs.alarms import check_stale, missing_values, share, span, stale
 from palette.jobs.session import is_submitted, job_session
@@ -69,7 +68,7 @@ def _materialize(options: argparse.Namespace) -> Told:
     to = _time(options.to) or utc(dt.datetime.now(dt.UTC))
     group = store.group(options.group)
     check_stale(group, options.alarm_stale)
-    check_range(group, start, to, span_of(options.chunk))
+    check_range(group, start, to, parse_chunk(options.chunk))
     spark = job_session(startup_settings([group]))
 
     def tell(step: Any) -> None:

@@ -109,10 +109,10 @@ class FeedMethods(StoreBase):
         PlanError, DefinitionError, SchemaError, DataError
             If the source cannot be computed like this, or gives rows that the group cannot hold.
         """
-        from palette.feeds.batch.intervals import check_range, span
+        from palette.feeds.batch.intervals import check_range, parse_chunk
 
         schemas = [self._schema_of(name) for name in listed(group)]
-        end, since, step = None if to is None else utc(to), None if start is None else utc(start), span(chunk)
+        end, since, step = None if to is None else utc(to), None if start is None else utc(start), parse_chunk(chunk)
         # Of all groups, before Spark starts.
         for schema in schemas:
             check_range(schema.group, since, end or utc(dt.datetime.now(dt.UTC)), step)

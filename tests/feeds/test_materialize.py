@@ -447,7 +447,7 @@ def test_created_times_that_are_stamped(spark, tmp_path):
     ("source", "asked", "message"),
     [
         pytest.param(None, {"start": JUNE}, "has no batch source", id="no-source"),
-        pytest.param(BatchSource(sql="SELECT 1"), {"chunk": "1d"}, "say with start=", id="no-start"),
+        pytest.param(BatchSource(sql="SELECT 1"), {"chunk": "1d"}, "by start=", id="no-start"),
         pytest.param(BatchSource(sql="SELECT 1"), {"start": JUNE, "to": JUNE}, "is not before", id="empty"),
     ],
 )

@@ -11,7 +11,7 @@ from palette.definitions import BatchSource, Feature, FeatureGroup
 from palette.errors import DataError, DefinitionError, SchemaError
 from palette.feeds.batch.intervals import Interval
 from palette.feeds.batch.source_functions import Modules
-from palette.feeds.batch.sources import SUBSTITUTION, rows_of
+from palette.feeds.batch.sources import SUBSTITUTION, read_source
 from palette.store import FeatureStore
 
 JUNE = dt.datetime(2026, 6, 1)
@@ -51,18 +51,19 @@ def found(rows):
 
 def test_query_is_cut_to_the_interval(spark):
     source = BatchSource(sql=HOURLY)
-    assert found(rows_of(spark, GROUP, source, DAY)) == list(range(1, 25))
-    assert found(rows_of(spark, GROUP, source, Interval(None, JUNE))) == list(range(-50, 1))
-    assert found(rows_of(spark, STATIC, source, DAY)) == list(range(-50, 50))
+    assert found(read_source(spark, GROUP, source, DAY)) == list(range(1, 25))
+    assert found(read_source(spark, GROUP, source, Interval(None, JUNE))) == list(range(-50, 1))
+    assert found(read_source(spark, STATIC, source, DAY)) == list(range(-50, 50))
 
 
 def test_query_may_use_the_bounds_in_any_zone(spark):
     text = "SELECT 1 AS x, :start AS ts, unix_micros(:end) AS y UNION ALL SELECT 2, :end, 0"
     spark.conf.set("spark.sql.session.timeZone", "America/New_York")
     try:
-        (row,) = rows_of(spark, GROUP, BatchSource(sql=text), DAY).collect()
+        (row,) = read_source(spark, GROUP, BatchSource(sql=text), DAY).collect()
         assert row.x == 2
-        whole = rows_of(spark, STATIC, BatchSource(sql=text), Interval(None, JUNE)).selectExpr("unix_seconds(ts)", "y")
+        whole = read_source(spark, STATIC, BatchSource(sql=text), Interval(None, JUNE))
+        whole = whole.selectExpr("unix_seconds(ts)", "y")
         starts = [dt.datetime(1900, 1, 1, tzinfo=dt.UTC).timestamp(), JUNE.replace(tzinfo=dt.UTC).timestamp()]
         assert whole.collect() == [(starts[0], int(starts[1]) * 10**6), (starts[1], 0)]
     finally:
@@ -72,20 +73,20 @@ def test_query_may_use_the_bounds_in_any_zone(spark):
 @pytest.mark.parametrize("cast", ["timestamp_ntz", "date"])
 def test_event_times_without_zone_are_utc(spark, cast):
     source = BatchSource(sql=f"SELECT x, CAST(ts AS {cast}) AS ts FROM ({HOURLY})")
-    hours = found(rows_of(spark, GROUP, source, DAY))
+    hours = found(read_source(spark, GROUP, source, DAY))
     assert hours == (list(range(1, 25)) if cast == "timestamp_ntz" else list(range(24, 48)))
 
 
 def test_rows_without_event_time_are_left_for_the_writer_to_refuse(spark):
     source = BatchSource(sql="SELECT 1L AS x, CAST(NULL AS TIMESTAMP) AS ts")
-    assert found(rows_of(spark, GROUP, source, DAY)) == [1]
+    assert found(read_source(spark, GROUP, source, DAY)) == [1]
 
 
 def test_query_is_the_definition_s_own_text_and_nothing_more(spark):
     """What looks like a parameter, a brace or another statement within a text is that text."""
     hostile = "'; DROP TABLE x; -- {start} :end'"
     source = BatchSource(sql=f"SELECT 1L AS x, {hostile} AS k, :end AS ts")
-    (row,) = rows_of(spark, GROUP, source, DAY).collect()
+    (row,) = read_source(spark, GROUP, source, DAY).collect()
     assert row.k == hostile[1:-1]
 
 
@@ -110,7 +111,7 @@ QUERIES = (
 def test_what_is_no_query_is_refused_and_not_carried_out(spark, sql):
     spark.sql("SELECT 1 AS x").createOrReplaceTempView("precious")
     with pytest.raises((DefinitionError, DataError), match=r"e:s: (the SQL of its source is not one|its) query"):
-        rows_of(spark, STATIC, BatchSource(sql=sql), DAY)
+        read_source(spark, STATIC, BatchSource(sql=sql), DAY)
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     assert [row.x for row in spark.table("precious").collect()] == [1]
     assert not spark.catalog.tableExists("mine")
@@ -119,24 +120,24 @@ def test_what_is_no_query_is_refused_and_not_carried_out(spark, sql):
 @pytest.mark.parametrize("sql", QUERIES, ids=lambda sql: sql[:24])
 def test_queries_of_all_forms_are_taken(spark, sql):
     spark.sql("SELECT 7 AS x").createOrReplaceTempView("v")
-    assert found(rows_of(spark, STATIC, BatchSource(sql=sql), DAY)) == [7]
+    assert found(read_source(spark, STATIC, BatchSource(sql=sql), DAY)) == [7]
 
 
 def test_a_query_of_what_is_not_there_is_told(spark):
     with pytest.raises(DataError, match=r"e:s: its query cannot be run: .*`nowhere` cannot be found") as told:
-        rows_of(spark, STATIC, BatchSource(sql="SELECT * FROM nowhere"), DAY)
+        read_source(spark, STATIC, BatchSource(sql="SELECT * FROM nowhere"), DAY)
     assert "\n" not in str(told.value)
 
 
 def test_other_parameters_are_refused(spark):
     with pytest.raises(DefinitionError, match="it may use :start and :end"):
-        rows_of(spark, GROUP, BatchSource(sql="SELECT 1L AS x, :begin AS ts"), DAY)
+        read_source(spark, GROUP, BatchSource(sql="SELECT 1L AS x, :begin AS ts"), DAY)
 
 
 def test_session_of_somebody_else_takes_parameters_and_stays_as_it_was(spark):
     spark.conf.set(SUBSTITUTION, "false")
     try:
-        assert found(rows_of(spark, GROUP, BatchSource(sql="SELECT 1L AS x, :end AS ts"), DAY)) == [1]
+        assert found(read_source(spark, GROUP, BatchSource(sql="SELECT 1L AS x, :end AS ts"), DAY)) == [1]
         assert spark.conf.get(SUBSTITUTION) == "false"
     finally:
         spark.conf.set(SUBSTITUTION, "true")
@@ -151,13 +152,13 @@ def test_session_of_somebody_else_takes_parameters_and_stays_as_it_was(spark):
 )
 def test_wrong_columns_are_refused(spark, sql, message):
     with pytest.raises(SchemaError, match=message):
-        rows_of(spark, GROUP, BatchSource(sql=sql), DAY)
+        read_source(spark, GROUP, BatchSource(sql=sql), DAY)
 
 
 def test_function_is_called_with_the_interval(spark, module):
-    assert found(rows_of(spark, GROUP, BatchSource(function="my_features:hourly"), DAY, Modules((module,)))) == list(
-        range(1, 20)
-    )
+    assert found(
+        read_source(spark, GROUP, BatchSource(function="my_features:hourly"), DAY, Modules((module,)))
+    ) == list(range(1, 20))
 
 
 @pytest.mark.parametrize(
@@ -174,12 +175,12 @@ def test_function_is_called_with_the_interval(spark, module):
 )
 def test_refused_function(module, function, modules, message):
     with pytest.raises(DefinitionError, match=message):
-        rows_of(None, GROUP, BatchSource(function=function), DAY, Modules(modules))
+        read_source(None, GROUP, BatchSource(function=function), DAY, Modules(modules))
 
 
 def test_module_that_is_not_allowed_is_not_imported(module):
     with pytest.raises(DefinitionError):
-        rows_of(None, GROUP, BatchSource(function="my_features:hourly"), DAY, Modules(("os",)))
+        read_source(None, GROUP, BatchSource(function="my_features:hourly"), DAY, Modules(("os",)))
     assert "my_features" not in sys.modules
 
 

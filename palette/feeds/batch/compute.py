@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from palette.definitions import BatchSource
-from palette.feeds.batch.intervals import EARLIEST, Interval, advanced
+from palette.feeds.batch.intervals import EARLIEST, Interval, advance_watermark
 from palette.feeds.batch.plan import newest_event
-from palette.feeds.batch.sources import rows_of
+from palette.feeds.batch.sources import read_source
 from palette.feeds.context import Table
 from palette.feeds.reports import Materialized, Progress
 from palette.feeds.windows.coverage import Coverage
@@ -99,7 +99,7 @@ def _compute_interval(stores: Stores, work: Work, done: Computed, interval: Inte
         windowed = Windowed.of(stores.spark, stores.tables, schema)
         done, rows = _update_windows(stores, windowed, done, interval)
     else:
-        rows = rows_of(stores.spark, schema.group, source, interval, stores.modules)
+        rows = read_source(stores.spark, schema.group, source, interval, stores.modules)
     lease.check()
     written = stores.tables.write(schema, rows, base=done.table and done.table.version)
     lease.check()
@@ -137,7 +137,7 @@ def _newest_given(stores: Stores, schema: GroupSchema, interval: Interval, writt
 def _advance(state: FeedState, interval: Interval, newest: dt.datetime | None) -> FeedState:
     """Return the state after an interval was computed, whose newest event time is given."""
     # Whatever the interval: what the future brings is not known yet.
-    computed = min(advanced(state.computed_until, interval), to_datetime(now_micros()))
+    computed = min(advance_watermark(state.computed_until, interval), to_datetime(now_micros()))
     watermark = state.watermark
     if newest is not None:
         watermark = max(watermark or EARLIEST, min(computed, newest))
@@ -160,7 +160,7 @@ def _update_windows(
         covered = replace(covered, since=events.start)
         state = replace(state, events_since=events.start)
         feeds.set_state(schema.name, state)
-    rows = rows_of(stores.spark, schema.group, source, events, stores.modules)
+    rows = read_source(stores.spark, schema.group, source, events, stores.modules)
     left_out = windowed.replace_partials(rows, events, discard=is_first)
     covering = covered.with_events(events)
     if covering.since != covered.since:
@@ -170,4 +170,4 @@ def _update_windows(
     renewed = done.table is not None and windowed.has_new_features()
     report = replace(done.report, rows_left_out=done.report.rows_left_out + left_out)
     rows = windowed.rows(windowed.ends(interval, covering, renewed=renewed))
-    return replace(done, report=report, state=state, read=covering.taken), rows
+    return replace(done, report=report, state=state, read=covering.read), rows

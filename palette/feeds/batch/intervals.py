@@ -1,4 +1,4 @@
-"""Which intervals of event time are still to be computed.
+"""Intervals of event time that a run has to compute.
 
 An interval is ``(start, end]``. The watermark is the newest event time that the source has given; a lookback goes
 behind it again, for rows that came late.
@@ -17,11 +17,11 @@ from palette.times import utc
 if TYPE_CHECKING:
     from palette.definitions import FeatureGroup
 
-__all__ = ["Interval", "advanced", "check_range", "missing", "span"]
+__all__ = ["Interval", "advance_watermark", "check_range", "missing_intervals", "parse_chunk"]
 
 EARLIEST = dt.datetime(1, 1, 1)
-# More would be a slip of the pen: a chunk of a second over years.
-MOST = 100_000
+# More is a mistake: a chunk of a second over years.
+MOST_CHUNKS = 100_000
 
 
 class Interval(NamedTuple):
@@ -34,7 +34,7 @@ class Interval(NamedTuple):
         return f"({'...' if self.start is None else self.start.isoformat()}, {self.end.isoformat()}]"
 
 
-def missing(
+def missing_intervals(
     watermark: dt.datetime | None,
     to: dt.datetime,
     *,
@@ -47,9 +47,9 @@ def missing(
     Parameters
     ----------
     watermark : datetime, optional
-        From where to go on; None if nothing was computed.
+        From where to continue; None if nothing was computed.
     to : datetime
-        Up to where to compute. Naive is UTC.
+        Up to which event time to compute. Naive is UTC.
     start : datetime, optional
         After which event time to begin, whatever the watermark says: a backfill.
     lookback : timedelta, optional
@@ -60,22 +60,22 @@ def missing(
     Raises
     ------
     PlanError
-        If ``start`` is not before ``to``, the chunk is not positive or gives too many intervals, or nobody says where
-        the first one begins.
+        If ``start`` is not before ``to``, the chunk is not positive or gives too many intervals, or the first interval
+        has no start.
 
     Examples
     --------
     >>> day = dt.datetime(2026, 1, 1)
-    >>> for interval in missing(day, dt.datetime(2026, 1, 3, 12), chunk=dt.timedelta(days=1)):
+    >>> for interval in missing_intervals(day, dt.datetime(2026, 1, 3, 12), chunk=dt.timedelta(days=1)):
     ...     print(interval)
     (2026-01-01T00:00:00, 2026-01-02T00:00:00]
     (2026-01-02T00:00:00, 2026-01-03T00:00:00]
     (2026-01-03T00:00:00, 2026-01-03T12:00:00]
-    >>> print(*missing(day, dt.datetime(2026, 1, 2), lookback=dt.timedelta(hours=6)))
+    >>> print(*missing_intervals(day, dt.datetime(2026, 1, 2), lookback=dt.timedelta(hours=6)))
     (2025-12-31T18:00:00, 2026-01-02T00:00:00]
-    >>> print(*missing(None, day))
+    >>> print(*missing_intervals(None, day))
     (..., 2026-01-01T00:00:00]
-    >>> missing(day, dt.datetime(2025, 1, 1))
+    >>> missing_intervals(day, dt.datetime(2025, 1, 1))
     []
     """
     to = utc(to)
@@ -93,11 +93,11 @@ def missing(
     if chunk is None:
         return [Interval(start, to)]
     if start is None:
-        raise PlanError("nothing was computed yet: say with start= where the first chunk begins, or leave out chunk=")
+        raise PlanError("nothing was computed yet: give the start of the first chunk by start=, or leave out chunk=")
     count = -((start - to) // chunk)
-    if count > MOST:
-        raise PlanError(f"{count:,} chunks of {chunk} are too many: take a longer chunk=")
-    return [Interval(start + place * chunk, min(start + (place + 1) * chunk, to)) for place in range(count)]
+    if count > MOST_CHUNKS:
+        raise PlanError(f"{count:,} chunks of {chunk} are too many: use a longer chunk=")
+    return [Interval(start + index * chunk, min(start + (index + 1) * chunk, to)) for index in range(count)]
 
 
 def check_range(group: FeatureGroup, start: dt.datetime | None, to: dt.datetime, chunk: dt.timedelta | None) -> None:
@@ -118,22 +118,22 @@ def check_range(group: FeatureGroup, start: dt.datetime | None, to: dt.datetime,
     if not isinstance(group.source, BatchSource) or group.timestamp is None:
         what = "has no event time" if isinstance(group.source, BatchSource) else "has no batch source"
         raise PlanError(f"{group.full_name} {what}: there are no intervals to compute, leave out start and chunk")
-    missing(to, to, start=start, chunk=chunk)
+    missing_intervals(to, to, start=start, chunk=chunk)
 
 
-def advanced(watermark: dt.datetime | None, done: Interval) -> dt.datetime:
-    """Return the watermark after an interval was computed: there is no gap before it.
+def advance_watermark(watermark: dt.datetime | None, done: Interval) -> dt.datetime:
+    """Return the time up to which everything is computed, after an interval was.
 
-    What the first run of all is told to leave out before its start is left out on purpose.
+    The first interval may begin at a start: earlier events are left out on purpose.
 
     Examples
     --------
     >>> early, middle, late = (dt.datetime(2026, 1, day) for day in (1, 2, 3))
-    >>> advanced(middle, Interval(early, late)) == late
+    >>> advance_watermark(middle, Interval(early, late)) == late
     True
-    >>> advanced(early, Interval(middle, late)) == middle
+    >>> advance_watermark(early, Interval(middle, late)) == middle
     False
-    >>> advanced(late, Interval(early, middle)) == late
+    >>> advance_watermark(late, Interval(early, middle)) == late
     True
     """
     if watermark is None:
@@ -143,13 +143,13 @@ def advanced(watermark: dt.datetime | None, done: Interval) -> dt.datetime:
     return max(watermark, done.end)
 
 
-def span(chunk: str | dt.timedelta | None) -> dt.timedelta | None:
-    """Return the length of a chunk written as text, ``"1d"``.
+def parse_chunk(chunk: str | dt.timedelta | None) -> dt.timedelta | None:
+    """Return the length of a chunk, parsed if it is a string such as ``"1d"``.
 
     Raises
     ------
     PlanError
-        If the text is no duration.
+        If the string is not a duration.
     """
     if not isinstance(chunk, str):
         return chunk

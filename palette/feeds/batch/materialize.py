@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from palette.errors import CatalogError
 from palette.feeds.batch.compute import Computed, compute
-from palette.feeds.batch.intervals import span
+from palette.feeds.batch.intervals import parse_chunk
 from palette.feeds.batch.plan import plan
 from palette.feeds.batch.session_settings import session_settings
 from palette.feeds.publish import plan_publish, publish
@@ -50,11 +50,11 @@ def materialize(
     """
     feeds, name, progress = stores.catalog.feeds, schema.name, progress or (lambda _: None)
     if dry_run:
-        work = plan(stores, schema, start=start, to=to, chunk=span(chunk))
+        work = plan(stores, schema, start=start, to=to, chunk=parse_chunk(chunk))
         return _preview(stores, work, full_refresh=full_refresh, online=online)
     with feeds.lock(name) as lease, session_settings(stores.spark, schema.group):
         # Raises before anything is recorded.
-        work = plan(stores, schema, start=start, to=to, chunk=span(chunk))
+        work = plan(stores, schema, start=start, to=to, chunk=parse_chunk(chunk))
         feeds.end_lost_runs(name, KIND)  # their processes are gone, since the lock is ours
         number = feeds.start_run(name, KIND, details={"to": work.to.isoformat()})
         done, steps = Computed.nothing(work), len(work.intervals) + 1

@@ -15,8 +15,8 @@ from palette.columns import exact_column
 from palette.definitions import BatchSource
 from palette.definitions.sources import DEFAULT_LOOKBACK
 from palette.errors import PlanError
-from palette.feeds.batch.intervals import Interval, check_range, missing
-from palette.feeds.windows.update import Windowed, floor, whole
+from palette.feeds.batch.intervals import Interval, check_range, missing_intervals
+from palette.feeds.windows.update import Windowed, floor, round_up
 from palette.offline.delta.version import open_version
 from palette.times import now_micros, to_datetime, to_datetime_or_none, utc
 
@@ -100,8 +100,8 @@ def plan(
     if windowed is not None:
         # Windows that end in the future are not complete.
         end, start = floor(min(end, now), source), start and floor(start, source)
-        lookback, chunk = whole(lookback, source), whole(chunk, source)
-    intervals = missing(state.watermark, end, start=start, lookback=lookback, chunk=chunk)
+        lookback, chunk = round_up(lookback, source), round_up(chunk, source)
+    intervals = missing_intervals(state.watermark, end, start=start, lookback=lookback, chunk=chunk)
     resumed = None if backfill is None else state.backfills.get(backfill)
     intervals = [interval for interval in intervals if resumed is None or interval.end > resumed]
     LOG.info("%s: %s", schema.name, _describe(intervals))
@@ -116,7 +116,7 @@ def newest_event(stores: Stores, schema: GroupSchema, version: int) -> dt.dateti
 
 
 def _with_computed_until(stores: Stores, schema: GroupSchema, windowed: Windowed | None, state: FeedState) -> FeedState:
-    """Return a state of this release; in an earlier one the watermark was the end of the last run, whatever it gave."""
+    """Return a state of this release; an earlier release recorded the end of the last run as the watermark."""
     if state.watermark is None or state.computed_until is not None:
         return state
     if windowed is not None:

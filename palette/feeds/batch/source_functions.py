@@ -16,14 +16,14 @@ __all__ = ["Modules"]
 
 @dataclass(frozen=True)
 class Modules:
-    """From where functions may be imported.
+    """The modules from which functions may be imported.
 
     Parameters
     ----------
     allowed : tuple of str
-        These modules, and what is in these packages.
+        Modules, and packages with their modules.
     home : str, optional
-        The directory of the store's configuration: modules that are nowhere else are looked for there.
+        The directory of the store's configuration: searched for modules after all others.
     """
 
     allowed: tuple[str, ...] = ()
@@ -31,12 +31,12 @@ class Modules:
 
     @contextlib.contextmanager
     def function(self, name: str) -> Iterator[Callable[..., Any]]:
-        """Give the function of a name ``module:function``, to be called while this lasts.
+        """Yield the function named ``module:function``; its module can be imported from while the block runs.
 
         Raises
         ------
         DefinitionError
-            If its module is not among the allowed ones, which is then not even imported, or it is no such function.
+            If its module is not allowed, and so not imported, or there is no such function.
 
         Examples
         --------
@@ -48,25 +48,25 @@ class Modules:
         module, _, function = name.partition(":")
         with _importable(self.home):
             try:
-                found = getattr(importlib.import_module(module), function, None)
+                value = getattr(importlib.import_module(module), function, None)
             except ModuleNotFoundError as error:
                 raise DefinitionError(
-                    f"{name}: {error}: install it where this runs, or put it beside palette.yaml or on PYTHONPATH"
+                    f"{name}: {error}: install it where this runs, or put it next to palette.yaml or on PYTHONPATH"
                 ) from error
-            if not callable(found):
+            if not callable(value):
                 raise DefinitionError(f"{name}: the module {module!r} has no function {function!r}")
-            # What a module has imported itself (os.system, say) is not what it offers.
-            if not self._has(str(getattr(found, "__module__", ""))):
+            # A module does not offer what it has imported itself, such as os.system.
+            if not self._has(str(getattr(value, "__module__", ""))):
                 raise DefinitionError(f"{name}: {function!r} is not defined in {module!r}, only imported there")
-            yield found
+            yield value
 
     def check(self, name: str) -> None:
-        """Refuse the name of a function whose module is not among the allowed ones.
+        """Raise for a function whose module is not allowed.
 
         Raises
         ------
         DefinitionError
-            With the remedy.
+            If the module is not allowed.
 
         Examples
         --------
@@ -82,12 +82,12 @@ class Modules:
             )
 
     def _has(self, module: str) -> bool:
-        return any(module == one or module.startswith(f"{one}.") for one in self.allowed)
+        return any(module == name or module.startswith(f"{name}.") for name in self.allowed)
 
 
 @contextlib.contextmanager
 def _importable(home: str | None) -> Iterator[None]:
-    """Let modules of a directory be imported: after all others, so that none of theirs is hidden by one of it."""
+    """Add a directory to the end of the import path while a block runs."""
     if home is None or home in sys.path:
         yield
         return

@@ -1,4 +1,4 @@
-"""The rows that a batch source gives for an interval of event time."""
+"""Rows of a batch source for an interval of event time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from palette.definitions import BatchSource, FeatureGroup
     from palette.feeds.batch.intervals import Interval
 
-__all__ = ["BEGINNING", "rows_of"]
+__all__ = ["BEGINNING", "read_source"]
 
-# What a query or function is told as start where there is none; the rows themselves are not cut there.
+# The start that a query or function receives if the interval has none; rows are not filtered by it.
 BEGINNING = dt.datetime(1900, 1, 1)
 SUBSTITUTION = "spark.sql.legacy.parameterSubstitution.constantsOnly"
 
 
-def rows_of(
+def read_source(
     spark: SparkSession,
     group: FeatureGroup,
     source: BatchSource,
@@ -38,7 +38,7 @@ def rows_of(
 ) -> DataFrame:
     """Return the rows of a group, or the events of its aggregates, with times in an interval; of a static group all.
 
-    Rows without event time stay, so that whoever writes them is told.
+    Rows without event time are returned, so that writing them fails.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ def rows_of(
     Raises
     ------
     DefinitionError
-        If the SQL is not one query, the function's module is not among the allowed ones, or it is no such function.
+        If the SQL is not one query, the function's module is not allowed, or there is no such function.
     DataError
-        If what the query reads is not there.
+        If the query reads a table or column that does not exist.
     SchemaError
-        If the event time is missing, or no time.
+        If the event time is missing, or is not a time.
     """
-    start, end = (moment.replace(tzinfo=dt.UTC) for moment in (interval.start or BEGINNING, interval.end))
+    start, end = (time.replace(tzinfo=dt.UTC) for time in (interval.start or BEGINNING, interval.end))
     if source.function is not None:
         with modules.function(source.function) as function:
             rows = function(spark, start, end)
@@ -66,19 +66,19 @@ def rows_of(
                 f"{group.full_name}: {source.function} returned {type(rows).__name__}, expected a DataFrame"
             )
     else:
-        # What varies goes in as parameters.
-        rows = _asked(spark, group, str(source.sql), {"start": start, "end": end})
+        # Bounds are parameters, never part of the query's text.
+        rows = _run_query(spark, group, str(source.sql), {"start": start, "end": end})
     time = source.time or group.timestamp
     return rows if time is None else _within(rows, group, time, interval)
 
 
-def _asked(spark: SparkSession, group: FeatureGroup, text: str, bounds: dict[str, dt.datetime]) -> DataFrame:
-    # Within a query there is no place for a command, which Spark would carry out at once: DROP TABLE, ADD JAR, SET.
-    query = f"SELECT * FROM (\n{text.strip().rstrip(';')}\n)"  # noqa: S608  the definition's own text, nothing of others
+def _run_query(spark: SparkSession, group: FeatureGroup, sql: str, bounds: dict[str, dt.datetime]) -> DataFrame:
+    # A subquery cannot be a command, which Spark would execute at once: DROP TABLE, ADD JAR, SET.
+    query = f"SELECT * FROM (\n{sql.strip().rstrip(';')}\n)"  # noqa: S608  the definition's own SQL
     try:
         with _parameters(spark):
             rows = spark.sql(query, args=bounds)
-            _ = rows.schema  # Spark Connect looks at a query only when it is asked something
+            _ = rows.schema  # Spark Connect analyses the query only now
     except ParseException as error:
         raise DefinitionError(
             f"{group.full_name}: the SQL of its source is not one query ({_first_line(error)}): a source only reads, "
@@ -101,7 +101,7 @@ def _first_line(error: AnalysisException) -> str:
 
 @contextlib.contextmanager
 def _parameters(spark: SparkSession) -> Iterator[None]:
-    """Let a session that is not :func:`palette.spark_session`'s take parameters; Delta's parser drops them."""
+    """Let any session accept parameters of queries, which Delta's parser drops otherwise."""
     before = spark.conf.get(SUBSTITUTION, None)
     spark.conf.set(SUBSTITUTION, "true")
     try:
@@ -113,26 +113,26 @@ def _parameters(spark: SparkSession) -> Iterator[None]:
             spark.conf.set(SUBSTITUTION, before)
 
 
-def _within(rows: DataFrame, group: FeatureGroup, wanted: str, interval: Interval) -> DataFrame:
+def _within(rows: DataFrame, group: FeatureGroup, name: str, interval: Interval) -> DataFrame:
     fields = {field.name.lower(): field for field in rows.schema}
-    field = fields.get(wanted.lower())
+    field = fields.get(name.lower())
     if field is None:
         raise SchemaError(
-            f"{group.full_name}: the source gives no event time {wanted!r}{nearest(wanted, rows.columns)} "
+            f"{group.full_name}: the source gives no event time {name!r}{nearest(name, rows.columns)} "
             f"(it gives {', '.join(rows.columns)})"
         )
     if not is_time(field.dataType):
         raise SchemaError(
-            f"{group.full_name}: the event time {wanted!r} of the source is {field.dataType.simpleString()}: "
+            f"{group.full_name}: the event time {name!r} of the source is {field.dataType.simpleString()}: "
             f"cast it to a timestamp"
         )
     column = exact_column(field.name)
-    # As it stands where it can be: files that have no such times are skipped.
+    # The plain column if possible: then files without such times are skipped.
     plain = field.dataType.simpleString() == "timestamp"
     time = column if plain else micros(column, field.dataType)
 
-    def bound(moment: dt.datetime) -> Any:
-        number = F.lit(to_micros(moment))
+    def bound(at: dt.datetime) -> Any:
+        number = F.lit(to_micros(at))
         return F.timestamp_micros(number) if plain else number
 
     inside = time <= bound(interval.end)

@@ -1,8 +1,8 @@
-"""Of which events there are partial aggregates, and so which ones a run has to read.
+"""Coverage of events by partial aggregates, and the events that a run has to read.
 
-A window that ends at ``t`` holds events of ``(t - w, t]``. Where a run begins behind what is kept, or beyond it, or
-where a first run leaves out what was before, the windows near its start need events from before the start: they are
-read as well, by the length of the longest window, though no rows are written there.
+A window that ends at ``t`` holds events of ``(t - w, t]``. If a run begins before or after the stored partials,
+or a first run begins at a start, the windows near that start need earlier events: these are read as well, as far back
+as the longest window, though no rows are written there.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ __all__ = ["Coverage"]
 
 @dataclass(frozen=True)
 class Coverage:
-    """Events whose partials are kept.
+    """The events whose partials are stored.
 
     Parameters
     ----------
     since : datetime, optional
-        All events after it, up to ``until``, are in the partials; None if all are that were there.
+        All events after it, up to ``until``, are in the partials; None if all events are.
     until : datetime, optional
-        None if nothing is known.
-    taken : Interval, optional
-        What this run has read so far, without a gap.
+        None if nothing was computed.
+    read : Interval, optional
+        The events that this run has read so far, without a gap.
     """
 
     since: dt.datetime | None = None
     until: dt.datetime | None = None
-    taken: Interval | None = None
+    read: Interval | None = None
 
     def events(self, interval: Interval, longest: dt.timedelta) -> Interval:
-        """Return of which interval events are to be read, so that the windows that end in this one are whole.
+        """Return the interval of events to read so that the windows that end in this interval are complete.
 
         Examples
         --------
@@ -47,31 +47,31 @@ class Coverage:
         if interval.start is None:
             return interval
         first = interval.start - min(longest, interval.start - EARLIEST)
-        if self._is_known(first, interval.start) or self._is_taken(first, interval.start):
+        if self._is_known(first, interval.start) or self._is_read(first, interval.start):
             return interval
         return Interval(first, interval.end)
 
     def with_events(self, events: Interval) -> Coverage:
-        """Return what is covered when events were read."""
-        taken = self.taken
-        if taken is None or events.start is None or taken.end < events.start:
-            taken = events
+        """Return the coverage after events were read."""
+        read = self.read
+        if read is None or events.start is None or read.end < events.start:
+            read = events
         else:
-            taken = Interval(taken.start, events.end)
+            read = Interval(read.start, events.end)
         since = self.since
-        if taken.start is None:
+        if read.start is None:
             since = None
-        elif since is not None and taken.start < since <= taken.end:
-            since = taken.start
-        return replace(self, since=since, taken=taken)
+        elif since is not None and read.start < since <= read.end:
+            since = read.start
+        return replace(self, since=since, read=read)
 
     def reaches(self, end: dt.datetime) -> bool:
-        """Tell whether the events after a moment are covered, as windows that end later than it need."""
+        """Return whether all events after a time are covered, which windows that end later need."""
         return self.since is None or self.since <= end
 
     def _is_known(self, first: dt.datetime, last: dt.datetime) -> bool:
         return self.until is not None and last <= self.until and (self.since is None or self.since <= first)
 
-    def _is_taken(self, first: dt.datetime, last: dt.datetime) -> bool:
-        taken = self.taken
-        return taken is not None and last <= taken.end and (taken.start is None or taken.start <= first)
+    def _is_read(self, first: dt.datetime, last: dt.datetime) -> bool:
+        read = self.read
+        return read is not None and last <= read.end and (read.start is None or read.start <= first)

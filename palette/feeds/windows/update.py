@@ -1,7 +1,7 @@
-"""Windowed aggregates kept up to date: events in, partials kept in a table beside the group's, windows out.
+"""Update of windowed aggregates: events in, partials stored in a table next to the group's, windows out.
 
-The partials of an interval take the place of what was there in one commit, and windows are computed from what is
-kept, so an interval can be repeated.
+The partials of an interval are replaced in one commit, and windows are computed from the stored partials, so an
+interval can be repeated.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from palette.definitions import FeatureGroup, GroupSchema
     from palette.offline import DeltaTables
 
-__all__ = ["Windowed", "floor", "partials_beside", "whole"]
+__all__ = ["Windowed", "find_partials", "floor", "round_up"]
 
-# In the metadata of a column Delta keeps it with the schema.
+# Delta stores the metadata of a column with the schema.
 COMMENT = "comment"
 
 
@@ -57,14 +57,14 @@ def floor(time: dt.datetime, source: BatchSource) -> dt.datetime:
     return to_datetime(to_micros(time) // every * every)
 
 
-def whole(span: dt.timedelta | None, source: BatchSource) -> dt.timedelta | None:
-    """Return a span of time as a whole number of steps of the grid, at least as long."""
+def round_up(span: dt.timedelta | None, source: BatchSource) -> dt.timedelta | None:
+    """Return a span rounded up to a multiple of the grid's step."""
     every = Grid.of(source).every * MICROSECOND
     return None if span is None else -(-span // every) * every
 
 
-def partials_beside(spark: SparkSession, tables: DeltaTables, group: FeatureGroup) -> str | None:
-    """Return the name by which SQL knows the partials beside a group's table, of whatever source; None without any."""
+def find_partials(spark: SparkSession, tables: DeltaTables, group: FeatureGroup) -> str | None:
+    """Return the SQL name of the partials of a group, whatever its source is now; None if there are none."""
     if tables.root.startswith(METASTORE) or _stored(spark, path := _path(tables, group)) is None:
         return None
     return f"delta.{sql_name(path)}"
@@ -76,13 +76,13 @@ def _path(tables: DeltaTables, group: FeatureGroup) -> str:
 
 def _stored(spark: SparkSession, path: str) -> DataFrame | None:
     try:
-        found = spark.read.format("delta").load(path)
-        _ = found.schema  # Spark Connect looks for the table only when it is asked something
+        partials = spark.read.format("delta").load(path)
+        _ = partials.schema  # Spark Connect looks for the table only now
     except AnalysisException as error:
         if "DELTA_" in (error.getCondition() or "") or "PATH_NOT_FOUND" in (error.getCondition() or ""):
             return None
         raise
-    return found
+    return partials
 
 
 def _comment(rows: DataFrame, column: str) -> str | None:
@@ -91,7 +91,7 @@ def _comment(rows: DataFrame, column: str) -> str | None:
 
 @dataclass(frozen=True)
 class Windowed:
-    """The partials of a group, and the windows made of them."""
+    """The stored partials of a group, and the windows computed from them."""
 
     spark: SparkSession
     tables: DeltaTables
@@ -100,7 +100,7 @@ class Windowed:
 
     @classmethod
     def of(cls, spark: SparkSession, tables: DeltaTables, schema: GroupSchema) -> Windowed:
-        """Return those of a group whose batch source has aggregates.
+        """Return the partials of a group whose batch source has aggregates.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Windowed:
         """
         if tables.root.startswith(METASTORE):
             raise PlanError(
-                f"{schema.name}: windowed aggregates keep partials in files beside the group's table: take a "
+                f"{schema.name}: windowed aggregates store partials in files next to the group's table: use a "
                 f"store whose tables are at a path, not in a metastore"
             )
         assert isinstance(schema.group.source, BatchSource)
@@ -117,7 +117,7 @@ class Windowed:
 
     @classmethod
     def find(cls, spark: SparkSession, tables: DeltaTables, schema: GroupSchema) -> Windowed | None:
-        """Return those next to the table of a group, if there are any."""
+        """Return the partials of a group if they exist, else None."""
         source = schema.group.source
         if tables.root.startswith(METASTORE) or not isinstance(source, BatchSource) or not source.aggregates:
             return None
@@ -126,20 +126,20 @@ class Windowed:
 
     @property
     def path(self) -> str:
-        """Where the partials are: a name that no group can have."""
+        """Path of the partials: a name that no group can have."""
         return _path(self.tables, self.schema.group)
 
     @property
     def identifier(self) -> str:
-        """Return the name by which SQL knows the table of the partials."""
+        """SQL name of the table of the partials."""
         return f"delta.{sql_name(self.path)}"
 
     def stored(self) -> DataFrame | None:
-        """Return the partials that are there, of whatever aggregates; None if there are none yet."""
+        """Return the stored partials, whatever their aggregates; None if there are none yet."""
         return _stored(self.spark, self.path)
 
     def current(self) -> DataFrame | None:
-        """Return the partials of these aggregates; None if there are none yet, or only those of others."""
+        """Return the stored partials of these aggregates; None if there are none, or only those of others."""
         partials = self.stored()
         if partials is None:
             return None
@@ -161,7 +161,7 @@ class Windowed:
         return not set(json.loads(self._features)) <= set(json.loads(_comment(stored, BUCKET_SIZE) or "[]"))
 
     def record_features(self) -> None:
-        """Record which features the rows have, after those that were new are written."""
+        """Record the features that the rows have, after new ones were written."""
         stored = self.stored()
         if stored is not None and _comment(stored, BUCKET_SIZE) != self._features:
             self.spark.sql(f"ALTER TABLE {self.identifier} ALTER COLUMN {BUCKET_SIZE} COMMENT '{self._features}'")
@@ -187,36 +187,34 @@ class Windowed:
         else:
             rows = roll_up(fresh, source, keys, stored, interval).select(*map(exact_column, stored.columns))
             rows.writeTo(self.identifier).overwrite(rows_to_replace(source, interval))
-        found = read_observation(seen)
-        return int(found["left_out"]) if found else left_out(events, source, keys)
+        counts = read_observation(seen)
+        return int(counts["left_out"]) if counts else left_out(events, source, keys)
 
     def ends(self, interval: Interval, coverage: Coverage, *, renewed: bool = False) -> tuple[Interval, ...]:
-        """Return where the windows end that change with the events of an interval: they hold some of it.
-
-        They are one span of time, or two apart from each other.
+        """Return the ends of the windows that hold events of an interval, as one span of time or two separate ones.
 
         Parameters
         ----------
         coverage : Coverage
-            Of the partials. Windows that end after the interval, and were computed before, change where all of their
-            events are there.
+            Of the partials. Windows that end after the interval, and were computed before, are included if the
+            partials hold all of their events.
         renewed : bool
-            Whether all windows of known events are wanted, too.
+            Whether all windows of covered events are included.
         """
         until, last = coverage.until, interval.end
         if until is not None and until > last and coverage.reaches(last):
             last = min(last + self.longest, until)
         start = self._beginning(interval.end, coverage) if interval.start is None or renewed else interval.start
-        found = Interval(start if interval.start is None else interval.start, last)
+        changed = Interval(start if interval.start is None else interval.start, last)
         if not renewed or until is None or start >= until:
-            return (found,)
-        assert found.start is not None
-        if start > found.end or until < found.start:
-            return tuple(sorted((Interval(start, until), found), key=lambda one: one.end))
-        return (Interval(min(start, found.start), max(until, found.end)),)
+            return (changed,)
+        assert changed.start is not None
+        if start > changed.end or until < changed.start:
+            return tuple(sorted((Interval(start, until), changed), key=lambda span: span.end))
+        return (Interval(min(start, changed.start), max(until, changed.end)),)
 
     def _beginning(self, end: dt.datetime, coverage: Coverage) -> dt.datetime:
-        """Return after which moment windows end whose events are all kept; of none, that of the interval's end."""
+        """Return the time after which all windows are covered; the interval's end if there are no partials."""
         stored = self.current()
         assert stored is not None
         lowest = stored.agg(F.min(F.unix_micros(BUCKET_END))).first()[0]
@@ -245,33 +243,33 @@ class Windowed:
         """Return the rows of the windows that end in intervals."""
         stored = self.current()
         assert stored is not None
-        how = stored, self.source, self.schema.keys
-        found = [windows(*how, one.start or EARLIEST, one.end, str(self.schema.timestamp)) for one in ends]
-        return functools.reduce(lambda first, second: first.unionByName(second), found)
+        source, keys, timestamp = self.source, self.schema.keys, str(self.schema.timestamp)
+        parts = [windows(stored, source, keys, span.start or EARLIEST, span.end, timestamp) for span in ends]
+        return functools.reduce(lambda first, second: first.unionByName(second), parts)
 
     @property
     def _composition(self) -> str:
-        """What partials are made of: those of another grid, or of other columns, do not go together with these."""
+        """Grid, columns and types of the partials: with others they cannot be merged."""
         source = self.source
         types = {state.name: state.dtype for state in get_states(source) if state.dtype}
-        told = {
+        composition = {
             "every": Grid.of(source).names[0],
             "time": source.time,
             "by": list(source.by or self.schema.keys),
             "keys": dict(self.schema.keys),
             "types": types,
         }
-        return json.dumps(told, sort_keys=True)
+        return json.dumps(composition, sort_keys=True)
 
     @property
     def _features(self) -> str:
-        """What features are computed from, each as a checksum."""
-        told = [
+        """Checksums of the features' definitions."""
+        definitions = [
             f"{feature.name} {aggregate.column} {aggregate.function} {aggregate.at} {span}"
             for aggregate in self.source.aggregates
             for feature, span in zip(aggregate.features, aggregate.spans, strict=True)
         ]
-        return json.dumps(sorted(hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in told))
+        return json.dumps(sorted(hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in definitions))
 
     def optimize(self) -> None:
         """Rewrite small files into large ones, with the partials of a key close together."""
@@ -279,5 +277,5 @@ class Windowed:
         compact(self.spark, self.identifier, [*keys, BUCKET_END])
 
     def vacuum(self, hours: float) -> None:
-        """Delete files that no version of the last hours needs; nobody pins versions of partials."""
+        """Delete files that no version of the last hours needs; versions of partials are never pinned."""
         delete_unused(self.spark, self.identifier, hours)
