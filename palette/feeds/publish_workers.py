@@ -1,4 +1,4 @@
-"""Rows into an online store: by the workers where it can be reached from them, else by this process."""
+"""Writes to an online store: by Spark's workers if they can reach it, else by this process."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 
 __all__ = ["fill_online", "retain_online"]
 
-# What a task raised, in the traceback that Spark tells.
+# The error of a task, in the traceback that Spark reports.
 RAISED = re.compile(r"^[\w.]*(?:Error|Exception): .*", re.MULTILINE)
 _sent: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def fill_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema, *, replace: bool = False) -> int:
-    """Put rows, one a key, into an online store; never an older one over a newer one, unless they are to replace all.
+    """Write rows, one a key, to an online store; an older row never replaces a newer one, unless ``replace``.
 
     Parameters
     ----------
     online : OnlineStore
-        One with an ``opener`` (Redis) is opened and filled by each task; another one by this process, in batches.
+        Each task opens and fills a store that has an ``opener`` (Redis); this process fills others, in batches.
     replace : bool
-        Whether they take the place of newer rows and deletions as well; see :meth:`OnlineStore.replace`.
+        Whether rows replace newer rows and tombstones as well; see :meth:`OnlineStore.replace`.
 
     Returns
     -------
     int
-        How many rows took their place. A task that Spark repeats counts only what was left to do.
+        How many rows were written. A task that Spark repeats counts only the remaining ones.
 
     Raises
     ------
     StoreError
-        If a task could not fill it.
+        If a task fails.
     """
     entity, group, opener = schema.entity, schema.group, online.opener()
     if opener is None:
@@ -77,13 +77,13 @@ def fill_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema, *, re
 
 
 def _filler(
-    opened: Callable[[Any], Any], entity: Entity, group: FeatureGroup, *, replace: bool = False
+    open_store: Callable[[Any], Any], entity: Entity, group: FeatureGroup, *, replace: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return what a task runs: it opens the store, and puts its batches as they come."""
+    """Return the function of a task: it opens the store, and writes its batches."""
     schema = GroupSchema(entity, group)
 
     def fill(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        store, done = opened({group.full_name: (entity, group)}.__getitem__), []
+        store, done = open_store({group.full_name: (entity, group)}.__getitem__), []
         try:
             for batch in batches:
                 held, number, fault = split_faults(batch)
@@ -93,7 +93,7 @@ def _filler(
         finally:
             store.close()
         taken, left_out, faults = zip(*done, strict=True) if done else ((), (), ())
-        fault = next((one for one in faults if one is not None), None)
+        fault = next((fault for fault in faults if fault is not None), None)
         types = (pa.int64(), pa.int64(), pa.string())
         arrays = [
             pa.array([value], form) for value, form in zip((sum(taken), sum(left_out), fault), types, strict=True)
@@ -104,7 +104,7 @@ def _filler(
 
 
 def retain_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema) -> int:
-    """Remove the online rows of keys that no row has; return how many are gone."""
+    """Delete the online rows of all other keys; return how many were deleted."""
 
     def keys() -> Iterator[Any]:
         for batch in arrow_batches(rows, schema):
@@ -114,13 +114,13 @@ def retain_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema) -> 
 
 
 def _ship(spark: SparkSession) -> None:
-    """Send this library to workers that are elsewhere, once a session."""
+    """Send this library to remote workers, once a session."""
     local = not is_remote() and spark.conf.get("spark.master", "").split("[")[0] == "local"
     if local or spark in _sent or not can_be_archived():
         return
-    place = Path(tempfile.mkdtemp(prefix="palette-workers-")) / "palette_workers.zip"
-    # Workers may ask for it as long as the session is there.
-    weakref.finalize(spark, shutil.rmtree, place.parent, ignore_errors=True)
-    write_archive(place)
-    spark.addArtifacts(str(place), pyfile=True)
+    archive = Path(tempfile.mkdtemp(prefix="palette-workers-")) / "palette_workers.zip"
+    # Workers may fetch it as long as the session exists.
+    weakref.finalize(spark, shutil.rmtree, archive.parent, ignore_errors=True)
+    write_archive(archive)
+    spark.addArtifacts(str(archive), pyfile=True)
     _sent.add(spark)

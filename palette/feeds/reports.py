@@ -1,4 +1,4 @@
-"""What runs tell: while they run, and in the end."""
+"""Reports of runs: progress, and what was done."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Erased", "Materialized", "Progress"]
 
 @dataclass(frozen=True)
 class Progress:
-    """A step of a run, told to the callback when it begins, and once in the end.
+    """A step of a run, passed to the callback when it begins, and once at the end.
 
     Parameters
     ----------
     group : str
         ``entity:group``.
     phase : {"compute", "disperse", "done"}
-        What begins.
+        The phase that begins.
     step, steps : int
-        How many steps are done, of how many; dispersal is the last one.
+        The number of finished steps, and of all steps; dispersal is the last one.
     interval : Interval, optional
-        What is computed.
+        The interval to compute.
     """
 
     group: str
@@ -37,47 +37,47 @@ class Progress:
 
 @dataclass(frozen=True)
 class Materialized:
-    """What a run did, or with ``dry_run`` would do.
+    """Report of a run, or with ``dry_run`` its plan.
 
     Parameters
     ----------
     group : str
         ``entity:group``.
     intervals : tuple of Interval
-        What was computed from the source; of a dry run what is missing.
+        The computed intervals; of a dry run those to compute.
     watermark : datetime, optional
-        Up to where all is computed now.
+        The newest event time that the source has given.
     rows_computed, rows_written, rows_dispersed : int
-        Rows that the source gave, that were new or other than in the table, and that took their place online.
+        Rows that the source gave, that were new or changed in the table, and that were written online.
     version : int, optional
         Of the table; None if there is none yet.
     since : int, optional
-        The version up to which rows had gone online before; None if everything went.
+        The version that was online before; None if all rows were published.
     seconds : dict of str to float
-        What each phase took.
+        Duration of each phase.
     dry_run : bool
-        Whether nothing was done.
+        Whether this is only a plan.
     online : bool
-        Whether that version is online now; else only the table was written.
+        Whether that version is online now; otherwise only the table was written.
     silent : bool
         Whether the source gave no event later than ``watermark``, as it was before the run.
     resumed : datetime, optional
-        A backfill of this range was broken off here, and went on from here.
+        The time from which an interrupted backfill of this range was resumed.
     rows_left_out : int
-        Events without a key or a time, which no aggregate counts; one without a time is in every interval.
+        Events without a key or a time, which no aggregate counts; an event without a time is in every interval.
     rows_removed : int
         With ``full_refresh``: online rows of keys that are no longer in the table.
     rows_waiting : int
-        Rows of the table that did not go online, since their event time is after ``to``, or ahead of the clock by more
-        than five minutes; they are looked for again.
+        Rows of the table that were not published, since their event time is after ``to``, or more than five minutes
+        ahead of the clock; a later run publishes them.
 
     Examples
     --------
     >>> print(Materialized("restaurant:menu", (Interval(None, dt.datetime(2026, 1, 1)),), None, 5, 4, 3, 0))
     restaurant:menu: 1 interval up to 2026-01-01 00:00:00, 5 rows computed, 4 written; 3 online (version 0, everything)
     >>> day = Interval(dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2))
-    >>> told = Materialized("restaurant:menu", (day,), day.start, silent=True)
-    >>> str(told).split("; ")[1]
+    >>> report = Materialized("restaurant:menu", (day,), day.start, silent=True)
+    >>> str(report).split("; ")[1]
     'the source has nothing newer than 2026-01-01 00:00:00, searched after 2026-01-01 00:00:00'
     """
 
@@ -102,7 +102,7 @@ class Materialized:
         count = len(self.intervals)
         computed = f"{count} interval{'s' * (count > 1)} up to {self.intervals[-1].end}" if count else ""
         if self.resumed is not None:
-            computed = f"from {self.resumed} on, where it was broken off: {computed or 'nothing left'}"
+            computed = f"resumed from {self.resumed}: {computed or 'nothing left'}"
         table = "no table yet" if self.version is None else f"version {self.version}"
         if self.online and self.version is not None:
             table += ", everything" if self.since is None else f", since version {self.since}"
@@ -122,46 +122,46 @@ class Materialized:
         return f"{self.group}: {computed}{self.rows_dispersed:,} online{removed}{waiting} ({table})"
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show it in notebooks as for people."""
+        """Print the summary in notebooks."""
         printer.text(str(self))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """Return the report as JSON values."""
         plain = {
             name: value
             for name, value in vars(self).items()
             if name not in ("intervals", "watermark", "resumed", "seconds")
         }
-        plain["intervals"] = [[_text(one.start), _text(one.end)] for one in self.intervals]
-        plain["watermark"], plain["resumed"] = _text(self.watermark), _text(self.resumed)
-        plain["seconds"] = {name: round(taken, 3) for name, taken in self.seconds.items()}
+        plain["intervals"] = [[_to_iso(interval.start), _to_iso(interval.end)] for interval in self.intervals]
+        plain["watermark"], plain["resumed"] = _to_iso(self.watermark), _to_iso(self.resumed)
+        plain["seconds"] = {name: round(duration, 3) for name, duration in self.seconds.items()}
         return plain
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What was erased, or with ``dry_run`` would be.
+    """Report of an erasure, or with ``dry_run`` of what it would erase.
 
     Parameters
     ----------
     group : str
         ``entity:group``.
     keys : int
-        How many different keys were named.
+        The number of distinct keys.
     rows : int
-        Rows of the table's newest version that had them.
+        Rows of the table's newest version with these keys.
     files : int
-        Files that held them, of all versions of the table and of the partial aggregates beside it: all deleted.
+        Files with these keys, of all versions of the table and of its partial aggregates: all deleted.
     version : int, optional
         Of the table now; None if there is none.
     online : int
-        Rows that are gone from the online store.
+        Rows deleted from the online store.
     snapshots : dict of str to int
-        Directory of a snapshot to the rows that are gone from it.
+        Directory of a snapshot to the number of rows deleted from it.
     lost_pins : tuple of str
-        Names of pins (training sets, models) whose versions of the table held keys: they cannot be rebuilt any more.
+        Names of pins (training sets, models) whose versions of the table held keys: they cannot be rebuilt.
     dry_run : bool
-        Whether nothing was done.
+        Whether this is only a plan.
 
     Examples
     --------
@@ -185,17 +185,17 @@ class Erased:
         done = "would be erased" if self.dry_run else "erased"
         where = "" if self.version is None else f" (version {self.version})"
         parts = [f"{self.keys:,} key{_s(self.keys)}, {self.rows:,} row{_s(self.rows)} {done} from the table{where}"]
-        parts += [f"{self.online:,} online", *(f"{gone:,} in {path}" for path, gone in self.snapshots.items())]
+        parts += [f"{self.online:,} online", *(f"{count:,} in {path}" for path, count in self.snapshots.items())]
         lose = "could not be rebuilt then" if self.dry_run else "cannot be rebuilt"
         lost = f"; {lose}: {', '.join(self.lost_pins)}" if self.lost_pins else ""
         return f"{self.group}: {', '.join(parts)}{lost}"
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show it in notebooks as for people."""
+        """Print the summary in notebooks."""
         printer.text(str(self))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+        """Return the report as JSON values."""
         return vars(self) | {"snapshots": dict(self.snapshots), "lost_pins": list(self.lost_pins)}
 
 
@@ -203,5 +203,5 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
-def _text(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
+def _to_iso(time: dt.datetime | None) -> str | None:
+    return None if time is None else time.isoformat()

@@ -1,4 +1,4 @@
-"""``python -m palette.jobs``, and what ``spark-submit`` runs."""
+"""``python -m palette.jobs``, the entry point of ``spark-submit``."""
 
 from __future__ import annotations
 

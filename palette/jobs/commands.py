@@ -1,6 +1,6 @@
-"""The jobs, their arguments and exit codes: data on the standard output, logs on the standard error.
+"""Jobs, their arguments and exit codes: data on the standard output, logs on the standard error.
 
-0 is done, 1 failed, 2 cannot be as asked, 3 done but a person should look, as a scheduler expects them.
+The exit codes are 0 for done, 1 for a failure that may be retried, 2 for wrong arguments, 3 for done with alarms.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["run"]
 
 LOG = logging.getLogger("palette.jobs")
 CONFIG = "palette.yaml"
-# What a job did, and its alarms.
-Told: TypeAlias = "tuple[dict[str, Any], list[str]]"
+# The report of a job, and its alarms.
+Outcome: TypeAlias = "tuple[dict[str, Any], list[str]]"
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -37,9 +37,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     _log()
     LOG.info("%s begins", options.job)
     try:
-        told, alarms = options.run(options)
+        report, alarms = options.run(options)
     except (PaletteError, DslError) as error:
-        LOG.error("%s: %s", options.job, error)  # noqa: TRY400  a line is enough for what is expected
+        LOG.error("%s: %s", options.job, error)  # noqa: TRY400  expected errors need no traceback
         return exit_code(error)
     except ModuleNotFoundError as error:
         LOG.error("%s: %s; install it where this runs, see docs/jobs.md", options.job, error)  # noqa: TRY400
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         LOG.exception("%s failed", options.job)
         return exit_code(error)
-    print(json.dumps({**told, "alarms": alarms}, default=str), flush=True)
+    print(json.dumps({**report, "alarms": alarms}, default=str), flush=True)
     for alarm in alarms:
         LOG.warning("%s: alarm: %s", options.job, alarm)
     LOG.info("%s is done", options.job)
@@ -63,7 +63,7 @@ def _log() -> None:
     logger.setLevel(logging.INFO)
 
 
-def _materialize(options: argparse.Namespace) -> Told:
+def _materialize(options: argparse.Namespace) -> Outcome:
     store, start = FeatureStore.open(options.config), _time(options.start)
     to = _time(options.to) or utc(dt.datetime.now(dt.UTC))
     group = store.group(options.group)
@@ -71,29 +71,29 @@ def _materialize(options: argparse.Namespace) -> Told:
     check_range(group, start, to, parse_chunk(options.chunk))
     spark = job_session(startup_settings([group]))
 
-    def tell(step: Any) -> None:
+    def log_progress(step: Any) -> None:
         until = f" up to {step.interval.end}" if step.interval else ""
         LOG.info("%s: %s%s, step %d of %d", step.group, step.phase, until, step.step, step.steps)
 
-    told = store.materialize(
+    report = store.materialize(
         group,
         _time(options.to),
         start=start,
         chunk=options.chunk,
         full_refresh=options.full_refresh,
         online=store.keeps_online,
-        progress=tell,
+        progress=log_progress,
     )
-    if told.silent:
-        LOG.warning("%s", told)
-    return told.to_json(), list(stale(spark, store, group, to, options.alarm_stale))
+    if report.silent:
+        LOG.warning("%s", report)
+    return report.to_json(), list(stale(spark, store, group, to, options.alarm_stale))
 
 
 def _time(text: str | None) -> dt.datetime | None:
     return None if text is None else utc(text)
 
 
-def _training_set(options: argparse.Namespace) -> Told:
+def _training_set(options: argparse.Namespace) -> Outcome:
     from palette.offline.point_in_time import check_point_in_time
     from palette.pipeline.batch_jobs import check_pinning, parse_features, parse_versions, write_training_set
 
@@ -103,7 +103,7 @@ def _training_set(options: argparse.Namespace) -> Told:
     version = parse_versions(options.version)
     check_pinning(store, features, version, options.pin)
     _check_ends(options)
-    told = write_training_set(
+    report = write_training_set(
         job_session(),
         store,
         options.basis,
@@ -116,11 +116,11 @@ def _training_set(options: argparse.Namespace) -> Told:
         mode=options.mode,
         pin=options.pin,
     )
-    return told.to_json(), list(missing_values(told.missing, options.alarm_missing))
+    return report.to_json(), list(missing_values(report.missing, options.alarm_missing))
 
 
 def _check_ends(options: argparse.Namespace) -> None:
-    # Under spark-submit only Spark knows which file system a path is of, and it runs already.
+    # Under spark-submit only Spark knows the file system of a path, and it runs already.
     if not is_submitted():
         from palette.offline.files.endpoints import check_source, check_target
 
@@ -128,7 +128,7 @@ def _check_ends(options: argparse.Namespace) -> None:
         check_target(options.target, options.mode)
 
 
-def _score(options: argparse.Namespace) -> Told:
+def _score(options: argparse.Namespace) -> Outcome:
     from palette.catalog.models.names import parse_model_name
     from palette.pipeline.batch_jobs import score_table
     from palette.pipeline.model_ref import check_saved, find_saved
@@ -140,53 +140,55 @@ def _score(options: argparse.Namespace) -> Told:
         check_saved(saved)
     _check_ends(options)
     spark = job_session()
-    told = score_table(
+    report = score_table(
         spark, options.model, options.basis, options.target, store=store, keep=options.keep, mode=options.mode
     )
-    return told.to_json(), list(missing_values(told.missing, options.alarm_missing))
+    return report.to_json(), list(missing_values(report.missing, options.alarm_missing))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m palette.jobs", description=__doc__)
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
 
-    one = _job(jobs, "materialize", _materialize, "compute what is missing of a feature group, and put it online")
-    one.add_argument("group", help="ENTITY:GROUP")
-    one.add_argument("--to", help="up to which event time, UTC; default now")
-    one.add_argument("--from", dest="start", help="compute again what is after this event time")
-    one.add_argument("--chunk", help="compute and write in steps of this length, as 1d or 6h")
-    one.add_argument(
+    job = _job(jobs, "materialize", _materialize, "compute what is missing of a feature group, and put it online")
+    job.add_argument("group", help="ENTITY:GROUP")
+    job.add_argument("--to", help="up to which event time, UTC; default now")
+    job.add_argument("--from", dest="start", help="compute again what is after this event time")
+    job.add_argument("--chunk", help="compute and write in steps of this length, as 1d or 6h")
+    job.add_argument(
         "--full-refresh", action="store_true", help="make the online store equal to the table, whatever it holds"
     )
-    one.add_argument(
+    job.add_argument(
         "--alarm-stale", type=span, metavar="SPAN", help="end with 3 if no row is newer, as 36h before --to"
     )
-    one.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
+    job.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
 
-    one = _job(jobs, "training-set", _training_set, "the values that were known at the time of each row of a basis")
-    one.add_argument("basis", help="where the rows are: a path, FORMAT:PATH, or a table's name")
-    one.add_argument("target", help="where it goes: a file, FORMAT:PATH, the directory of a Delta table, or table:NAME")
-    one.add_argument("--feature", action="append", required=True, metavar="[COLUMN=]ENTITY:GROUP:FEATURE:KEY")
-    one.add_argument("--timestamp", help="column of the basis with each row's time; without it latest values are taken")
-    one.add_argument("--point-in-time", choices=("event", "created"), default="event")
-    one.add_argument("--version", action="append", default=[], metavar="ENTITY:GROUP=N", help="read it as it was then")
-    one.add_argument("--pin", metavar="NAME", help="keep the table versions that are read from vacuum, under this name")
-    one.add_argument("--status", action="store_true", help="add COLUMN__status")
-    one.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
-    _add_ends(one)
+    job = _job(jobs, "training-set", _training_set, "the values that were known at the time of each row of a basis")
+    job.add_argument("basis", help="where the rows are: a path, FORMAT:PATH, or a table's name")
+    job.add_argument("target", help="where it goes: a file, FORMAT:PATH, the directory of a Delta table, or table:NAME")
+    job.add_argument("--feature", action="append", required=True, metavar="[COLUMN=]ENTITY:GROUP:FEATURE:KEY")
+    job.add_argument(
+        "--timestamp", help="column of the basis with each row's time; without it the latest values are used"
+    )
+    job.add_argument("--point-in-time", choices=("event", "created"), default="event")
+    job.add_argument("--version", action="append", default=[], metavar="ENTITY:GROUP=N", help="read it as it was then")
+    job.add_argument("--pin", metavar="NAME", help="keep the table versions that are read from vacuum, under this name")
+    job.add_argument("--status", action="store_true", help="add COLUMN__status")
+    job.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
+    _add_ends(job)
 
-    one = _job(jobs, "score", _score, "the rows of a table, scored by a saved model")
-    one.add_argument("model", help="the directory of a saved MLPipelineModel; or model:NAME[@STAGE|@VERSION]")
-    one.add_argument("basis", help="where the rows are")
-    one.add_argument("target", help="where the scores go: the same")
-    one.add_argument("--keep", action="append", metavar="COLUMN", help="write only these columns")
-    one.add_argument("--config", help=f"the store, if not the one of the training; with model:NAME default {CONFIG}")
-    _add_ends(one)
+    job = _job(jobs, "score", _score, "the rows of a table, scored by a saved model")
+    job.add_argument("model", help="the directory of a saved MLPipelineModel; or model:NAME[@STAGE|@VERSION]")
+    job.add_argument("basis", help="where the rows are")
+    job.add_argument("target", help="where the scores go: the same")
+    job.add_argument("--keep", action="append", metavar="COLUMN", help="write only these columns")
+    job.add_argument("--config", help=f"the store, if not the one of the training; with model:NAME default {CONFIG}")
+    _add_ends(job)
     return parser
 
 
-def _job(jobs: Any, name: str, run: Callable[[argparse.Namespace], Told], told: str) -> Any:
-    parser = jobs.add_parser(name, help=told, description=told)
+def _job(jobs: Any, name: str, run: Callable[[argparse.Namespace], Outcome], description: str) -> Any:
+    parser = jobs.add_parser(name, help=description, description=description)
     parser.set_defaults(run=run)
     return parser
 

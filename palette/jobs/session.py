@@ -1,4 +1,4 @@
-"""The session of a job: the scheduler's settings count, and what palette needs is added where nothing was said."""
+"""Spark session of a job: settings of the scheduler have precedence, missing ones that palette needs are added."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["is_submitted", "job_session"]
 
-# What comes too late.
+# Under spark-submit the driver runs already.
 STARTED = "spark.driver."
 
 
 def is_submitted() -> bool:
-    """Tell whether ``spark-submit`` started this process."""
+    """Return whether ``spark-submit`` started this process."""
     return SUBMITTED in os.environ
 
 
@@ -41,7 +41,7 @@ def job_session(settings: Mapping[str, str] | None = None) -> SparkSession:
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
-    # Before Spark's process is reached, nothing of what spark-submit was told is known.
+    # The settings of spark-submit are known only after Spark's process was reached.
     SparkContext._ensure_initialized()
     builder = SparkSession.builder
     for name, value in _missing(dict(SparkConf().getAll()), settings).items():

@@ -1,8 +1,8 @@
-"""Under spark-submit, too, the standard error is one's own.
+"""Standard error of jobs under spark-submit.
 
-Spark reads both streams of the Python that it starts, and prints them on its standard output. What is not data is
-therefore handed to Spark's process, which prints it on its standard error. To open that stream a second time would not
-do: where it is a file, each writer would have a place of its own in it, and they would overwrite each other.
+Spark reads both streams of the Python that it starts, and prints them on its standard output. Messages are therefore
+passed to Spark's process, which prints them on its standard error. Opening that stream a second time would not work: in
+a file each writer would have an offset of its own, and they would overwrite each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SUBMITTED = "PYSPARK_GATEWAY_PORT"
 
 
 def separate() -> None:
-    """Let ``sys.stderr`` be the standard error of spark-submit, if that started this process, with one stream."""
+    """Redirect ``sys.stderr`` to the standard error of spark-submit, if that started this process with one stream."""
     if SUBMITTED not in os.environ or isinstance(sys.stderr, ParentError) or not os.path.sameopenfile(1, 2):
         return
     from pyspark.java_gateway import launch_gateway
@@ -34,35 +34,35 @@ class ParentError(io.TextIOBase):
     Parameters
     ----------
     printer : java.io.PrintStream
-        Where it is printed, reached by py4j.
-    behind : text stream
-        What takes the text where that process does not answer any more.
+        The stream of the Java process, reached by py4j.
+    fallback : text stream
+        Receives the text if that process does not answer any more.
 
     Examples
     --------
-    >>> ParentError(None, sys.stdout).write("nobody there\n")
-    nobody there
-    13
+    >>> ParentError(None, sys.stdout).write("not reached\n")
+    not reached
+    12
     """
 
     encoding = "utf-8"
 
-    def __init__(self, printer: Any, behind: TextIO) -> None:
+    def __init__(self, printer: Any, fallback: TextIO) -> None:
         self._printer = printer
-        self._behind = behind
+        self._fallback = fallback
         self._line = ""
         self._lock = threading.RLock()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return that the stream can be written to."""
         return True
 
     def fileno(self) -> int:
-        """Return the stream of this process, for those who need a file, as ``faulthandler`` does."""
-        return self._behind.fileno()
+        """Return the file descriptor of this process's stream, which ``faulthandler`` needs."""
+        return self._fallback.fileno()
 
     def write(self, text: str) -> int:
-        """Print a text when its line is complete, so that lines of others do not come in between."""
+        """Print text when its line is complete, so that lines of other writers are not mixed with it."""
         with self._lock:
             self._line += text
             if "\n" in text:
@@ -70,14 +70,14 @@ class ParentError(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Print what there is."""
+        """Print the incomplete line."""
         with self._lock:
             text, self._line = self._line, ""
-            # Bytes, since Java would put question marks where its locale has no such sign.
+            # Bytes, since Java replaces characters that its locale lacks by question marks.
             data = text.encode("utf-8", "backslashreplace")
             try:
                 if data:
                     self._printer.write(data, 0, len(data))
-            except Exception:  # noqa: BLE001  what went wrong cannot be told in a better place
-                self._behind.write(text)
-                self._behind.flush()
+            except Exception:  # noqa: BLE001  the error cannot be reported in a better way
+                self._fallback.write(text)
+                self._fallback.flush()

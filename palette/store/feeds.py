@@ -82,7 +82,7 @@ class FeedMethods(StoreBase):
         start : datetime or str, optional
             After which event time to compute, even what was computed before: a backfill. By default from the newest
             event time that the source has given, less its lookback (a day unless it says otherwise). A backfill that
-            was broken off goes on when it is repeated.
+            was interrupted is resumed when it is repeated.
         chunk : str or timedelta, optional
             Computes and writes in steps of this length, ``"1d"``.
         full_refresh : bool

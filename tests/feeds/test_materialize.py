@@ -313,7 +313,7 @@ def test_backfill_that_was_broken_off_goes_on(spark, tmp_path):
     assert (failed["status"], failed["details"]["error"]) == ("failed", "StoppedError: ")
     assert [one[1] for one in failed["details"]["intervals"]] == [JUNE.isoformat(), (JUNE + DAY).isoformat()]
     planned = store.materialize(GROUP, **asked, dry_run=True)
-    assert f"from {JUNE + DAY} on, where it was broken off: 2 intervals" in str(planned)
+    assert f"resumed from {JUNE + DAY}: 2 intervals" in str(planned)
     told = store.materialize(GROUP, **asked)
     assert [one.end for one in told.intervals] == [JUNE + 2 * DAY, JUNE + 3 * DAY]
     assert (told.resumed, told.to_json()["resumed"]) == (JUNE + DAY, (JUNE + DAY).isoformat())

@@ -124,7 +124,7 @@ def test_a_share_that_is_none(asked, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["score", "model", "basis", "target", *asked])
     assert ended.value.code == 2
-    assert "is no share from 0 to 1" in capsys.readouterr().err
+    assert "is not a share from 0 to 1" in capsys.readouterr().err
 
 
 def test_usage_ends_with_2(capsys):
