@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from palette.cli.app import app
 from palette.cli.commands.erase import _key
 from palette.definitions import Entity, FeatureGroup, GroupSchema
-from palette.errors import DefinitionError, StoreError
+from palette.errors import ArgumentError, StoreError
 from palette.feeds.reports import Erased
 from palette.online import GroupTable
 from palette.store import FeatureStore
@@ -46,7 +46,7 @@ def test_keys_are_those_of_the_entity(keys, typed, expected):
     [({"id": "int"}, "x"), ({"id": "boolean"}, "1"), ({"day": "date"}, "noon"), ({"id": "string", "seat": "int"}, "a")],
 )
 def test_what_is_none_is_refused(keys, typed):
-    with pytest.raises(DefinitionError, match="shop: "):
+    with pytest.raises(ArgumentError, match="shop: "):
         _key(Entity("shop", keys=keys), typed)
 
 

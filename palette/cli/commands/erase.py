@@ -15,7 +15,7 @@ from palette.cli import completion
 from palette.cli.error_output import exit_on_error, run_groups
 from palette.cli.output import Json, print_text
 from palette.cli.project import FILE, Config, local_all, open_store
-from palette.errors import DefinitionError
+from palette.errors import ArgumentError
 
 if TYPE_CHECKING:
     from palette.definitions import Entity
@@ -41,15 +41,15 @@ def erase(
         list[Path] | None,
         typer.Option(callback=local_all, help="A saved snapshot to erase them from, too; again for the next."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be erased.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be erased, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")] = False,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
     """Erase keys for good: from tables with all their versions, the online store, and snapshots.
 
-    A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
-    again, and with 2 if repeating does not mend something. Doing it again is safe.
+    A group that fails does not stop the others. The exit code is then 1 if all failures may be retried, and 2 if some
+    need a change. Repeating an erasure is safe.
     """
     from palette.catalog.definitions.removed import last_entity
     from palette.store.feeds import groups_to_erase
@@ -59,23 +59,23 @@ def erase(
         groups = groups_to_erase(store.catalog, name)
         keys_to_erase = _read_keys(last_entity(store.catalog, name.partition(":")[0]), key or [], keys)
         if as_json and not (yes or dry_run):
-            raise DefinitionError("with --json nobody is asked: say --yes, or --dry-run")
+            raise ArgumentError("--json cannot ask for confirmation: add --yes, or --dry-run")
         _start_spark()
 
-    def one(group: str, dry_run: bool) -> Erased:
+    def erase_group(group: str, dry_run: bool) -> Erased:
         (report,) = store.erase(group, keys_to_erase(), snapshots=snapshot or [], dry_run=dry_run)
         return report
 
     if not (yes or dry_run):
         with exit_on_error("palette erase"):
             for group in groups:
-                print_text(str(one(group, dry_run=True)), lines=True)
+                print_text(str(erase_group(group, dry_run=True)), lines=True)
         typer.confirm("Erase them? This cannot be undone", abort=True)
-    run_groups("palette erase", groups, lambda group: one(group, dry_run), as_json=as_json)
+    run_groups("palette erase", groups, lambda group: erase_group(group, dry_run), as_json=as_json)
 
 
 def _start_spark() -> None:
-    """Start Spark with its standard output on our standard error: VACUUM prints a line, and ours is for data."""
+    """Start Spark with its standard output on our standard error: VACUUM prints a line, and our output is data."""
     from palette.session import active_session
 
     ours = os.dup(1)
@@ -89,7 +89,7 @@ def _start_spark() -> None:
 
 def _read_keys(entity: Entity, given: list[str], file: str | None) -> Callable[[], Any]:
     if bool(given) == (file is not None):
-        raise DefinitionError("say which keys: on the command line, or --keys FILE")
+        raise ArgumentError("give the keys either on the command line or by --keys FILE")
     if file is None:
         typed = [_key(entity, text) for text in given]
         return lambda: typed
@@ -102,26 +102,26 @@ def _read_keys(entity: Entity, given: list[str], file: str | None) -> Callable[[
 
 
 def _key(entity: Entity, text: str) -> Any:
-    # Quotes protect a comma, as in a file of comma separated values.
+    # As in CSV, quotes protect a comma.
     try:
         parts = next(csv.reader([text])) if len(entity.keys) > 1 else [text]
     except csv.Error as error:
-        raise DefinitionError(f"{entity.name}: {text!r:.80} is no key: {error}") from error
+        raise ArgumentError(f"{entity.name}: {text!r:.80} is not a key: {error}") from error
     if len(parts) != len(entity.keys):
-        raise DefinitionError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
-    found = tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
-    return found if len(found) > 1 else found[0]
+        raise ArgumentError(f"{entity.name}: a key has the parts {','.join(entity.keys)}, found {text!r}")
+    key = tuple(_part(entity, name, part) for name, part in zip(entity.keys, parts, strict=True))
+    return key if len(key) > 1 else key[0]
 
 
 def _part(entity: Entity, name: str, text: str) -> Any:
     dtype = entity.keys[name]
     forms: dict[str, Callable[[str], Any]] = {
         "string": str,
-        "boolean": lambda said: {"true": True, "false": False}[said.lower()],
+        "boolean": lambda value: {"true": True, "false": False}[value.lower()],
         "timestamp": dt.datetime.fromisoformat,
         "date": dt.date.fromisoformat,
     }
     try:
         return forms.get(dtype, int)(text)
     except (KeyError, ValueError):
-        raise DefinitionError(f"{entity.name}: key {name!r} is a {dtype}, found {text!r}") from None
+        raise ArgumentError(f"{entity.name}: key {name!r} is a {dtype}, found {text!r}") from None

@@ -19,7 +19,7 @@ from palette.definitions import BatchSource
 __all__ = ["jobs"]
 
 ARCHIVE, SCRIPT = "palette.zip", "palette_job.py"
-LINES = '''"""What spark-submit runs; the library is in palette.zip beside it."""
+LINES = '''"""The script for spark-submit; the library is in palette.zip next to it."""
 
 import sys
 
@@ -54,7 +54,9 @@ def _jobs() -> None:
 @jobs.command()
 @functools.partial(report_errors, name="palette jobs package")
 def package(
-    directory: Annotated[Path, typer.Argument(callback=local, help="Where they go; made if absent.")] = Path("jobs"),
+    directory: Annotated[
+        Path, typer.Argument(callback=local, help="Directory to write to; created if missing.")
+    ] = Path("jobs"),
     environment: Annotated[
         str | None, typer.Option(help="A packed Python environment (venv-pack, conda-pack) for the workers.")
     ] = None,
@@ -65,7 +67,7 @@ def package(
     With a store: a line for each group that has a batch source, with the Spark settings of the source, and its schedule
     in a comment. Without: a line for each kind of job.
     """
-    # The default need not be there; what was named must.
+    # The default file may be missing, a given one may not.
     jobs = _list_jobs(config) if config.exists() or config != Path(FILE) else EXAMPLES
     from palette.archive import write_archive
     from palette.session import DELTA_PACKAGE

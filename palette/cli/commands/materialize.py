@@ -34,38 +34,38 @@ def materialize(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Make the online store equal to the table, whatever it holds.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")] = False,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
     """Compute what is missing of feature groups, write it, and put the newest rows into the online store, if any.
 
-    A group that fails does not keep the next ones from being done. Then it ends with 1 if all that failed may be tried
-    again: another run holds the lock, a store is down. It ends with 2 if repeating does not mend something.
+    A group that fails does not stop the others. The exit code is then 1 if all failures may be retried (another run
+    holds the lock, a store is down), and 2 if some need a change.
     """
     with exit_on_error("palette materialize"):
         store = open_store(config)
         for group in groups:
             store.group(group)
-    how = {"start": start, "chunk": chunk, "full_refresh": full_refresh, "dry_run": dry_run}
-    how["online"] = store.keeps_online
+    options = {"start": start, "chunk": chunk, "full_refresh": full_refresh, "dry_run": dry_run}
+    options["online"] = store.keeps_online
     done = 0
 
-    def one(group: str) -> Materialized:
+    def run(group: str) -> Materialized:
         nonlocal done
-        found = _one(store, group, to, **how)
+        report = _materialize_group(store, group, to, **options)
         done += 1
-        return found
+        return report
 
     try:
-        run_groups("palette materialize", groups, one, as_json=as_json)
+        run_groups("palette materialize", groups, run, as_json=as_json)
     finally:
         if done and not (as_json or dry_run or store.keeps_online):
             typer.echo("no online store is configured: nothing went online", err=True)
 
 
-def _one(store: FeatureStore, group: str, to: dt.datetime | None, **how: Any) -> Materialized:
-    """Bring one group up to date; the bar is gone before anything else is printed."""
+def _materialize_group(store: FeatureStore, group: str, to: dt.datetime | None, **options: Any) -> Materialized:
+    """Bring a group up to date, with a progress bar that is removed before anything else is printed."""
     with progress_bar() as bar:
         task = bar.add_task(group, total=None)
 
@@ -73,4 +73,4 @@ def _one(store: FeatureStore, group: str, to: dt.datetime | None, **how: Any) ->
             what = f"{step.phase} to {step.interval.end}" if step.interval else step.phase
             bar.update(task, description=f"{step.group}: {what}", completed=step.step, total=step.steps)
 
-        return store.materialize(group, to, **how, progress=show)
+        return store.materialize(group, to, **options, progress=show)
