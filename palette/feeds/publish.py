@@ -98,7 +98,7 @@ def plan_publish(
 def publish(stores: Stores, plan: Publication) -> Published:
     """Put the newest rows online, and record the version that is online.
 
-    Rows that are further ahead of the clock than online stores accept wait, whatever the plan says.
+    Rows that are further ahead of the clock than online stores accept wait, whatever ``to`` is.
     """
     schema, since = plan.schema, plan.since
     if since is not None and since.version == plan.table.version and since.left_from is None:

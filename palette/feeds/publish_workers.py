@@ -65,15 +65,15 @@ def fill_online(online: OnlineStore, rows: DataFrame, schema: GroupSchema, *, re
     selected = rows.select(*arrow_columns(rows, schema))
     _ship(rows.sparkSession)
     fill = _filler(opener, entity, group, replace=replace)
-    filled = selected.mapInArrow(fill, "taken bigint, left_out bigint, fault string")
+    filled = selected.mapInArrow(fill, "written bigint, left_out bigint, fault string")
     try:
-        taken, left_out, fault = filled.agg(F.sum("taken"), F.sum("left_out"), F.min("fault")).first()
+        written, left_out, fault = filled.agg(F.sum("written"), F.sum("left_out"), F.min("fault")).first()
     except PythonException as error:
         raised = RAISED.findall(str(error)) or ["a task failed"]
         raise StoreError(f"{schema.name}: {online!r} was not filled: {raised[-1]}") from error
     online.invalidate()
     warn_left_out(schema.name, [(left_out or 0, fault)])
-    return int(taken or 0)
+    return int(written or 0)
 
 
 def _filler(
@@ -92,13 +92,13 @@ def _filler(
                 done.append((count, number, fault))
         finally:
             store.close()
-        taken, left_out, faults = zip(*done, strict=True) if done else ((), (), ())
+        written, left_out, faults = zip(*done, strict=True) if done else ((), (), ())
         fault = next((fault for fault in faults if fault is not None), None)
         types = (pa.int64(), pa.int64(), pa.string())
         arrays = [
-            pa.array([value], form) for value, form in zip((sum(taken), sum(left_out), fault), types, strict=True)
+            pa.array([value], form) for value, form in zip((sum(written), sum(left_out), fault), types, strict=True)
         ]
-        yield pa.RecordBatch.from_arrays(arrays, ["taken", "left_out", "fault"])
+        yield pa.RecordBatch.from_arrays(arrays, ["written", "left_out", "fault"])
 
     return fill
 

@@ -1,9 +1,9 @@
-"""What fills the stores of a feature store, and what takes out of them."""
+"""Methods of FeatureStore that fill its stores, and erase keys from them."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["FeedMethods", "groups_to_erase"]
 
 
-class How(TypedDict, total=False):
-    """What :meth:`FeedMethods.materialize` takes besides groups and time."""
+class Options(TypedDict, total=False):
+    """Options of :meth:`FeedMethods.materialize`."""
 
     start: dt.datetime | str | None
     chunk: str | dt.timedelta | None
@@ -38,21 +38,21 @@ class How(TypedDict, total=False):
 
 
 class FeedMethods(StoreBase):
-    """Feeds of a store."""
+    """Feeds of a store (mixin)."""
 
     @property
     def keeps_online(self) -> bool:
-        """Whether what goes online is there when this process has ended: in Redis, say, but not in its memory."""
+        """Whether online rows outlive this process: those in Redis do, those in its memory do not."""
         return isinstance(self.online, OnlineStore) and self.online.durable
 
     @overload
     def materialize(  # type: ignore[overload-overlap]
-        self, group: str | FeatureGroup, to: dt.datetime | str | None = None, **how: Unpack[How]
+        self, group: str | FeatureGroup, to: dt.datetime | str | None = None, **options: Unpack[Options]
     ) -> Materialized: ...
 
     @overload
     def materialize(
-        self, group: Iterable[str | FeatureGroup], to: dt.datetime | str | None = None, **how: Unpack[How]
+        self, group: Iterable[str | FeatureGroup], to: dt.datetime | str | None = None, **options: Unpack[Options]
     ) -> list[Materialized]: ...
 
     def materialize(
@@ -67,33 +67,33 @@ class FeedMethods(StoreBase):
         dry_run: bool = False,
         progress: Callable[[Progress], Any] | None = None,
     ) -> Materialized | list[Materialized]:
-        """Bring a group up to date: compute what is missing from its batch source, and put the newest rows online.
+        """Bring a group up to date: compute the missing rows of its batch source, and publish the newest ones online.
 
-        Without a batch source the offline rows, as they were written, go online. An older row never replaces a newer
-        one there; rows after ``to``, and those more than five minutes ahead of the clock, do not go yet.
+        Of a group without source the rows that were written offline are published. An older row never replaces a newer
+        one online; rows after ``to``, or more than five minutes ahead of the clock, are published by a later run.
 
         Parameters
         ----------
         group : str or FeatureGroup, or iterable of them
-            ``entity:group``. Several are brought up to date one after the other; one that fails ends it, and what was
-            done before stays.
+            ``entity:group``. Several are brought up to date sequentially; the first failure is raised, and groups
+            before it stay up to date.
         to : datetime or str, optional
-            Up to which event time, a text in ISO 8601; naive is UTC; default now.
+            Up to which event time; a string is ISO 8601; naive is UTC; default now.
         start : datetime or str, optional
-            After which event time to compute, even what was computed before: a backfill. By default from the newest
-            event time that the source has given, less its lookback (a day unless it says otherwise). A backfill that
-            was interrupted is resumed when it is repeated.
+            After which event time to compute, whatever was computed before: a backfill. By default the newest event
+            time that the source has given, less its lookback (one day by default). An interrupted backfill is resumed
+            when it is repeated.
         chunk : str or timedelta, optional
-            Computes and writes in steps of this length, ``"1d"``.
+            Compute and write in steps of this length, ``"1d"``.
         full_refresh : bool
             Make the online store equal to the table, instead of publishing only what was written since the last run:
             newer online rows, rows of keys that are no longer in the table, and tombstones of its keys are replaced.
         online : bool
-            Whether rows go online at all; without it only the table is written.
+            Whether rows are published; otherwise only the table is written.
         dry_run : bool
-            Only tells what would be done.
+            Report what would be done, and do nothing.
         progress : callable, optional
-            Is told each step when it begins.
+            Called with each step when it begins.
 
         Returns
         -------
@@ -121,8 +121,13 @@ class FeedMethods(StoreBase):
         from palette.feeds.batch.session_settings import startup_settings
 
         stores = self._stores(startup_settings(schema.group for schema in schemas))
-        how: dict[str, Any] = {"full_refresh": full_refresh, "online": online, "dry_run": dry_run, "progress": progress}
-        done = [materialize(stores, schema, start=since, to=end, chunk=step, **how) for schema in schemas]
+        options: dict[str, Any] = {
+            "full_refresh": full_refresh,
+            "online": online,
+            "dry_run": dry_run,
+            "progress": progress,
+        }
+        done = [materialize(stores, schema, start=since, to=end, chunk=step, **options) for schema in schemas]
         return done[0] if isinstance(group, (str, FeatureGroup)) else done
 
     def _schema_of(self, group: str | FeatureGroup) -> GroupSchema:
@@ -194,7 +199,7 @@ class FeedMethods(StoreBase):
         names = groups_to_erase(self.catalog, target)
         definitions = [last_definitions(self.catalog, name) for name in names]
         # An iterator can be consumed once only, and several groups read the keys.
-        keys = keys if hasattr(keys, "sparkSession") else list(keys)
+        keys = list(keys) if isinstance(keys, Iterator) else keys
         return erase(self._stores(), definitions, keys, snapshots=paths, dry_run=dry_run)
 
     def _stores(self, settings: Mapping[str, str] | None = None) -> Stores:

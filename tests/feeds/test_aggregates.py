@@ -384,7 +384,7 @@ def test_store_answers_with_the_newest_end(spark: SparkSession, tmp_path: Any) -
             lambda e: windows(partials(e, SMALL, KEYS), SMALL, KEYS, START, END),
             SchemaError,
             "roll_up",
-            id="not-roll_up",
+            id="not-rolled-up",
         ),
         pytest.param(
             lambda e: windows(roll_up(partials(e, SMALL, KEYS), SMALL, KEYS), SMALL, KEYS, START, END, "seat"),

@@ -244,6 +244,9 @@ def test_an_entity_is_erased_with_all_its_groups(spark, tmp_path, written):
     store.apply(Entity("courier", keys={"id": "string"}))
     with pytest.raises(NotFoundError, match="courier has no feature groups"):
         store.erase("courier", ["a"])
+    store.apply(FeatureGroup("plain", entity="courier", features=[Feature("y", "double")]))
+    with pytest.raises(DataError, match="put it into brackets"):
+        store.erase("courier", "abc")
 
 
 def test_what_is_no_key_erases_nothing(spark, tmp_path, written):

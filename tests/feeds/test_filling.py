@@ -60,7 +60,7 @@ def test_task_fills_the_store_that_the_driver_has_open(store):
     fill = sent(_filler(store.opener(), ENTITY, GROUP))
     batches = [batch(row("a", 1, 1.0), row("b", 1, 2.0)), batch(row("c", 1, None), row("d", 1, 4.0, "key d: no"))]
     (answer,) = fill(iter(batches))
-    assert answer.to_pydict() == {"taken": [3], "left_out": [1], "fault": ["key d: no"]}
+    assert answer.to_pydict() == {"written": [3], "left_out": [1], "fault": ["key d: no"]}
     found = read(store, "a", "b", "c", "d")
     assert [one["x"] for one in found] == [1.0, 2.0, None, None]
     at = dt.datetime(1970, 1, 1, microsecond=1)
@@ -69,15 +69,15 @@ def test_task_fills_the_store_that_the_driver_has_open(store):
 
 def test_task_that_is_repeated_and_older_rows_change_nothing(store):
     fill = _filler(store.opener(), ENTITY, GROUP)
-    taken = [
-        next(fill(iter([batch(row("a", event, x))])))["taken"][0].as_py() for event, x in [(5, 1.0)] * 2 + [(4, 9.0)]
+    written = [
+        next(fill(iter([batch(row("a", event, x))])))["written"][0].as_py() for event, x in [(5, 1.0)] * 2 + [(4, 9.0)]
     ]
-    assert taken == [1, 0, 0]
+    assert written == [1, 0, 0]
     assert read(store, "a")[0]["x"] == 1.0
 
 
 def test_no_rows_are_no_harm(store):
-    assert next(_filler(store.opener(), ENTITY, GROUP)(iter([])))["taken"][0].as_py() == 0
+    assert next(_filler(store.opener(), ENTITY, GROUP)(iter([])))["written"][0].as_py() == 0
 
 
 def test_password_is_the_worker_s_own_or_the_url_s_and_is_not_shown(redis_server, monkeypatch):

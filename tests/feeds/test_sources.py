@@ -197,7 +197,7 @@ def test_module_beside_the_configuration_is_found_and_leaves_no_trace(tmp_path):
     assert sys.path == before
     for name in ("beside_this", "beside_that"):
         del sys.modules[name]
-    with pytest.raises(DefinitionError, match=r"beside palette\.yaml or on PYTHONPATH"):
+    with pytest.raises(DefinitionError, match=r"next to palette\.yaml or on PYTHONPATH"):
         Modules(allowed).function("beside_this:f").__enter__()
 
 

@@ -257,5 +257,5 @@ def test_no_events_are_no_harm(spark, tmp_path):
 def test_metastore_is_refused(spark, tmp_path):
     store, _ = opened(tmp_path)
     store._tables_root = "metastore:spark_catalog.default"
-    with pytest.raises(PlanError, match="in files beside the group's table"):
+    with pytest.raises(PlanError, match="in files next to the group's table"):
         store.materialize(NAME, to=START)

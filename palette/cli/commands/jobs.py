@@ -78,7 +78,7 @@ def package(
     submit = ["spark-submit", "--packages", DELTA_PACKAGE, "--py-files", str(directory / ARCHIVE)]
     if environment is not None:
         submit += ["--archives", f"{environment}#environment"]
-        # Unpacked beside the workers; the driver of a client runs where spark-submit was typed, by its own Python.
+        # The workers unpack it; the driver in client mode runs on this machine, with this Python.
         submit += ["--conf", "spark.pyspark.python=./environment/bin/python"]
         submit += ["--conf", f"spark.pyspark.driver.python={sys.executable}"]
     for job in jobs:
