@@ -18,7 +18,7 @@ from palette import Entity, Feature, FeatureGroup, FeatureStore
 from palette.errors import DefinitionError
 from palette.jobs import main
 from palette.offline.files.dataframes import write_frame
-from palette.pipeline.batch_jobs import features_of
+from palette.pipeline.batch_jobs import parse_features
 from tests.jvm import QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -137,4 +137,4 @@ def test_usage_ends_with_2(capsys):
 @pytest.mark.parametrize("named", [["x=a:b:c:d", "a:b:c:d"], ["x=a:b:c:d", "x=a:b:e:d"]])
 def test_features_that_clash(named):
     with pytest.raises(DefinitionError):
-        features_of(named)
+        parse_features(named)
