@@ -256,8 +256,8 @@ def test_versions_stages_and_the_same_bundle_again(home, trees, linear, tmp_path
         ("eta\n", {}, "cannot name a model"),
         ("e" * 65, {}, "cannot name a model"),
         ("eta", {"stage": "retired"}, "to shadow or production"),
-        ("eta", {"details": {"auc": float("nan")}}, "JSON cannot hold them"),
-        ("eta", {"details": {"deployment": 1}}, "choose another word"),
+        ("eta", {"details": {"auc": float("nan")}}, "not serializable as JSON"),
+        ("eta", {"details": {"deployment": 1}}, "is reserved; choose another one"),
     ],
 )
 def test_what_cannot_be_leaves_nothing(home, trees, tmp_path, name, options, message):
