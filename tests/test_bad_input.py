@@ -54,7 +54,7 @@ def entry_points(eats):
         pytest.param("restaurant:kitchen:prepp:r_id", FeatureNotFoundError, "did you mean 'prep'", id="feature"),
         pytest.param("restaurant:kitchn:prep:r_id", FeatureNotFoundError, "'restaurant:kitchen'", id="group"),
         pytest.param("restorant:kitchen:prep:r_id", FeatureNotFoundError, "did you mean 'restaurant'", id="entity"),
-        pytest.param("restaurant:kitchen:prep:r_id,region", SchemaError, "takes 1 join keys", id="too-many-keys"),
+        pytest.param("restaurant:kitchen:prep:r_id,region", SchemaError, "needs 1 join keys", id="too-many-keys"),
         pytest.param("route:trips:ride:origin", SchemaError, "origin, dest", id="too-few-keys"),
         pytest.param(
             "route:trips:ride:dest,origin", SchemaError, r"expected origin,dest, found dest,origin", id="swapped"
@@ -139,9 +139,9 @@ def test_stages_are_passed_as_elsewhere(eats):
     ):
         assert same.getStages() == [first, second]
     assert MLPipeline([]).getStages() == MLPipeline(stages=[]).getStages() == []
-    with pytest.raises(PlanError, match="not both: pass the stages one after the other, or all of them in one list"):
+    with pytest.raises(PlanError, match="not both: pass the stages as arguments, or all of them in one list"):
         MLPipeline(first, stages=[second])
-    with pytest.raises(PlanError, match="a list of stages among stages"):
+    with pytest.raises(PlanError, match="found a list among the stages"):
         MLPipeline(first, [second])
     for wrong in (first, "abc", {first: second}):
         for ask in (

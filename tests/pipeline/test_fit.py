@@ -38,7 +38,7 @@ def test_look_ups_stand_where_their_keys_first_exist(eats):
     pipeline = MLPipeline(AREA, BUSY, store=eats.store, timestampCol="at")
     assert pipeline.explain().splitlines() == [
         "basis",
-        "  time    'at': what had happened by then",
+        "  time    'at': events up to then",
         "  lookup  r_id -> kitchen.zone",
         f"  dsl     area = sFill(sVal('{ZONE}'), 'z0')",
         "  lookup  area -> traffic.busy",
@@ -59,7 +59,7 @@ def test_a_model_explains_itself(eats):
         "  input   r_id: string",
         "  input   at: timestamp",
         "  input   size: bigint",
-        "  time    'at': what had happened by then",
+        "  time    'at': events up to then",
         "  time    single rows: the latest values in the store that is passed; ttl counts at now=",
         "  lookup  r_id -> restaurant:kitchen: zone (fitted on version 0, ttl 1d)",
         f"  dsl     area = sFill(sVal('{ZONE}'), 'z0')",
@@ -73,7 +73,7 @@ def test_a_model_explains_itself(eats):
     explicit = MLPipeline(PaletteTransformer(features=["restaurant:menu:dishes:r_id"]), store=eats.store)
     assert explicit.fit(eats.orders).explain().splitlines()[1:] == [
         "  input   r_id: string",
-        "  time    none is needed",
+        "  time    none, not needed",
         "  time    single rows: the latest values in the store that is passed; ttl counts at now=",
         "  lookup  r_id -> restaurant:menu: dishes (fitted on version 0, no ttl)",
         "  output  dishes",
@@ -110,7 +110,7 @@ def test_latest_values_in_training_data_warn(eats):
     assert warned[0].filename == __file__
     assert "the latest values of restaurant:kitchen; to train" in eats.store.explain(eats.orders, [dishes, ZONE])
     static = MLPipeline(PaletteTransformer(features=[dishes]), store=eats.store)
-    assert static.explain().splitlines()[1] == "  time    none is needed"
+    assert static.explain().splitlines()[1] == "  time    none, not needed"
     static.fit(eats.orders)
     eats.store.training_set(eats.orders, [dishes])
 
@@ -240,9 +240,9 @@ def test_explicit_look_ups_take_the_times_of_the_pipeline_unless_they_have_their
     times = {"timestampCol": "at", "pointInTime": "created"}
     pipeline = MLPipeline(*stages, DSLEstimator(lambdas={"m": mean(nVal(PREP))}), store=eats.store, **times)
     assert pipeline.explain().splitlines()[1:4] == [
-        "  time    'at': what had happened and was written by then (inherited, shared)",
-        "  time    'at': what had happened by then (event)",
-        "  time    'before': what had happened by then (earlier)",
+        "  time    'at': events up to then that were also written by then (inherited, shared)",
+        "  time    'at': events up to then (event)",
+        "  time    'before': events up to then (earlier)",
     ]
     model = pipeline.fit(basis)
     row = next(row for row in rows_of(model.transform(basis)).values() if row["r_id"] == "r0")
