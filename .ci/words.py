@@ -41,10 +41,10 @@ def faults(file: Path) -> list[str]:
     with tokenize.open(file) as source:
         for token in tokenize.generate_tokens(source.readline):
             if token.type == tokenize.NAME:
-                words, table = {part.lower() for part in SPLIT.findall(token.string)}, NAMES
+                words, table = {part.lower() for part in SPLIT.findall(token.string.replace("NotFound", ""))}, NAMES
             elif token.type in (tokenize.STRING, tokenize.COMMENT):
-                prose = " ".join(token.string.lower().split())
-                words, table = {word for word in PROSE if re.search(rf"\b{word}\b", prose)}, PROSE
+                prose = " ".join(token.string.split())
+                words, table = {word for word in PROSE if re.search(rf"\b(?i:{word[0]}){word[1:]}\b", prose)}, PROSE
             else:
                 continue
             lines += [
