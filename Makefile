@@ -57,10 +57,11 @@ parity: $(READY) java  ## Prove every DSL function equal in both compilers
 doctest: $(READY) java  ## Run the examples in docstrings and in the README
 	$(BIN)/python -m pytest dsl palette tests/test_readme.py --doctest-modules
 
-lint: $(READY)  ## Check style
+lint: $(READY)  ## Check style and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+	$(BIN)/python .ci/words.py
 
 types: $(READY)  ## Check types
 	$(BIN)/mypy

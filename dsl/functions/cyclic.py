@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DayOfWeekCos", "DayOfWeekSin", "HourCos", "HourSin", "MonthCos", "MonthSin"]
 
-_TIMESTAMP = Arg("moment", TS)
+_TIMESTAMP = Arg("timestamp", TS)
 _SUNRISE = datetime(2024, 4, 7, 6)  # a Sunday in April
 
 
@@ -40,77 +40,77 @@ def _look_up(F: Any, table: Sequence[float], index: Column) -> Column:
 
 @REGISTRY.register("hourSin", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 1.0)])
 class HourSin:
-    """Sine of the hour on a circle of 24. Null when `moment` is null."""
+    """Sine of the hour on a circle of 24. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return _look_up(F, _HOUR_SIN, Hour.column(F, moment, zone))
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return _look_up(F, _HOUR_SIN, Hour.column(F, timestamp, zone))
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> float:
-        return _HOUR_SIN[Hour.row(moment, zone)]
+    def row(timestamp: datetime, zone: str) -> float:
+        return _HOUR_SIN[Hour.row(timestamp, zone)]
 
 
 @REGISTRY.register("hourCos", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 0.0)])
 class HourCos:
-    """Cosine of the hour on a circle of 24. Null when `moment` is null."""
+    """Cosine of the hour on a circle of 24. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return _look_up(F, _HOUR_COS, Hour.column(F, moment, zone))
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return _look_up(F, _HOUR_COS, Hour.column(F, timestamp, zone))
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> float:
-        return _HOUR_COS[Hour.row(moment, zone)]
+    def row(timestamp: datetime, zone: str) -> float:
+        return _HOUR_COS[Hour.row(timestamp, zone)]
 
 
 @REGISTRY.register("dayOfWeekSin", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 0.0)])
 class DayOfWeekSin:
-    """Sine of the day of the week on a circle of 7 from Sunday. Null when `moment` is null."""
+    """Sine of the day of the week on a circle of 7 from Sunday. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return _look_up(F, _WEEK_SIN, DayOfWeek.column(F, moment, zone) - 1)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return _look_up(F, _WEEK_SIN, DayOfWeek.column(F, timestamp, zone) - 1)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> float:
-        return _WEEK_SIN[DayOfWeek.row(moment, zone) - 1]
+    def row(timestamp: datetime, zone: str) -> float:
+        return _WEEK_SIN[DayOfWeek.row(timestamp, zone) - 1]
 
 
 @REGISTRY.register("dayOfWeekCos", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 1.0)])
 class DayOfWeekCos:
-    """Cosine of the day of the week on a circle of 7 from Sunday. Null when `moment` is null."""
+    """Cosine of the day of the week on a circle of 7 from Sunday. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return _look_up(F, _WEEK_COS, DayOfWeek.column(F, moment, zone) - 1)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return _look_up(F, _WEEK_COS, DayOfWeek.column(F, timestamp, zone) - 1)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> float:
-        return _WEEK_COS[DayOfWeek.row(moment, zone) - 1]
+    def row(timestamp: datetime, zone: str) -> float:
+        return _WEEK_COS[DayOfWeek.row(timestamp, zone) - 1]
 
 
 @REGISTRY.register("monthSin", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 1.0)])
 class MonthSin:
-    """Sine of the month on a circle of 12 from January. Null when `moment` is null."""
+    """Sine of the month on a circle of 12 from January. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return _look_up(F, _YEAR_SIN, Month.column(F, moment, zone) - 1)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return _look_up(F, _YEAR_SIN, Month.column(F, timestamp, zone) - 1)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> float:
-        return _YEAR_SIN[Month.row(moment, zone) - 1]
+    def row(timestamp: datetime, zone: str) -> float:
+        return _YEAR_SIN[Month.row(timestamp, zone) - 1]
 
 
 @REGISTRY.register("monthCos", _TIMESTAMP, ZONE, returns=NUM, edges=EDGES, examples=[((_SUNRISE,), 0.0)])
 class MonthCos:
-    """Cosine of the month on a circle of 12 from January. Null when `moment` is null."""
+    """Cosine of the month on a circle of 12 from January. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return _look_up(F, _YEAR_COS, Month.column(F, moment, zone) - 1)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return _look_up(F, _YEAR_COS, Month.column(F, timestamp, zone) - 1)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> float:
-        return _YEAR_COS[Month.row(moment, zone) - 1]
+    def row(timestamp: datetime, zone: str) -> float:
+        return _YEAR_COS[Month.row(timestamp, zone) - 1]

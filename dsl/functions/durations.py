@@ -90,7 +90,7 @@ class HoursBetween:
     ZONE,
     returns=INT,
     examples=[((_NOON, datetime(2024, 2, 28, 23)), 1), ((_NOON, datetime(2024, 2, 28, 23), "Europe/Paris"), 0)],
-    edges={"zone": EDGES["zone"], "end": EDGES["moment"], "start": EDGES["moment"]},
+    edges={"zone": EDGES["zone"], "end": EDGES["timestamp"], "start": EDGES["timestamp"]},
 )
 class DateDiff:
     """Days from the date of `start` to the date of `end`. Null when either is null."""
@@ -106,25 +106,25 @@ class DateDiff:
 
 @REGISTRY.register(
     "epochSeconds",
-    Arg("moment", TS),
+    Arg("timestamp", TS),
     returns=NUM,
     examples=[((datetime(1970, 1, 1, 0, 0, 1, 500_000),), 1.5), ((_NOON,), 1709209800.0)],
 )
 class EpochSeconds:
-    """Seconds since 1970 in UTC, with fraction. Null when `moment` is null."""
+    """Seconds since 1970 in UTC, with fraction. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column) -> Column:
-        return F.unix_micros(moment) / 1e6
+    def column(F: Any, timestamp: Column) -> Column:
+        return F.unix_micros(timestamp) / 1e6
 
     @staticmethod
-    def row(moment: datetime) -> float:
-        return micros(moment) / 1e6
+    def row(timestamp: datetime) -> float:
+        return micros(timestamp) / 1e6
 
 
 @REGISTRY.register(
     "addSeconds",
-    Arg("moment", TS),
+    Arg("timestamp", TS),
     Arg("seconds", NUM),
     returns=TS,
     examples=[((_NOON, 0.25), datetime(2024, 2, 29, 12, 30, 0, 250_000)), ((_NOON, 1e12), None)],
@@ -133,20 +133,20 @@ class AddSeconds:
     """The timestamp `seconds` later, rounded to microseconds. Null outside the years 1 to 9999."""
 
     @staticmethod
-    def column(F: Any, moment: Column, seconds: Column) -> Column:
-        return _from_micros(F, F.try_add(F.unix_micros(moment), F.rint(seconds * 1e6).try_cast("bigint")))
+    def column(F: Any, timestamp: Column, seconds: Column) -> Column:
+        return _from_micros(F, F.try_add(F.unix_micros(timestamp), F.rint(seconds * 1e6).try_cast("bigint")))
 
     @staticmethod
-    def row(moment: datetime, seconds: float) -> datetime | None:
+    def row(timestamp: datetime, seconds: float) -> datetime | None:
         try:
-            return moment + timedelta(microseconds=round(seconds * 1e6))
+            return timestamp + timedelta(microseconds=round(seconds * 1e6))
         except (OverflowError, ValueError):  # too far, or NaN
             return None
 
 
 @REGISTRY.register(
     "truncTime",
-    Arg("moment", TS),
+    Arg("timestamp", TS),
     Arg("unit", STR, constant=True, check=_check_unit),
     ZONE,
     returns=TS,
@@ -161,22 +161,22 @@ class TruncTime:
     """The start of the second, minute, hour, day, week (Monday), month, quarter or year. Null before the year 1."""
 
     @staticmethod
-    def column(F: Any, moment: Column, unit: str, zone: str) -> Column:
+    def column(F: Any, timestamp: Column, unit: str, zone: str) -> Column:
         if unit in _CLOCK_UNITS:
-            wall = F.unix_micros(wall_clock(F, moment, zone))
-            return _from_micros(F, F.unix_micros(moment) - F.pmod(wall, F.lit(_CLOCK_UNITS[unit] * 1_000_000)))
-        date = local_date(F, moment, zone)
+            wall = F.unix_micros(wall_clock(F, timestamp, zone))
+            return _from_micros(F, F.unix_micros(timestamp) - F.pmod(wall, F.lit(_CLOCK_UNITS[unit] * 1_000_000)))
+        date = local_date(F, timestamp, zone)
         days = F.unix_date(date if unit == "day" else F.trunc(date, unit))
         midnight = F.timestamp_seconds(days.cast("bigint") * DAY)
         return _from_micros(F, F.unix_micros(midnight if zone == "UTC" else F.to_utc_timestamp(midnight, zone)))
 
     @staticmethod
-    def row(moment: datetime, unit: str, zone: str) -> datetime | None:
-        wall = local(moment, zone)
+    def row(timestamp: datetime, unit: str, zone: str) -> datetime | None:
+        wall = local(timestamp, zone)
         try:
             if unit in _CLOCK_UNITS:
                 since_midnight = wall - wall.replace(hour=0, minute=0, second=0, microsecond=0)
-                return moment - since_midnight % timedelta(seconds=_CLOCK_UNITS[unit])
+                return timestamp - since_midnight % timedelta(seconds=_CLOCK_UNITS[unit])
             return utc(_start_of_date(wall, unit), zone)
         except OverflowError:
             return None

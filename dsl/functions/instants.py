@@ -55,7 +55,7 @@ ZONE = Arg("zone", STR, constant=True, default="UTC", check=check_zone)
 
 EDGES: dict[str, Sequence[Any]] = {
     "zone": ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"],
-    "moment": [
+    "timestamp": [
         None,
         FIRST,
         datetime(1, 1, 1, 5),

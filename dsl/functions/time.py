@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DayOfMonth", "DayOfWeek", "DayOfYear", "Hour", "IsWeekend", "Minute", "Month", "Quarter", "Second",
     "WeekOfYear", "Year"]  # fmt: skip
 
-_TIMESTAMP = Arg("moment", TS)
+_TIMESTAMP = Arg("timestamp", TS)
 _LEAP = datetime(2024, 2, 29, 23, 30, 15)  # a Thursday
 
 
@@ -28,97 +28,97 @@ _LEAP = datetime(2024, 2, 29, 23, 30, 15)  # a Thursday
     examples=[((_LEAP,), 2024), ((datetime(2023, 12, 31, 23), "Europe/Paris"), 2024)],
 )
 class Year:
-    """The year. Null when `moment` is null."""
+    """The year. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.year(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.year(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).year
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).year
 
 
 @REGISTRY.register("quarter", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 1)])
 class Quarter:
-    """The quarter of the year, 1 to 4. Null when `moment` is null."""
+    """The quarter of the year, 1 to 4. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.quarter(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.quarter(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return (local(moment, zone).month + 2) // 3
+    def row(timestamp: datetime, zone: str) -> int:
+        return (local(timestamp, zone).month + 2) // 3
 
 
 @REGISTRY.register(
     "month", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 2), ((_LEAP, "Europe/Paris"), 3)]
 )
 class Month:
-    """The month, 1 to 12. Null when `moment` is null."""
+    """The month, 1 to 12. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.month(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.month(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).month
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).month
 
 
 @REGISTRY.register("weekOfYear", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 9)])
 class WeekOfYear:
-    """The ISO 8601 week, 1 to 53: weeks begin on Monday, the first has a Thursday. Null when `moment` is null."""
+    """The ISO 8601 week, 1 to 53: weeks begin on Monday, the first has a Thursday. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.weekofyear(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.weekofyear(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).isocalendar()[1]
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).isocalendar()[1]
 
 
 @REGISTRY.register("dayOfYear", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 60)])
 class DayOfYear:
-    """The day of the year, 1 to 366. Null when `moment` is null."""
+    """The day of the year, 1 to 366. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.dayofyear(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.dayofyear(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).timetuple().tm_yday
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).timetuple().tm_yday
 
 
 @REGISTRY.register("dayOfMonth", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 29)])
 class DayOfMonth:
-    """The day of the month, 1 to 31. Null when `moment` is null."""
+    """The day of the month, 1 to 31. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.dayofmonth(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.dayofmonth(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).day
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).day
 
 
 @REGISTRY.register(
     "dayOfWeek", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 5), ((datetime(2024, 3, 3),), 1)]
 )
 class DayOfWeek:
-    """The day of the week, from 1 for Sunday to 7 for Saturday, as in Spark. Null when `moment` is null."""
+    """The day of the week, from 1 for Sunday to 7 for Saturday, as in Spark. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.dayofweek(local_date(F, moment, zone)).cast("bigint")
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.dayofweek(local_date(F, timestamp, zone)).cast("bigint")
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).isoweekday() % 7 + 1
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).isoweekday() % 7 + 1
 
 
 @REGISTRY.register(
@@ -130,55 +130,55 @@ class DayOfWeek:
     examples=[((_LEAP,), False), ((datetime(2024, 3, 3),), True)],
 )
 class IsWeekend:
-    """Whether the day is Saturday or Sunday. Null when `moment` is null."""
+    """Whether the day is Saturday or Sunday. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.dayofweek(local_date(F, moment, zone)).isin(1, 7)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.dayofweek(local_date(F, timestamp, zone)).isin(1, 7)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> bool:
-        return local(moment, zone).weekday() > 4
+    def row(timestamp: datetime, zone: str) -> bool:
+        return local(timestamp, zone).weekday() > 4
 
 
 @REGISTRY.register(
     "hour", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 23), ((_LEAP, "Asia/Kolkata"), 5)]
 )
 class Hour:
-    """The hour, 0 to 23. Null when `moment` is null."""
+    """The hour, 0 to 23. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.floor(F.pmod(local_seconds(F, moment, zone), F.lit(DAY)) / 3600)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.floor(F.pmod(local_seconds(F, timestamp, zone), F.lit(DAY)) / 3600)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).hour
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).hour
 
 
 @REGISTRY.register(
     "minute", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 30), ((_LEAP, "Asia/Kolkata"), 0)]
 )
 class Minute:
-    """The minute, 0 to 59. Null when `moment` is null."""
+    """The minute, 0 to 59. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.floor(F.pmod(local_seconds(F, moment, zone), F.lit(3600)) / 60)
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.floor(F.pmod(local_seconds(F, timestamp, zone), F.lit(3600)) / 60)
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).minute
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).minute
 
 
 @REGISTRY.register("second", _TIMESTAMP, ZONE, returns=INT, edges=EDGES, examples=[((_LEAP,), 15)])
 class Second:
-    """The second, 0 to 59, without its fraction. Null when `moment` is null."""
+    """The second, 0 to 59, without its fraction. Null when `timestamp` is null."""
 
     @staticmethod
-    def column(F: Any, moment: Column, zone: str) -> Column:
-        return F.pmod(local_seconds(F, moment, zone), F.lit(60))
+    def column(F: Any, timestamp: Column, zone: str) -> Column:
+        return F.pmod(local_seconds(F, timestamp, zone), F.lit(60))
 
     @staticmethod
-    def row(moment: datetime, zone: str) -> int:
-        return local(moment, zone).second
+    def row(timestamp: datetime, zone: str) -> int:
+        return local(timestamp, zone).second
