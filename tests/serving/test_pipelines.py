@@ -19,7 +19,7 @@ from pyspark.sql import Row
 
 import dsl.stages.persistence
 from dsl import DSLEstimator
-from palette.errors import DataError, UnknownTypeWarning
+from palette.errors import ArgumentError, DataError, UnknownTypeWarning
 from palette.serving import LocalPipeline, spark_pipelines
 from palette.serving.plan import DslStep, Plan
 from palette.serving.spark_pipelines import saved_plan
@@ -155,7 +155,7 @@ def test_a_mean_of_what_may_be_integers_is_doubtful(spark, tmp_path):
     assert len(warned) == 1
     assert local.score_instance({"n": None, "x": None}) == {"n_full": 2.5, "x_full": 2.0}
     local.save(tmp_path / "bundle")
-    with pytest.raises(DataError, match="a bundle says itself"):
+    with pytest.raises(ArgumentError, match="a bundle has its own"):
         LocalPipeline.load(tmp_path / "bundle", types={"n": "int"})
 
 
@@ -187,7 +187,7 @@ def test_vendor_version_of_supported_spark_is_taken(spark, tmp_path):
 def test_damaged_stage_is_refused(spark, tmp_path):
     VectorAssembler(inputCols=["x"], outputCol="v").save(str(tmp_path / "stage"))
     changed(tmp_path / "stage", paramMap={"outputCol": "v"})
-    with pytest.raises(DataError, match="not as Spark writes them: KeyError"):
+    with pytest.raises(DataError, match="not what Spark writes: KeyError"):
         saved_plan(tmp_path / "stage")
     with pytest.raises(DataError, match="no saved Spark ML stage"):
         saved_plan(tmp_path / "nothing")

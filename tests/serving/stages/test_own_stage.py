@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ pytestmark = pytest.mark.spark
 GUIDE = Path(__file__).parents[3] / "docs" / "stages.md"
 
 
-def test_the_guide_runs(spark, tmp_path):
+def test_the_guide_runs(spark, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mine", types.ModuleType("mine"))
     blocks = [block.split("```")[0] for block in GUIDE.read_text("utf-8").split("```python\n")[1:]]
     assert len(blocks) == 3
     names = {"spark": spark, "__name__": "mine"}
