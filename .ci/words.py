@@ -29,8 +29,6 @@ PROSE = {
     "moment": "timestamp, time",
     "moments": "timestamps, times",
     "stands twice": "is a duplicate",
-    "is none": "is invalid, is missing",
-    "are none": "are missing",
 }
 SPLIT = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 

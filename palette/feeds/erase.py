@@ -149,7 +149,7 @@ def _delete(stores: Stores, work: _Work, report: Erased, latest: int | None) -> 
 
 
 def _pins_lost_before(stores: Stores, name: str) -> set[str]:
-    """Return the pins that interrupted erasures lost since the last complete one, and so reported to nobody."""
+    """Return the pins that interrupted erasures lost since the last complete one, which no report has named."""
     lost = set[str]()
     for run in stores.catalog.feeds.runs(name, limit=1000):
         if run["kind"] == KIND:

@@ -152,4 +152,4 @@ def _join_keys(
 
 def _has_keys(columns: Mapping[str, str], entity: Entity) -> bool:
     types = [(columns.get(key), dtype) for key, dtype in entity.keys.items()]
-    return all(found == dtype or (found in INTEGERS and dtype in INTEGERS) for found, dtype in types)
+    return all(own == dtype or (own in INTEGERS and dtype in INTEGERS) for own, dtype in types)

@@ -20,14 +20,14 @@ from palette.online.contract.fixtures import (
 __all__ = ["CHECKS"]
 
 
-def a_late_write_does_not_raise_the_dead(make_store: MakeStore) -> None:
+def a_late_write_does_not_undo_a_deletion(make_store: MakeStore) -> None:
     """Up to the time of the deletion nothing comes back, whatever its created time; after it a row lives."""
     store = make_store(GROUPS.__getitem__)
     store.write(TIMED, [row(1, x=1.0), row(1, x=1.0, key="j")])
-    expect(store.delete(TIMED, ["k", "nobody"], T0 + 2 * HOUR), 1, "rows deleted")
+    expect(store.delete(TIMED, ["k", "absent"], T0 + 2 * HOUR), 1, "rows deleted")
     expect(read_one(store, TIMED)["x__status"], "missing", "status of a deleted row")
     expect(read_one(store, TIMED, "j")["x"], 1.0, "x of another key")
-    late = [row(1.5, 9, x=2.0), row(2, 9, x=2.0), row(2, 9, x=2.0, key="nobody")]
+    late = [row(1.5, 9, x=2.0), row(2, 9, x=2.0), row(2, 9, x=2.0, key="absent")]
     expect(store.write(TIMED, late), 0, "written: rows not after a deletion")
     expect(
         store.put(TIMED.full_name, [store.layout(TIMED.full_name).pack(late[1], 0)], resolved=True), 0, "resolved too"

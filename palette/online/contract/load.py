@@ -126,8 +126,8 @@ def fetch_gives_rows_in_order(make_store: MakeStore) -> None:
         )
     expect(type(store.fetch([(static, "k")])[0]), tuple, "the type of a packed row")
     expect(store.fetch([]), [], "rows of no requests")
-    found_async = asyncio.run(store.read_async({timed: ["j"], static: ["k"]}, T0, status=True))
-    expect(found_async, store.read({timed: ["j"], static: ["k"]}, T0, status=True), "an awaited read")
+    awaited = asyncio.run(store.read_async({timed: ["j"], static: ["k"]}, T0, status=True))
+    expect(awaited, store.read({timed: ["j"], static: ["k"]}, T0, status=True), "an awaited read")
     if isinstance(store, LocalReader):
         expect(store.table(timed).get("j"), store.fetch([(timed, "j")])[0], "a row of the table")
         return  # nothing takes time there

@@ -108,7 +108,7 @@ def statuses_follow_ttl_at_now(make_store: MakeStore) -> None:
         expect(actual["n__status"], "null" if status == "present" else status, f"status of n after {hours} hours")
         expect(actual["x"], 1.0 if status == "present" else None, f"x after {hours} hours")
         expect(actual["ts"], T0 if status == "present" else None, f"ts after {hours} hours")
-    for key in ("nobody", None):
+    for key in ("absent", None):
         expect(set(read_one(store, TIMED, key).values()), {None, "missing"}, f"all that is known of key {key!r}")
 
 

@@ -211,8 +211,8 @@ def other_types_are_null(make_store: MakeStore) -> None:
     expect(read_one(store, changed)["m"], "text", "m")
 
 
-def other_times_begin_anew(make_store: MakeStore) -> None:
-    """Of rows with another event time nothing is left; what is written then counts."""
+def other_times_discard_the_rows(make_store: MakeStore) -> None:
+    """Rows with another event time column are discarded; later writes are kept."""
     for number, changed in enumerate(
         (
             FeatureGroup("timed", PLACE, TIMED.features, timestamp="when", created="made", ttl="2h"),
@@ -236,7 +236,7 @@ def other_times_begin_anew(make_store: MakeStore) -> None:
 
 
 def a_removed_group_is_unknown(make_store: MakeStore) -> None:
-    """What was read before it was removed keeps nobody from going on; where it is defined again, it is read again."""
+    """Reads of a removed group fail; once it is defined again, it is read again."""
     known = {group.full_name: (PLACE, group) for group in (TIMED, OTHER)}
     store = make_store(known.__getitem__)
     store.write(TIMED, [row(1, x=1.0)])
@@ -267,6 +267,6 @@ CHECKS = (
     rows_have_the_layout_of_the_store,
     types_widen_and_created_appears,
     other_types_are_null,
-    other_times_begin_anew,
+    other_times_discard_the_rows,
     a_removed_group_is_unknown,
 )
