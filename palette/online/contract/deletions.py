@@ -116,7 +116,7 @@ def what_was_rolled_back_is_replaced(make_store: MakeStore) -> None:
 
 
 CHECKS = (
-    a_late_write_does_not_raise_the_dead,
+    a_late_write_does_not_undo_a_deletion,
     only_what_was_known_is_deleted,
     static_rows_are_deleted_by_created,
     what_was_rolled_back_is_replaced,
