@@ -69,7 +69,7 @@ def test_a_table_by_its_name(spark: SparkSession, table: str) -> None:
             spark.range(9).select(F.raise_error(F.lit("broken")).cast("bigint").alias("id")), target, "overwrite"
         )
     assert read_frame(spark, target).count() == 2
-    with pytest.raises(ArgumentError, match="nobody would find it: take a path, or a session with a metastore"):
+    with pytest.raises(ArgumentError, match="not be visible to others: use a path, or a session with a metastore"):
         write_frame(spark.range(1), "table:palette_frames.fresh")
 
 
