@@ -45,7 +45,7 @@ def test_batch_source_in_python(spark, tmp_path, monkeypatch):
     (text,) = [block for block in blocks("python") if "lookback" in block]
     names = {}
     exec(text.replace("s3a://kitchens/log", f"{tmp_path}/log"), names)
-    told, store = names["told"], names["store"]
-    assert (told.rows_computed, told.rows_written, told.rows_dispersed) == (1, 1, 1)
+    summary, store = names["summary"], names["store"]
+    assert (summary.rows_computed, summary.rows_written, summary.rows_dispersed) == (1, 1, 1)
     (row,) = store.online.read({"restaurant:kitchen": ["r1"]})["restaurant:kitchen"]
     assert row["prep_time"] == 12.5
