@@ -126,10 +126,10 @@ class Names:
     def _column(self, name: str) -> str | None:
         if name in self._types:
             return name
-        found = self._like(name)
-        if len(found) > 1:
-            raise DataError(f"column {name!r} may be {' or '.join(map(repr, found))}; write the name as it is")
-        return found[0] if found else None
+        candidates = self._like(name)
+        if len(candidates) > 1:
+            raise DataError(f"column {name!r} may be {' or '.join(map(repr, candidates))}; write the name as it is")
+        return candidates[0] if candidates else None
 
     def _read(self, name: str, stage: LocalStage) -> ReadColumn | None:
         first, *fields = parts_of(name)

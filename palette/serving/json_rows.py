@@ -49,11 +49,11 @@ def decoders_of(types: Mapping[str, str], numeric: Collection[str] = ()) -> tupl
     >>> column, decode("2026-01-31T12:00:00+01:00")
     ('at', datetime.datetime(2026, 1, 31, 11, 0))
     """
-    found = (
+    decoders = (
         (column, _decoder(dtype or ("number" if column in numeric else ""), f"column {column!r}"))
         for column, dtype in types.items()
     )
-    return tuple((column, decode) for column, decode in found if decode is not None)
+    return tuple((column, decode) for column, decode in decoders if decode is not None)
 
 
 def _decoder(dtype: str, name: str) -> Decoder | None:

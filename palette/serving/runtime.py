@@ -83,10 +83,10 @@ def zone_rules(spark: SparkSession, zones: Sequence[str]) -> dict[str, Any]:
     release = "".join(re.findall(r"\{(\w+)=", _call_java(spark, RELEASES)))
     rules, agree, here = {}, True, database_release()
     for zone, changes in shown.collect():
-        first, in_1970, *found = map(tuple, changes)
-        rules[zone] = [list(change) for change in (in_1970, *found) if change[0] >= 0]
+        first, in_1970, *later = map(tuple, changes)
+        rules[zone] = [list(change) for change in (in_1970, *later) if change[0] >= 0]
         agree &= set(map(tuple, rules[zone])) == set(offset_changes(zone, start=0))
-        warn_of_zone(zone, [first, *found], release, offset_changes(zone), here)
+        warn_of_zone(zone, [first, *later], release, offset_changes(zone), here)
     return {"java": release, "python": here, "rules": rules, "agree": agree}
 
 

@@ -182,11 +182,11 @@ def _assert_same_rows(
                 _assert_same(column, value, expected[index][column], allowed, rows[index])
 
 
-def _assert_same_stored(column: str, found: list[int] | None, answer: Any, row: Any) -> None:
+def _assert_same_stored(column: str, actual: list[int] | None, answer: Any, row: Any) -> None:
     vector = answer[column]
     expected = [int(index) for index in vector.indices] if hasattr(vector, "indices") else None
-    assert found == expected, (
-        f"column {column!r}: stored are {found or 'all'}, in Spark {expected or 'all'}; row {row!r:.500}"
+    assert actual == expected, (
+        f"column {column!r}: stored are {actual or 'all'}, in Spark {expected or 'all'}; row {row!r:.500}"
     )
 
 
@@ -261,25 +261,25 @@ def _assert_rejected(stage: Any, df: DataFrame, row: Any, answer: Any) -> None:
     raise AssertionError(f"row {row}: Spark accepts it, the local form raises: {answer}")
 
 
-def _assert_same(column: str, found: Any, expected: Any, ulps: int, row: Any) -> None:
+def _assert_same(column: str, actual: Any, expected: Any, ulps: int, row: Any) -> None:
     if hasattr(expected, "toArray"):
         expected = [float(one) for one in expected.toArray()]
-    distance = _distance(found, expected)
+    distance = _distance(actual, expected)
     assert distance <= ulps, (
-        f"column {column!r}: found {found!r:.300}, Spark gives {expected!r:.300}, {distance} ulps apart; "
+        f"column {column!r}: found {actual!r:.300}, Spark gives {expected!r:.300}, {distance} ulps apart; "
         f"row {row!r:.500}"
     )
 
 
-def _distance(found: Any, expected: Any) -> float:
+def _distance(actual: Any, expected: Any) -> float:
     """Return how many units of the last index two values are apart; infinitely many if they differ otherwise."""
-    if isinstance(expected, (list, tuple, Sparse)) and isinstance(found, (list, tuple, Sparse)):
-        if len(found) != len(expected):
+    if isinstance(expected, (list, tuple, Sparse)) and isinstance(actual, (list, tuple, Sparse)):
+        if len(actual) != len(expected):
             return math.inf
-        return max((_distance(one, other) for one, other in zip(found, expected, strict=True)), default=0)
-    if isinstance(expected, float) and isinstance(found, float):
-        return ulps_between(found, expected)
-    return 0 if type(found) is type(expected) and found == expected else math.inf
+        return max((_distance(one, other) for one, other in zip(actual, expected, strict=True)), default=0)
+    if isinstance(expected, float) and isinstance(actual, float):
+        return ulps_between(actual, expected)
+    return 0 if type(actual) is type(expected) and actual == expected else math.inf
 
 
 def ulps_between(one: float, other: float) -> float:

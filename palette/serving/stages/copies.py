@@ -36,5 +36,5 @@ def saved_copy(stage: Any, read: Callable[[SavedFiles], T]) -> T:
                     f"{stage.uid}: its nodes cannot be seen, since Spark does not write to this machine; save the "
                     "model, copy the directory here, and load that (LocalPipeline.load)"
                 ) from error
-    found: T = _copies[stage]
-    return found
+    copy: T = _copies[stage]
+    return copy

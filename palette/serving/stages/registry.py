@@ -96,11 +96,11 @@ def register(cls: type[BundledStage]) -> type[BundledStage]:
 def registered() -> dict[str, type[BundledStage]]:
     """Return all local forms by kind."""
     for kind in _HOMES:
-        _found(kind)
+        _local_class(kind)
     return dict(_LOCAL)
 
 
-def _found(kind: str) -> type[BundledStage] | None:
+def _local_class(kind: str) -> type[BundledStage] | None:
     if kind not in _LOCAL and kind in _HOMES:
         importlib.import_module(_HOMES[kind])
     return _LOCAL.get(kind)
@@ -116,24 +116,28 @@ def local_form(stage: Any, schema: Any = None) -> BundledStage | None:
     schema : StructType, optional
         Of a DataFrame that it transforms, for stages that look at the metadata of their input columns.
     """
-    found = _found(type(stage).__name__)
-    if found is None:
+    local_class = _local_class(type(stage).__name__)
+    if local_class is None:
         return None
-    return found.from_spark(stage) if schema is None else found.from_schema(stage, schema)
+    return local_class.from_spark(stage) if schema is None else local_class.from_schema(stage, schema)
 
 
 def schema_form(stage: Any, schema: Any) -> BundledStage | None:
     """Return the local form of a fitted Spark stage that looks at the metadata of its input columns; None of others."""
-    found = _found(type(stage).__name__)
-    if found is None or found.from_schema.__func__ is BundledStage.from_schema.__func__:  # type: ignore[attr-defined]
+    local_class = _local_class(type(stage).__name__)
+    if local_class is None or local_class.from_schema.__func__ is BundledStage.from_schema.__func__:  # type: ignore[attr-defined]
         return None
-    return found.from_schema(stage, schema)
+    return local_class.from_schema(stage, schema)
 
 
 def saved_form(saved: SavedFiles) -> BundledStage | None:
     """Return the local form of a stage that Spark saved, or None if there is none."""
-    found = _found(saved.spark_class.rpartition(".")[2])
-    return found.from_saved(saved) if found is not None and found.spark_class == saved.spark_class else None
+    local_class = _local_class(saved.spark_class.rpartition(".")[2])
+    return (
+        local_class.from_saved(saved)
+        if local_class is not None and local_class.spark_class == saved.spark_class
+        else None
+    )
 
 
 def stage_to_json(stage: LocalStage) -> dict[str, Any]:
@@ -157,7 +161,7 @@ def stage_from_json(plain: Mapping[str, Any]) -> BundledStage:
     DataError
         If the kind is unknown here.
     """
-    found = _found(plain["kind"])
-    if found is None:
+    local_class = _local_class(plain["kind"])
+    if local_class is None:
         raise DataError(f"this process has no local form of stage {plain['kind']!r}; register it, or update palette")
-    return found.from_json(plain)
+    return local_class.from_json(plain)

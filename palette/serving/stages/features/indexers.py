@@ -97,12 +97,12 @@ class StringIndexerModel(BundledStage):
             known = number_indices(self.labels[at], dtype)
             careful = f"{output} = {bind(partial(self._place, at, known), ('index', *key))}({value})"
             if dtype == "string":
-                found = f"{bind(self._texts[at].get, ('texts', *key))}({value}"
+                label = f"{bind(self._texts[at].get, ('texts', *key))}({value}"
                 if self.handle_invalid == "keep":
                     unknown = float(len(self.labels[at]))
-                    lines.append(f"{output} = {found}, {bind(unknown, ('float', unknown))})")
+                    lines.append(f"{output} = {label}, {bind(unknown, ('float', unknown))})")
                     continue
-                lines.append(f"{output} = {found})")
+                lines.append(f"{output} = {label})")
             elif dtype in INTEGERS:
                 lines.append(f"{output} = {bind(known.get, ('numbers', *key))}({value})")
             elif dtype in ("double", "float"):
@@ -236,12 +236,12 @@ class VectorIndexerModel(BundledStage):
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the vector; like Spark's, a zero that a sparse vector leaves out is not looked up."""
         vector = present(self.kind, self.inputs[0], values[0], self.size)
-        found = []
+        encoded = []
         for element, value in active(vector):
             indices = self._indices.get(element)
             index = value if indices is None else indices.get(value)
-            found.append(self._invalid(element, value) if index is None else index)
-        return (Sparse(vector.size, vector.indices, found) if isinstance(vector, Sparse) else found,)
+            encoded.append(self._invalid(element, value) if index is None else index)
+        return (Sparse(vector.size, vector.indices, encoded) if isinstance(vector, Sparse) else encoded,)
 
     def _invalid(self, element: int, value: float) -> float:
         if self.handle_invalid == "keep":

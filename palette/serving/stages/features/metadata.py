@@ -23,8 +23,8 @@ def attributes_of(attribute: dict[str, Any]) -> list[dict[str, Any]] | None:
     """
     if "attrs" not in attribute:
         return None
-    found = [{"type": kind, **element} for kind, several in attribute["attrs"].items() for element in several]
-    return sorted(found, key=lambda element: int(element["idx"]))
+    elements = [{"type": kind, **element} for kind, several in attribute["attrs"].items() for element in several]
+    return sorted(elements, key=lambda element: int(element["idx"]))
 
 
 def values_of(attribute: dict[str, Any]) -> int | None:

@@ -57,10 +57,10 @@ def lower(text: str, language: str = "") -> str:
     return "".join(_lowered(text)) if SIGMA in text else text.lower()
 
 
-def _without_dot(found: re.Match[str]) -> str:
+def _without_dot(match: re.Match[str]) -> str:
     """Return a capital I and its marks without the dot above it, small; as it is if a mark is between."""
-    marks = found[1]
-    return f"i{marks}" if all(unicodedata.combining(mark) not in (0, 230) for mark in marks) else found[0]
+    marks = match[1]
+    return f"i{marks}" if all(unicodedata.combining(mark) not in (0, 230) for mark in marks) else match[0]
 
 
 def _lowered(text: str) -> Iterator[str]:

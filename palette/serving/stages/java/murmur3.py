@@ -20,15 +20,15 @@ def murmur3(data: bytes, seed: int = SEED) -> int:
     (142593372, -226056714)
     """
     aligned = len(data) & ~3
-    found = seed
+    state = seed
     for (block,) in struct.iter_unpack("<I", data[:aligned]):
-        found ^= _mixed(block)
-        found = ((found << 13 | found >> 19) * 5 + 0xE6546B64) & 0xFFFFFFFF
-    found ^= _mixed(int.from_bytes(data[aligned:], "little")) ^ len(data)
-    found = ((found ^ found >> 16) * 0x85EBCA6B) & 0xFFFFFFFF
-    found = ((found ^ found >> 13) * 0xC2B2AE35) & 0xFFFFFFFF
-    found ^= found >> 16
-    return found - 0x1_0000_0000 if found >= 0x8000_0000 else found
+        state ^= _mixed(block)
+        state = ((state << 13 | state >> 19) * 5 + 0xE6546B64) & 0xFFFFFFFF
+    state ^= _mixed(int.from_bytes(data[aligned:], "little")) ^ len(data)
+    state = ((state ^ state >> 16) * 0x85EBCA6B) & 0xFFFFFFFF
+    state = ((state ^ state >> 13) * 0xC2B2AE35) & 0xFFFFFFFF
+    state ^= state >> 16
+    return state - 0x1_0000_0000 if state >= 0x8000_0000 else state
 
 
 def _mixed(block: int) -> int:

@@ -95,8 +95,8 @@ def split(pattern: re.Pattern[str], text: str) -> list[str]:
 
 def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     at = 0
-    while at <= len(text) and (found := pattern.search(text, at)):
-        start, end = found.span()
+    while at <= len(text) and (match := pattern.search(text, at)):
+        start, end = match.span()
         yield start, end
         at = end + 1 if start == end else end
 
@@ -152,10 +152,10 @@ class _Translation:
         )
 
     def _take(self, pattern: str) -> re.Match[str] | None:
-        found = re.compile(pattern).match(self.pattern, self.at)
-        if found:
-            self.at = found.end()
-        return found
+        match = re.compile(pattern).match(self.pattern, self.at)
+        if match:
+            self.at = match.end()
+        return match
 
     def _piece(self) -> str:
         one = self.pattern[self.at]
@@ -167,8 +167,8 @@ class _Translation:
         if one == "(":
             return self._group()
         if one == "{":
-            found = self._take(r"\{\d+(?:,\d*)?\}")
-            return found[0] if found else self._reject("{")
+            match = self._take(r"\{\d+(?:,\d*)?\}")
+            return match[0] if match else self._reject("{")
         if one == "$":
             self._reject("$")
         self.at += 1

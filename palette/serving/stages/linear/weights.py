@@ -69,7 +69,7 @@ def rows_of(plain: Mapping[str, Any]) -> tuple[list[list[float]], list[list[int]
             row, column = (major, indices[at]) if plain["isTransposed"] else (indices[at], major)
             kept[row][int(column)] = values[at]
     places = [sorted(row) for row in kept]
-    return [[row[index] for index in found] for row, found in zip(kept, places, strict=True)], places
+    return [[row[index] for index in indices] for row, indices in zip(kept, places, strict=True)], places
 
 
 def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector, start: float = 0.0) -> float:

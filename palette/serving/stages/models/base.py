@@ -96,8 +96,8 @@ def softmax(scores: Sequence[float]) -> list[float]:
     ([0.5, 0.5], [0.0, 1.0])
     """
     if INF in scores:
-        found = scores.index(INF)
-        return [1.0 if index == found else score * 0.0 for index, score in enumerate(scores)]
+        position = scores.index(INF)
+        return [1.0 if index == position else score * 0.0 for index, score in enumerate(scores)]
     greatest = -1.7976931348623157e308
     for score in scores:
         if score > greatest:

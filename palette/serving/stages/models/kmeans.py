@@ -53,10 +53,10 @@ def _squared(center: list[float], norm: float, point: Vector, length: float) -> 
     if 2.0 * EPSILON * squares / (difference * difference + EPSILON) < 1e-6:
         return squares - 2.0 * _product(center, point)
     product = _product(center, point)
-    found = max(squares - 2.0 * product, 0.0)
-    if EPSILON * (squares + 2.0 * abs(product)) / (found + EPSILON) > 1e-6:
+    distance = max(squares - 2.0 * product, 0.0)
+    if EPSILON * (squares + 2.0 * abs(product)) / (distance + EPSILON) > 1e-6:
         return _apart(center, dense(point))
-    return found
+    return distance
 
 
 def _cosine(center: list[float], norm: float, point: Vector, length: float) -> float:

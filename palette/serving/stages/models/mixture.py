@@ -99,8 +99,8 @@ class GaussianMixtureModel(Classifier):
         """Return the probabilities and the most probable Gaussian, or one of them."""
         if not self.gives:
             return ()
-        found = self.probability(self.raw(self.features(values[0])))
-        return tuple(found if column == "probability" else int(argmax(found)) for column in self.gives)
+        probabilities = self.probability(self.raw(self.features(values[0])))
+        return tuple(probabilities if column == "probability" else int(argmax(probabilities)) for column in self.gives)
 
 
 def _constants(mean: Any, covariance: Any) -> Constants:

@@ -86,7 +86,7 @@ class RegexTokenizer(TextStage):
         text = self.text(values[0])
         if self.lowercase:
             text = lower(text)
-        found = split(self._compiled, text) if self.gaps else matches(self._compiled, text)
+        parts = split(self._compiled, text) if self.gaps else matches(self._compiled, text)
         if self.shortest == 1:
-            return ([word for word in found if word],)
-        return ([word for word in found if len(word.encode("utf-16-le")) >= 2 * self.shortest],)
+            return ([word for word in parts if word],)
+        return ([word for word in parts if len(word.encode("utf-16-le")) >= 2 * self.shortest],)

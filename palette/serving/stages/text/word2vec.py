@@ -48,9 +48,9 @@ class Word2VecModel(Vectorizer):
         document = words(self.kind, self.inputs[0], values[0])
         sums = [0.0] * self.size
         for word in document:
-            found = None if word is None else self.vectors.get(word)
-            if found is not None:
-                sums = [total + other for total, other in zip(sums, found, strict=True)]
+            vector = None if word is None else self.vectors.get(word)
+            if vector is not None:
+                sums = [total + other for total, other in zip(sums, vector, strict=True)]
         scale = 1.0 / len(document) if document else 0.0
         return ([total * scale for total in sums],)
 

@@ -46,9 +46,9 @@ class PolynomialExpansion(VectorStage):
         if isinstance(vector, list):
             return (_products(vector, len(vector), self.degree, 1.0)[1:],)
         size, stored = math.comb(vector.size + self.degree, self.degree), list(active(vector))
-        found = dict(_stored_products(stored, self.degree, 1.0, -1))
-        del found[-1]
-        return (sparse_vector(size - 1, found),)
+        products = dict(_stored_products(stored, self.degree, 1.0, -1))
+        del products[-1]
+        return (sparse_vector(size - 1, products),)
 
 
 def _products(vector: list[float], count: int, degree: int, factor: float) -> list[float]:

@@ -78,10 +78,10 @@ class TreeModel:
     @property
     def nodes(self) -> Trees:
         """The trees, made of the lists once."""
-        found: Trees | None = self.__dict__.get("_nodes")
-        if found is None:
-            found = self.__dict__["_nodes"] = Trees(**self.trees)
-        return found
+        trees: Trees | None = self.__dict__.get("_nodes")
+        if trees is None:
+            trees = self.__dict__["_nodes"] = Trees(**self.trees)
+        return trees
 
     def leaf_column(self, leaves: Sequence[int]) -> float | list[float]:
         """Return the numbers of leaves within their trees."""
@@ -112,10 +112,10 @@ def total(values: Sequence[float]) -> float:
     >>> total([0.1, 0.2, 0.3])
     0.6000000000000001
     """
-    found = 0.0
+    total = 0.0
     for value in values:
-        found += value
-    return found
+        total += value
+    return total
 
 
 def weighted_sum_lines(target: str, names: Sequence[str], weights: Sequence[float], bind: Bind) -> list[str]:

@@ -247,6 +247,8 @@ class SparkXGBClassifierModel(_Boosted):
             raw, shares, label = margins[0].tolist(), likely.tolist(), float(likely.argmax())
         answers: dict[str, Any] = {"raw": raw, "probability": shares, "prediction": label}
         if "contributions" in self.gives:
-            found = self.library.contributions(row, base, strict=True)[0].tolist()
-            answers["contributions"] = [[None if value != value else value for value in added] for added in found]
+            contributions = self.library.contributions(row, base, strict=True)[0].tolist()
+            answers["contributions"] = [
+                [None if value != value else value for value in added] for added in contributions
+            ]
         return answers
