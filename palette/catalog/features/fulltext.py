@@ -106,5 +106,5 @@ def match(dialect: str, prefixes: Sequence[str], *, every: bool) -> Match:
 
 def _to_tsvector(document: Document) -> str:
     # Words consist of letters and digits only, so they need no escaping.
-    weighted = [(word, weight) for text, weight in zip(document, "ABD", strict=True) for word in words(text)]
+    weighted = [(word, weight) for text, weight in zip(document, ("A", "B", "D"), strict=True) for word in words(text)]
     return " ".join(f"'{word}':{position}{weight}" for position, (word, weight) in enumerate(weighted, 1))
