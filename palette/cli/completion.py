@@ -17,7 +17,7 @@ from palette.errors import PaletteError
 if TYPE_CHECKING:
     from palette.catalog import SqlCatalog
 
-__all__ = ["entities", "groups", "models", "subjects", "things", "whole_words"]
+__all__ = ["entities", "groups", "lineage_names", "models", "subjects", "whole_words"]
 
 
 def entities(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -40,7 +40,7 @@ def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
     return _complete(ctx, incomplete, lambda catalog: [*catalog.definitions.entities(), *catalog.definitions.groups()])
 
 
-def things(ctx: typer.Context, incomplete: str) -> list[str]:
+def lineage_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the full name of a feature group, or the name of a model."""
     return _complete(
         ctx,

@@ -19,7 +19,7 @@ FUNCTIONS = ("count", "distinct", "last", "max", "mean", "min", "percentile", "s
 # Functions that return a value of the column, with its type.
 VALUE_FUNCTIONS = ("last", "max", "min")
 EVERY_EVENT = "*"
-SHORTEST = timedelta(seconds=1)
+MIN_LENGTH = timedelta(seconds=1)
 
 
 class Aggregate(Definition):
@@ -141,7 +141,7 @@ def _window(window: Any) -> str:
     if isinstance(window, timedelta):
         window = duration_text(window, weeks=False)
     name = "".join(str(window).split())
-    if duration(name) < SHORTEST:
+    if duration(name) < MIN_LENGTH:
         raise ValueError(f"a window must be at least one second, found {name!r}")
     if "." in name:
         raise ValueError(f"window {name!r} is part of a feature name: write it without a decimal point, 90m for 1.5h")
@@ -160,7 +160,7 @@ def check_aggregates(aggregates: tuple[Aggregate, ...], every: timedelta | None,
         raise ValueError(
             "aggregates need every=, the interval of window ends ('1h'), and time=, the timestamp column of the events"
         )
-    if every < SHORTEST:
+    if every < MIN_LENGTH:
         raise ValueError(f"every must be at least one second, found {every}")
     for aggregate in aggregates:
         for window, span in zip(aggregate.windows, aggregate.spans, strict=True):

@@ -103,7 +103,7 @@ def duration_text(span: timedelta, *, weeks: bool = True) -> str:
 def _span(value: Any) -> Any:
     if isinstance(value, (int, float)):
         raise ValueError(f"{value!r} has no unit: write 30d, 12h, 15m or 45s")  # noqa: TRY004  pydantic's
-    # Earlier releases wrote some of them by ISO 8601.
+    # Earlier releases wrote some of them in ISO 8601.
     return duration(value) if isinstance(value, str) and not value.startswith(("P", "-P")) else value
 
 

@@ -20,7 +20,7 @@ from palette.feeds.publish_workers import fill_online, retain_online
 from palette.offline.delta.change_feed import rows_since
 from palette.offline.delta.version import open_version
 from palette.offline.point_in_time import latest
-from palette.online.store import AHEAD, require_store
+from palette.online.store import MAX_AHEAD, require_store
 from palette.times import now_micros, to_datetime, to_micros
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def publish(stores: Stores, plan: Publication) -> Published:
     schema, since = plan.schema, plan.since
     if since is not None and since.version == plan.table.version and since.left_from is None:
         return Published()
-    at = min(plan.to, to_datetime(now_micros()) + AHEAD)
+    at = min(plan.to, to_datetime(now_micros()) + MAX_AHEAD)
     # Before the rows are written: a store that is emptied meanwhile gets another identity.
     target = stores.online.identity(make=True)
     rows = _rows(stores, plan)

@@ -17,13 +17,13 @@ from palette.times import MICROSECOND, now_micros, to_datetime
 if TYPE_CHECKING:
     from palette.definitions import FeatureGroup, GroupSchema
 
-__all__ = ["AHEAD", "OnlineStore", "Opener", "require_store"]
+__all__ = ["MAX_AHEAD", "OnlineStore", "Opener", "require_store"]
 
 Opener: TypeAlias = "Callable[[Definitions], OnlineStore]"
 
-# How far ahead of this clock rows may be that are written online: clocks differ, but one row of the year 2099 would
-# keep out all that follows.
-AHEAD = dt.timedelta(minutes=5)
+# Online writes reject rows further ahead of this clock: clocks differ, but one row of the year 2099 would block all
+# later rows of its key.
+MAX_AHEAD = dt.timedelta(minutes=5)
 
 
 class OnlineStore(FeatureReader):
@@ -169,7 +169,7 @@ class OnlineStore(FeatureReader):
         group: str | FeatureGroup,
         rows: Iterable[Mapping[str, Any]],
         *,
-        ahead: dt.timedelta | None = AHEAD,
+        ahead: dt.timedelta | None = MAX_AHEAD,
     ) -> int:
         """Write rows; an older row never replaces a newer one.
 
@@ -242,7 +242,7 @@ def _pack(layout: RowLayout, rows: Iterable[Mapping[str, Any]], ahead: dt.timede
             if values[position] is not None and values[position] > latest:
                 raise DataError(
                     f"{layout.name}: {column!r} is {to_datetime(values[position])}, more than {ahead} ahead of the "
-                    f"clock, and would keep out the key's true rows: {dict(row)!r:.200}; correct it, or write it with "
-                    "ahead=timedelta(...)"
+                    f"clock, and would block later, correct rows of this key: {dict(row)!r:.200}; correct it, or write "
+                    "it with ahead=timedelta(...)"
                 )
     return [(key, values) for key, values, _ in packed]

@@ -84,7 +84,7 @@ def test_process_whose_start_the_system_does_not_tell_counts_as_alive(catalog, m
     """Where /proc shows a user only processes of their own."""
     with catalog.feeds.lock(NAME) as lease:
         monkeypatch.setattr("palette.catalog.feeds.locks._start_time", lambda pid: "")
-        with pytest.raises(LockedError, match="works on it"), catalog.feeds.lock(NAME):
+        with pytest.raises(LockedError, match="locked by"), catalog.feeds.lock(NAME):
             pass
         lease.check()
 

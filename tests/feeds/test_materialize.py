@@ -378,7 +378,7 @@ def test_one_run_a_group(spark, tmp_path):
 
     def second(step):
         if step.phase == "compute":
-            with pytest.raises(LockedError, match=r"shop:hourly: .* works on it, process"):
+            with pytest.raises(LockedError, match=r"shop:hourly: locked by .*, process"):
                 store_of(tmp_path).materialize(GROUP, to=JUNE + DAY)
 
     assert store.materialize(GROUP, to=JUNE + DAY, progress=second).rows_written == 3

@@ -246,10 +246,10 @@ def test_many_groups_of_a_join_key_are_broadcast_beyond_the_limit(spark: SparkSe
     def told(number: int, limit: int) -> str:
         return explain(tables, rows, many[:number], timestamp="at", broadcast_limit=limit).splitlines()[0]
 
-    limit = -(-size * len(many) // planner.MANY_LIMITS)
+    limit = -(-size * len(many) // planner.LIMIT_FACTOR)
     assert re.search(f"who: broadcast: .*, more than .* as {len(many)} groups share it", told(len(many), limit))
     assert "who: shuffle" in told(len(many) - 1, limit)
-    assert "who: shuffle" in told(len(many), limit - planner.MANY_LIMITS)
+    assert "who: shuffle" in told(len(many), limit - planner.LIMIT_FACTOR)
     # Each alone must be within the limit, as each is prepared in memory.
     assert "who: shuffle" in told(len(many), size - 1)
 

@@ -13,7 +13,7 @@ from palette.catalog import tables
 from palette.catalog.database import Database
 from palette.catalog.definitions.serialize import parse_json
 from palette.catalog.definitions.write import current_user, dump_json, now
-from palette.catalog.feeds.locks import BEAT, STALE, Lease, Locks
+from palette.catalog.feeds.locks import EXPIRY, HEARTBEAT, Lease, Locks
 from palette.catalog.feeds.state import FeedState, read_state, write_state
 from palette.errors import NotFoundError
 
@@ -41,7 +41,7 @@ class Feeds:
         self._database = database
         self._locks = Locks(database)
 
-    def lock(self, name: str, *, stale: float = STALE, beat: float = BEAT) -> AbstractContextManager[Lease]:
+    def lock(self, name: str, *, stale: float = EXPIRY, beat: float = HEARTBEAT) -> AbstractContextManager[Lease]:
         """Hold a lock while a block runs; see :meth:`palette.catalog.feeds.locks.Locks.lock`."""
         return self._locks.lock(name, stale=stale, beat=beat)
 

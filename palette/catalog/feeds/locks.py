@@ -23,8 +23,8 @@ from palette.errors import CatalogError, LockedError, PaletteError
 __all__ = ["Lease", "Locks"]
 
 LOG = logging.getLogger(__name__)
-# Seconds between two heartbeats, and without one until a lock expires.
-BEAT, STALE = 10.0, 120.0
+# Seconds between two heartbeats; seconds without one until a lock expires.
+HEARTBEAT, EXPIRY = 10.0, 120.0
 
 
 class Lease:
@@ -55,7 +55,7 @@ class Lease:
         """
         if self._lost or not self._locks._renew(self._name, self._token):
             raise LockedError(
-                f"{self._name}: lock expired: no heartbeat for {STALE:.0f} s, and another run acquired it: let that "
+                f"{self._name}: lock expired: no heartbeat for {EXPIRY:.0f} s, and another run acquired it: let that "
                 f"run finish"
             )
 
@@ -79,7 +79,7 @@ class Locks:
         self._database = database
 
     @contextlib.contextmanager
-    def lock(self, name: str, *, stale: float = STALE, beat: float = BEAT) -> Iterator[Lease]:
+    def lock(self, name: str, *, stale: float = EXPIRY, beat: float = HEARTBEAT) -> Iterator[Lease]:
         """Hold a lock while a block runs, with heartbeats in the database.
 
         A lock expires if its process on this machine has ended, or it had no heartbeat for ``stale`` seconds.
@@ -110,7 +110,7 @@ class Locks:
                 process = f"process {holder.pid} on {holder.host}"
                 if not _has_ended(holder) and silent < stale:
                     raise LockedError(
-                        f"{name}: {holder.who} works on it, {process}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC: "
+                        f"{name}: locked by {holder.who}, {process}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC: "
                         f"wait until that run ends (without heartbeats its lock expires after {stale:.0f} s; the last "
                         f"one was {max(silent, 0):.0f} s ago)"
                     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["deploy", "lineage", "models", "promote", "rollback"]
 
 
-class First(StrEnum):
+class InitialStage(StrEnum):
     """The stages that a model may be deployed to."""
 
     SHADOW = "shadow"
@@ -43,7 +43,9 @@ Name = Annotated[str, typer.Argument(help="Name of the model.", autocompletion=c
 def deploy(
     model: Annotated[str, typer.Argument(metavar="MODEL_DIRECTORY", help="Directory of the saved pipeline.")],
     name: Annotated[str, typer.Argument(help="Name of the model.")],
-    stage: Annotated[First, typer.Option(help="In production it replaces the current version.")] = First.SHADOW,
+    stage: Annotated[
+        InitialStage, typer.Option(help="In production it replaces the current version.")
+    ] = InitialStage.SHADOW,
     training: Annotated[
         str | None,
         typer.Option(
@@ -165,7 +167,8 @@ def lineage(
     name: Annotated[
         str,
         typer.Argument(
-            help="ENTITY:GROUP:FEATURE, ENTITY:GROUP, a model, or a source's table.", autocompletion=completion.things
+            help="ENTITY:GROUP:FEATURE, ENTITY:GROUP, a model, or a source's table.",
+            autocompletion=completion.lineage_names,
         ),
     ],
     dot: Annotated[bool, typer.Option("--dot", help="Print a graph for Graphviz.")] = False,

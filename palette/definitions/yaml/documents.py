@@ -185,7 +185,9 @@ def _definitions(text: str, where: str) -> list[Entity | FeatureGroup]:
             known = f"{nearest(str(section), SECTIONS)} (sections: {', '.join(SECTIONS)})"
             raise DefinitionError(f"{where}: unknown section {section!r:.80}{known}")
         if not isinstance(rows, list):
-            raise DefinitionError(f"{where}: expected lists under the keys {', '.join(SECTIONS)}: - name: x")
+            raise DefinitionError(
+                f"{where}: expected lists under the keys {', '.join(SECTIONS)}, with items such as '- name: x'"
+            )
         for index, plain in enumerate(rows):
             try:
                 definitions.append(from_plain(plain if isinstance(plain, dict) else {"name": plain}, section))

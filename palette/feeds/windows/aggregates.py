@@ -18,8 +18,9 @@ in the last digits. The sketch of percentiles tosses coins where it holds more t
 two answers, both within its error. Errors are 1.7 % in rank for percentiles (at 99 % confidence), and 1.6 % for
 distinct counts (one standard deviation).
 
-NaN is what it is to Spark's own aggregates: ``sum`` and ``mean`` with one are NaN, it counts, it is the greatest of
-numbers to ``max``, ``min`` and the ties of ``last``, one more value to ``distinct``, and no value to ``percentile``.
+NaN is treated as in Spark's own aggregates: ``sum`` and ``mean`` with one are NaN, ``count`` counts it, it is the
+greatest number for ``max``, ``min`` and the ties of ``last``, one more value for ``distinct``, and ignored by
+``percentile``.
 ``-0.0`` is ``0.0``.
 """
 

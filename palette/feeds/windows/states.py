@@ -28,8 +28,9 @@ __all__ = ["State", "get_states", "required_states", "result"]
 
 EVERY_EVENT = "*"
 # Added to a number it turns -0.0 into 0.0: to Spark the two are equal, and it would return either.
-ONE_ZERO = 0.0
-NEEDS = {"mean": ("sum", "count")}
+POSITIVE_ZERO = 0.0
+# The states from which a function is computed, if they are not its own.
+STATES_OF = {"mean": ("sum", "count")}
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class State:
         if self.kind in ("sum", "percentile"):
             if not isinstance(dtype, T.NumericType):
                 raise self._unsuitable(dtype, "a number")
-            return column.cast("double") + ONE_ZERO
+            return column.cast("double") + POSITIVE_ZERO
         if not widens(dtype.simpleString(), self.dtype):
             raise self._unsuitable(dtype, f"{self.dtype}, as it is declared (dtype=)")
         column = cast_column(field, self.dtype)
-        return (column + ONE_ZERO).cast(self.dtype) if self.dtype in ("double", "float") else column
+        return (column + POSITIVE_ZERO).cast(self.dtype) if self.dtype in ("double", "float") else column
 
     def _unsuitable(self, actual: T.DataType, expected: str) -> SchemaError:
         return SchemaError(
@@ -114,7 +115,7 @@ def _sketch_value(field: T.StructField) -> Column:
     if is_time(dtype):
         return micros(column, dtype)
     if isinstance(dtype, T.FractionalType) and not isinstance(dtype, T.DecimalType):
-        column = column.cast("double") + ONE_ZERO
+        column = column.cast("double") + POSITIVE_ZERO
     elif isinstance(dtype, T.BinaryType):
         column = F.hex(column)
     elif not isinstance(dtype, (T.StringType, T.BooleanType, T.DecimalType)):
@@ -127,7 +128,7 @@ def _sketch_value(field: T.StructField) -> Column:
 
 def required_states(aggregate: Aggregate) -> list[State]:
     """Return the states that a function is computed from."""
-    kinds = NEEDS.get(aggregate.function, (aggregate.function,))
+    kinds = STATES_OF.get(aggregate.function, (aggregate.function,))
     typed = aggregate.function in ("min", "max", "last")
     return [State(aggregate.column, kind, aggregate.dtype if typed else "") for kind in kinds]
 

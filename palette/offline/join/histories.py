@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FileHistory", "SparkHistory", "TiedRows", "open_history"]
 
 # Files, and rows of each, from which the average length of strings is estimated.
-PROBED, PROBED_ROWS = 8, 4096
+SAMPLED_FILES, SAMPLED_ROWS = 8, 4096
 LARGEST = (1 << 31) - 1
 
 
@@ -64,7 +64,7 @@ class FileHistory:
                     if width is not None:
                         sizes += chunk.num_values * width
         strings = [name for name, width in widths.items() if not width]
-        return math.ceil(sizes + rows * _bytes_a_row(self.paths[:: -(-len(self.paths) // PROBED) or 1], strings))
+        return math.ceil(sizes + rows * _bytes_a_row(self.paths[:: -(-len(self.paths) // SAMPLED_FILES) or 1], strings))
 
     def read(self, names: Sequence[str]) -> pa.Table:
         """Return columns in their declared types; long strings as ``large_string``."""
@@ -89,7 +89,7 @@ def _bytes_a_row(paths: Sequence[str], names: Sequence[str]) -> float:
     for path in paths:
         file = pq.ParquetFile(path, memory_map=True)
         present = [name for name in names if name in file.schema_arrow.names]
-        if present and (batch := next(file.iter_batches(batch_size=PROBED_ROWS, columns=present), None)):
+        if present and (batch := next(file.iter_batches(batch_size=SAMPLED_ROWS, columns=present), None)):
             rows += len(batch)
             size += batch.nbytes
     return size / max(1, rows)
@@ -146,7 +146,7 @@ class SparkHistory:
         types = {name: arrow_type(self.types[name]) for name in names if name in self.types}
         width = sum(dtype.bit_width / 8 for dtype in types.values() if not _varies(dtype))
         if varying := [_length(exact_column(name), dtype) for name, dtype in types.items() if _varies(dtype)]:
-            probed = self._rows.select(functools.reduce(operator.add, varying)).take(PROBED_ROWS)
+            probed = self._rows.select(functools.reduce(operator.add, varying)).take(SAMPLED_ROWS)
             width += sum(row[0] for row in probed) / max(1, len(probed))
         return math.ceil(self._rows.count() * width)
 

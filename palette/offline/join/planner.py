@@ -24,9 +24,9 @@ __all__ = ["BROADCAST_LIMIT", "HINTS", "JoinPlan", "choose_plans", "explain", "o
 HINTS = ("broadcast", "shuffle")
 # Bytes of all histories that are broadcast in one join. They are mapped, so the workers of a machine share them.
 BROADCAST_LIMIT = 1 << 29
-# The shuffle plan's cost grows with the square of the groups that share a join key: where so many do, histories are
-# broadcast up to so many times the limit, if each alone is within it.
-MANY_GROUPS, MANY_LIMITS = 32, 8
+# The shuffle plan's cost grows with the square of the groups that share a join key: with MANY_GROUPS or more, histories
+# are broadcast up to LIMIT_FACTOR times the limit, if each alone is within it.
+MANY_GROUPS, LIMIT_FACTOR = 32, 8
 _sizes: LRUCache[int] = LRUCache(limit=4096)
 
 
@@ -41,7 +41,7 @@ class JoinPlan:
     broadcast : bool
         Whether the histories are broadcast; otherwise they are shuffled.
     reason : str
-        For people.
+        Explanation shown by ``explain``.
     """
 
     join_keys: tuple[str, ...]
@@ -110,11 +110,11 @@ def choose_plans(
 
 def _limit(sizes: Sequence[int], limit: int) -> int:
     """Return up to which size the histories of one join key may be broadcast."""
-    return limit * MANY_LIMITS if len(sizes) >= MANY_GROUPS and max(sizes) <= limit else limit
+    return limit * LIMIT_FACTOR if len(sizes) >= MANY_GROUPS and max(sizes) <= limit else limit
 
 
 def history_size(lookup: Lookup, version: TableVersion) -> int:
-    """Return about how many bytes the columns that a look-up needs take in memory; worked out once a version."""
+    """Return about how many bytes the columns that a look-up needs take in memory; computed once per version."""
     names = tuple(dict.fromkeys([*lookup.schema.identity(), *lookup.columns.values()]))
     types = tuple(version.columns.get(name) for name in names)
     key = (version.table, version.identity, version.number, names, types)

@@ -56,15 +56,15 @@ class LocalStage(ABC):
 
     @property
     def optional_parts(self) -> Sequence[LocalStage]:
-        """Stages, one a column, that do what this one does, if Spark leaves a column out where its input is not there.
+        """Equivalent stages, one per column, if Spark leaves out a column whose input is missing.
 
-        Labels are not there at serving.
+        Labels are missing at serving.
         """
         return ()
 
     @property
     def reads_sparsity(self) -> bool:
-        """Whether a zero that a sparse vector leaves out counts otherwise than one that is stored."""
+        """Whether an implicit zero of a sparse vector counts differently from a stored one."""
         return False
 
     @property

@@ -34,7 +34,7 @@ class Tokenizer(TextStage):
     spark_class = "org.apache.spark.ml.feature.Tokenizer"
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return the words in lower case; two spaces hold an empty one, but none is at the end."""
+        """Return the words in lower case; two adjacent spaces give an empty word, except at the end."""
         return (split(SPACE, lower(self.text(values[0]))),)
 
 
@@ -53,13 +53,13 @@ class RegexTokenizer(TextStage):
     inputs, outputs : tuple of str
         The string, its words.
     pattern : str
-        A pattern of Java's; see :mod:`palette.serving.stages.java.regex`.
+        A Java pattern; see :mod:`palette.serving.stages.java.regex`.
     gaps : bool
-        Whether it matches what is between words.
+        Whether the pattern matches the gaps between words.
     shortest : int
-        The least length of words, in units of UTF-16.
+        The minimum length of words, in UTF-16 code units.
     lowercase : bool
-        Whether the text is made lower case first.
+        Whether the text is converted to lower case first.
     """
 
     pattern: str

@@ -96,7 +96,7 @@ class StopWordsRemover(TextStage):
         return frozenset(self._compared(word) for word in self.stop_words)
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
-        """Return the words that stay; nulls do."""
+        """Return the words that are kept; nulls are kept."""
         removed, compared = self._removed, self._compared
         return tuple(
             [word for word in words(self.kind, column, value) if compared(word) not in removed]
