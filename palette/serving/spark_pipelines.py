@@ -73,8 +73,8 @@ def saved_plan(path: str | Path, types: Mapping[str, str] | None = None, java: i
             outputs.update(dict.fromkeys(made))
     except (KeyError, TypeError) as error:
         raise DataError(f"a saved stage in {str(path)!r} is not what Spark writes: {error!r}") from error
-    kept = tuple(column for column in outputs if names.resolve(column) == column)
-    return Plan(tuple(steps), kept, dict(types or {}), runtime)
+    remaining = tuple(column for column in outputs if names.resolve(column) == column)
+    return Plan(tuple(steps), remaining, dict(types or {}), runtime)
 
 
 def _stages(saved: SavedFiles) -> Iterator[SavedFiles]:

@@ -163,10 +163,10 @@ def _assert_same_rows(
     rejected = [
         index for index, answer in enumerate(answers) if isinstance(answer, DataError) and not _is_dropped(answer)
     ]
-    kept = numbered.filter(~F.col(ROW).isin(rejected)) if rejected else numbered
+    accepted = numbered.filter(~F.col(ROW).isin(rejected)) if rejected else numbered
     for index in rejected[:TRIED]:
         _assert_rejected(stage, numbered.filter(F.col(ROW) == index), rows[index], answers[index])
-    expected = {row[ROW]: row for row in stage.transform(kept).collect()}
+    expected = {row[ROW]: row for row in stage.transform(accepted).collect()}
     for index, answer in enumerate(answers):
         if index not in expected:
             assert isinstance(answer, DataError), f"row {rows[index]}: Spark drops it, the local form gives {answer}"
@@ -241,8 +241,8 @@ def _turned(request: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(vector, Sparse):
                 value = dense(vector)
             else:
-                kept = [index for index, element in enumerate(vector) if element != 0.0]
-                value = Sparse(len(vector), kept, [vector[index] for index in kept])
+                nonzero = [index for index, element in enumerate(vector) if element != 0.0]
+                value = Sparse(len(vector), nonzero, [vector[index] for index in nonzero])
         turned[column] = value
     return turned
 

@@ -129,8 +129,8 @@ def compressed(vector: Vector | None, overhead: float = 2.0) -> Vector | None:
     stored = vector if isinstance(vector, list) else vector.values
     if 1.5 * (len(stored) - stored.count(0.0)) + overhead >= size:
         return dense(vector)
-    kept = [(index, value) for index, value in active(vector) if value]
-    return Sparse(size, [index for index, _ in kept], [value for _, value in kept])
+    pairs = [(index, value) for index, value in active(vector) if value]
+    return Sparse(size, [index for index, _ in pairs], [value for _, value in pairs])
 
 
 def narrow(vector: Vector | None) -> Vector | None:

@@ -75,13 +75,13 @@ class VectorAssembler(BundledStage):
         return (vector,)
 
     def _sparse(self, values: tuple[Any, ...]) -> Any:
-        size, indices, kept = 0, [], []
+        size, indices, elements = 0, [], []
         for value in values:
             if value.__class__ is list or value.__class__ is Sparse:
                 for index, element in active(value):
                     if element:
                         indices.append(size + index)
-                        kept.append(element)
+                        elements.append(element)
                 size += len(value)
                 continue
             element = NAN if value is None else float(value)
@@ -89,9 +89,9 @@ class VectorAssembler(BundledStage):
                 raise self._invalid(values)
             if element:
                 indices.append(size)
-                kept.append(element)
+                elements.append(element)
             size += 1
-        vector = Sparse(size, indices, kept)
+        vector = Sparse(size, indices, elements)
         return vector if size > WIDE else list(vector)
 
     def generate(self, values: Sequence[str], types: Sequence[str], outputs: Sequence[str], bind: Bind) -> list[str]:

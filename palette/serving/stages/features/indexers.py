@@ -73,9 +73,9 @@ class StringIndexerModel(BundledStage):
 
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the indices of the labels; a float may be of type double or float."""
-        return tuple(self._place(at, self._numbers[at], value) for at, value in enumerate(values))
+        return tuple(self._index(at, self._numbers[at], value) for at, value in enumerate(values))
 
-    def _place(self, at: int, numbers: dict[float, float], value: Any) -> float:
+    def _index(self, at: int, numbers: dict[float, float], value: Any) -> float:
         index = label_index(value, self._texts[at], numbers)
         if index is not None:
             return index
@@ -95,7 +95,7 @@ class StringIndexerModel(BundledStage):
         for at, (value, dtype, output) in enumerate(zip(values, types, outputs, strict=True)):
             key = (id(self), at, dtype)
             known = number_indices(self.labels[at], dtype)
-            careful = f"{output} = {bind(partial(self._place, at, known), ('index', *key))}({value})"
+            careful = f"{output} = {bind(partial(self._index, at, known), ('index', *key))}({value})"
             if dtype == "string":
                 label = f"{bind(self._texts[at].get, ('texts', *key))}({value}"
                 if self.handle_invalid == "keep":

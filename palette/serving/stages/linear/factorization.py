@@ -91,10 +91,10 @@ class FMClassificationModel(Classifier):
 
 
 def _with_pairs(total: float, factors: Sequence[Sequence[float]], features: Vector) -> float:
-    kept = [(index, feature) for index, feature in active(features) if feature != 0.0]
+    pairs = [(index, feature) for index, feature in active(features) if feature != 0.0]
     for factor in factors:
         once = squared = 0.0
-        for index, feature in kept:
+        for index, feature in pairs:
             product = factor[index] * feature
             squared += product * product
             once += product

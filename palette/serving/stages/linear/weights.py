@@ -62,14 +62,14 @@ def rows_of(plain: Mapping[str, Any]) -> tuple[list[list[float]], list[list[int]
         if plain["isTransposed"]:
             return [values[row * columns : (row + 1) * columns] for row in range(rows)], None
         return [values[row::rows] for row in range(rows)], None
-    kept: list[dict[int, float]] = [{} for _ in range(rows)]
+    stored: list[dict[int, float]] = [{} for _ in range(rows)]
     starts, indices = plain["colPtrs"], plain["rowIndices"]
     for major in range(len(starts) - 1):
         for at in range(starts[major], starts[major + 1]):
             row, column = (major, indices[at]) if plain["isTransposed"] else (indices[at], major)
-            kept[row][int(column)] = values[at]
-    places = [sorted(row) for row in kept]
-    return [[row[index] for index in indices] for row, indices in zip(kept, places, strict=True)], places
+            stored[row][int(column)] = values[at]
+    places = [sorted(row) for row in stored]
+    return [[row[index] for index in indices] for row, indices in zip(stored, places, strict=True)], places
 
 
 def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector, start: float = 0.0) -> float:
@@ -92,10 +92,10 @@ def dot(weights: Sequence[float], places: Sequence[int] | None, features: Vector
         for weight, index in zip(weights, places, strict=True):
             total += features[index] * weight
     else:
-        kept = dict(active(features))
+        present = dict(active(features))
         for weight, index in zip(weights, places, strict=True):
-            if index in kept:
-                total += kept[index] * weight
+            if index in present:
+                total += present[index] * weight
     return total
 
 

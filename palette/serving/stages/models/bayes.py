@@ -122,10 +122,10 @@ class NaiveBayesModel(Classifier):
     def _sums(
         self, features: Vector, start: list[float], theta: list[list[float]], places: list[list[int]] | None
     ) -> list[float]:
-        kept = [None] * len(theta) if places is None else places
+        indices = [None] * len(theta) if places is None else places
         if self.by_column:
-            return [dot(row, known, features, first) for first, row, known in zip(start, theta, kept, strict=True)]
-        return [dot(row, known, features) + first for first, row, known in zip(start, theta, kept, strict=True)]
+            return [dot(row, known, features, first) for first, row, known in zip(start, theta, indices, strict=True)]
+        return [dot(row, known, features) + first for first, row, known in zip(start, theta, indices, strict=True)]
 
     @cached_property
     def _bernoulli(self) -> tuple[list[float], list[list[float]], list[list[int]] | None]:

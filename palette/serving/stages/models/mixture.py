@@ -76,13 +76,13 @@ class GaussianMixtureModel(Classifier):
 
     def raw(self, features: Vector) -> list[float]:
         """Return weighted densities; none is zero."""
-        kept = list(active(features))
+        pairs = list(active(features))
         densities = []
         for weight, root, shift, height in zip(self.weights, self.roots, self.shifts, self.heights, strict=True):
             squares = 0.0
             for row, start in zip(root, shift, strict=True):
                 total = start
-                for index, value in kept:
+                for index, value in pairs:
                     total -= row[index] * value
                 squares += total * total
             densities.append(EPSILON + weight * exp(height - 0.5 * squares))
@@ -109,9 +109,9 @@ def _constants(mean: Any, covariance: Any) -> Constants:
 
     values, vectors = np.linalg.eigh(np.array(covariance))
     least = EPSILON * float(values.max()) * len(values)
-    kept = [float(value) for value in values if value > least]
+    positive = [float(value) for value in values if value > least]
     scales = np.array([math.sqrt(1.0 / value) if value > least else 0.0 for value in values])
     root = scales[:, None] * vectors.T
-    logarithms = math.fsum(math.log(value) for value in kept)
+    logarithms = math.fsum(math.log(value) for value in positive)
     height = -0.5 * (len(mean) * math.log(2.0 * math.pi) + logarithms)
     return root.tolist(), (root @ np.array(mean)).tolist(), height

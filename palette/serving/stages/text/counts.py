@@ -72,8 +72,8 @@ class CountVectorizerModel(Vectorizer):
             if index is not None:
                 counts[index] = counts.get(index, 0.0) + 1.0
         least = self.least if self.least >= 1.0 else len(document) * self.least
-        kept = {index: 1.0 if self.binary else count for index, count in counts.items() if count >= least}
-        return (sparse_vector(len(indices), kept),)
+        selected = {index: 1.0 if self.binary else count for index, count in counts.items() if count >= least}
+        return (sparse_vector(len(indices), selected),)
 
 
 @register

@@ -69,8 +69,8 @@ def _waves(size: int) -> tuple[tuple[float, ...], ...]:
 
 
 def _sum(terms: Iterable[float]) -> float:
-    kept = list(terms)
+    values = list(terms)
     try:
-        return math.fsum(kept)
+        return math.fsum(values)
     except (OverflowError, ValueError):
-        return sum(kept)
+        return sum(values)

@@ -51,12 +51,12 @@ class Normalizer(BundledStage):
     def compute(self, *values: Any) -> tuple[Any, ...]:
         """Return the vector; one of zeros stays."""
         vector = present(self.kind, self.inputs[0], values[0])
-        kept = vector.values if isinstance(vector, Sparse) else vector
-        norm = _norm(kept, self.p)
+        elements = vector.values if isinstance(vector, Sparse) else vector
+        norm = _norm(elements, self.p)
         if norm == 0.0:
             return (vector,)
-        kept = [value / norm for value in kept]
-        return (Sparse(vector.size, vector.indices, kept) if isinstance(vector, Sparse) else kept,)
+        elements = [value / norm for value in elements]
+        return (Sparse(vector.size, vector.indices, elements) if isinstance(vector, Sparse) else elements,)
 
 
 def _norm(values: Sequence[float], p: float) -> float:
