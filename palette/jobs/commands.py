@@ -6,11 +6,12 @@ The exit codes are 0 for done, 1 for a failure that may be retried, 2 for wrong 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from dsl.errors import DslError
@@ -34,7 +35,11 @@ Outcome: TypeAlias = "tuple[dict[str, Any], list[str]]"
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a job; return its exit code."""
     options = _parser().parse_args(arguments)
-    _log()
+    with _logging():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     LOG.info("%s begins", options.job)
     try:
         report, alarms = options.run(options)
@@ -54,13 +59,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return ALARM if alarms else DONE
 
 
-def _log() -> None:
+@contextlib.contextmanager
+def _logging() -> Iterator[None]:
+    """Log palette to the standard error, unless the process has a handler of its own."""
     logger = logging.getLogger("palette")
+    level, handler = logger.level, logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _materialize(options: argparse.Namespace) -> Outcome:

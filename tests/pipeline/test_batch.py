@@ -73,7 +73,7 @@ def test_scores_are_what_transform_gives(spark, eats, basis, tmp_path):
     MLPipelineModel(model.stages).write().overwrite().save(str(tmp_path / "model"))
     with pytest.raises(DefinitionError, match=f"contains another fit, .* instead of {model.uid}"):
         score_table(spark, "model:night@1", basis, str(tmp_path / "none"), store=eats.store)
-    with pytest.raises(DefinitionError, match="name its store"):
+    with pytest.raises(DefinitionError, match="pass its store"):
         score_table(spark, "model:night", basis, str(tmp_path / "none"))
 
 

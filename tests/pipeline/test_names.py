@@ -55,9 +55,9 @@ def test_a_bundle_reads_what_spark_reads(df, tmp_path):
     local = LocalPipeline.load(tmp_path / "bundle")
     assert local.request_columns.keys() == {"Num", "a.b", "St"}
     assert_same_rows(local, df, model.transform(df))
-    taken = Tracer(model).taken[model.stages[0].uid]
-    assert taken is not None
-    assert taken.names == {"basis:Num"}
+    source = Tracer(model).inputs[model.stages[0].uid]
+    assert source is not None
+    assert source.names == {"basis:Num"}
 
 
 def test_a_saved_pipeline_reads_what_spark_reads(df, tmp_path):
@@ -93,7 +93,7 @@ def test_a_field_that_is_absent_is_named(df):
     model = MLPipeline(Binarizer(inputCol="St.f", outputCol="y", threshold=0.5)).fit(df)
     assert model.score_instance({"St": {"f": 1}}) == {"y": 1.0}
     assert model.score_instance({"St": None}) == {"y": 0.0}
-    with pytest.raises(DataError, match=r"column 'St': there is no field 'f'; did you mean 'ff'\?"):
+    with pytest.raises(DataError, match=r"column 'St': no field 'f'; did you mean 'ff'\?"):
         model.score_instance({"St": {"ff": 1.0}})
     with pytest.raises(DataError, match=r"expected a struct with field 'f', found 1\.0"):
         model.score_instance({"St": 1.0})

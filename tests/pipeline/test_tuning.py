@@ -157,7 +157,7 @@ def test_pipelines_inside_that_have_times_or_stores_of_their_own_are_refused(eat
         MLPipeline(dsl, store=eats.store, timestampCol="other"),
         MLPipeline(PaletteTransformer(features={"p": PREP}), store=eats.store, timestampCol="other"),
     ):
-        with pytest.raises(PlanError, match=rf"stage 2\.1 \({inner.uid}\) .* timestampCol='other'.* 'at': give both"):
+        with pytest.raises(PlanError, match=rf"stage 2\.1 \({inner.uid}\) .* timestampCol='other'.* 'at': set both"):
             MLPipeline(plain, Pipeline(stages=[inner]), **options)
     with pytest.raises(PlanError, match=r"storeUri=.*None"):
         MLPipeline(MLPipeline(dsl, **options))

@@ -109,7 +109,7 @@ def test_interaction_refuses_what_sparks_does(spark):
 def test_interaction_without_metadata_is_refused(spark):
     with pytest.raises(DataError, match="which of x, v are categories"):
         local_form(Interaction(inputCols=["x", "v"], outputCol="w"))
-    with pytest.raises(DataError, match="column 'v' does not say"):
+    with pytest.raises(DataError, match="column 'v' has no metadata about"):
         local_form(Interaction(inputCols=["v"], outputCol="w"), SCHEMA)
 
 

@@ -244,7 +244,7 @@ def test_a_loaded_model_has_the_same_form(spark, tmp_path):
     part.write_text("\n".join([text[:1000], text[1000:]]), "utf-8")
     assert stage_to_json(saved_form(SavedFiles(tmp_path / "model"))) == expected
     part.write_bytes(b"\x1f\x8b\xff")
-    with pytest.raises(DataError, match="its booster is no text"):
+    with pytest.raises(DataError, match="its booster is not text"):
         saved_form(SavedFiles(tmp_path / "model"))
 
 
