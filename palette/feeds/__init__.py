@@ -1,1 +1,1 @@
-"""What fills the stores."""
+"""Feeds: batch runs and windowed aggregates that fill the stores."""

@@ -86,7 +86,7 @@ transform; max_request_age is 300 s
 
     @property
     def furthest(self) -> float:
-        """How many microseconds a time may be away from now."""
+        """Maximum difference between a row's timestamp and now, in microseconds."""
         return self.max_age if self.max_age == math.inf else round(self.max_age * 1e6)
 
     def passing(self, local: str, bind: Bind) -> str:

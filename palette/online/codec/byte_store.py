@@ -60,7 +60,7 @@ class ByteStore(OnlineStore):
 
     @property
     def address(self) -> str:
-        """Where this store is, without passwords."""
+        """Address of the store, without passwords."""
         return repr(self)
 
     def identity(self, *, make: bool = False) -> str | None:

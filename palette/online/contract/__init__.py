@@ -1,1 +1,1 @@
-"""What every online store is held to; see :mod:`palette.online.testing`."""
+"""Contract of online stores; see :mod:`palette.online.testing`."""

@@ -1,4 +1,4 @@
-"""Which row of a key wins, and what is said of it."""
+"""Order of the rows of a key, and their statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store declares about itself: durability, identity, how other processes open it."""
+"""Declared properties of a store: durability, identity, and how other processes open it."""
 
 from __future__ import annotations
 

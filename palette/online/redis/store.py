@@ -109,7 +109,7 @@ class RedisStore(ByteStore):
 
     @property
     def address(self) -> str:
-        """Where this store is, without passwords."""
+        """Address of the store, without passwords."""
         return f"{self._address.shown} {self._address.database} {self._prefix.decode()}"
 
     def opener(self) -> Callable[[Definitions], RedisStore]:

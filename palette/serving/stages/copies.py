@@ -1,4 +1,4 @@
-"""What a live stage does not show: read from what it saves, to a directory that Spark and this process share."""
+"""Copies of live stages, saved to a directory shared with Spark, for parts that a live stage does not expose."""
 
 from __future__ import annotations
 

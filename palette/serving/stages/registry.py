@@ -1,4 +1,4 @@
-"""Where local forms are found: by the name of the Spark class. Only what a plan holds is imported."""
+"""Registry of local forms by the name of the Spark class; only the forms of a plan are imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Spark ML writes into the metadata of a column about its values."""
+"""Spark ML metadata about the values of a column."""
 
 from __future__ import annotations
 

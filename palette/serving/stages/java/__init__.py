@@ -1,1 +1,1 @@
-"""What Java does differently from Python: regular expressions, floats as strings, lower case."""
+"""Differences between Java and Python: regular expressions, floats as strings, lower case."""

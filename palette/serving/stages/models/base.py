@@ -132,7 +132,7 @@ class _Model(BundledStage):
 
     @property
     def sparsity(self) -> Sparsity:
-        """What models add is dense."""
+        """Columns that models add are dense."""
         return "own"
 
     def features(self, vector: Vector | None) -> Vector:

@@ -61,7 +61,7 @@ class _Scaled(BundledStage):
 
     @property
     def sparsity(self) -> Sparsity:
-        """What is subtracted makes the output dense."""
+        """Subtraction makes the output dense."""
         return "input" if self.shift is None else "own"
 
     @property

@@ -109,7 +109,7 @@ class _Boosted(BundledStage):
 
     @property
     def sparsity(self) -> Sparsity:
-        """What models add is dense."""
+        """Columns that models add are dense."""
         return "own"
 
     @property
