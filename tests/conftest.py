@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import tiers
-from tests.draws import load_profile, rng
+from tests.draws import is_ci, load_profile, rng
 from tests.eats import eats
 from tests.jvm import SESSION
 from tests.servers.postgres import postgres_server
@@ -23,6 +23,17 @@ __all__ = ["eats", "postgres_server", "redis_server", "rng", "spark"]
 
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SESSION)
 load_profile()
+
+
+# Most queries of tests run once, on a few rows: to compile them, to split them into stages that adapt, and to read the
+# log of a table in two tasks costs more than it saves. What users run is drawn by `make proof`, and by the tests that
+# start a Spark of their own; expressions are compiled in both, see tests/dsl/conftest.py.
+SHORT_QUERIES = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +50,7 @@ def spark() -> Iterator[SparkSession]:
             "spark.log.level": "ERROR",
             # What many tests ask alike is compiled once; of 100 entries, the default, the next test finds few.
             "spark.sql.codegen.cache.maxEntries": 2000,
+            **(SHORT_QUERIES if is_ci() else {}),
         },
     )
     yield session

@@ -12,7 +12,7 @@ import secrets
 import pytest
 from hypothesis import settings
 
-__all__ = ["load_profile", "rng", "scaled"]
+__all__ = ["is_ci", "load_profile", "rng", "scaled"]
 
 PROFILE, SEED = "PALETTE_TEST_PROFILE", "PALETTE_TEST_SEED"
 USUAL = 100
@@ -28,6 +28,11 @@ def load_profile() -> None:
     settings.register_profile("dev", max_examples=USUAL, deadline=None, print_blob=True)
     settings.register_profile("nightly", max_examples=400, deadline=None, print_blob=True)
     settings.load_profile(os.environ.get(PROFILE, "dev"))
+
+
+def is_ci() -> bool:
+    """Return whether the profile is the one of a push."""
+    return os.environ.get(PROFILE) == "ci"
 
 
 def scaled(count: int, least: int = 1) -> int:

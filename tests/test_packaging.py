@@ -34,6 +34,19 @@ print(local.score_instance({"r_id": "r007", "order_size": 3}, now=datetime(2026,
 assert not {"pyspark", "pandas", "py4j"} & set(sys.modules)
 """
 
+IMPORT = """
+import importlib, pkgutil, sys
+
+for name in ("dsl", "palette"):
+    package = importlib.import_module(name)
+    assert package.__file__.startswith(sys.prefix), package.__file__
+    print(name)
+    for module in pkgutil.walk_packages(package.__path__, name + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+            print(module.name)
+"""
+
 
 def run(*command: object, cwd: Path) -> str:
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
@@ -85,8 +98,24 @@ def test_wheel_holds_code_grammar_and_types_only(wheel):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"dsl", "palette"}
 
 
+def test_every_module_is_in_the_wheel_and_imports_from_it(wheel, tmp_path):
+    apart = Environment(tmp_path / "apart")
+    apart.install("--no-deps", wheel)
+    with apart.with_spark():
+        imported = run(apart.python, "-c", IMPORT, cwd=tmp_path).split("\n")
+    files = {str(path.relative_to(ROOT).with_suffix("")) for name in ("dsl", "palette") for path in modules(name)}
+    assert {name.replace(".", "/").removesuffix("/__init__") for name in imported if name} == {
+        path.removesuffix("/__init__") for path in files
+    }
+
+
+def modules(name):
+    # The module that runs the command on import.
+    return [path for path in (ROOT / name).rglob("*.py") if path.name != "__main__.py"]
+
+
 @pytest.mark.spark
-@pytest.mark.slow
+@pytest.mark.proof
 def test_example_runs_from_the_wheel_and_it_serves_without_spark(wheel, tmp_path):
     apart = Environment(tmp_path / "apart")
     apart.install(wheel)

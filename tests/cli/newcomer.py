@@ -47,6 +47,8 @@ class Journey:
         What the scheduler tells spark-submit of the training set, whose rows are then a file of times in Berlin.
     online : str
         The online store, instead of that of the sample.
+    catalog : str
+        The URL of the catalog, where it is not a file of the project.
     """
 
     home: Path
@@ -54,6 +56,7 @@ class Journey:
     submitting: dict[str, str] = field(default_factory=dict)
     settings: list[str] = field(default_factory=list)
     online: str = SAMPLES_STORE
+    catalog: str = ""
 
     def __post_init__(self):
         self.project = self.home / "project"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.jvm import QUICK
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.proof]
 PROGRAM = """
 import json
 import sys

@@ -132,6 +132,7 @@ def test_kill_at_a_random_moment_does_no_harm(spark, tmp_path, redis_server, rng
     assert_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills=1, days=3, nightly=True)
 
 
+@pytest.mark.proof
 def test_kill_does_no_harm_to_windowed_aggregates(spark, tmp_path, redis_server, rng):
     assert_kills_do_no_harm(spark, tmp_path, redis_server, rng, kills=1, days=3, make=windowed_store_of)
 

@@ -128,6 +128,7 @@ def test_other_aggregates_are_computed_from_the_beginning(spark, tmp_path):
     assert found == oracle.rows(orders, source, ["k"], START - DAY, START + 6 * HOUR)
 
 
+@pytest.mark.proof
 def test_windows_near_a_start_are_whole(spark, tmp_path):
     """Of a first run that leaves out what was before, of one that goes back behind it, and of one that goes ahead."""
     store, source = opened(tmp_path, lookback=3 * DAY)

@@ -37,11 +37,13 @@ def without_palette(home):
     return python
 
 
-def test_by_spark_submit(tmp_path, postgres_server, redis_server):
+@pytest.fixture
+def journey(tmp_path, postgres_server, redis_server):
+    """A project with its features declared, whose jobs are run by spark-submit where palette is not installed."""
     python = without_palette(tmp_path / "cluster")
     journey = newcomer.Journey(tmp_path, online=redis_server.url.removesuffix("/0") + "/7")
-    url = postgres_server.database()
-    newcomer.declare(journey, "--catalog", url)
+    journey.catalog = postgres_server.database()
+    newcomer.declare(journey, "--catalog", journey.catalog)
     schedule, line = journey.palette("jobs", "package").splitlines()
     assert schedule == f"# {newcomer.GROUP}, schedule 15 3 * * *"
     submit, job = (shlex.split(part) for part in line.split("jobs/palette_job.py"))
@@ -54,6 +56,18 @@ def test_by_spark_submit(tmp_path, postgres_server, redis_server):
         [python, "-c", "import palette"], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert "No module named 'palette'" in lacking.stderr
+    return journey
+
+
+def test_a_job_by_spark_submit(journey):
+    told = journey.materialize(newcomer.DAY_29)
+    assert (told["rows_written"], told["rows_dispersed"]) == (560, 20)
+    with sa.create_engine(journey.catalog).connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM runs WHERE status = 'done'")).scalar() == 1
+
+
+@pytest.mark.proof
+def test_all_jobs_by_spark_submit(journey):
     newcomer.fill(journey)
     served = newcomer.train(journey)
     scored = newcomer.score(journey)
@@ -61,5 +75,5 @@ def test_by_spark_submit(tmp_path, postgres_server, redis_server):
     newcomer.look_back(journey)
     newcomer.check_answers(journey, served, scored, later)
     assert not (journey.project / "store/catalog.db").exists()
-    with sa.create_engine(url).connect() as connection:
+    with sa.create_engine(journey.catalog).connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM runs WHERE status = 'done'")).scalar() == 3

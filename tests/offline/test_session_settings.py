@@ -13,7 +13,8 @@ from dsl import DSLEstimator
 from palette import Aggregate, BatchSource, Entity, Feature, FeatureGroup, FeatureStore, PaletteTransformer
 from palette.times import utc
 
-pytestmark = pytest.mark.spark
+# Two journeys of many small jobs.
+pytestmark = [pytest.mark.spark, pytest.mark.proof]
 
 SETTINGS = {"spark.sql.timestampType": "TIMESTAMP_NTZ", "spark.sql.session.timeZone": "America/New_York"}
 # In the night in which New York skips an hour.
@@ -101,7 +102,7 @@ def journey(spark, home):
     basis = frame(spark, k=["a", "a"], t=times, slot=moments(NOON, NOON + HOUR), naive=naive, date=[NOON.date()] * 2)
     # Of a table without zones each session makes a type of its own.
     basis = basis.withColumn("naive", F.col("naive").cast("timestamp_ntz"))
-    for hint in ("broadcast", "shuffle"):
+    for hint in ("broadcast", "partitioned", "shuffle"):
         told[hint] = plain(store.training_set(basis, NAMES, timestamp="t", hint=hint, status=True))
         told[hint] += plain(store.training_set(basis, {"y": "slot:slots:load:naive"}, timestamp="naive", hint=hint))
         told[hint] += plain(store.training_set(basis, {"seen2": "shop:sales:seen:k"}, timestamp="date", hint=hint))

@@ -22,6 +22,7 @@ from palette.serving import LocalPipeline
 from tests.eats import NOW, differences, orders, rows_of, scored
 
 pytestmark = pytest.mark.spark
+NESTED = ("pipeline", "own pipeline", "own model", "algorithm tuned")
 
 PREP = "restaurant:kitchen:prep:r_id"
 
@@ -98,7 +99,10 @@ def nested(eats, kind):
     return MLPipeline(*stages(), **options)
 
 
-@pytest.mark.parametrize("kind", ["pipeline", "own pipeline", "own model", "algorithm tuned", "all tuned"])
+@pytest.mark.parametrize(
+    "kind",
+    ["all tuned", *(pytest.param(kind, marks=pytest.mark.proof) for kind in NESTED)],
+)
 def test_stages_inside_stages_are_planned_and_scored(spark, eats, tmp_path, kind):
     pipeline = nested(eats, kind)
     assert pipeline.explain().splitlines()[2] == "  lookup  r_id -> kitchen.prep"

@@ -90,6 +90,7 @@ def test_numbers_are_written_as_java_does(spark):
     assert differ > 20
 
 
+@pytest.mark.proof
 def test_feature_hasher_writes_numbers_as_the_java_of_its_fit(spark, tmp_path):
     stage = FeatureHasher(inputCols=["x", "f"], outputCol="out", categoricalCols=["x", "f"], numFeatures=1 << 16)
     df = spark.createDataFrame(drawn_numbers(40), "x double, f float")
