@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import glob
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -24,13 +25,16 @@ from benchmarks.table import Result, peak_memory, print_table
 from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.offline import DeltaTables, Lookup, point_in_time_join
 from palette.offline.join.hot_keys import known_hot_keys
-from palette.offline.join.prepare import prepared_files
+from palette.offline.prepared import store as prepared_store
+from palette.offline.prepared.small import prepared_files
 from palette.session import spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 PALETTE, AGAIN, SHUFFLED = "palette", "palette, history prepared before", "palette, shuffle plan"
+PARTITIONED, NEXT = "palette, partitioned plan", "palette, partitioned plan, history prepared before"
+UNION, DUCKDB = "union, window, last", "DuckDB's ASOF join"
 YEAR = 365 * 86_400_000_000
 START = 1_700_000_000_000_000
 
@@ -107,13 +111,20 @@ def _random(spark: SparkSession, rows: int, hot_rows: int, keys: dict[str, int],
 
 def palette_join(case: Case, hint: str | None = None, *, prepared: bool = False) -> DataFrame:
     if not prepared:
-        prepared_files.clear()
-        known_hot_keys.clear()
+        forget(case)
     lookups = [
         Lookup(GroupSchema(ENTITY, history.group), (history.join_key,), {column: column for column in history.columns})
         for history in case.histories
     ]
     return point_in_time_join(case.tables, case.basis, lookups, timestamp="ts", hint=hint)
+
+
+def forget(case: Case) -> None:
+    """Remove all that was prepared."""
+    for cache in (prepared_files, known_hot_keys, prepared_store._opened):
+        cache.clear()
+    for folder in glob.glob(f"{case.tables.root}/*/*{prepared_store.SORTED}"):
+        shutil.rmtree(folder)
 
 
 def union_window_last(case: Case) -> DataFrame:
@@ -201,9 +212,12 @@ def three_groups(spark: SparkSession, folder: str, scale: float, rounds: int) ->
     ]
     case = make_case(spark, folder, int(1_000_000 * scale), histories)
     large = make_case(spark, folder, int(10_000_000 * scale), histories)
-    usual, duck = "union, window, last", "DuckDB's ASOF join"
+    usual, duck = UNION, DUCKDB
     arms = {
         PALETTE: lambda: palette_join(case),
+        AGAIN: lambda: palette_join(case, prepared=True),
+        PARTITIONED: lambda: palette_join(case, "partitioned"),
+        NEXT: lambda: palette_join(case, "partitioned", prepared=True),
         SHUFFLED: lambda: palette_join(case, "shuffle"),
         usual: lambda: union_window_last(case),
         duck: lambda: duckdb_asof(case),
@@ -215,8 +229,12 @@ def three_groups(spark: SparkSession, folder: str, scale: float, rounds: int) ->
     what = "join of 1M rows with 3 groups, 2 join keys"
     return [
         Result(what, usual, median_ratio(took, usual, PALETTE), 2.5),
+        Result(f"{what}, the next join of this table version", usual, median_ratio(took, usual, AGAIN), 5),
+        Result(f"{what}, partitioned plan", usual, median_ratio(took, usual, PARTITIONED)),
+        Result(f"{what}, partitioned plan, the next join", usual, median_ratio(took, usual, NEXT)),
         Result(f"{what}, shuffle plan", usual, median_ratio(took, usual, SHUFFLED)),
         Result(what, f"{duck}, 2 threads", median_ratio(took, PALETTE, duck), 4, slower=True),
+        Result(f"{what}, the next join", f"{duck}, 2 threads", median_ratio(took, AGAIN, duck), 1.5, slower=True),
         Result("10 times the rows", "itself", growth, 10, slower=True),
         Result("10 times the rows", "memory of all processes", peak[0], 8, slower=True, unit=" GiB"),
     ]
@@ -252,6 +270,54 @@ def against_usual_plan(what: str, case: Case, rounds: int, least: float) -> list
     ]
 
 
+def partitioned(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+    """A history beyond what is broadcast: its preparation, the joins that follow, and the preparation of 1% more."""
+    history = History("w", "k1", int(40_000_000 * scale), int(500_000 * scale), 3)
+    case = make_case(spark, folder, int(10_000_000 * scale), [history])
+    schema = GroupSchema(ENTITY, history.group)
+    arms = {
+        PARTITIONED: lambda: palette_join(case, "partitioned"),
+        NEXT: lambda: palette_join(case, "partitioned", prepared=True),
+        UNION: lambda: union_window_last(case),
+        DUCKDB: lambda: duckdb_asof(case),
+    }
+    took = race(case, arms, min(rounds, 1))
+
+    def prepared() -> float:
+        started = time.perf_counter()
+        prepared_store.open_prepared(case.tables.open(spark, schema), by_created=False)
+        return time.perf_counter() - started
+
+    forget(case)
+    whole = prepared()
+    rows = case.table(history).sample(0.01, seed=3).withColumn("ts", F.col("ts") + F.expr("INTERVAL 1 SECOND"))
+    case.tables.write(schema, rows, mode="append")
+    increment = prepared()
+    print(f"  preparation: {whole:.2f}, of 1% more rows: {increment:.2f}")
+    what = "10M rows x 40M rows, 500,000 keys"
+    return [
+        Result(what, UNION, median_ratio(took, UNION, PARTITIONED), 3.5),
+        Result(f"{what}, the next join of this table version", UNION, median_ratio(took, UNION, NEXT), 10),
+        Result(f"{what}, the next join", f"{DUCKDB}, 2 threads", median_ratio(took, NEXT, DUCKDB), 1, slower=True),
+        Result(f"{what}, after a commit of 1% more rows", "the first preparation", whole / increment, 10),
+    ]
+
+
+def skewed(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+    """A key with a tenth of all rows, on both sides, against the same numbers of rows without it."""
+    rows, keys = (int(10_000_000 * scale), int(40_000_000 * scale)), int(500_000 * scale)
+    even = make_case(spark, f"{folder}/even", rows[0], [History("w", "k1", rows[1], keys, 3)])
+    history = History("w", "k1", int(rows[1] * 0.9), keys, 3, hot_rows=rows[1] // 10)
+    hot = make_case(spark, f"{folder}/hot", int(rows[0] * 0.9), [history], hot_rows=rows[0] // 10)
+    arms = {
+        "with a hot key": lambda: palette_join(hot, "partitioned"),
+        "without": lambda: palette_join(even, "partitioned"),
+    }
+    took = [{name: seconds(arm) for name, arm in arms.items()} for _ in range(max(2, min(rounds, 2)))]
+    ratio = median_ratio(took[1:], "with a hot key", "without")
+    return [Result("10M x 40M, one key with a tenth of both sides", "the same without it", ratio, 1.3, slower=True)]
+
+
 def plan(_spark: SparkSession, _folder: str, _scale: float, rounds: int) -> list[Result]:
     """Planning alone; ``python -m benchmarks.planning --against CHECKOUT`` compares it with another checkout."""
     (took,) = planning.measure([planning.CHECKOUT], rounds)
@@ -259,7 +325,7 @@ def plan(_spark: SparkSession, _folder: str, _scale: float, rounds: int) -> list
     return [Result(what, "itself", 1000 * took, slower=True, unit=" ms")]
 
 
-PARTS = {"three": three_groups, "many": many_keys, "hot": hot_key, "plan": plan}
+PARTS = {"three": three_groups, "many": many_keys, "hot": hot_key, "large": partitioned, "skewed": skewed, "plan": plan}
 
 
 def run(spark: SparkSession, *, quick: bool = False, only: str | None = None) -> list[Result]:

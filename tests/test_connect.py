@@ -52,7 +52,7 @@ store = FeatureStore(home / "store")
 write(spark, store)
 basis = orders(spark)
 names = {"prep": "restaurant:kitchen:prep:r_id", "ride": "route:trips:ride:origin,dest"}
-for hint in ("broadcast", "shuffle"):
+for hint in ("broadcast", "partitioned", "shuffle"):
     tell(hint, told(store.training_set(basis, names, timestamp="at", hint=hint, status=True)))
 
 prep = nVal(names["prep"])
@@ -153,7 +153,7 @@ def test_the_session_is_remote(connect):
     assert connect["remote"] is True
 
 
-@pytest.mark.parametrize("hint", ["broadcast", "shuffle"])
+@pytest.mark.parametrize("hint", ["broadcast", "partitioned", "shuffle"])
 def test_both_join_plans_answer_as_classic_spark_does(connect, expected, hint):
     assert connect[hint] == expected["look_up"]
 

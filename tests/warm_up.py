@@ -32,7 +32,7 @@ def main(home: str) -> None:
     store.write(group, events)
     store.write(group, events.where("prep > 90"), mode="merge")
     basis = events.select("id", "at", (F.col("prep") * 2).alias("label"))
-    for hint in ("broadcast", "shuffle"):
+    for hint in ("broadcast", "partitioned", "shuffle"):
         rows = store.training_set(basis, {"prep": "place:kitchen:prep:id"}, timestamp="at", hint=hint).cache()
         rows.groupBy("id").agg(F.max("prep"), F.percentile_approx("prep", 0.5)).orderBy("id").collect()
     stages = [StringIndexer(inputCol="id", outputCol="n"), VectorAssembler(inputCols=["prep"], outputCol="features")]

@@ -5,9 +5,10 @@ and created time (without a created time never). Among the rows of a key that ar
 time, created, values...) wins. Spark orders structs field by field, nulls first and NaN last, which is the tie rule, so
 the winner is a running ``max``; fields at the end decide between 0.0 and -0.0.
 
-The same rule is implemented in :mod:`palette.offline.join.arrays` (NumPy), ``palette.online.table`` (Python), the
-script of the Redis store (Lua) and the codec of stored rows; the ttl is applied in :mod:`palette.offline.join.worker`,
-:mod:`palette.offline.join.shuffle`, ``palette.online.table`` and the generated code of ``palette.serving``.
+The same rule is implemented in :mod:`palette.offline.prepared.arrays` (NumPy), ``palette.online.table`` (Python), the
+script of the Redis store (Lua) and the codec of stored rows, and between runs of a prepared history in
+:mod:`palette.offline.prepared.search`. The ttl is applied there, in :mod:`palette.offline.join.shuffle`, in
+``palette.online.table`` and in the generated code of ``palette.serving``.
 """
 
 from __future__ import annotations

@@ -113,18 +113,24 @@ class OfflineMethods(StoreBase):
         self.catalog.pins.release(check_name(name, "the name of a pin"))
 
     def optimize(self, group: str | FeatureGroup) -> None:
-        """Compact the small files of a group's table, and of the partial aggregates next to it."""
+        """Compact the small files of a group's table, and of the partial aggregates next to it.
+
+        A history that is too large to be broadcast is prepared for joins, so that the next one need not do it.
+        """
         schema, spark = self._schema(group), _spark()
         from palette.feeds.windows.update import Windowed
+        from palette.offline.join.planner import prepare_large
 
         self.tables.optimize(spark, schema)
         if partials := Windowed.find(spark, self.tables, schema):
             partials.optimize()
+        prepare_large(self.tables.open(spark, schema))
 
     def vacuum(self, group: str | FeatureGroup, *, hours: float = 168) -> None:
         """Remove files that no version younger than ``hours`` needs, except those of pinned versions.
 
-        The partial aggregates next to the table are cleaned as well.
+        The partial aggregates next to the table are cleaned as well, and what was prepared for joins of versions that
+        are removed.
 
         Parameters
         ----------
@@ -135,11 +141,13 @@ class OfflineMethods(StoreBase):
         """
         schema, spark = self._schema(group), _spark()
         from palette.feeds.windows.update import Windowed
+        from palette.offline.prepared.store import vacuum_prepared
 
         pinned = [pins[schema.name] for pins in self.catalog.pins.all().values() if schema.name in pins]
         self.tables.vacuum(spark, schema.group, retain_pins=pinned, hours=hours)
         if partials := Windowed.find(spark, self.tables, schema):
             partials.vacuum(hours)
+        vacuum_prepared(self.tables, schema.group, pinned, hours)
 
     def history(
         self,

@@ -83,7 +83,7 @@ class SelectionMethods(TrainingMethods):
             Share of the label's entropy from which a feature is left out as a leak.
         version : mapping of str to int, or int, optional
             Group to table version, as in :meth:`training_set`.
-        hint : {"broadcast", "shuffle"}, optional
+        hint : {"broadcast", "partitioned", "shuffle"}, optional
             Forces a join plan.
         progress : callable, optional
             Called with each step when it begins.

@@ -55,7 +55,7 @@ class TrainingMethods(OfflineMethods):
         version : mapping of str to int, or int, optional
             Group to table version, as :meth:`pins` returns it; other groups are read as they are now. A number alone
             will do where features of one group are read.
-        hint : {"broadcast", "shuffle"}, optional
+        hint : {"broadcast", "partitioned", "shuffle"}, optional
             Forces a join plan.
         status : bool
             Adds ``<column>__status``: ``present``, ``null``, ``expired`` or ``missing``.

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from palette.definitions import Entity, FeatureGroup, arrow_type
-from palette.offline.join.arrays import HistoryArrays, build_arrays, write_arrays
-from palette.offline.join.worker import look_up_batches, open_arrays
+from palette.offline.prepared.arrays import HistoryArrays, build_arrays
+from palette.offline.prepared.run_files import open_run, write_run
+from palette.offline.prepared.search import look_up_batches, part_numbers
 from tests.offline.worlds import GROUPS, INTEGERS, TEXTS, TIMES, histories
 from tests.pit_oracle import answer as expected_answer
 from tests.pit_oracle import canonical, winner
@@ -21,6 +25,15 @@ from tests.pit_oracle import canonical, winner
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+def micros(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return (value - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
+    return value
+
+
+# One hash is hot, and cut at some of the times.
+CUTS = st.lists(TIMES, min_size=1, max_size=3, unique=True).map(lambda at: {1: (2, sorted(map(micros, at)))})
 KEYS = {"shop": [TEXTS], "seat": [TEXTS, INTEGERS]}
 STATUS = {"missing": 0, "expired": 1, "present": 2, "null": 2}
 
@@ -43,13 +56,18 @@ def test_look_up_equals_oracle(
         st.lists(st.tuples(*(st.none() | key for key in KEYS[entity.name]), st.none() | TIMES), max_size=8)
     )
     usable = [row for row in rows if mode == "event" or row[group.created] is not None]
-    path = prepared(usable, entity, group, mode, folder)
-    places = list(range(len(entity.keys)))
+    cuts = data.draw(st.just({}) | CUTS) if group.timestamp is not None else {}
+    runs = runs_of(usable, entity, group, mode, folder, cuts, data.draw(st.randoms(use_true_random=False)))
     ttl = None if group.ttl is None else group.ttl // dt.timedelta(microseconds=1)
-    lookup = {"path": path, "keys": places, "columns": list(group.readable), "ttl": ttl, "status": True}
+    number = len(entity.keys)
+    lookup = {"keys": list(range(number)), "time": number, "hash": number + 1, "runs": runs, "parts": 2, "cuts": cuts}
+    lookup |= {"columns": list(group.readable), "types": [arrow_type(dtype) for dtype in group.readable.values()]}
+    lookup |= {"times": {group.timestamp: "event", group.created: "created"}}
+    lookup |= {"order": [feature.name for feature in group.features], "ttl": ttl, "status": True}
     types = [*(arrow_type("string" if dtype == "string" else "bigint") for dtype in entity.keys.values()), pa.int64()]
     columns = [[micros(row[place]) for row in asked] for place in range(len(types))]
     batch = tuple(pa.array(column, dtype) for column, dtype in zip(columns, types, strict=True))
+    batch = (*batch, pa.array([hash_of(row[:number]) for row in asked], pa.int32()))
     (answered,) = look_up_batches(iter([batch]), [lookup])
     assert len(answered) == len(asked)
     for *key, at in asked:
@@ -58,6 +76,38 @@ def test_look_up_equals_oracle(
         wanted = [expected_answer(row, group, name, at) for name in group.readable]
         assert [canonical(naive(value)) for value in got[:-1]] == [canonical(value) for value, _ in wanted]
         assert got[-1] == STATUS[wanted[0][1]]
+
+
+def hash_of(key: Sequence[Any]) -> int:
+    """Return a hash of which keys share some, as Spark's may."""
+    return sum(len(str(part)) for part in key) % 5
+
+
+def runs_of(
+    rows: list[dict[str, Any]],
+    entity: Entity,
+    group: FeatureGroup,
+    mode: str,
+    folder: Path,
+    cuts: dict[int, tuple[int, list[int]]],
+    draw: random.Random,
+) -> dict[int, list[str]]:
+    """Spread rows over runs, as commits would, and write them by part; rows of hot keys are carried to later parts."""
+    parts: dict[int, list[list[dict[str, Any]]]] = {}
+    for row in rows:
+        effective = 0 if group.timestamp is None else micros(row[group.timestamp])
+        if mode == "created":
+            effective = max(effective, micros(row[group.created])) if group.timestamp else micros(row[group.created])
+        hashed = hash_of([row[name] for name in entity.keys])
+        first = int(part_numbers(np.array([hashed]), np.array([effective]), 2, cuts)[0])
+        last = cuts[hashed][0] + len(cuts[hashed][1]) if hashed in cuts else first
+        commit = draw.randrange(3)
+        for part in range(first, last + 1):
+            parts.setdefault(part, [[], [], []])[commit].append(row)
+    return {
+        part: [prepared(commit, entity, group, mode, folder) for commit in commits if commit]
+        for part, commits in parts.items()
+    }
 
 
 def prepared(rows: list[dict[str, Any]], entity: Entity, group: FeatureGroup, mode: str, folder: Path) -> str:
@@ -75,13 +125,8 @@ def prepared(rows: list[dict[str, Any]], entity: Entity, group: FeatureGroup, mo
         lambda: [columns[feature.name] for feature in group.features],
         by_created=mode == "created",
     )
-    return write_arrays(steps, event, columns, str(folder))
-
-
-def micros(value: Any) -> Any:
-    if isinstance(value, dt.datetime):
-        return (value - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
-    return value
+    columns = {feature.name: columns[feature.name] for feature in group.features}
+    return write_run(steps, columns, str(folder), event=event if mode == "created" else None, created=created)
 
 
 def naive(value: Any) -> Any:
@@ -89,27 +134,23 @@ def naive(value: Any) -> Any:
 
 
 def build(codes: list[str], times: list[int], values: list[float]) -> HistoryArrays:
-    import numpy as np
-
     return build_arrays([pa.array(codes)], np.array(times), None, lambda: [pa.array(values)], by_created=False)
 
 
 def test_rows_that_never_win_are_left_out() -> None:
     steps = build(["a", "a", "b", "a"], [5, 5, 1, 7], [1.0, math.nan, 0.0, 2.0])
-    assert steps.starts.tolist() == [0, 2, 3]
+    assert steps.packed.codes.tolist() == [0, 0, 1]
     assert steps.rows.tolist() == [1, 3, 2]
 
 
 def test_times_too_far_apart_for_one_number_are_sorted_as_well() -> None:
     far = 1 << 61
     steps = build(["b", "a", "b", "a"], [far, far, -far, -far], [0.0] * 4)
-    assert steps.effective.tolist() == [-far, far, -far, far]
+    assert steps.packed.effective.tolist() == [-far, far, -far, far]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_a_zero_wins_over_a_negative_one_where_all_else_is_equal(turn: int) -> None:
-    import numpy as np
-
     def winner(*columns: list[Any]) -> int:
         arrays = [pa.array(column[::turn]) for column in columns]
         count = len(columns[0])
@@ -126,8 +167,6 @@ def test_a_zero_wins_over_a_negative_one_where_all_else_is_equal(turn: int) -> N
 
 
 def test_values_are_read_only_for_ties() -> None:
-    import numpy as np
-
     def unread() -> list[pa.Array]:
         raise AssertionError("there is no tie")
 
@@ -138,8 +177,9 @@ def test_values_are_read_only_for_ties() -> None:
 
 def test_file_is_called_by_its_content(tmp_path: Path) -> None:
     columns = {"x": pa.array([1.0, 2.0])}
-    first = write_arrays(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
-    again = write_arrays(build(["a", "b"], [1, 2], [1.0, 2.0]), None, columns, str(tmp_path))
-    other = write_arrays(build(["a", "b"], [1, 3], [1.0, 2.0]), None, columns, str(tmp_path))
+    first = write_run(build(["a", "b"], [1, 2], [1.0, 2.0]), columns, str(tmp_path))
+    again = write_run(build(["a", "b"], [1, 2], [1.0, 2.0]), columns, str(tmp_path))
+    other = write_run(build(["a", "b"], [1, 3], [1.0, 2.0]), columns, str(tmp_path))
     assert first == again != other
-    assert open_arrays(first)["effective"].tolist() == [1, 2]
+    assert open_run(first).packed.effective.tolist() == [1, 2]
+    assert len(list(tmp_path.iterdir())) == 2

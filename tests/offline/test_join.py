@@ -24,8 +24,9 @@ from palette.definitions import Entity, Feature, FeatureGroup, GroupSchema
 from palette.errors import ArgumentError, DataError, FeatureNotFoundError, SchemaError
 from palette.offline import DeltaTables, Lookup, ResolvedLookups, explain, point_in_time_join
 from palette.offline.delta import log_reader
-from palette.offline.join import planner
-from palette.offline.join.prepare import _folder
+from palette.offline.join import partitioned, planner
+from palette.offline.prepared.small import temporary_folder
+from palette.offline.prepared.store import folder_of, remove_prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,8 @@ ORDERS = FeatureGroup("orders", entity="shop", timestamp="ts", ttl="2d", feature
 MENU = FeatureGroup("menu", entity="shop", features=[Feature("dishes", "bigint")])
 WEATHER = FeatureGroup("weather", entity="city", timestamp="ts", features=[Feature("rain", "float")])
 NOON = dt.datetime(2024, 3, 10, 12, tzinfo=dt.UTC)
-PLANS = pytest.mark.parametrize("hint", ["broadcast", "shuffle"])
+HINTS = ("broadcast", "partitioned", "shuffle")
+PLANS = pytest.mark.parametrize("hint", HINTS)
 X = Lookup(shop(ORDERS), ("who",), {"x": "x"})
 DISHES = Lookup(shop(MENU), ("who",), {"dishes": "dishes"})
 RAIN = Lookup(GroupSchema(CITY, WEATHER), ("where",), {"rain": "rain"})
@@ -90,7 +92,7 @@ def test_basis_comes_out_as_it_went_in(spark: SparkSession, tables: DeltaTables,
 
 
 def test_column_tells_where_it_comes_from(spark: SparkSession, tables: DeltaTables) -> None:
-    for hint in ("broadcast", "shuffle"):
+    for hint in HINTS:
         joined = point_in_time_join(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", hint=hint)
         told = {"ref": "shop:orders:x:who", "type": "double", "default": 1.0, "version": 0}
         assert joined.schema["x"].metadata == {"feature": told}
@@ -169,6 +171,7 @@ def test_columns_come_in_the_order_asked(spark: SparkSession, tables: DeltaTable
     ("hint", "lookups", "shuffles"),
     [
         pytest.param("broadcast", [X, DISHES, RAIN], 0, id="broadcast"),
+        pytest.param("partitioned", [X, DISHES, RAIN], 0, id="partitioned"),
         pytest.param("shuffle", [X, DISHES], 1, id="groups-share-a-shuffle"),
         pytest.param("shuffle", [X, DISHES, RAIN], 2, id="one-a-join-key"),
     ],
@@ -190,7 +193,7 @@ def plan_of(df: DataFrame) -> str:
 
 def test_basis_is_not_executed(spark: SparkSession, tables: DeltaTables) -> None:
     fatal = basis(spark, [("a", NOON)]).withColumn("who", F.raise_error(F.lit("executed")).cast("string"))
-    for hint in ("broadcast", "shuffle"):
+    for hint in HINTS:
         point_in_time_join(tables, fatal, [X, DISHES], timestamp="at", hint=hint, hot_rows=1)
 
 
@@ -211,7 +214,7 @@ def test_the_log_of_a_table_is_read_once_a_join(
     files = [path for path in checked if path.endswith(".parquet")]
     assert len(files) == len(set(files)) >= len(groups)
     # A version never changes.
-    for hint in ("broadcast", "shuffle"):
+    for hint in HINTS:
         point_in_time_join(tables, rows, lookups, timestamp="at", hint=hint)
     assert len(read) == len(groups)
 
@@ -225,16 +228,37 @@ def test_plans_are_logged(spark: SparkSession, tables: DeltaTables, caplog: pyte
     assert second == "join on who: shuffle, hint='shuffle'"
 
 
-def test_explain_tells_plan_and_reason(spark: SparkSession, tables: DeltaTables) -> None:
+def test_explain_tells_plan_and_reason(
+    spark: SparkSession, tables: DeltaTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = basis(spark, [("a", 1, NOON)], "who string, where smallint, at timestamp")
+
+    def beyond(limit: int) -> str:
+        return explain(tables, rows, [X, DISHES, RAIN], timestamp="at", broadcast_limit=limit)
+
+    remove_prepared(folder_of(tables, ORDERS))
     # The history of "who" is the larger one: some limit lets only the other one be broadcast.
-    every = (explain(tables, rows, [X, DISHES, RAIN], timestamp="at", broadcast_limit=n) for n in range(380, 0, -20))
-    told = next(text for text in every if "1 shuffles" in text)
-    assert told.splitlines()[1].startswith("  shop:orders, version 0: x")
+    limit = next(limit for limit in range(380, 0, -20) if "who: partitioned" in beyond(limit))
+    told = beyond(limit)
+    assert "who: partitioned: no shuffle of the basis, the files stay in the memory of this machine (" in told
+    assert re.search(r"  shop:orders, version 0: x, to be prepared: about .* MB, one shuffle", told)
     assert "where: broadcast: no shuffle of the basis" in told, told
-    assert "who: shuffle" in told
     assert "is beyond" in told
+    assert told.endswith("2 join keys, 0 shuffles; time: at (event)")
+    point_in_time_join(tables, rows, [X, DISHES], timestamp="at", hint="partitioned")
+    monkeypatch.setattr(partitioned, "SHARE", -1)  # as if it did not fit into memory
+    told = beyond(limit)
+    assert "who: partitioned: one shuffle, of the basis" in told
+    assert re.search(r"  shop:orders, version 0: x, prepared: .* MB in 1 parts", told)
     assert told.endswith("2 join keys, 1 shuffles; time: at (event)")
+
+
+def test_tables_that_are_elsewhere_are_shuffled(
+    spark: SparkSession, tables: DeltaTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "is_reachable", lambda _: False)
+    told = explain(tables, basis(spark, [("a", NOON)]), [X], timestamp="at", broadcast_limit=0)
+    assert "who: shuffle: one, of the basis and all groups" in told
 
 
 def test_many_groups_of_a_join_key_are_broadcast_beyond_the_limit(spark: SparkSession, tables: DeltaTables) -> None:
@@ -248,10 +272,10 @@ def test_many_groups_of_a_join_key_are_broadcast_beyond_the_limit(spark: SparkSe
 
     limit = -(-size * len(many) // planner.LIMIT_FACTOR)
     assert re.search(f"who: broadcast: .*, more than .* as {len(many)} groups share it", told(len(many), limit))
-    assert "who: shuffle" in told(len(many) - 1, limit)
-    assert "who: shuffle" in told(len(many), limit - planner.LIMIT_FACTOR)
+    assert "who: partitioned" in told(len(many) - 1, limit)
+    assert "who: partitioned" in told(len(many), limit - planner.LIMIT_FACTOR)
     # Each alone must be within the limit, as each is prepared in memory.
-    assert "who: shuffle" in told(len(many), size - 1)
+    assert "who: partitioned" in told(len(many), size - 1)
 
 
 def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession, tables: DeltaTables) -> None:
@@ -261,10 +285,13 @@ def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession
         return point_in_time_join(tables, rows, [X], timestamp="at", hint="broadcast")
 
     earlier = joined()
-    for remove in (lambda: [path.unlink() for path in Path(_folder()).iterdir()], lambda: shutil.rmtree(_folder())):
+    for remove in (
+        lambda: [path.unlink() for path in Path(temporary_folder()).iterdir()],
+        lambda: shutil.rmtree(temporary_folder()),
+    ):
         remove()
         with pytest.raises(
-            PythonException, match="was removed, perhaps by a cleaner of temporary files: call training"
+            PythonException, match=r"was removed, perhaps by a cleaner of temporary files, .*: call training_set"
         ):
             earlier.collect()
         assert joined().first().x == 1.0
@@ -288,7 +315,7 @@ def test_versions_rebuild_exactly(spark: SparkSession, tmp_path: Any) -> None:
     first = tables.write(shop(ORDERS), spark.createDataFrame([("a", NOON, 1.0)], schema))
     tables.write(shop(ORDERS), spark.createDataFrame([("a", NOON, 9.0)], schema))
     rows = basis(spark, [("a", NOON)])
-    for hint in ("broadcast", "shuffle"):
+    for hint in HINTS:
         then = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint, versions={"shop:orders": first.version})
         now = point_in_time_join(tables, rows, [X], timestamp="at", hint=hint)
         assert [then.first().x, now.first().x] == [1.0, 9.0]
@@ -322,7 +349,7 @@ REFUSED = [
     ),
     pytest.param([X], {"point_in_time": "created"}, ArgumentError, "has no created column", id="no-created"),
     pytest.param([X], {"point_in_time": "later"}, ArgumentError, "'event' or 'created'", id="mode"),
-    pytest.param([X], {"hint": "fly"}, ArgumentError, "'broadcast' or 'shuffle'", id="hint"),
+    pytest.param([X], {"hint": "fly"}, ArgumentError, "'broadcast', 'partitioned' or 'shuffle'", id="hint"),
     pytest.param(
         [Lookup(shop(ORDERS), ("who", "who"), {"x": "x"})], {}, SchemaError, "found 2 join keys", id="too-many-keys"
     ),
@@ -345,7 +372,7 @@ def test_group_never_written_is_refused(spark: SparkSession, tmp_path: Any) -> N
 def test_feature_newer_than_the_version_is_refused(spark: SparkSession, tables: DeltaTables) -> None:
     newer = ORDERS.model_copy(update={"features": (*ORDERS.features, Feature("y", "string"))})
     lookup = Lookup(shop(newer), ("who",), {"y": "y"})
-    for hint in ("broadcast", "shuffle"):
+    for hint in HINTS:
         with pytest.raises(SchemaError, match="version 0 of the table has no column 'y': write rows with it"):
             point_in_time_join(tables, basis(spark, [("a", NOON)]), [lookup], timestamp="at", hint=hint)
 

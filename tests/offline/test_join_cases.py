@@ -32,7 +32,8 @@ def test_case(spark: SparkSession, tmp_path: Path, name: str) -> None:
     columns = case.basis[0].keys()
     basis = frame(spark, case.basis, {name: "timestamp" if name == case.timestamp else "string" for name in columns})
     wanted = list(case.expected[0])
-    answered = on_every_plan(tables, basis, asked, timestamp=case.timestamp, point_in_time=case.point_in_time)
+    times = {"timestamp": case.timestamp, "point_in_time": case.point_in_time}
+    answered = on_every_plan(tables, basis, asked, ("broadcast", "hot parts, moved", "shuffle"), **times)
     for plan, found in answered.items():
         assert comparable(found, wanted) == comparable(case.expected, wanted), plan
 

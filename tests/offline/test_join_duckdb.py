@@ -60,7 +60,7 @@ def case(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Case:
     return tables, spark.read.parquet(str(folder / "basis")), {row[0]: row[1:] for row in rows}
 
 
-@pytest.mark.parametrize("hint", ["broadcast", "shuffle"])
+@pytest.mark.parametrize("hint", ["broadcast", "partitioned", "shuffle"])
 def test_equals_duckdbs_asof_join(case: Case, hint: str) -> None:
     tables, basis, expected = case
     lookup = Lookup(GroupSchema(THING, GROUP), ("key", "part"), {"x": "x", "s": "s"})

@@ -56,7 +56,7 @@ def test_write_read_and_travel_in_time(spark: SparkSession, root: str) -> None:
     assert spark.table("palette_test.shop__orders").count() == 2
 
 
-@pytest.mark.parametrize("hint", [None, "broadcast", "shuffle"])
+@pytest.mark.parametrize("hint", [None, "broadcast", "partitioned", "shuffle"])
 def test_join(spark: SparkSession, root: str, hint: str | None) -> None:
     tables = DeltaTables(root)
     wider = f"{SCHEMA}, n bigint"
@@ -72,7 +72,7 @@ def test_join(spark: SparkSession, root: str, hint: str | None) -> None:
     joined = point_in_time_join(tables, basis, [lookup], timestamp="at", hint=hint, versions=pinned)
     assert sorted(row.n or 0 for row in joined.collect()) == [0, 3, 3, 4]
     told = explain(tables, basis, [lookup], timestamp="at", hint=hint)
-    assert ("read through Spark" in told) == (hint != "shuffle")
+    assert ("read through Spark" in told) == (hint in (None, "broadcast"))
 
 
 def test_a_new_feature_and_upkeep(spark: SparkSession, root: str) -> None:

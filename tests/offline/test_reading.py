@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from palette.offline.join import histories
-from palette.offline.join.arrays import build_arrays, write_arrays
 from palette.offline.join.histories import FileHistory
-from palette.offline.join.worker import look_up_batches
+from palette.offline.prepared.arrays import build_arrays
+from palette.offline.prepared.run_files import write_run
+from palette.offline.prepared.search import look_up_batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +57,11 @@ def test_text_beyond_the_offsets_of_an_array(
     columns = {name: table.column(name).combine_chunks() for name in table.column_names}
     event = history.read(["ts"]).column("ts").cast(pa.int64()).to_numpy()
     steps = build_arrays([columns["id"]], event, None, lambda: iter([columns["id"], columns["tags"]]), by_created=False)
-    path = write_arrays(steps, None, columns, str(tmp_path))
-    order = {"path": path, "keys": [0], "columns": ["id", "tags"], "ttl": None, "status": False}
-    (found,) = look_up_batches(iter([(pa.array(["1" * 400, "z"]), pa.array([1 << 60, 1 << 60]))]), [order])
+    path = write_run(steps, columns, str(tmp_path))
+    types = [pa.string(), pa.list_(pa.string())]
+    lookup = {"runs": {0: [path]}, "keys": [0], "time": 1, "hash": None, "columns": ["id", "tags"], "types": types}
+    lookup |= {"times": {}, "order": [], "ttl": None, "status": False}
+    (found,) = look_up_batches(iter([(pa.array(["1" * 400, "z"]), pa.array([1 << 60, 1 << 60]))]), [lookup])
     assert found.type.field(0).type == pa.string()
     assert found.type.field(1).type == pa.list_(pa.string())
     assert found.to_pylist() == [{"c0": "1" * 400, "c1": ["abc", None]}, {"c0": None, "c1": None}]

@@ -45,4 +45,6 @@ def drop_table(tables: DeltaTables, group: FeatureGroup, session: Callable[[], S
     for directory in (f"{path}.partials", path):
         if os.path.isdir(os.path.join(directory, "_delta_log")):
             shutil.rmtree(directory)
+    # What was prepared of it, see palette.offline.prepared.store.
+    shutil.rmtree(f"{tables.root}/{group.entity}/{group.name}.sorted", ignore_errors=True)
     return not os.path.exists(path)

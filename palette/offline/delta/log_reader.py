@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from palette.offline.cache import LRUCache
 
-__all__ = ["Files", "Unreadable", "commit_info", "fresh_files", "newest_version", "read_log"]
+__all__ = ["Files", "Unreadable", "changed_files", "commit_info", "fresh_files", "newest_version", "read_log"]
 
 COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.\d{10})?\.parquet")
@@ -117,6 +117,31 @@ def fresh_files(table: str, since: int, version: int) -> list[str]:
             if (added := action.get("add")) and (added.get("dataChange", True) or rewritten):
                 fresh[_identity(added)] = added["path"]
     return sorted(_local(table, path) for path in fresh.values())
+
+
+def changed_files(table: str, since: int, version: int) -> tuple[list[str], list[str]]:
+    """Return the files with rows that a version has and an older one had not, and those with rows that it had not.
+
+    Files whose rows were only moved to others (OPTIMIZE) are in neither list.
+
+    Raises
+    ------
+    Unreadable
+        If a commit is no longer in the log, or a file has a deletion vector.
+    """
+    fresh = fresh_files(table, since, version)
+    removed: set[str] = set()
+    added: set[str] = set()
+    for commit in range(since + 1, version + 1):
+        for action in _commit(table, commit):
+            if any((action.get(kind) or {}).get("deletionVector") for kind in ("add", "remove")):
+                raise Unreadable("the table has deletion vectors")
+            if file := action.get("add"):
+                # A file into which others were compacted has rows of the older version.
+                added |= {file["path"]} if file.get("dataChange", True) else set()
+            elif (file := action.get("remove")) and file.get("dataChange", True) and file["path"] not in added:
+                removed.add(file["path"])
+    return fresh, sorted(_local(table, path) for path in removed)
 
 
 def commit_info(table: str, version: int) -> dict[str, Any]:

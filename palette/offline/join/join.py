@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from palette.offline.join import broadcast, shuffle
+from palette.offline.join import shuffle
+from palette.offline.join.broadcast import broadcast
 from palette.offline.join.hot_keys import HOT_ROWS
 from palette.offline.join.lookup import Lookup, ResolvedLookups
-from palette.offline.join.planner import BROADCAST_LIMIT, choose_plans, open_versions
+from palette.offline.join.partitioned import meet, partitioned, shuffles_basis
+from palette.offline.join.planner import BROADCAST_LIMIT, HINTS, choose_plans, open_versions
 from palette.offline.join.request import JoinRequest, OutputColumn, make_request
+from palette.offline.join.search import PreparedLookup, outputs, search_column
 from palette.offline.join.validate import check_join, check_stream
 from palette.offline.point_in_time import key_column
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from palette.offline.delta.tables import DeltaTables
 
 __all__ = ["point_in_time_join"]
+
+SEARCHED = "__palette_searched"
 
 LOG = logging.getLogger(__name__)
 
@@ -55,14 +60,14 @@ def point_in_time_join(
         Whether a row counts from its event time on, or only from when it was also written.
     versions : mapping of str to int, optional
         Table version for a group's full name; the newest where absent.
-    hint : "broadcast" or "shuffle", optional
+    hint : "broadcast", "partitioned" or "shuffle", optional
         Forces a plan.
     status : bool
         Add ``<column>__status`` after each column: ``present``, ``null``, ``expired`` or ``missing``.
     broadcast_limit : int
         Bytes of history up to which the broadcast plan is chosen.
     hot_rows : int
-        Rows of history beyond which the shuffle plan splits a key by time.
+        Rows of history beyond which a key is split by time.
 
     Raises
     ------
@@ -79,27 +84,32 @@ def point_in_time_join(
     opened = open_versions(basis.sparkSession, tables, lookups, versions)
     plans = {plan.join_keys: plan for plan in choose_plans(lookups, opened, hint, broadcast_limit)}
     for plan in plans.values():
-        LOG.info("join on %s: %s, %s", ",".join(plan.join_keys), _name(broadcasts=plan.broadcast), plan.reason)
+        LOG.info("join on %s: %s, %s", ",".join(plan.join_keys), plan.kind, plan.reason)
     request = make_request(basis, lookups, opened, timestamp=timestamp, point_in_time=point_in_time, status=status)
-    small = [lookup for lookup in lookups if plans[lookup.join_keys].broadcast]
-    large = [lookup for lookup in lookups if not plans[lookup.join_keys].broadcast]
-    columns = {**broadcast.outputs(request, small), **shuffle.outputs(request, large)}
+    of_kind = {kind: [each for each in lookups if plans[each.join_keys].kind == kind] for kind in HINTS}
+    large = of_kind["shuffle"]
+    columns = dict(shuffle.outputs(request, large))
+    frame, keys, time = basis, list(request.keys.values()), request.time
+    if large:
+        frame = shuffle.pack(request)
+        keys, time = [F.col(key_column(index)) for index in range(len(request.keys))], F.col(shuffle.TIME)
+    prepared = [*broadcast(request, of_kind["broadcast"]), *partitioned(request, of_kind["partitioned"], hot_rows)]
+    # Those that need no shuffle are looked up together; then one shuffle for each of the other join keys.
+    rounds: dict[tuple[str, ...], list[PreparedLookup]] = {}
+    for each in prepared:
+        join_keys = each.lookup.join_keys if shuffles_basis(request.spark, each) else ()
+        rounds.setdefault(join_keys, []).append(each)
+    for number, (join_keys, sharing) in enumerate(sorted(rounds.items())):
+        if join_keys:
+            frame = meet(request, frame, sharing, keys, time)
+        name = f"{SEARCHED}{number}"
+        frame = frame.select("*", search_column(request, sharing, keys, time).alias(name))
+        columns |= outputs(request, [each.lookup for each in sharing], F.col(name))
     order = lookups.order if isinstance(lookups, ResolvedLookups) else ResolvedLookups(lookups).order
-    outputs = [column for name in order for column in _named(request, name, columns[name])]
-    if not large:
-        if small:
-            keys, time = list(request.keys.values()), request.time
-            basis = basis.select("*", broadcast.broadcast(request, small, keys, time))
-        return basis.select("*", *outputs).drop(broadcast.BROADCAST)
-    frame = shuffle.pack(request)
-    if small:
-        keys = [F.col(key_column(index)) for index in range(len(request.keys))]
-        frame = frame.select("*", broadcast.broadcast(request, small, keys, F.col(shuffle.TIME)))
-    return shuffle.unpack(shuffle.shuffle(request, large, frame, hot_rows), outputs)
-
-
-def _name(*, broadcasts: bool) -> str:
-    return "broadcast" if broadcasts else "shuffle"
+    results = [column for name in order for column in _named(request, name, columns[name])]
+    if large:
+        return shuffle.unpack(shuffle.shuffle(request, large, frame, hot_rows), results)
+    return frame.select("*", *results).drop(*(f"{SEARCHED}{number}" for number in range(len(rounds))))
 
 
 def _named(request: JoinRequest, name: str, output: OutputColumn) -> Iterator[Column]:

@@ -1,4 +1,4 @@
-"""Choice of a join plan for each join key: broadcast of small histories, a shuffle with large ones."""
+"""Choice of a join plan for each join key: small histories are broadcast, large ones partitioned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from palette.errors import ArgumentError
 from palette.offline.cache import LRUCache
 from palette.offline.join.histories import open_history
 from palette.offline.join.latest_values import untimed_groups
+from palette.offline.join.partitioned import moves_basis
 from palette.offline.join.validate import check_join
+from palette.offline.prepared.store import find_prepared, is_reachable, open_prepared
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -19,14 +21,20 @@ if TYPE_CHECKING:
     from palette.offline.delta.version import TableVersion
     from palette.offline.join.lookup import Lookup
 
-__all__ = ["BROADCAST_LIMIT", "HINTS", "JoinPlan", "choose_plans", "explain", "open_versions"]
+__all__ = ["BROADCAST_LIMIT", "HINTS", "JoinPlan", "choose_plans", "explain", "open_versions", "prepare_large"]
 
-HINTS = ("broadcast", "shuffle")
+HINTS = ("broadcast", "partitioned", "shuffle")
 # Bytes of all histories that are broadcast in one join. They are mapped, so the workers of a machine share them.
 BROADCAST_LIMIT = 1 << 29
 # The shuffle plan's cost grows with the square of the groups that share a join key: with MANY_GROUPS or more, histories
 # are broadcast up to LIMIT_FACTOR times the limit, if each alone is within it.
 MANY_GROUPS, LIMIT_FACTOR = 32, 8
+WHAT = {
+    ("broadcast", False): "broadcast: no shuffle of the basis",
+    ("partitioned", False): "partitioned: no shuffle of the basis, the files stay in the memory of this machine",
+    ("partitioned", True): "partitioned: one shuffle, of the basis",
+    ("shuffle", True): "shuffle: one, of the basis and all groups",
+}
 _sizes: LRUCache[int] = LRUCache(limit=4096)
 
 
@@ -38,14 +46,14 @@ class JoinPlan:
     ----------
     join_keys : tuple of str
         Columns of the basis.
-    broadcast : bool
-        Whether the histories are broadcast; otherwise they are shuffled.
+    kind : "broadcast", "partitioned" or "shuffle"
+        How basis and histories meet.
     reason : str
         Explanation shown by ``explain``.
     """
 
     join_keys: tuple[str, ...]
-    broadcast: bool
+    kind: str
     reason: str
 
 
@@ -81,16 +89,22 @@ def choose_plans(
         If the hint is unknown.
     """
     if hint is not None and hint not in HINTS:
-        raise ArgumentError(f"hint must be 'broadcast' or 'shuffle', found {hint!r}")
+        raise ArgumentError(f"hint must be 'broadcast', 'partitioned' or 'shuffle', found {hint!r}")
     join_keys = list(dict.fromkeys(lookup.join_keys for lookup in lookups))
     if hint is not None:
-        return [JoinPlan(keys, hint == "broadcast", f"hint={hint!r}") for keys in join_keys]
+        return [JoinPlan(keys, hint, f"hint={hint!r}") for keys in join_keys]
     parts = {
         keys: [history_size(lookup, versions[lookup.schema.name]) for lookup in lookups if lookup.join_keys == keys]
         for keys in join_keys
     }
     sizes = {keys: sum(own) for keys, own in parts.items()}
     limits = {keys: _limit(own, limit) for keys, own in parts.items()}
+    large = {
+        keys: "partitioned"
+        if all(is_reachable(versions[each.schema.name]) for each in lookups if each.join_keys == keys)
+        else "shuffle"
+        for keys in join_keys
+    }
     total, broadcast = 0, set()
     for keys in sorted(sizes, key=sizes.__getitem__):
         if total + sizes[keys] <= limits[keys]:
@@ -99,7 +113,7 @@ def choose_plans(
     return [
         JoinPlan(
             keys,
-            keys in broadcast,
+            "broadcast" if keys in broadcast else large[keys],
             f"{_megabytes(sizes[keys])} of history {'is within' if keys in broadcast else 'is beyond'} "
             f"the {_megabytes(limits[keys])} that may be broadcast in one join"
             + (f", more than {_megabytes(limit)} as {len(parts[keys])} groups share it" * (limits[keys] > limit)),
@@ -121,6 +135,12 @@ def history_size(lookup: Lookup, version: TableVersion) -> int:
     return _sizes.get(key, lambda: open_history(version).size(names))
 
 
+def prepare_large(version: TableVersion, limit: int = BROADCAST_LIMIT) -> None:
+    """Prepare a history that would be partitioned in a join."""
+    if is_reachable(version) and open_history(version).size(list(version.columns)) > limit:
+        open_prepared(version, by_created=False)
+
+
 def explain(
     tables: DeltaTables,
     basis: DataFrame,
@@ -139,19 +159,18 @@ def explain(
     check_join(basis.schema, lookups, timestamp=timestamp, point_in_time=point_in_time)
     opened = open_versions(basis.sparkSession, tables, lookups, versions)
     plans = choose_plans(lookups, opened, hint, broadcast_limit)
-    lines = []
+    lines, shuffles = [], 0
     for plan in plans:
-        what = "shuffle: one, of the basis and all groups"
-        if plan.broadcast:
-            what = "broadcast: no shuffle of the basis"
-        lines.append(f"{', '.join(plan.join_keys)}: {what} ({plan.reason})")
-        for lookup in lookups:
-            if lookup.join_keys == plan.join_keys:
-                version = opened[lookup.schema.name]
-                features = ", ".join(dict.fromkeys(lookup.columns.values()))
-                reader = f", {_reader(version)}" if plan.broadcast else ""
-                lines.append(f"  {lookup.schema.name}, version {version.number}: {features}{reader}")
-    shuffles = sum(not plan.broadcast for plan in plans)
+        own = [lookup for lookup in lookups if lookup.join_keys == plan.join_keys]
+        shuffled = plan.kind == "shuffle" or (plan.kind == "partitioned" and _moves(own, opened))
+        shuffles += shuffled
+        lines.append(f"{', '.join(plan.join_keys)}: {WHAT[plan.kind, shuffled]} ({plan.reason})")
+        for lookup in own:
+            version = opened[lookup.schema.name]
+            features = ", ".join(dict.fromkeys(lookup.columns.values()))
+            details = {"broadcast": _reader(version), "partitioned": _prepared(version, point_in_time), "shuffle": ""}
+            detail = f", {details[plan.kind]}" if details[plan.kind] else ""
+            lines.append(f"  {lookup.schema.name}, version {version.number}: {features}{detail}")
     lines.append(f"{len(plans)} join keys, {shuffles} shuffles; time: {timestamp or 'now'} ({point_in_time})")
     if untimed := untimed_groups(lookups, timestamp):
         lines.append(f"no time for each row: the latest values of {', '.join(untimed)}; to train, pass timestamp=")
@@ -162,6 +181,21 @@ def _reader(version: TableVersion) -> str:
     if version.files is None:
         return f"read through Spark ({version.reason})"
     return f"read from {len(version.files.paths)} Parquet files"
+
+
+def _prepared(version: TableVersion, point_in_time: str) -> str:
+    history = find_prepared(version, by_created=point_in_time == "created")
+    if history is None:
+        return f"to be prepared: about {_megabytes(open_history(version).size(list(version.columns)))}, one shuffle"
+    slices = f" and {history.slices} slices of hot keys" if history.cuts else ""
+    return f"prepared: {_megabytes(history.size)} in {history.parts} parts{slices}"
+
+
+def _moves(lookups: Sequence[Lookup], versions: Mapping[str, TableVersion]) -> bool:
+    """Return whether the basis is shuffled to the parts of partitioned histories."""
+    opened = [versions[lookup.schema.name] for lookup in lookups]
+    sizes = [(version.spark, open_history(version).size(list(version.columns))) for version in opened]
+    return any(moves_basis(spark, size) for spark, size in sizes)
 
 
 def _megabytes(size: int) -> str:

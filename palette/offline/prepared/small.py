@@ -1,4 +1,4 @@
-"""Files of sorted arrays for the broadcast plan: once per table version, point in time and set of features."""
+"""Small histories, prepared by the driver: one run for each table version, point in time and set of features."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from palette.offline.cache import LRUCache
-from palette.offline.join.arrays import build_arrays, write_arrays
 from palette.offline.join.histories import FileHistory, SparkHistory, TiedRows, open_history
+from palette.offline.prepared.arrays import build_arrays
+from palette.offline.prepared.run_files import write_run
 
 if TYPE_CHECKING:
     from palette.offline.join.lookup import Lookup
     from palette.offline.join.request import JoinRequest
 
-__all__ = ["prepare", "prepared_files"]
+__all__ = ["prepare_small", "prepared_files", "temporary_folder"]
 
 # Only paths are cached. The files stay until the process ends: a DataFrame made with them may be executed at any time.
 prepared_files: LRUCache[str] = LRUCache(limit=512)
 
 
-def prepare(request: JoinRequest, lookups: Sequence[Lookup]) -> list[str]:
-    """Return for each look-up a file of sorted arrays, prepared now or earlier."""
+def prepare_small(request: JoinRequest, lookups: Sequence[Lookup]) -> list[str]:
+    """Return for each look-up the file of a run, prepared now or earlier."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return list(pool.map(lambda lookup: _file(request, lookup), lookups))
 
@@ -73,9 +74,7 @@ def _write(request: JoinRequest, lookup: Lookup, features: Sequence[str], histor
     keys = [_plain_key(column(table, name)) for name in schema.keys]
     arrays = build_arrays(keys, event, created, tie_breakers, by_created=by_created)
     ages = event if schema.ttl_micros is not None and by_created else None
-    folder = _folder()
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return write_arrays(arrays, ages, {name: column(table, name) for name in features}, folder)
+    return write_run(arrays, {name: column(table, name) for name in features}, temporary_folder(), event=ages)
 
 
 def _plain_key(key: pa.Array) -> pa.Array:
@@ -83,6 +82,14 @@ def _plain_key(key: pa.Array) -> pa.Array:
     if pa.types.is_date(key.type):
         key = key.cast(pa.int32())
     return key.cast(pa.int64()) if pa.types.is_integer(key.type) or pa.types.is_timestamp(key.type) else key
+
+
+def temporary_folder() -> str:
+    """Return this process's folder for what it prepares; it is removed when the process ends."""
+    folder = _folder()
+    # A cleaner may have removed it.
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
 
 
 @functools.cache

@@ -1,0 +1,49 @@
+"""A prepared history: the files of its parts, and how rows are spread over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["PreparedHistory"]
+
+
+@dataclass(frozen=True)
+class PreparedHistory:
+    """The runs of a history, by part; see :mod:`palette.offline.prepared.search`.
+
+    Parameters
+    ----------
+    runs : mapping of int to list of str
+        Paths of each part's runs; a part without rows is not there.
+    parts : int
+        The number of parts, a power of two.
+    cuts : mapping of int to (int, list of int)
+        Hash of a hot key to the part that is its first slice, and the ascending first times of its other slices.
+    size : int
+        Bytes of all runs.
+    """
+
+    runs: Mapping[int, list[str]]
+    parts: int = 1
+    cuts: Mapping[int, tuple[int, list[int]]] = field(default_factory=dict)
+    size: int = 0
+
+    @property
+    def slices(self) -> int:
+        """The number of slices of hot keys."""
+        return sum(1 + len(at) for _, at in self.cuts.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as it is written."""
+        cuts = [[key, first, list(at)] for key, (first, at) in self.cuts.items()]
+        runs = {str(part): list(names) for part, names in self.runs.items()}
+        return {"parts": self.parts, "cuts": cuts, "size": self.size, "runs": runs}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> PreparedHistory:
+        """Return what was written."""
+        cuts = {int(key): (int(first), [int(time) for time in at]) for key, first, at in record["cuts"]}
+        runs = {int(part): list(names) for part, names in record["runs"].items()}
+        return cls(runs, int(record["parts"]), cuts, int(record["size"]))

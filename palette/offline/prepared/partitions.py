@@ -1,0 +1,214 @@
+"""Large histories, prepared by Spark: parts by hash of the key, each sorted in one task.
+
+The rows are shuffled once. A key with very many rows is cut by time into slices, so that no task sorts all of them; the
+row that is known at the beginning of each slice is carried into it, so that a look-up reads one slice only. What is hot
+is a hash: keys that share it are cut alike, and both sides of a join know it without comparing keys.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
+from pyspark.sql import functions as F
+
+from palette.columns import exact_column
+from palette.definitions import arrow_type
+from palette.offline.point_in_time import key_columns
+from palette.offline.prepared import arrays, in_tasks, run_files, ties
+from palette.offline.prepared.history import PreparedHistory
+from palette.offline.times import micros
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from palette.definitions import GroupSchema
+
+__all__ = ["HOT_ROWS", "PART_BYTES", "Layout", "part_column", "prepare_parts", "slice_column"]
+
+for module in (arrays, in_tasks, run_files, ties):
+    register_pickle_by_value(module)
+
+# Bytes of the values of a part: a task sorts one in a few times this memory.
+PART_BYTES = 1 << 25
+MAX_PARTS = 1 << 15
+# Rows of a key from which on it is cut by time.
+HOT_ROWS = 1_000_000
+MAX_SLICES = 256
+# The hottest: those that are cut are looked for in each row.
+MAX_HOT = 64
+# Rows from which hot keys and their times are estimated.
+SAMPLE = 200_000
+EFFECTIVE, HASH = "effective", "hash"
+
+
+class Layout:
+    """The columns of a history as tasks receive them.
+
+    Parameters
+    ----------
+    schema : GroupSchema
+        The group.
+    columns : mapping of str to str
+        The declared columns that the table has, with their types.
+    by_created : bool
+        Whether rows count from their created time on.
+    folder : str
+        Where the runs are written; workers reach it at this path.
+    """
+
+    def __init__(self, schema: GroupSchema, columns: Mapping[str, str], *, by_created: bool, folder: str) -> None:
+        self._schema = schema
+        self._features = [name for name in schema.features if name in columns]
+        self._by_created = by_created
+        self.timed = schema.timestamp is not None
+        self.shape = {
+            "keys": len(schema.keys),
+            "event": self.timed,
+            "created": schema.created is not None,
+            "features": self._features,
+            "types": [arrow_type(columns[name]) for name in self._features],
+            "by_created": by_created,
+            "folder": folder,
+        }
+
+    def select(self, table: DataFrame) -> DataFrame:
+        """Return the rows that can ever be visible: keys, times in microseconds, values, hash and effective time."""
+        schema = self._schema
+        types = {name: table.schema[name].dataType for name in schema.identity()}
+        keys = key_columns([exact_column(name) for name in schema.keys], [types[name] for name in schema.keys])
+        times = {
+            label: micros(exact_column(name), types[name])
+            for label, name in (("event", schema.timestamp), ("created", schema.created))
+            if name is not None
+        }
+        effective = times.get("event", F.lit(0).cast("bigint"))
+        if self._by_created:
+            effective = F.greatest(times["event"], times["created"]) if self.timed else times["created"]
+        usable = [exact_column(name).isNotNull() for name in schema.identity(with_created=self._by_created)]
+        columns = [
+            *(key.alias(f"key{index}") for index, key in enumerate(keys)),
+            *(time.alias(label) for label, time in times.items()),
+            *(exact_column(name).alias(f"value{index}") for index, name in enumerate(self._features)),
+        ]
+        usable_rows = table.filter(functools.reduce(lambda left, right: left & right, usable))
+        return usable_rows.select(*columns, F.hash(*keys).alias(HASH), effective.alias(EFFECTIVE))
+
+
+def part_column(hashes: Column, time: Column, history: PreparedHistory) -> Column:
+    """Return the number of the part of each row, as :func:`palette.offline.prepared.search.part_numbers` does."""
+    part = hashes.bitwiseAND(F.lit(history.parts - 1))
+    if not history.cuts:
+        return part
+    firsts = F.expr(f"map({', '.join(f'{hot}L, {first}' for hot, (first, _) in history.cuts.items())})")
+    first = firsts[hashes.cast("bigint")]
+    slice_ = slice_column(hashes, time, {hot: at for hot, (_, at) in history.cuts.items()})
+    return F.when(first.isNull(), part).otherwise(first + slice_)
+
+
+def slice_column(hashes: Column, time: Column, cuts: Mapping[int, Sequence[int]]) -> Column:
+    """Return the number of cuts of a hash that are not after a time; null where it is not cut."""
+    lists = ", ".join(f"{hot}L, array({', '.join(f'{at}L' for at in times)})" for hot, times in cuts.items())
+    own = F.expr(f"map({lists})")[hashes.cast("bigint")]
+    return F.size(F.filter(own, lambda cut: cut <= time))
+
+
+def prepare_parts(
+    layout: Layout, rows: DataFrame, base: PreparedHistory, only: Sequence[int] | None = None
+) -> PreparedHistory:
+    """Return a history with the runs of some rows in addition to those of another.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From :meth:`Layout.select`.
+    base : PreparedHistory
+        Its parts and cuts stay; without runs where the history is prepared for the first time.
+    only : sequence of int, optional
+        Parts that are prepared again: their runs are replaced, and the rows of others are left out.
+    """
+    part = part_column(F.col(HASH), F.col(EFFECTIVE), base)
+    if only is not None:
+        rows = rows.filter(part.isin(list(only)))
+    shape = layout.shape
+
+    def write(batches: Any) -> Any:
+        return in_tasks.write_parts(batches, shape)
+
+    columns = [name for name in rows.columns if name not in (HASH, EFFECTIVE)]
+    spread = rows.repartitionById(base.parts + base.slices, part)
+    written = spread.select(part.cast("bigint").alias("part"), *columns).mapInArrow(write, in_tasks.WRITTEN).toArrow()
+    replaced = set() if only is None else set(only)
+    runs = {number: list(paths) for number, paths in base.runs.items() if number not in replaced}
+    new: dict[int, list[str]] = {}
+    for number, path in zip(written.column("part").to_pylist(), written.column("path").to_pylist(), strict=True):
+        new.setdefault(number, []).append(path)
+    for first, at in base.cuts.values():
+        slices = [new.get(number, []) for number in range(first, first + len(at) + 1)]
+        if any(slices):
+            for number, carried in enumerate(in_tasks.carry_forward(slices, shape)):
+                if carried is not None:
+                    new.setdefault(first + number, []).append(carried)
+    for number, paths in new.items():
+        runs.setdefault(number, []).extend(paths)
+    return PreparedHistory(runs, base.parts, base.cuts, base.size + sum(written.column("size").to_pylist()))
+
+
+def plan_parts(size: int) -> int:
+    """Return the number of parts for a history of some bytes."""
+    return min(MAX_PARTS, 1 << max(0, (max(1, size) - 1) // PART_BYTES).bit_length())
+
+
+def find_hot(rows: DataFrame, count: int, hot_rows: int, parts: int) -> dict[int, tuple[int, list[int]]]:
+    """Return where hot hashes are cut: estimated from a sample, exactly where the rows are few.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From :meth:`Layout.select`.
+    count : int
+        About how many they are.
+    hot_rows : int
+        The rows of a hash from which on it is cut.
+    """
+    if count <= hot_rows:
+        return {}
+    fraction = min(1.0, SAMPLE / count)
+    sample = rows.select(HASH, EFFECTIVE)
+    table = (sample if fraction == 1 else sample.sample(fraction, seed=1)).toArrow()
+    hashes, times = (table.column(name).to_numpy() for name in (HASH, EFFECTIVE))
+    cuts, first = {}, parts
+    distinct, counts = np.unique(hashes, return_counts=True)
+    hottest = np.argsort(-counts, kind="stable")[:MAX_HOT]
+    for hot, number in zip(distinct[hottest].tolist(), counts[hottest].tolist(), strict=True):
+        if number / fraction <= hot_rows:
+            break
+        slices = min(MAX_SLICES, -(-int(number / fraction) // hot_rows) * 2)
+        own = np.sort(times[hashes == hot])
+        # A time that many rows share can be several of the quantiles.
+        at = np.unique(own[[len(own) * step // slices for step in range(1, slices)]]).tolist()
+        cuts[hot] = (first, at)
+        first += 1 + len(at)
+    return cuts
+
+
+def merge_runs(spark: SparkSession, layout: Layout, history: PreparedHistory, limit: int) -> PreparedHistory:
+    """Return a history in which the parts with more than ``limit`` runs have one."""
+    many = {part: paths for part, paths in history.runs.items() if len(paths) > limit}
+    if not many:
+        return history
+    shape = layout.shape
+
+    def merge(batches: Any) -> Any:
+        return in_tasks.merge_parts(batches, many, shape)
+
+    numbers = spark.createDataFrame(pa.table({"part": pa.array(sorted(many), pa.int64())}))
+    tasks = min(len(many), 4096)
+    written = numbers.repartition(tasks, "part").mapInArrow(merge, in_tasks.WRITTEN).toArrow()
+    merged = dict(zip(written.column("part").to_pylist(), written.column("path").to_pylist(), strict=True))
+    runs = {part: [merged[part]] if part in merged else paths for part, paths in history.runs.items()}
+    return PreparedHistory(runs, history.parts, history.cuts, history.size)
