@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def micros(value: Any) -> Any:
 
 
 # One hash is hot, and cut at some of the times.
-CUTS = st.lists(TIMES, min_size=1, max_size=3, unique=True).map(lambda at: {1: (2, sorted(map(micros, at)))})
+CUTS = st.lists(TIMES, min_size=1, max_size=3, unique=True).map(lambda at: (2, sorted(map(micros, at))))
 KEYS = {"shop": [TEXTS], "seat": [TEXTS, INTEGERS]}
 STATUS = {"missing": 0, "expired": 1, "present": 2, "null": 2}
 
@@ -56,8 +57,9 @@ def test_look_up_equals_oracle(
         st.lists(st.tuples(*(st.none() | key for key in KEYS[entity.name]), st.none() | TIMES), max_size=8)
     )
     usable = [row for row in rows if mode == "event" or row[group.created] is not None]
-    cuts = data.draw(st.just({}) | CUTS) if group.timestamp is not None else {}
-    runs = runs_of(usable, entity, group, mode, folder, cuts, data.draw(st.randoms(use_true_random=False)))
+    hash_of = data.draw(st.sampled_from([collides, spreads]))
+    cuts = data.draw(st.just({}) | CUTS.map(lambda cut: {hash_of(["a"]): cut})) if group.timestamp is not None else {}
+    runs = runs_of(usable, entity, group, mode, folder, cuts, hash_of, data.draw(st.randoms(use_true_random=False)))
     ttl = None if group.ttl is None else group.ttl // dt.timedelta(microseconds=1)
     number = len(entity.keys)
     lookup = {"keys": list(range(number)), "time": number, "hash": number + 1, "runs": runs, "parts": 2, "cuts": cuts}
@@ -67,7 +69,7 @@ def test_look_up_equals_oracle(
     types = [*(arrow_type("string" if dtype == "string" else "bigint") for dtype in entity.keys.values()), pa.int64()]
     columns = [[micros(row[place]) for row in asked] for place in range(len(types))]
     batch = tuple(pa.array(column, dtype) for column, dtype in zip(columns, types, strict=True))
-    batch = (*batch, pa.array([hash_of(row[:number]) for row in asked], pa.int32()))
+    batch = (*batch, pa.array([hash_of(row[:number]) for row in asked], pa.int64()))
     (answered,) = look_up_batches(iter([batch]), [lookup])
     assert len(answered) == len(asked)
     for *key, at in asked:
@@ -78,9 +80,14 @@ def test_look_up_equals_oracle(
         assert got[-1] == STATUS[wanted[0][1]]
 
 
-def hash_of(key: Sequence[Any]) -> int:
-    """Return a hash of which keys share some, as Spark's may."""
-    return sum(len(str(part)) for part in key) % 5
+def collides(key: Sequence[Any]) -> int:
+    """Return a hash that many keys share."""
+    return sum(len(str(part)) for part in key) % 3
+
+
+def spreads(key: Sequence[Any]) -> int:
+    """Return a hash that no two keys share."""
+    return int.from_bytes(hashlib.sha256(repr(list(key)).encode()).digest()[:8], "big", signed=True)
 
 
 def runs_of(
@@ -90,6 +97,7 @@ def runs_of(
     mode: str,
     folder: Path,
     cuts: dict[int, tuple[int, list[int]]],
+    hash_of: Callable[[Sequence[Any]], int],
     draw: random.Random,
 ) -> dict[int, list[str]]:
     """Spread rows over runs, as commits would, and write them by part; rows of hot keys are carried to later parts."""
@@ -105,12 +113,19 @@ def runs_of(
         for part in range(first, last + 1):
             parts.setdefault(part, [[], [], []])[commit].append(row)
     return {
-        part: [prepared(commit, entity, group, mode, folder) for commit in commits if commit]
+        part: [prepared(commit, entity, group, mode, folder, hash_of) for commit in commits if commit]
         for part, commits in parts.items()
     }
 
 
-def prepared(rows: list[dict[str, Any]], entity: Entity, group: FeatureGroup, mode: str, folder: Path) -> str:
+def prepared(
+    rows: list[dict[str, Any]],
+    entity: Entity,
+    group: FeatureGroup,
+    mode: str,
+    folder: Path,
+    hash_of: Callable[[Sequence[Any]], int],
+) -> str:
     columns = {name: pa.array([row[name] for row in rows], arrow_type(dtype)) for name, dtype in group.readable.items()}
     keys = [
         pa.array([row[name] for row in rows], pa.string() if dtype == "string" else pa.int64())
@@ -124,6 +139,7 @@ def prepared(rows: list[dict[str, Any]], entity: Entity, group: FeatureGroup, mo
         created,
         lambda: [columns[feature.name] for feature in group.features],
         by_created=mode == "created",
+        hashes=np.array([hash_of([row[name] for name in entity.keys]) for row in rows], np.int64),
     )
     columns = {feature.name: columns[feature.name] for feature in group.features}
     return write_run(steps, columns, str(folder), event=event if mode == "created" else None, created=created)

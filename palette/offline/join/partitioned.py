@@ -75,7 +75,7 @@ def meet(
     join_keys = sharing[0].lookup.join_keys
     parts = max(each.history.parts for each in sharing)
     hashes = hash_column(request, join_keys, keys)
-    task = hashes.bitwiseAND(F.lit(parts - 1))
+    task = hashes.bitwiseAND(F.lit(parts - 1)).cast("int")
     # The slices of a hot key go to different tasks.
     cuts: dict[int, set[int]] = {}
     for each in sharing:

@@ -66,7 +66,7 @@ def search_column(
 def hash_column(request: JoinRequest, join_keys: Sequence[str], keys: Sequence[Column]) -> Column:
     """Return the hash of some of the key columns, by which rows are spread over parts."""
     names = list(request.keys)
-    return F.hash(*[keys[names.index(name)] for name in join_keys])
+    return F.xxhash64(*[keys[names.index(name)] for name in join_keys])
 
 
 def outputs(request: JoinRequest, lookups: Sequence[Lookup], struct: Column) -> Mapping[str, OutputColumn]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from palette.offline.prepared.ties import has_both_zeros, is_list_of_floats, rank_values, rank_zeros
 
@@ -72,9 +73,11 @@ class HistoryArrays:
     Parameters
     ----------
     keys : list of pa.Array
-        Distinct values of each key column.
+        Distinct values of each key column; with hashes those of each key.
     pairs : list of array
-        For each further column of a composite key the sorted codes of the combinations that occur.
+        For each further column of a composite key the sorted codes of the combinations that occur; none with hashes.
+    hashes : array, optional
+        Hashes of the keys, ascending, where they are given and no two keys share one.
     packed : PackedTimes
         Key, and time from which each row is the known one, ascending.
     rows : array
@@ -83,6 +86,7 @@ class HistoryArrays:
 
     keys: list[pa.Array]
     pairs: list[Ints]
+    hashes: Ints | None
     packed: PackedTimes
     rows: Ints
 
@@ -94,6 +98,7 @@ def build_arrays(
     values: Callable[[], Iterable[pa.Array]],
     *,
     by_created: bool,
+    hashes: Ints | None = None,
 ) -> HistoryArrays:
     """Sort a history and leave out the rows that never win.
 
@@ -109,8 +114,11 @@ def build_arrays(
         Returns all features in declared order; called only if created times do not resolve all ties.
     by_created : bool
         Whether rows count only from their created time on. Rows without one must not be passed.
+    hashes : array, optional
+        Hashes of the keys, 64 bits: they are numbered by them, and searched by them.
     """
-    codes, dictionaries, pairs = _encode(keys)
+    numbered = None if hashes is None else _number(keys, hashes)
+    codes, dictionaries, pairs, distinct = (*_encode(keys), None) if numbered is None else numbered
     times = np.full(len(codes), ALWAYS) if event is None else event
     order, packed = _sort_with_ties(codes, times, created, values)
     if by_created:
@@ -127,7 +135,7 @@ def build_arrays(
     np.not_equal(packed.values[1:], packed.values[:-1], out=last[:-1])
     if not last.all():
         packed, order = packed.take(last), order[last]
-    return HistoryArrays(dictionaries, pairs, packed, order)
+    return HistoryArrays(dictionaries, pairs, distinct, packed, order)
 
 
 def pack(codes: Ints, times: Ints) -> PackedTimes:
@@ -146,6 +154,16 @@ def pack(codes: Ints, times: Ints) -> PackedTimes:
     distinct, offsets = np.unique(times, return_inverse=True)
     bits = len(distinct).bit_length()
     return PackedTimes((codes << bits) | offsets, bits, low, distinct)
+
+
+def _number(keys: Sequence[pa.Array], hashes: Ints) -> tuple[Ints, list[pa.Array], list[Ints], Ints] | None:
+    """Number the keys in the order of their hashes; None if two keys share a hash."""
+    distinct, first, codes = np.unique(hashes, return_index=True, return_inverse=True)
+    own, numbers = pa.array(first), pa.array(codes)
+    values = [key.take(own) for key in keys]
+    if not all(pc.all(pc.equal(value.take(numbers), key)).as_py() for value, key in zip(values, keys, strict=True)):
+        return None
+    return codes, values, [], distinct
 
 
 def _encode(keys: Sequence[pa.Array]) -> tuple[Ints, list[pa.Array], list[Ints]]:

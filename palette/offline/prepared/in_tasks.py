@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +21,23 @@ __all__ = ["WRITTEN", "carry_forward", "merge_parts", "write_parts"]
 WRITTEN = "part bigint, path string, rows bigint, size bigint"
 
 
+class Rows(NamedTuple):
+    """Rows of a history: keys, their hashes (if they are known), times in microseconds (if there are any), values."""
+
+    keys: Sequence[pa.Array]
+    hashes: Any
+    event: Any
+    created: pa.Array | None
+    values: Sequence[pa.Array]
+
+
 def write_parts(batches: Iterator[pa.RecordBatch], shape: dict[str, Any]) -> Iterator[pa.RecordBatch]:
     """Write the rows of each part to a run, and yield its part, path, rows and bytes.
 
     Parameters
     ----------
     batches : iterator of pa.RecordBatch
-        Columns ``part``, ``key0``..., ``event`` and ``created`` in microseconds, ``value0``...
+        Columns ``part``, ``hash``, ``key0``..., ``event`` and ``created`` in microseconds, ``value0``...
     shape : dict
         ``keys``: their number; ``event``, ``created``: whether the group has the time; ``features``: names;
         ``types``: Arrow types; ``by_created``; ``folder``.
@@ -46,18 +56,20 @@ def write_parts(batches: Iterator[pa.RecordBatch], shape: dict[str, Any]) -> Ite
         values = [
             rows.column(f"value{index}").combine_chunks().cast(dtype) for index, dtype in enumerate(shape["types"])
         ]
-        yield _written(int(part), _write(keys, event, created, values, shape))
+        hashes = rows.column("hash").to_numpy()
+        yield _written(int(part), _write(Rows(keys, hashes, event, created, values), shape))
 
 
-def _write(
-    keys: Sequence[pa.Array], event: Any, created: pa.Array | None, values: Sequence[pa.Array], shape: dict[str, Any]
-) -> tuple[str, int]:
+def _write(rows: Rows, shape: dict[str, Any]) -> tuple[str, int]:
     """Sort rows and write them; return the path, and how many of them can win."""
-    arrays = build_arrays(keys, event, created, lambda: values, by_created=shape["by_created"])
-    columns = dict(zip(shape["features"], values, strict=True))
-    ages = event if shape["by_created"] else None
+    by_created = shape["by_created"]
+    arrays = build_arrays(
+        rows.keys, rows.event, rows.created, lambda: rows.values, by_created=by_created, hashes=rows.hashes
+    )
+    columns = dict(zip(shape["features"], rows.values, strict=True))
+    ages = rows.event if by_created else None
     os.makedirs(shape["folder"], exist_ok=True)
-    return write_run(arrays, columns, shape["folder"], event=ages, created=created), len(arrays.rows)
+    return write_run(arrays, columns, shape["folder"], event=ages, created=rows.created), len(arrays.rows)
 
 
 def _written(part: int, written: tuple[str, int]) -> pa.RecordBatch:
@@ -76,7 +88,7 @@ def merge_parts(
     for batch in batches:
         for part in batch.column("part").to_pylist():
             opened = [open_run(path) for path in runs[part]]
-            yield _written(part, _write(*_concatenate([(run, None) for run in opened], shape), shape))
+            yield _written(part, _write(_concatenate([(run, None) for run in opened], shape), shape))
 
 
 def carry_forward(paths: Sequence[Sequence[str]], shape: dict[str, Any]) -> list[str | None]:
@@ -90,7 +102,7 @@ def carry_forward(paths: Sequence[Sequence[str]], shape: dict[str, Any]) -> list
     known: list[tuple[Run, Any]] = []
     carried: list[str | None] = []
     for number, slice_ in enumerate(paths):
-        carried.append(_write(*_concatenate(known, shape), shape)[0] if known and number else None)
+        carried.append(_write(_concatenate(known, shape), shape)[0] if known and number else None)
         if carried[-1] is not None:
             run = open_run(carried[-1])
             known = [(run, _last(run))]
@@ -104,13 +116,16 @@ def _last(run: Run) -> Any:
     return np.flatnonzero(np.append(codes[1:] != codes[:-1], True))
 
 
-def _concatenate(pieces: Sequence[tuple[Run, Any]], shape: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """Return keys, event and created times and values of rows of runs (all where the rows are None)."""
+def _concatenate(pieces: Sequence[tuple[Run, Any]], shape: dict[str, Any]) -> Rows:
+    """Return the rows of runs (all where the rows are None)."""
     indices = [np.arange(len(run)) if rows is None else rows for run, rows in pieces]
     keys = [
         pa.concat_arrays([run.key(index, rows) for (run, _), rows in zip(pieces, indices, strict=True)])
         for index in range(shape["keys"])
     ]
+    hashes = None
+    if all(run.hashes is not None for run, _ in pieces):
+        hashes = np.concatenate([run.hash(rows) for (run, _), rows in zip(pieces, indices, strict=True)])
     event = created = None
     if shape["event"]:
         event = np.concatenate([run.event(rows) for (run, _), rows in zip(pieces, indices, strict=True)])
@@ -130,4 +145,4 @@ def _concatenate(pieces: Sequence[tuple[Run, Any]], shape: dict[str, Any]) -> tu
                 ]
             )
         )
-    return keys, event, created, values
+    return Rows(keys, hashes, event, created, values)

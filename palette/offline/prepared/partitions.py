@@ -96,16 +96,16 @@ class Layout:
             *(exact_column(name).alias(f"value{index}") for index, name in enumerate(self._features)),
         ]
         usable_rows = table.filter(functools.reduce(lambda left, right: left & right, usable))
-        return usable_rows.select(*columns, F.hash(*keys).alias(HASH), effective.alias(EFFECTIVE))
+        return usable_rows.select(*columns, F.xxhash64(*keys).alias(HASH), effective.alias(EFFECTIVE))
 
 
 def part_column(hashes: Column, time: Column, history: PreparedHistory) -> Column:
     """Return the number of the part of each row, as :func:`palette.offline.prepared.search.part_numbers` does."""
-    part = hashes.bitwiseAND(F.lit(history.parts - 1))
+    part = hashes.bitwiseAND(F.lit(history.parts - 1)).cast("int")
     if not history.cuts:
         return part
     firsts = F.expr(f"map({', '.join(f'{hot}L, {first}' for hot, (first, _) in history.cuts.items())})")
-    first = firsts[hashes.cast("bigint")]
+    first = firsts[hashes]
     slice_ = slice_column(hashes, time, {hot: at for hot, (_, at) in history.cuts.items()})
     return F.when(first.isNull(), part).otherwise(first + slice_)
 
@@ -113,7 +113,7 @@ def part_column(hashes: Column, time: Column, history: PreparedHistory) -> Colum
 def slice_column(hashes: Column, time: Column, cuts: Mapping[int, Sequence[int]]) -> Column:
     """Return the number of cuts of a hash that are not after a time; null where it is not cut."""
     lists = ", ".join(f"{hot}L, array({', '.join(f'{at}L' for at in times)})" for hot, times in cuts.items())
-    own = F.expr(f"map({lists})")[hashes.cast("bigint")]
+    own = F.expr(f"map({lists})")[hashes]
     return F.size(F.filter(own, lambda cut: cut <= time))
 
 
@@ -139,7 +139,7 @@ def prepare_parts(
     def write(batches: Any) -> Any:
         return in_tasks.write_parts(batches, shape)
 
-    columns = [name for name in rows.columns if name not in (HASH, EFFECTIVE)]
+    columns = [name for name in rows.columns if name != EFFECTIVE]
     spread = rows.repartitionById(base.parts + base.slices, part)
     written = spread.select(part.cast("bigint").alias("part"), *columns).mapInArrow(write, in_tasks.WRITTEN).toArrow()
     replaced = set() if only is None else set(only)

@@ -38,7 +38,9 @@ class Run:
         times = lists["times"].to_numpy() if "times" in lists else None
         self.packed = PackedTimes(lists["packed"].to_numpy(), bits, low, times)
         self.keys = [lists[f"key{index}"] for index in range(sum(name.startswith("key") for name in lists))]
-        self.pairs = [lists[f"{PAIRS}{index}"].to_numpy() for index in range(len(self.keys) - 1)]
+        self.hashes: Any = lists["hashes"].to_numpy() if "hashes" in lists else None
+        pairs = (f"{PAIRS}{index}" for index in range(len(self.keys) - 1))
+        self.pairs = [lists[name].to_numpy() for name in pairs] if self.hashes is None else []
         self._lists = lists
 
     def __len__(self) -> int:
@@ -47,6 +49,8 @@ class Run:
     def key(self, index: int, rows: Any) -> pa.Array:
         """Return the values of a key column in some rows."""
         codes = self.packed.values[rows] >> self.packed.bits
+        if self.hashes is not None:
+            return self.keys[index].take(pa.array(codes))
         for number in range(len(self.keys) - 1, 0, -1):
             combined = self.pairs[number - 1][codes]
             size = max(1, len(self.keys[number]))
@@ -54,6 +58,10 @@ class Run:
                 return self.keys[number].take(pa.array(combined % size))
             codes = combined // size
         return self.keys[0].take(pa.array(codes))
+
+    def hash(self, rows: Any) -> Any:
+        """Return the hashes of the keys of some rows, where the run has them."""
+        return self.hashes[self.packed.values[rows] >> self.packed.bits]
 
     def event(self, rows: Any) -> Any:
         """Return the event times of some rows."""
@@ -94,6 +102,8 @@ def write_run(
     lists: dict[str, pa.Array] = {f"key{index}": key for index, key in enumerate(arrays.keys)}
     lists |= {f"{PAIRS}{index}": pa.array(pairs) for index, pairs in enumerate(arrays.pairs)}
     lists |= {"packed": pa.array(packed.values), "layout": pa.array([packed.bits, packed.low], pa.int64())}
+    if arrays.hashes is not None:
+        lists["hashes"] = pa.array(arrays.hashes)
     if packed.times is not None:
         lists["times"] = pa.array(packed.times)
     if event is not None:

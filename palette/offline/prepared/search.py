@@ -94,7 +94,7 @@ def part_numbers(hashes: Any, times: Any, parts: int, cuts: dict[int, tuple[int,
     cuts : dict
         Hot hash to the number of its first slice, and the ascending first times of the others.
     """
-    numbers = hashes.astype(np.int64) & (parts - 1)
+    numbers = hashes & (parts - 1)
     hot_ones = [hot for hot in np.unique(hashes).tolist() if hot in cuts] if cuts else []
     for hot in hot_ones:
         first, at = cuts[hot]
@@ -109,29 +109,30 @@ def _look_up(
 ) -> list[Any]:
     """Return the values of one look-up, and their status if that is requested."""
     if hashes is None:
-        return _values(runs_of(0), lookup, keys, times)
+        return _values(runs_of(0), lookup, keys, times, None)
     numbers = part_numbers(hashes, times, lookup["parts"], lookup["cuts"])
     order = np.argsort(numbers, kind="stable")
     in_order = numbers[order]
     if not len(order):
-        return _values([], lookup, keys, times)
+        return _values([], lookup, keys, times, hashes)
     ends = [*(np.flatnonzero(in_order[1:] != in_order[:-1]) + 1), len(order)]
     if len(ends) == 1:
-        return _values(runs_of(int(in_order[0])), lookup, keys, times)
+        return _values(runs_of(int(in_order[0])), lookup, keys, times, hashes)
     pieces = []
     for start, end in zip([0, *ends], ends, strict=False):
         own = order[start:end]
         indices = pa.array(own)
-        pieces.append(_values(runs_of(int(in_order[start])), lookup, [key.take(indices) for key in keys], times[own]))
+        some = [key.take(indices) for key in keys]
+        pieces.append(_values(runs_of(int(in_order[start])), lookup, some, times[own], hashes[own]))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     order_back = pa.array(back)
     return [pa.concat_arrays(column).take(order_back) for column in zip(*pieces, strict=True)]
 
 
-def _values(runs: Sequence[Run], lookup: dict[str, Any], keys: list[Any], times: Any) -> list[Any]:
+def _values(runs: Sequence[Run], lookup: dict[str, Any], keys: list[Any], times: Any, hashes: Any) -> list[Any]:
     """Return the values of one part, and their status if that is requested."""
-    which, rows = find_rows(runs, keys, times, lookup["order"])
+    which, rows = find_rows(runs, keys, times, lookup["order"], hashes)
     present = which >= 0
     fresh = present
     if lookup["ttl"] is not None:
@@ -188,11 +189,13 @@ def _plain(values: Any, dtype: Any) -> Any:
     return values if values.type == dtype else values.cast(dtype)
 
 
-def find_rows(runs: Sequence[Run], keys: list[Any], times: Any, order: Sequence[str]) -> tuple[Any, Any]:
+def find_rows(
+    runs: Sequence[Run], keys: list[Any], times: Any, order: Sequence[str], hashes: Any = None
+) -> tuple[Any, Any]:
     """Return the run and the row in it that is known for each key at each time; -1 where there is none."""
     which, rows = np.full(len(times), -1), np.zeros(len(times), np.int64)
     for index, run in enumerate(runs):
-        mine, matches = _search(run, keys, times)
+        mine, matches = _search(run, keys, times, hashes)
         better = matches & (which < 0)
         both = np.flatnonzero(matches & (which >= 0))
         for other in range(index):
@@ -203,9 +206,9 @@ def find_rows(runs: Sequence[Run], keys: list[Any], times: Any, order: Sequence[
     return which, rows
 
 
-def _search(run: Run, keys: list[Any], times: Any) -> tuple[Any, Any]:
+def _search(run: Run, keys: list[Any], times: Any, hashes: Any) -> tuple[Any, Any]:
     """Return the row that a run knows for each key at each time, and whether there is one."""
-    code = _find_keys(run, keys)
+    code = _find_keys(run, keys) if hashes is None or run.hashes is None else _find_hashes(run, keys, hashes)
     packed = run.packed
     if not len(packed.values):
         return np.zeros(len(code), np.int64), np.zeros(len(code), bool)
@@ -215,15 +218,33 @@ def _search(run: Run, keys: list[Any], times: Any) -> tuple[Any, Any]:
     else:
         offset = np.searchsorted(packed.times, times, "right") - 1
     queries = (np.maximum(code, 0) << packed.bits) + offset
-    if len(packed.values) > LONG:
-        # In ascending order the searches walk through memory, instead of jumping about in it.
-        order = np.argsort(queries)
-        at = np.empty(len(order), np.int64)
-        at[order] = np.searchsorted(packed.values, queries[order], "right") - 1
-    else:
-        at = np.searchsorted(packed.values, queries, "right") - 1
+    at = _insertion_points(packed.values, queries, "right") - 1
     present = (code >= 0) & (at >= 0) & ((packed.values[at] >> packed.bits) == code)
     return np.where(present, at, 0), present
+
+
+def _find_hashes(run: Run, keys: list[Any], hashes: Any) -> Any:
+    """Return the number of each key, found by its hash; -1 where it is null or unknown."""
+    if not len(run.hashes):
+        return np.full(len(hashes), -1)
+    at = _insertion_points(run.hashes, hashes, "left")
+    at[at == len(run.hashes)] = 0
+    same, rows = run.hashes[at] == hashes, pa.array(at)
+    for own, key in zip(run.keys, keys, strict=True):
+        # Of two keys with one hash one is unknown here.
+        equal = pc.equal(own.take(rows), key.cast(own.type))
+        same &= pc.fill_null(equal, False).to_numpy(zero_copy_only=False)
+    return np.where(same, at, -1)
+
+
+def _insertion_points(values: Any, queries: Any, side: Any) -> Any:
+    """Return where queries would be inserted; those of a long array in ascending order, so that memory is walked."""
+    if len(values) <= LONG:
+        return np.searchsorted(values, queries, side)
+    order = np.argsort(queries)
+    at = np.empty(len(order), np.int64)
+    at[order] = np.searchsorted(values, queries[order], side)
+    return at
 
 
 def _find_keys(run: Run, keys: list[Any]) -> Any:
