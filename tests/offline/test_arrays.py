@@ -82,7 +82,7 @@ def test_look_up_equals_oracle(
 
 def collides(key: Sequence[Any]) -> int:
     """Return a hash that many keys share."""
-    return sum(len(str(part)) for part in key) % 3
+    return (sum(len(str(part)) for part in key) % 3 - 1) << 62
 
 
 def spreads(key: Sequence[Any]) -> int:

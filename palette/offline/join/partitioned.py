@@ -20,7 +20,7 @@ from palette.columns import exact_column
 from palette.errors import ArgumentError
 from palette.offline.join.broadcast import is_local
 from palette.offline.join.search import PreparedLookup, hash_column
-from palette.offline.prepared.partitions import slice_column
+from palette.offline.prepared.partitions import part_of, slice_column
 from palette.offline.prepared.store import is_reachable, open_prepared
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def meet(
     join_keys = sharing[0].lookup.join_keys
     parts = max(each.history.parts for each in sharing)
     hashes = hash_column(request, join_keys, keys)
-    task = hashes.bitwiseAND(F.lit(parts - 1)).cast("int")
+    task = part_of(hashes, parts)
     # The slices of a hot key go to different tasks.
     cuts: dict[int, set[int]] = {}
     for each in sharing:

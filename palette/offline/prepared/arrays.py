@@ -21,6 +21,7 @@ __all__ = ["ALWAYS", "HistoryArrays", "PackedTimes", "build_arrays", "pack"]
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
 
 # The effective time of rows that are always valid, even at a null time.
 ALWAYS = -(1 << 63)
@@ -77,7 +78,7 @@ class HistoryArrays:
     pairs : list of array
         For each further column of a composite key the sorted codes of the combinations that occur; none with hashes.
     hashes : array, optional
-        Hashes of the keys, ascending, where they are given and no two keys share one.
+        Hashes of the keys, ascending as numbers without a sign, where they are given and no two keys share one.
     packed : PackedTimes
         Key, and time from which each row is the known one, ascending.
     rows : array
@@ -86,7 +87,7 @@ class HistoryArrays:
 
     keys: list[pa.Array]
     pairs: list[Ints]
-    hashes: Ints | None
+    hashes: Hashes | None
     packed: PackedTimes
     rows: Ints
 
@@ -156,9 +157,11 @@ def pack(codes: Ints, times: Ints) -> PackedTimes:
     return PackedTimes((codes << bits) | offsets, bits, low, distinct)
 
 
-def _number(keys: Sequence[pa.Array], hashes: Ints) -> tuple[Ints, list[pa.Array], list[Ints], Ints] | None:
+def _number(
+    keys: Sequence[pa.Array], hashes: Ints
+) -> tuple[Ints, list[pa.Array], list[Ints], npt.NDArray[np.uint64]] | None:
     """Number the keys in the order of their hashes; None if two keys share a hash."""
-    distinct, first, codes = np.unique(hashes, return_index=True, return_inverse=True)
+    distinct, first, codes = np.unique(hashes.view(np.uint64), return_index=True, return_inverse=True)
     own, numbers = pa.array(first), pa.array(codes)
     values = [key.take(own) for key in keys]
     if not all(pc.all(pc.equal(value.take(numbers), key)).as_py() for value, key in zip(values, keys, strict=True)):

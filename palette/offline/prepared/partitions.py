@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from palette.definitions import GroupSchema
 
-__all__ = ["HOT_ROWS", "PART_BYTES", "Layout", "part_column", "prepare_parts", "slice_column"]
+__all__ = ["HOT_ROWS", "PART_BYTES", "Layout", "part_column", "part_of", "prepare_parts", "slice_column"]
 
 for module in (arrays, in_tasks, run_files, ties):
     register_pickle_by_value(module)
@@ -101,13 +101,18 @@ class Layout:
 
 def part_column(hashes: Column, time: Column, history: PreparedHistory) -> Column:
     """Return the number of the part of each row, as :func:`palette.offline.prepared.search.part_numbers` does."""
-    part = hashes.bitwiseAND(F.lit(history.parts - 1)).cast("int")
+    part = part_of(hashes, history.parts)
     if not history.cuts:
         return part
     firsts = F.expr(f"map({', '.join(f'{hot}L, {first}' for hot, (first, _) in history.cuts.items())})")
     first = firsts[hashes]
     slice_ = slice_column(hashes, time, {hot: at for hot, (_, at) in history.cuts.items()})
     return F.when(first.isNull(), part).otherwise(first + slice_)
+
+
+def part_of(hashes: Column, parts: int) -> Column:
+    """Return the part of a hash: its first bits, so that rows in the order of hashes are in that of the parts."""
+    return F.shiftrightunsigned(hashes, 65 - parts.bit_length()).cast("int") if parts > 1 else F.lit(0)
 
 
 def slice_column(hashes: Column, time: Column, cuts: Mapping[int, Sequence[int]]) -> Column:

@@ -61,7 +61,7 @@ class Run:
 
     def hash(self, rows: Any) -> Any:
         """Return the hashes of the keys of some rows, where the run has them."""
-        return self.hashes[self.packed.values[rows] >> self.packed.bits]
+        return self.hashes[self.packed.values[rows] >> self.packed.bits].view(np.int64)
 
     def event(self, rows: Any) -> Any:
         """Return the event times of some rows."""

@@ -25,10 +25,12 @@ NO_TIME = -(1 << 63)
 MISSING, EXPIRED, PRESENT = 0, 1, 2
 # Searched in the order of the queries, a short array is as quick as in order.
 LONG = 1 << 15
+# Rows that are looked up at once in a history of many parts.
+TOGETHER = 1 << 18
 
 
 def look_up_batches(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, Any]]) -> Iterator[Any]:
-    """Yield one struct array for each batch of (columns...): the values of all look-ups, one after another.
+    """Yield struct arrays for batches of (columns...): the values of all look-ups, one after another.
 
     Each look-up is a dictionary:
 
@@ -49,7 +51,7 @@ def look_up_batches(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, 
         Microseconds or None; whether to add a column with the status.
     """
     opened = [(_opener(lookup["runs"]), lookup) for lookup in lookups]
-    for columns in batches:
+    for columns in _joined(batches) if any(lookup["hash"] is not None for lookup in lookups) else batches:
         arrays = []
         for runs_of, lookup in opened:
             keys = [columns[index] for index in lookup["keys"]]
@@ -57,6 +59,18 @@ def look_up_batches(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, 
             hashes = None if lookup["hash"] is None else columns[lookup["hash"]].to_numpy()
             arrays += _look_up(runs_of, lookup, keys, times, hashes)
         yield pa.StructArray.from_arrays(arrays, [f"c{index}" for index in range(len(arrays))])
+
+
+def _joined(batches: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of several batches at once: rows of a batch that is spread over many parts are few in each."""
+    waiting: list[tuple[Any, ...]] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(len(columns[0]) for columns in waiting) >= TOGETHER:
+            yield tuple(map(pa.concat_arrays, zip(*waiting, strict=True)))
+            waiting = []
+    if waiting:
+        yield tuple(map(pa.concat_arrays, zip(*waiting, strict=True)))
 
 
 def _opener(paths: dict[int, list[str]]) -> Callable[[int], list[Run]]:
@@ -94,7 +108,8 @@ def part_numbers(hashes: Any, times: Any, parts: int, cuts: dict[int, tuple[int,
     cuts : dict
         Hot hash to the number of its first slice, and the ascending first times of the others.
     """
-    numbers = hashes & (parts - 1)
+    shift = np.uint64(65 - parts.bit_length())
+    numbers = (hashes.view(np.uint64) >> shift).astype(np.int64) if parts > 1 else np.zeros(len(hashes), np.int64)
     hot_ones = [hot for hot in np.unique(hashes).tolist() if hot in cuts] if cuts else []
     for hot in hot_ones:
         first, at = cuts[hot]
@@ -110,24 +125,25 @@ def _look_up(
     """Return the values of one look-up, and their status if that is requested."""
     if hashes is None:
         return _values(runs_of(0), lookup, keys, times, None)
+    # In the order of their hashes rows are in that of the parts, and searched in the order in which keys lie there.
+    order = np.argsort(hashes.view(np.uint64))
+    hashes, times = hashes[order], times[order]
     numbers = part_numbers(hashes, times, lookup["parts"], lookup["cuts"])
-    order = np.argsort(numbers, kind="stable")
-    in_order = numbers[order]
-    if not len(order):
-        return _values([], lookup, keys, times, hashes)
-    ends = [*(np.flatnonzero(in_order[1:] != in_order[:-1]) + 1), len(order)]
-    if len(ends) == 1:
-        return _values(runs_of(int(in_order[0])), lookup, keys, times, hashes)
+    if (numbers[1:] < numbers[:-1]).any():
+        again = np.argsort(numbers, kind="stable")
+        order, hashes, times, numbers = order[again], hashes[again], times[again], numbers[again]
+    rows = pa.array(order)
+    keys = [key.take(rows) for key in keys]
+    ends = [*(np.flatnonzero(numbers[1:] != numbers[:-1]) + 1), len(order)]
     pieces = []
     for start, end in zip([0, *ends], ends, strict=False):
-        own = order[start:end]
-        indices = pa.array(own)
-        some = [key.take(indices) for key in keys]
-        pieces.append(_values(runs_of(int(in_order[start])), lookup, some, times[own], hashes[own]))
+        runs = runs_of(int(numbers[start])) if end else []
+        own = slice(start, end)
+        pieces.append(_values(runs, lookup, [key[own] for key in keys], times[own], hashes[own]))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
-    order_back = pa.array(back)
-    return [pa.concat_arrays(column).take(order_back) for column in zip(*pieces, strict=True)]
+    indices = pa.array(back)
+    return [pa.concat_arrays(column).take(indices) for column in zip(*pieces, strict=True)]
 
 
 def _values(runs: Sequence[Run], lookup: dict[str, Any], keys: list[Any], times: Any, hashes: Any) -> list[Any]:
@@ -218,7 +234,13 @@ def _search(run: Run, keys: list[Any], times: Any, hashes: Any) -> tuple[Any, An
     else:
         offset = np.searchsorted(packed.times, times, "right") - 1
     queries = (np.maximum(code, 0) << packed.bits) + offset
-    at = _insertion_points(packed.values, queries, "right") - 1
+    # In ascending order the searches walk through memory, instead of jumping about in it: by hash they do already.
+    if hashes is None and len(packed.values) > LONG:
+        order = np.argsort(queries)
+        at = np.empty(len(order), np.int64)
+        at[order] = np.searchsorted(packed.values, queries[order], "right") - 1
+    else:
+        at = np.searchsorted(packed.values, queries, "right") - 1
     present = (code >= 0) & (at >= 0) & ((packed.values[at] >> packed.bits) == code)
     return np.where(present, at, 0), present
 
@@ -227,24 +249,14 @@ def _find_hashes(run: Run, keys: list[Any], hashes: Any) -> Any:
     """Return the number of each key, found by its hash; -1 where it is null or unknown."""
     if not len(run.hashes):
         return np.full(len(hashes), -1)
-    at = _insertion_points(run.hashes, hashes, "left")
+    at = np.searchsorted(run.hashes, hashes.view(np.uint64))
     at[at == len(run.hashes)] = 0
-    same, rows = run.hashes[at] == hashes, pa.array(at)
+    same, rows = run.hashes[at] == hashes.view(np.uint64), pa.array(at)
     for own, key in zip(run.keys, keys, strict=True):
         # Of two keys with one hash one is unknown here.
         equal = pc.equal(own.take(rows), key.cast(own.type))
         same &= pc.fill_null(equal, False).to_numpy(zero_copy_only=False)
     return np.where(same, at, -1)
-
-
-def _insertion_points(values: Any, queries: Any, side: Any) -> Any:
-    """Return where queries would be inserted; those of a long array in ascending order, so that memory is walked."""
-    if len(values) <= LONG:
-        return np.searchsorted(values, queries, side)
-    order = np.argsort(queries)
-    at = np.empty(len(order), np.int64)
-    at[order] = np.searchsorted(values, queries[order], side)
-    return at
 
 
 def _find_keys(run: Run, keys: list[Any]) -> Any:
