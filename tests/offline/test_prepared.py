@@ -148,6 +148,19 @@ def test_another_session_finds_what_was_prepared(spark, shop, monkeypatch):
     assert names(prepare(spark, shop)) == before
 
 
+def test_a_history_that_outgrew_its_parts_gets_more(spark, shop, monkeypatch):
+    write(spark, shop, ("a", START, 1.0))
+    small = prepare(spark, shop)
+    assert small.parts == 1
+    rows = spark.range(600).selectExpr("concat('k', id) AS id", "timestamp_seconds(id) AS ts", "null AS written")
+    rows = rows.selectExpr("id", "ts", "CAST(written AS timestamp) AS written", "1.0D AS x", "'' AS s")
+    shop.write(SALES, rows, mode="append")
+    assert prepare(spark, shop).parts == 1
+    monkeypatch.setattr(store, "GROWTH", 1)
+    write(spark, shop, ("b", START, 1.0))
+    assert prepare(spark, shop).parts > 1
+
+
 def test_a_preparation_that_dies_is_repeated_and_what_it_left_is_vacuumed(spark, shop, monkeypatch):
     write(spark, shop, ("a", START, 1.0))
 

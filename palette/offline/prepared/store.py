@@ -27,6 +27,7 @@ from palette.offline.delta.external_tables import METASTORE
 from palette.offline.delta.log_reader import Unreadable, changed_files, commit_info
 from palette.offline.delta.validate import cast_column, readable_columns
 from palette.offline.join.histories import open_history
+from palette.offline.prepared import partitions
 from palette.offline.prepared.history import PreparedHistory
 from palette.offline.prepared.partitions import (
     EFFECTIVE,
@@ -64,6 +65,8 @@ SORTED = ".sorted"
 FORMAT = 1
 # Runs of a part from which on they are merged.
 MAX_RUNS = 8
+# How much larger than planned the parts may become before the history gets more of them.
+GROWTH = 4
 RECORD = re.compile(r"([0-9a-f]{16})-(\d{20})\.json")
 _opened: LRUCache[PreparedHistory] = LRUCache(limit=128)
 
@@ -170,7 +173,10 @@ def _open(version: TableVersion, *, by_created: bool, hot_rows: int) -> Prepared
 
 
 def _extend(version: TableVersion, layout: Layout, folder: str, kind: str) -> PreparedHistory | None:
-    """Return the history of an older version with what was written since; None if there is none to extend."""
+    """Return the history of an older version with what was written since; None if there is none to extend.
+
+    A history that has outgrown its parts is not extended: it is prepared again with more.
+    """
     if version.files is None:
         return None
     older = (number for own, number in _recorded(folder) if own == kind)
@@ -179,6 +185,8 @@ def _extend(version: TableVersion, layout: Layout, folder: str, kind: str) -> Pr
         base = _load(folder, kind, number)
         if base is None:
             continue
+        if base.size > GROWTH * base.parts * partitions.PART_BYTES:
+            return None
         try:
             added, removed = changed_files(table, number, version.number)
         except Unreadable:
