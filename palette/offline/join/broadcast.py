@@ -35,7 +35,10 @@ _sent: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 def broadcast(request: JoinRequest, lookups: Sequence[Lookup]) -> list[PreparedLookup]:
     """Prepare the histories of look-ups, and send them to the workers."""
     files = _send(request.spark, prepare_small(request, lookups))
-    return [PreparedLookup(lookup, PreparedHistory({0: [file]})) for lookup, file in zip(lookups, files, strict=True)]
+    return [
+        PreparedLookup(lookup, PreparedHistory({0: [file]}, hashed=False))
+        for lookup, file in zip(lookups, files, strict=True)
+    ]
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -51,7 +51,7 @@ def search_column(
     keys, time
         All key columns of the request and the time, as they are named where this column is added.
     """
-    hashed = list(dict.fromkeys(each.lookup.join_keys for each in prepared if _is_partitioned(each.history)))
+    hashed = list(dict.fromkeys(each.lookup.join_keys for each in prepared if each.history.hashed))
     hashes = [hash_column(request, join_keys, keys) for join_keys in hashed]
     lookups = [_specification(request, each, len(keys), hashed) for each in prepared]
 
@@ -85,10 +85,6 @@ def outputs(request: JoinRequest, lookups: Sequence[Lookup], struct: Column) -> 
     return columns
 
 
-def _is_partitioned(history: PreparedHistory) -> bool:
-    return history.parts > 1 or bool(history.cuts)
-
-
 def _specification(
     request: JoinRequest, each: PreparedLookup, time: int, hashed: Sequence[tuple[str, ...]]
 ) -> dict[str, Any]:
@@ -98,7 +94,7 @@ def _specification(
     return {
         "keys": request.key_indices(lookup),
         "time": time,
-        "hash": time + 1 + hashed.index(lookup.join_keys) if _is_partitioned(history) else None,
+        "hash": time + 1 + hashed.index(lookup.join_keys) if history.hashed else None,
         "runs": dict(history.runs),
         "parts": history.parts,
         "cuts": dict(history.cuts),

@@ -23,12 +23,15 @@ class PreparedHistory:
         Hash of a hot key to the part that is its first slice, and the ascending first times of its other slices.
     size : int
         Bytes of all runs.
+    hashed : bool
+        Whether keys are numbered by their hashes, which a look-up then needs.
     """
 
     runs: Mapping[int, list[str]]
     parts: int = 1
     cuts: Mapping[int, tuple[int, list[int]]] = field(default_factory=dict)
     size: int = 0
+    hashed: bool = True
 
     @property
     def slices(self) -> int:
