@@ -123,8 +123,8 @@ def forget(case: Case) -> None:
     """Remove all that was prepared."""
     for cache in (prepared_files, known_hot_keys, prepared_store._opened):
         cache.clear()
-    for folder in glob.glob(f"{case.tables.root}/*/*{prepared_store.SORTED}"):
-        shutil.rmtree(folder)
+    for history in case.histories:
+        shutil.rmtree(case.tables.prepared(history.group), ignore_errors=True)
 
 
 def union_window_last(case: Case) -> DataFrame:

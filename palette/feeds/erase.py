@@ -14,7 +14,7 @@ from palette.feeds.keys import deduplicate_keys, keys_frame
 from palette.feeds.reports import Erased
 from palette.feeds.windows.update import find_partials
 from palette.offline.delta.erase import Erasure
-from palette.offline.prepared.store import folder_of, remove_prepared
+from palette.offline.prepared.store import remove_prepared
 from palette.online.erase import erase_rows, rows_in_snapshot
 from palette.online.store import require_store
 from palette.paths import path_text
@@ -144,7 +144,7 @@ def _delete(stores: Stores, work: _Work, report: Erased, latest: int | None) -> 
     online = erase_rows(stores.online, name, work.keys, max(now_micros(), latest or 0))
     for table in work.tables.values():
         table.delete()
-    remove_prepared(folder_of(stores.tables, group))
+    remove_prepared(stores.tables.prepared(group))
     snapshots = {path: rows_in_snapshot(path, name, work.keys, erase=True) for path in report.snapshots}
     version = stores.tables.version(stores.spark, group)
     return replace(report, version=version, online=online, snapshots=snapshots)

@@ -60,8 +60,8 @@ def journey(tmp_path, postgres_server, redis_server):
 
 
 def test_a_job_by_spark_submit(journey):
-    told = journey.materialize(newcomer.DAY_29)
-    assert (told["rows_written"], told["rows_dispersed"]) == (560, 20)
+    report = journey.materialize(newcomer.DAY_29)
+    assert (report["rows_written"], report["rows_dispersed"]) == (560, 20)
     with sa.create_engine(journey.catalog).connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM runs WHERE status = 'done'")).scalar() == 1
 

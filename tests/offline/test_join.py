@@ -26,7 +26,7 @@ from palette.offline import DeltaTables, Lookup, ResolvedLookups, explain, point
 from palette.offline.delta import log_reader
 from palette.offline.join import partitioned, planner
 from palette.offline.prepared.small import temporary_folder
-from palette.offline.prepared.store import folder_of, remove_prepared
+from palette.offline.prepared.store import remove_prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -236,7 +236,7 @@ def test_explain_tells_plan_and_reason(
     def beyond(limit: int) -> str:
         return explain(tables, rows, [X, DISHES, RAIN], timestamp="at", broadcast_limit=limit)
 
-    remove_prepared(folder_of(tables, ORDERS))
+    remove_prepared(tables.prepared(ORDERS))
     # The history of "who" is the larger one: some limit lets only the other one be broadcast.
     limit = next(limit for limit in range(380, 0, -20) if "who: partitioned" in beyond(limit))
     told = beyond(limit)

@@ -125,7 +125,7 @@ def prepare(spark, shop):
 
 
 def files(shop):
-    return {path.name for path in Path(store.folder_of(shop.tables, SALES)).iterdir()}
+    return {path.name for path in Path(shop.tables.prepared(SALES)).iterdir()}
 
 
 def names(history):
@@ -175,7 +175,7 @@ def test_a_preparation_that_dies_is_repeated_and_what_it_left_is_vacuumed(spark,
     assert left
     assert not any(name.endswith(".json") for name in left)
     history = prepare(spark, shop)
-    stray = Path(store.folder_of(shop.tables, SALES)) / ".unfinished-1"
+    stray = Path(shop.tables.prepared(SALES)) / ".unfinished-1"
     stray.write_bytes(b"half")
     shop.vacuum(SALES, hours=0)
     assert names(history) < files(shop)
@@ -185,7 +185,7 @@ def test_a_preparation_that_dies_is_repeated_and_what_it_left_is_vacuumed(spark,
 def test_a_run_that_is_missing_is_prepared_again(spark, shop):
     write(spark, shop, ("a", START, 1.0))
     history = prepare(spark, shop)
-    next(Path(store.folder_of(shop.tables, SALES)).glob("*.arrow")).unlink()
+    next(Path(shop.tables.prepared(SALES)).glob("*.arrow")).unlink()
     assert names(prepare(spark, shop)) == names(history) <= files(shop)
 
 
@@ -208,7 +208,7 @@ def test_vacuum_spares_pinned_versions_and_erase_spares_none(spark, shop):
 def test_optimize_prepares_what_is_too_large_to_broadcast(spark, shop, monkeypatch):
     write(spark, shop, ("a", START, 1.0))
     shop.optimize(SALES)
-    assert not Path(store.folder_of(shop.tables, SALES)).exists()
+    assert not Path(shop.tables.prepared(SALES)).exists()
     monkeypatch.setattr(planner.prepare_large, "__defaults__", (0,))
     shop.optimize(SALES)
     assert any(name.endswith(".json") for name in files(shop))

@@ -46,5 +46,5 @@ def drop_table(tables: DeltaTables, group: FeatureGroup, session: Callable[[], S
         if os.path.isdir(os.path.join(directory, "_delta_log")):
             shutil.rmtree(directory)
     # What was prepared of it, see palette.offline.prepared.store.
-    shutil.rmtree(f"{tables.root}/{group.entity}/{group.name}.sorted", ignore_errors=True)
+    shutil.rmtree(tables.prepared(group), ignore_errors=True)
     return not os.path.exists(path)

@@ -69,9 +69,11 @@ def _move(tables: DeltaTables, old: FeatureGroup, new: FeatureGroup, session: Ca
         session().sql(f"ALTER TABLE {tables.identifier(old)} RENAME TO {tables.identifier(new)}").collect()
         return
     # The partial aggregates last: without them they are computed again.
-    for ending in ("", ".partials", ".sorted"):
+    for ending in ("", ".partials"):
         if os.path.isdir(f"{tables.path(old)}{ending}"):
             os.rename(f"{tables.path(old)}{ending}", f"{tables.path(new)}{ending}")
+    if os.path.isdir(tables.prepared(old)):
+        os.rename(tables.prepared(old), tables.prepared(new))
 
 
 def copy_columns(

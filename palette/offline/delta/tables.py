@@ -72,6 +72,10 @@ class DeltaTables:
             return external_tables.path(group.table)
         return f"{self.root}/{group.entity}/{group.name}"
 
+    def prepared(self, group: FeatureGroup) -> str:
+        """Return the folder of what is prepared of a group for joins, also where its table is elsewhere."""
+        return f"{self.root}/{group.entity}/{group.name}.sorted"
+
     def version(self, spark: SparkSession, group: FeatureGroup) -> int | None:
         """Return the newest version of a group's table; None if nothing was written yet."""
         # The file names of the log first: asking Spark costs a tenth of a second a table.

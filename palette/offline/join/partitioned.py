@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
-from palette.columns import exact_column
 from palette.errors import ArgumentError
 from palette.offline.join.broadcast import is_local
+from palette.offline.join.request import spread_number
 from palette.offline.join.search import PreparedLookup, hash_column
 from palette.offline.prepared.partitions import part_of, slice_column
 from palette.offline.prepared.store import is_reachable, open_prepared
@@ -33,7 +32,6 @@ __all__ = ["meet", "moves_basis", "partitioned", "shuffles_basis"]
 
 # Share of the memory that files of one join may take, so that they stay there.
 SHARE = 0.4
-HASHABLE = (T.NumericType, T.StringType, T.BooleanType, T.TimestampType, T.TimestampNTZType, T.DateType, T.BinaryType)
 
 
 def partitioned(request: JoinRequest, lookups: Sequence[Lookup], hot_rows: int) -> list[PreparedLookup]:
@@ -87,15 +85,9 @@ def meet(
         task = (task + F.coalesce(F.when(time.isNotNull(), slice_), F.lit(0))).bitwiseAND(F.lit(parts - 1))
     names = list(request.keys)
     null_key = functools.reduce(operator.or_, [keys[names.index(name)].isNull() for name in join_keys])
-    simple = [exact_column(field.name) for field in request.basis.schema if _hashable(field, frame)]
     # Rows without a key match nothing; all in one task they would be many.
-    spread = F.hash(*simple).bitwiseAND(F.lit(parts - 1)) if simple else F.lit(0)
+    spread = spread_number(frame, parts).cast("int")
     return frame.repartitionById(parts, F.when(null_key, spread).otherwise(task))
-
-
-def _hashable(field: T.StructField, frame: DataFrame) -> bool:
-    unique = sum(name.lower() == field.name.lower() for name in frame.columns) == 1
-    return unique and "`" not in field.name and isinstance(field.dataType, HASHABLE)
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from palette.columns import exact_column
 from palette.offline.point_in_time import key_columns
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from palette.offline.delta.version import TableVersion
     from palette.offline.join.lookup import Lookup
 
-__all__ = ["JoinRequest", "OutputColumn", "make_request", "status_column"]
+__all__ = ["JoinRequest", "OutputColumn", "make_request", "spread_number", "status_column"]
+
+HASHABLE = (T.NumericType, T.StringType, T.BooleanType, T.TimestampType, T.TimestampNTZType, T.DateType, T.BinaryType)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,17 @@ def make_request(
     columns = key_columns([exact_column(name) for name in names], [types[name] for name in names])
     time = F.lit(now_micros()) if timestamp is None else micros(exact_column(timestamp), types[timestamp])
     return JoinRequest(basis, lookups, versions, dict(zip(names, columns, strict=True)), time, point_in_time, status)
+
+
+def spread_number(frame: DataFrame, count: int) -> Column:
+    """Return a number below ``count`` that depends on the values of a row: bigint, 0 where no column can be hashed."""
+    names = [name.lower() for name in frame.columns]
+    simple = [
+        exact_column(field.name)
+        for field in frame.schema
+        if names.count(field.name.lower()) == 1 and "`" not in field.name and isinstance(field.dataType, HASHABLE)
+    ]
+    return F.pmod(F.xxhash64(*simple), F.lit(count)) if simple else F.lit(0).cast("bigint")
 
 
 def status_column(missing: Column, expired: Column, value: Column) -> Column:

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from palette.columns import exact_column
 from palette.offline.join.hot_keys import PART, HotKeys, hot_keys, part_number, with_cuts
-from palette.offline.join.request import OutputColumn, status_column
+from palette.offline.join.request import OutputColumn, spread_number, status_column
 from palette.offline.point_in_time import EFFECTIVE, ROW, key_column, visible
 
 if TYPE_CHECKING:
@@ -36,21 +35,14 @@ SIDE = "__palette_side"
 SPREAD = "__palette_spread"
 # Basis rows without a key match nothing; they are spread over this many tasks instead of one.
 NULL_KEY_TASKS = 256
-HASHABLE = (T.NumericType, T.StringType, T.BooleanType, T.TimestampType, T.TimestampNTZType, T.DateType, T.BinaryType)
 
 
 def pack(request: JoinRequest) -> DataFrame:
     """Return the basis in one column, with its keys, its time, and a number that spreads rows without a key."""
     basis = request.basis
-    simple = [exact_column(field.name) for field in basis.schema if _hashable(field, basis)]
-    spread = F.pmod(F.xxhash64(*simple), F.lit(NULL_KEY_TASKS)) if simple else F.lit(0).cast("bigint")
+    spread = spread_number(basis, NULL_KEY_TASKS)
     packed = F.array(F.struct("*")).alias(BASIS)
     return basis.select(packed, *request.keys.values(), request.time.alias(TIME), spread.alias(SPREAD))
-
-
-def _hashable(field: T.StructField, basis: DataFrame) -> bool:
-    unique = sum(name.lower() == field.name.lower() for name in basis.columns) == 1
-    return unique and "`" not in field.name and isinstance(field.dataType, HASHABLE)
 
 
 def shuffle(request: JoinRequest, lookups: Sequence[Lookup], frame: DataFrame, hot_rows: int) -> DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,4 +217,4 @@ def merge_runs(spark: SparkSession, layout: Layout, history: PreparedHistory, li
     written = numbers.repartition(tasks, "part").mapInArrow(merge, in_tasks.WRITTEN).toArrow()
     merged = dict(zip(written.column("part").to_pylist(), written.column("path").to_pylist(), strict=True))
     runs = {part: [merged[part]] if part in merged else paths for part, paths in history.runs.items()}
-    return PreparedHistory(runs, history.parts, history.cuts, history.size)
+    return replace(history, runs=runs)

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -51,9 +52,7 @@ if TYPE_CHECKING:
     from palette.offline.delta.version import TableVersion
 
 __all__ = [
-    "SORTED",
     "find_prepared",
-    "folder_of",
     "is_reachable",
     "open_prepared",
     "remove_prepared",
@@ -61,7 +60,6 @@ __all__ = [
 ]
 
 LOG = logging.getLogger(__name__)
-SORTED = ".sorted"
 FORMAT = 1
 # Runs of a part from which on they are merged.
 MAX_RUNS = 8
@@ -80,7 +78,7 @@ def open_prepared(version: TableVersion, *, by_created: bool, hot_rows: int = HO
 
 def find_prepared(version: TableVersion, *, by_created: bool) -> PreparedHistory | None:
     """Return the prepared history of a version if there is one."""
-    return _load(folder_of(version.tables, version.schema.group), _kind(version, by_created=by_created), version.number)
+    return _load(version.tables.prepared(version.schema.group), _kind(version, by_created=by_created), version.number)
 
 
 def is_reachable(version: TableVersion) -> bool:
@@ -90,14 +88,9 @@ def is_reachable(version: TableVersion) -> bool:
     return not elsewhere and os.path.isdir(os.path.join(tables.path(group), "_delta_log"))
 
 
-def folder_of(tables: DeltaTables, group: FeatureGroup) -> str:
-    """Return the folder of a group's prepared histories, also where its table is elsewhere."""
-    return f"{tables.root}/{group.entity}/{group.name}{SORTED}"
-
-
 def vacuum_prepared(tables: DeltaTables, group: FeatureGroup, pins: Iterable[int], hours: float) -> None:
     """Remove what was prepared of versions that are not pinned, and were superseded before the last hours."""
-    folder, before = folder_of(tables, group), (time.time() - hours * 3600) * 1000
+    folder, before = tables.prepared(group), (time.time() - hours * 3600) * 1000
     keep, newest = set(pins), dict[str, int]()
     for kind, number in _recorded(folder):
         # Commits without rows, as of VACUUM itself, supersede nothing.
@@ -120,7 +113,7 @@ def remove_prepared(folder: str, keep: Iterable[int] = (), *, hours: float = 0) 
     Parameters
     ----------
     folder : str
-        From :func:`folder_of`.
+        From :meth:`palette.offline.DeltaTables.prepared`.
     keep : iterable of int
         Versions.
     hours : float
@@ -155,7 +148,7 @@ def _kind(version: TableVersion, *, by_created: bool) -> str:
 
 
 def _open(version: TableVersion, *, by_created: bool, hot_rows: int) -> PreparedHistory:
-    folder, kind = folder_of(version.tables, version.schema.group), _kind(version, by_created=by_created)
+    folder, kind = version.tables.prepared(version.schema.group), _kind(version, by_created=by_created)
     if (history := _load(folder, kind, version.number)) is not None:
         return history
     folder = _writable(folder) if is_reachable(version) else temporary_folder()
@@ -249,13 +242,13 @@ def _load(folder: str, kind: str, number: int) -> PreparedHistory | None:
         return None
     history = PreparedHistory.from_json(record)
     runs = {part: [os.path.join(folder, name) for name in names] for part, names in history.runs.items()}
-    history = PreparedHistory(runs, history.parts, history.cuts, history.size)
+    history = replace(history, runs=runs)
     return history if _is_complete(history) else None
 
 
 def _save(folder: str, kind: str, number: int, history: PreparedHistory) -> None:
     runs = {part: [os.path.basename(path) for path in paths] for part, paths in history.runs.items()}
-    record = PreparedHistory(runs, history.parts, history.cuts, history.size).to_json()
+    record = replace(history, runs=runs).to_json()
     handle, path = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(record, file)
