@@ -15,9 +15,8 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pyspark.sql.utils import is_remote
-
 from palette.offline.join.search import PreparedLookup
+from palette.offline.local_mode import is_local
 from palette.offline.prepared.history import PreparedHistory
 from palette.offline.prepared.small import prepare_small
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from palette.offline.join.lookup import Lookup
     from palette.offline.join.request import JoinRequest
 
-__all__ = ["broadcast", "is_local"]
+__all__ = ["broadcast"]
 
 _sent: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
@@ -39,11 +38,6 @@ def broadcast(request: JoinRequest, lookups: Sequence[Lookup]) -> list[PreparedL
         PreparedLookup(lookup, PreparedHistory({0: [file]}, hashed=False))
         for lookup, file in zip(lookups, files, strict=True)
     ]
-
-
-def is_local(spark: SparkSession) -> bool:
-    """Return whether workers run on the driver's machine, in its process group."""
-    return not is_remote() and spark.conf.get("spark.master", "").split("[")[0] == "local"
 
 
 def _send(spark: SparkSession, paths: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from palette.columns import exact_column
 from palette.definitions import arrow_type
 from palette.offline.point_in_time import ROW
+from palette.offline.prepared.parquet_files import read_file
 from palette.offline.zero_signs import zero_signs
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class FileHistory:
         """Return columns in their declared types; long strings as ``large_string``."""
         schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
         return _widen_strings(
-            pa.concat_tables([schema.empty_table(), *(_read_file(path, schema) for path in self.paths)])
+            pa.concat_tables([schema.empty_table(), *(read_file(path, schema) for path in self.paths)])
         )
 
     def read_column(self, name: str) -> pa.Table:
@@ -102,19 +103,6 @@ def _widen_strings(table: pa.Table) -> pa.Table:
         if field.type in wide and table.column(index).nbytes > LARGEST:
             table = table.set_column(index, field.name, table.column(index).cast(wide[field.type]))
     return table
-
-
-def _read_file(path: str, schema: pa.Schema) -> pa.Table:
-    # Spark writes timestamps as INT96 by default; read as nanoseconds they would overflow.
-    file = pq.ParquetFile(path, coerce_int96_timestamp_unit="us", memory_map=True)
-    present = set(file.schema_arrow.names)
-    table = file.read([name for name in schema.names if name in present])
-    columns = [
-        # A column that was added to the table later is not in its older files.
-        table.column(field.name).cast(field.type) if field.name in present else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
 
 
 class SparkHistory:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from palette.errors import ArgumentError
-from palette.offline.join.broadcast import is_local
 from palette.offline.join.request import spread_number
 from palette.offline.join.search import PreparedLookup, hash_column
+from palette.offline.local_mode import is_local
 from palette.offline.prepared.partitions import part_of, slice_column
 from palette.offline.prepared.store import is_reachable, open_prepared
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from palette.offline.prepared.arrays import ALWAYS, build_arrays
 from palette.offline.prepared.run_files import Run, open_run, write_run
+from palette.offline.prepared.split import read_messages
 
 __all__ = ["WRITTEN", "carry_forward", "merge_parts", "write_parts"]
 
@@ -37,27 +38,20 @@ def write_parts(batches: Iterator[pa.RecordBatch], shape: dict[str, Any]) -> Ite
     Parameters
     ----------
     batches : iterator of pa.RecordBatch
-        Columns ``part``, ``hash``, ``key0``..., ``event`` and ``created`` in microseconds, ``value0``...
+        Messages, see :mod:`palette.offline.prepared.split`.
     shape : dict
-        ``keys``: their number; ``event``, ``created``: whether the group has the time; ``features``: names;
-        ``types``: Arrow types; ``by_created``; ``folder``.
+        From :attr:`palette.offline.prepared.layout.Layout.shape`.
     """
-    received = list(batches)
-    if not received:
-        return
-    table = pa.Table.from_batches(received)
-    del received
-    parts = table.column("part").to_numpy()
-    for part in np.unique(parts):
-        rows = table if (parts == part).all() else table.filter(pa.array(parts == part))
-        keys = [rows.column(f"key{index}").combine_chunks() for index in range(shape["keys"])]
-        event = rows.column("event").to_numpy() if shape["event"] else None
-        created = rows.column("created").combine_chunks() if shape["created"] else None
-        values = [
-            rows.column(f"value{index}").combine_chunks().cast(dtype) for index, dtype in enumerate(shape["types"])
-        ]
-        hashes = rows.column("hash").to_numpy()
-        yield _written(int(part), _write(Rows(keys, hashes, event, created, values), shape))
+    messages = read_messages(batches, shape["schema"])
+    for part in sorted(messages):
+        table = pa.Table.from_batches(messages.pop(part)).combine_chunks()
+        column = {name: table.column(name).combine_chunks() for name in table.column_names}
+        del table
+        keys = [column[f"key{index}"] for index in range(len(shape["keys"]))]
+        event = column["event"].to_numpy() if "event" in column else None
+        values = [column[f"value{index}"] for index in range(len(shape["features"]))]
+        rows = Rows(keys, column["hash"].to_numpy(), event, column.get("created"), values)
+        yield _written(part, _write(rows, shape))
 
 
 def _write(rows: Rows, shape: dict[str, Any]) -> tuple[str, int]:
@@ -121,7 +115,7 @@ def _concatenate(pieces: Sequence[tuple[Run, Any]], shape: dict[str, Any]) -> Ro
     indices = [np.arange(len(run)) if rows is None else rows for run, rows in pieces]
     keys = [
         pa.concat_arrays([run.key(index, rows) for (run, _), rows in zip(pieces, indices, strict=True)])
-        for index in range(shape["keys"])
+        for index in range(len(shape["keys"]))
     ]
     hashes = None
     if all(run.hashes is not None for run, _ in pieces):
@@ -135,7 +129,8 @@ def _concatenate(pieces: Sequence[tuple[Run, Any]], shape: dict[str, Any]) -> Ro
             [run.created().take(pa.array(rows)) for (run, _), rows in zip(pieces, indices, strict=True)]
         )
     values = []
-    for name, dtype in zip(shape["features"], shape["types"], strict=True):
+    for index, name in enumerate(shape["features"]):
+        dtype = shape["schema"].field(f"value{index}").type
         columns = [run.values(name) for run, _ in pieces]
         values.append(
             pa.concat_arrays(

@@ -1,13 +1,14 @@
 """Large histories, prepared by Spark: parts by hash of the key, each sorted in one task.
 
-The rows are shuffled once. A key with very many rows is cut by time into slices, so that no task sorts all of them; the
+Tasks read the rows and split them by part (:mod:`palette.offline.prepared.split`), Spark shuffles what they return, and
+other tasks sort the parts. A key with very many rows is cut by time into slices, so that no task sorts all of them; the
 row that is known at the beginning of each slice is carried into it, so that a look-up reads one slice only. What is hot
 is a hash: keys that share it are cut alike, and both sides of a join know it without comparing keys.
 """
 
 from __future__ import annotations
 
-import functools
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,19 +18,16 @@ import pyarrow as pa
 from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 from pyspark.sql import functions as F
 
-from palette.columns import exact_column
-from palette.definitions import arrow_type
-from palette.offline.point_in_time import key_columns
 from palette.offline.prepared import arrays, in_tasks, run_files, ties
 from palette.offline.prepared.history import PreparedHistory
-from palette.offline.times import micros
+from palette.offline.prepared.layout import EFFECTIVE, HASH, Layout
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, SparkSession
 
-    from palette.definitions import GroupSchema
+    from palette.offline.prepared.sources import Source
 
-__all__ = ["HOT_ROWS", "PART_BYTES", "Layout", "part_column", "part_of", "prepare_parts", "slice_column"]
+__all__ = ["HOT_ROWS", "PART_BYTES", "part_of", "prepare_parts", "slice_column"]
 
 for module in (arrays, in_tasks, run_files, ties):
     register_pickle_by_value(module)
@@ -44,71 +42,6 @@ MAX_SLICES = 256
 MAX_HOT = 64
 # Rows from which hot keys and their times are estimated.
 SAMPLE = 200_000
-EFFECTIVE, HASH = "effective", "hash"
-
-
-class Layout:
-    """The columns of a history as tasks receive them.
-
-    Parameters
-    ----------
-    schema : GroupSchema
-        The group.
-    columns : mapping of str to str
-        The declared columns that the table has, with their types.
-    by_created : bool
-        Whether rows count from their created time on.
-    folder : str
-        Where the runs are written; workers reach it at this path.
-    """
-
-    def __init__(self, schema: GroupSchema, columns: Mapping[str, str], *, by_created: bool, folder: str) -> None:
-        self._schema = schema
-        self._features = [name for name in schema.features if name in columns]
-        self._by_created = by_created
-        self.timed = schema.timestamp is not None
-        self.shape = {
-            "keys": len(schema.keys),
-            "event": self.timed,
-            "created": schema.created is not None,
-            "features": self._features,
-            "types": [arrow_type(columns[name]) for name in self._features],
-            "by_created": by_created,
-            "folder": folder,
-        }
-
-    def select(self, table: DataFrame) -> DataFrame:
-        """Return the rows that can ever be visible: keys, times in microseconds, values, hash and effective time."""
-        schema = self._schema
-        types = {name: table.schema[name].dataType for name in schema.identity()}
-        keys = key_columns([exact_column(name) for name in schema.keys], [types[name] for name in schema.keys])
-        times = {
-            label: micros(exact_column(name), types[name])
-            for label, name in (("event", schema.timestamp), ("created", schema.created))
-            if name is not None
-        }
-        effective = times.get("event", F.lit(0).cast("bigint"))
-        if self._by_created:
-            effective = F.greatest(times["event"], times["created"]) if self.timed else times["created"]
-        usable = [exact_column(name).isNotNull() for name in schema.identity(with_created=self._by_created)]
-        columns = [
-            *(key.alias(f"key{index}") for index, key in enumerate(keys)),
-            *(time.alias(label) for label, time in times.items()),
-            *(exact_column(name).alias(f"value{index}") for index, name in enumerate(self._features)),
-        ]
-        usable_rows = table.filter(functools.reduce(lambda left, right: left & right, usable))
-        return usable_rows.select(*columns, F.xxhash64(*keys).alias(HASH), effective.alias(EFFECTIVE))
-
-
-def part_column(hashes: Column, time: Column, history: PreparedHistory) -> Column:
-    """Return the number of the part of each row, as :func:`palette.offline.prepared.search.part_numbers` does."""
-    part = part_of(hashes, history.parts)
-    if not history.cuts:
-        return part
-    firsts = F.expr(f"map({', '.join(f'{hot}L, {first}' for hot, (first, _) in history.cuts.items())})")
-    first = firsts[hashes]
-    slice_ = slice_column(hashes, time, {hot: at for hot, (_, at) in history.cuts.items()})
-    return F.when(first.isNull(), part).otherwise(first + slice_)
 
 
 def part_of(hashes: Column, parts: int) -> Column:
@@ -124,30 +57,28 @@ def slice_column(hashes: Column, time: Column, cuts: Mapping[int, Sequence[int]]
 
 
 def prepare_parts(
-    layout: Layout, rows: DataFrame, base: PreparedHistory, only: Sequence[int] | None = None
+    layout: Layout, source: Source, base: PreparedHistory, only: Sequence[int] | None = None
 ) -> PreparedHistory:
     """Return a history with the runs of some rows in addition to those of another.
 
     Parameters
     ----------
-    rows : DataFrame
-        From :meth:`Layout.select`.
+    source : Source
+        The rows.
     base : PreparedHistory
         Its parts and cuts stay; without runs where the history is prepared for the first time.
     only : sequence of int, optional
         Parts that are prepared again: their runs are replaced, and the rows of others are left out.
     """
-    part = part_column(F.col(HASH), F.col(EFFECTIVE), base)
-    if only is not None:
-        rows = rows.filter(part.isin(list(only)))
     shape = layout.shape
 
     def write(batches: Any) -> Any:
         return in_tasks.write_parts(batches, shape)
 
-    columns = [name for name in rows.columns if name != EFFECTIVE]
-    spread = rows.repartitionById(base.parts + base.slices, part)
-    written = spread.select(part.cast("bigint").alias("part"), *columns).mapInArrow(write, in_tasks.WRITTEN).toArrow()
+    with tempfile.TemporaryDirectory(prefix=run_files.UNFINISHED, dir=shape["folder"]) as files:
+        messages = source.messages(base, only, files)
+        spread = messages.repartitionById(base.parts + base.slices, F.col("part").cast("int"))
+        written = spread.mapInArrow(write, in_tasks.WRITTEN).toArrow()
     replaced = set() if only is None else set(only)
     runs = {number: list(paths) for number, paths in base.runs.items() if number not in replaced}
     new: dict[int, list[str]] = {}
@@ -169,23 +100,22 @@ def plan_parts(size: int) -> int:
     return min(MAX_PARTS, 1 << max(0, (max(1, size) - 1) // PART_BYTES).bit_length())
 
 
-def find_hot(rows: DataFrame, count: int, hot_rows: int, parts: int) -> dict[int, tuple[int, list[int]]]:
+def find_hot(source: Source, hot_rows: int, parts: int) -> dict[int, tuple[int, list[int]]]:
     """Return where hot hashes are cut: estimated from a sample, exactly where the rows are few.
 
     Parameters
     ----------
-    rows : DataFrame
-        From :meth:`Layout.select`.
-    count : int
-        About how many they are.
+    source : Source
+        The rows.
     hot_rows : int
         The rows of a hash from which on it is cut.
+    parts : int
+        The number of other parts.
     """
-    if count <= hot_rows:
+    if source.rows <= hot_rows:
         return {}
-    fraction = min(1.0, SAMPLE / count)
-    sample = rows.select(HASH, EFFECTIVE)
-    table = (sample if fraction == 1 else sample.sample(fraction, seed=1)).toArrow()
+    fraction = min(1.0, SAMPLE / source.rows)
+    table = source.sample(fraction)
     hashes, times = (table.column(name).to_numpy() for name in (HASH, EFFECTIVE))
     cuts, first = {}, parts
     distinct, counts = np.unique(hashes, return_counts=True)

@@ -18,10 +18,12 @@ import pyarrow as pa
 
 from palette.offline.prepared.arrays import HistoryArrays, PackedTimes
 
-__all__ = ["CREATED", "EVENT", "Run", "open_run", "write_run"]
+__all__ = ["CREATED", "EVENT", "UNFINISHED", "Run", "open_run", "write_run"]
 
 EVENT, CREATED = "event", "created"
 PAIRS = "pairs"
+# How the names of files and folders begin that nothing refers to yet.
+UNFINISHED = ".unfinished-"
 
 
 class Run:
@@ -112,7 +114,7 @@ def write_run(
         lists[CREATED] = created.take(rows)
     lists |= {f"value:{name}": column.take(rows) for name, column in columns.items()}
     table = pa.table({name: _one_row(values) for name, values in lists.items()})
-    handle, path = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
+    handle, path = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)

@@ -18,6 +18,7 @@ from palette.offline.cache import LRUCache
 from palette.offline.join.histories import FileHistory, SparkHistory, TiedRows, open_history
 from palette.offline.prepared.arrays import build_arrays
 from palette.offline.prepared.run_files import write_run
+from palette.offline.prepared.split import plain_key
 
 if TYPE_CHECKING:
     from palette.offline.join.lookup import Lookup
@@ -71,17 +72,10 @@ def _write(request: JoinRequest, lookup: Lookup, features: Sequence[str], histor
 
     event = None if schema.timestamp is None else column(table, schema.timestamp).cast(pa.int64()).to_numpy()
     created = None if schema.created is None else column(table, schema.created).cast(pa.int64())
-    keys = [_plain_key(column(table, name)) for name in schema.keys]
+    keys = [plain_key(column(table, name)) for name in schema.keys]
     arrays = build_arrays(keys, event, created, tie_breakers, by_created=by_created)
     ages = event if schema.ttl_micros is not None and by_created else None
     return write_run(arrays, {name: column(table, name) for name in features}, temporary_folder(), event=ages)
-
-
-def _plain_key(key: pa.Array) -> pa.Array:
-    """Return a key column as it is compared, see :func:`palette.offline.point_in_time.key_columns`."""
-    if pa.types.is_date(key.type):
-        key = key.cast(pa.int32())
-    return key.cast(pa.int64()) if pa.types.is_integer(key.type) or pa.types.is_timestamp(key.type) else key
 
 
 def temporary_folder() -> str:

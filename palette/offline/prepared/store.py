@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable
@@ -20,33 +21,25 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-from pyspark.sql import functions as F
-
 from palette.offline.cache import LRUCache
 from palette.offline.delta.external_tables import METASTORE
 from palette.offline.delta.log_reader import Unreadable, changed_files, commit_info
-from palette.offline.delta.validate import cast_column, readable_columns
-from palette.offline.join.histories import open_history
 from palette.offline.prepared import partitions
 from palette.offline.prepared.history import PreparedHistory
+from palette.offline.prepared.layout import Layout
 from palette.offline.prepared.partitions import (
-    EFFECTIVE,
-    HASH,
     HOT_ROWS,
-    Layout,
     find_hot,
     merge_runs,
-    part_column,
     plan_parts,
     prepare_parts,
 )
+from palette.offline.prepared.run_files import UNFINISHED
 from palette.offline.prepared.small import temporary_folder
+from palette.offline.prepared.sources import FileSource, open_source
 from palette.paths import has_scheme
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from palette.definitions import FeatureGroup
     from palette.offline.delta.tables import DeltaTables
     from palette.offline.delta.version import TableVersion
@@ -132,7 +125,7 @@ def remove_prepared(folder: str, keep: Iterable[int] = (), *, hours: float = 0) 
         if not RECORD.fullmatch(name) and path not in used:
             with suppress(FileNotFoundError):
                 if os.stat(path).st_mtime <= before:
-                    os.unlink(path)
+                    shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def _is_complete(history: PreparedHistory) -> bool:
@@ -156,11 +149,10 @@ def _open(version: TableVersion, *, by_created: bool, hot_rows: int) -> Prepared
     history = _extend(version, layout, folder, kind)
     if history is None:
         LOG.info("%s: preparing version %d", version.schema.name, version.number)
-        rows = layout.select(version.read())
-        size, count = open_history(version).size(list(version.columns)), _count(version)
-        parts = plan_parts(size)
-        cuts = find_hot(rows, count, hot_rows, parts) if layout.timed else {}
-        history = prepare_parts(layout, rows, PreparedHistory({}, parts, cuts))
+        source = open_source(version, layout)
+        parts = plan_parts(source.size)
+        cuts = find_hot(source, hot_rows, parts) if layout.timed else {}
+        history = prepare_parts(layout, source, PreparedHistory({}, parts, cuts))
     _save(folder, kind, version.number, history)
     return history
 
@@ -189,9 +181,9 @@ def _extend(version: TableVersion, layout: Layout, folder: str, kind: str) -> Pr
             affected = _affected(version, layout, base, [*added, *removed])
             if affected is None:
                 return None
-            return prepare_parts(layout, layout.select(version.read()), base, affected)
+            return prepare_parts(layout, open_source(version, layout), base, affected)
         if added:
-            base = prepare_parts(layout, layout.select(_read_files(version, added)), base)
+            base = prepare_parts(layout, FileSource(version, layout, added), base)
         return merge_runs(version.spark, layout, base, MAX_RUNS)
     return None
 
@@ -200,28 +192,12 @@ def _affected(version: TableVersion, layout: Layout, base: PreparedHistory, file
     """Return the parts that rows of some files belong to; None if they are most, or a file does not exist any more."""
     if not all(map(os.path.exists, files)):
         return None
-    rows = layout.select(_read_files(version, files))
-    part = part_column(F.col(HASH), F.col(EFFECTIVE), base)
-    numbers = set(rows.select(part.cast("bigint").alias("part")).distinct().toArrow().column("part").to_pylist())
+    numbers = FileSource(version, layout, files).parts(base)
     for first, at in base.cuts.values():
         slices = range(first, first + len(at) + 1)
         if not numbers.isdisjoint(slices):
             numbers.update(slices)
     return None if len(numbers) > (base.parts + base.slices) / 2 else sorted(numbers)
-
-
-def _read_files(version: TableVersion, paths: list[str]) -> DataFrame:
-    """Return the rows of some files of a version, in the declared types."""
-    reader = version.spark.read.schema(version.stored)
-    table = reader.parquet(*(re.sub(r"([*?\[\]{}\\])", r"\\\1", path) for path in paths))
-    columns = readable_columns(version.stored, version.schema, version.number)
-    return table.select(*(cast_column(version.stored[name], dtype) for name, dtype in columns.items()))
-
-
-def _count(version: TableVersion) -> int:
-    if version.files is None:
-        return version.read().count()
-    return sum(pq.read_metadata(path).num_rows for path in version.files.paths)
 
 
 def _writable(folder: str) -> str:
@@ -249,7 +225,7 @@ def _load(folder: str, kind: str, number: int) -> PreparedHistory | None:
 def _save(folder: str, kind: str, number: int, history: PreparedHistory) -> None:
     runs = {part: [os.path.basename(path) for path in paths] for part, paths in history.runs.items()}
     record = replace(history, runs=runs).to_json()
-    handle, path = tempfile.mkstemp(dir=folder, prefix=".unfinished-")
+    handle, path = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(record, file)
     os.replace(path, _record(folder, kind, number))
