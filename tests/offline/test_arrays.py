@@ -62,7 +62,15 @@ def test_look_up_equals_oracle(
     runs = runs_of(usable, entity, group, mode, folder, cuts, hash_of, data.draw(st.randoms(use_true_random=False)))
     ttl = None if group.ttl is None else group.ttl // dt.timedelta(microseconds=1)
     number = len(entity.keys)
-    lookup = {"keys": list(range(number)), "time": number, "hash": number + 1, "runs": runs, "parts": 2, "cuts": cuts}
+    lookup = {
+        "keys": list(range(number)),
+        "time": number,
+        "hash": number + 1,
+        "runs": runs,
+        "beside": [],
+        "parts": 2,
+        "cuts": cuts,
+    }
     lookup |= {"columns": list(group.readable), "types": [arrow_type(dtype) for dtype in group.readable.values()]}
     lookup |= {"times": {group.timestamp: "event", group.created: "created"}}
     lookup |= {"order": [feature.name for feature in group.features], "ttl": ttl, "status": True}

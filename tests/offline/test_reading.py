@@ -60,7 +60,7 @@ def test_text_beyond_the_offsets_of_an_array(
     path = write_run(steps, columns, str(tmp_path))
     types = [pa.string(), pa.list_(pa.string())]
     lookup = {"runs": {0: [path]}, "keys": [0], "time": 1, "hash": None, "columns": ["id", "tags"], "types": types}
-    lookup |= {"times": {}, "order": [], "ttl": None, "status": False}
+    lookup |= {"times": {}, "order": [], "ttl": None, "status": False, "beside": []}
     (found,) = look_up_batches(iter([(pa.array(["1" * 400, "z"]), pa.array([1 << 60, 1 << 60]))]), [lookup])
     assert found.type.field(0).type == pa.string()
     assert found.type.field(1).type == pa.list_(pa.string())

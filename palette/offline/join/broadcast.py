@@ -4,7 +4,7 @@ The driver prepares each history once per table version (:mod:`palette.offline.p
 temporary directory until its process ends, and are not deleted before: a DataFrame made with them may be executed at
 any time, and Python does not learn when Spark has dropped it. A cleaner of that directory may remove them: the next
 join prepares them again, under the same names. A process needs as much disk as all the histories that it has broadcast:
-one for each version, point in time and set of features, each within the limit that the planner sets. A long-lived
+keys, times and features of each version and point in time, each within the limit that the planner sets. A long-lived
 process that joins ever new versions needs ``TMPDIR`` on a large disk.
 """
 
@@ -33,20 +33,21 @@ _sent: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
 
 def broadcast(request: JoinRequest, lookups: Sequence[Lookup]) -> list[PreparedLookup]:
     """Prepare the histories of look-ups, and send them to the workers."""
-    files = _send(request.spark, prepare_small(request, lookups))
+    prepared = prepare_small(request, lookups)
+    sent = _send(request.spark, [path for files in prepared for path in files])
     return [
-        PreparedLookup(lookup, PreparedHistory({0: [file]}, hashed=False))
-        for lookup, file in zip(lookups, files, strict=True)
+        PreparedLookup(lookup, PreparedHistory({0: [sent[run]]}, hashed=False, beside=[sent[path] for path in beside]))
+        for lookup, (run, *beside) in zip(lookups, prepared, strict=True)
     ]
 
 
-def _send(spark: SparkSession, paths: Sequence[str]) -> list[str]:
+def _send(spark: SparkSession, paths: Sequence[str]) -> dict[str, str]:
     """Send files to the workers; return their names there, which are the paths if workers share the driver's disk."""
     if is_local(spark):
-        return list(paths)
+        return {path: path for path in paths}
     sent = _sent.setdefault(spark, set())
     for path in paths:
         if path not in sent:
             spark.addArtifacts(path, file=True)
             sent.add(path)
-    return [os.path.basename(path) for path in paths]
+    return {path: os.path.basename(path) for path in paths}

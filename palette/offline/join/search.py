@@ -96,6 +96,7 @@ def _specification(
         "time": time,
         "hash": time + 1 + hashed.index(lookup.join_keys) if history.hashed else None,
         "runs": dict(history.runs),
+        "beside": list(history.beside),
         "parts": history.parts,
         "cuts": dict(history.cuts),
         "columns": names,

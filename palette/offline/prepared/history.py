@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,8 @@ class PreparedHistory:
         Bytes of all runs.
     hashed : bool
         Whether keys are numbered by their hashes, which a look-up then needs.
+    beside : sequence of str
+        Files with columns of the only run, which this has not itself.
     """
 
     runs: Mapping[int, list[str]]
@@ -32,6 +34,7 @@ class PreparedHistory:
     cuts: Mapping[int, tuple[int, list[int]]] = field(default_factory=dict)
     size: int = 0
     hashed: bool = True
+    beside: Sequence[str] = ()
 
     @property
     def slices(self) -> int:

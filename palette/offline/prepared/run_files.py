@@ -18,7 +18,17 @@ import pyarrow as pa
 
 from palette.offline.prepared.arrays import HistoryArrays, PackedTimes
 
-__all__ = ["CREATED", "EVENT", "UNFINISHED", "Run", "open_run", "write_run"]
+__all__ = [
+    "CREATED",
+    "EVENT",
+    "UNFINISHED",
+    "Run",
+    "open_run",
+    "read_columns",
+    "value_column",
+    "write_columns",
+    "write_run",
+]
 
 EVENT, CREATED = "event", "created"
 PAIRS = "pairs"
@@ -77,7 +87,7 @@ class Run:
 
     def values(self, name: str) -> pa.Array | None:
         """Return the values of a feature; None if it was added to the table after this run."""
-        return self._lists.get(f"value:{name}")
+        return self._lists.get(value_column(name))
 
 
 def write_run(
@@ -112,8 +122,13 @@ def write_run(
         lists[EVENT] = pa.array(np.asarray(event)[arrays.rows])
     if created is not None:
         lists[CREATED] = created.take(rows)
-    lists |= {f"value:{name}": column.take(rows) for name, column in columns.items()}
-    table = pa.table({name: _one_row(values) for name, values in lists.items()})
+    lists |= {value_column(name): column.take(rows) for name, column in columns.items()}
+    return write_columns(lists, folder)
+
+
+def write_columns(columns: Mapping[str, pa.Array], folder: str) -> str:
+    """Write arrays to a file named by the hash of its content, and return its path."""
+    table = pa.table({name: _one_row(values) for name, values in columns.items()})
     handle, path = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -128,16 +143,29 @@ def write_run(
     return final
 
 
-def open_run(path: str) -> Run:
-    """Map the file of a run.
+def open_run(path: str, *beside: str) -> Run:
+    """Map the file of a run, and files with further columns of its rows.
 
     Raises
     ------
     FileNotFoundError
-        If it was removed.
+        If one was removed.
     """
+    columns = read_columns(path)
+    for other in beside:
+        columns |= read_columns(other)
+    return Run(columns)
+
+
+def read_columns(path: str) -> dict[str, pa.Array]:
+    """Map the arrays of a file."""
     table = pa.ipc.open_file(pa.memory_map(path)).read_all()
-    return Run({name: table.column(name).chunk(0).values for name in table.column_names})
+    return {name: table.column(name).chunk(0).values for name in table.column_names}
+
+
+def value_column(feature: str) -> str:
+    """Return the name of the array with a feature's values."""
+    return f"value:{feature}"
 
 
 def _one_row(values: pa.Array) -> pa.Array:

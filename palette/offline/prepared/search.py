@@ -39,6 +39,8 @@ def look_up_batches(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, 
         with one part).
     ``runs``
         The paths of each part's runs, by the number of the part; a part without rows is not there.
+    ``beside``
+        The paths of files with further columns of the only run.
     ``parts``, ``cuts``
         The number of parts, a power of two, and the splits of hot keys, see :func:`part_numbers`.
     ``columns``, ``types``
@@ -50,7 +52,7 @@ def look_up_batches(batches: Iterator[tuple[Any, ...]], lookups: list[dict[str, 
     ``ttl``, ``status``
         Microseconds or None; whether to add a column with the status.
     """
-    opened = [(_opener(lookup["runs"]), lookup) for lookup in lookups]
+    opened = [(_opener(lookup["runs"], lookup["beside"]), lookup) for lookup in lookups]
     for columns in _joined(batches) if any(lookup["hash"] is not None for lookup in lookups) else batches:
         arrays = []
         for runs_of, lookup in opened:
@@ -73,24 +75,24 @@ def _joined(batches: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         yield tuple(map(pa.concat_arrays, zip(*waiting, strict=True)))
 
 
-def _opener(paths: dict[int, list[str]]) -> Callable[[int], list[Run]]:
+def _opener(paths: dict[int, list[str]], beside: Sequence[str]) -> Callable[[int], list[Run]]:
     """Return a function that opens the runs of a part once."""
-    return functools.cache(lambda part: [_open(path) for path in paths.get(part, ())])
+    return functools.cache(lambda part: [_open([path, *beside]) for path in paths.get(part, ())])
 
 
-def _open(path: str) -> Run:
-    """Open a run: at its path on this machine, or where Spark put a file of that name."""
-    if not os.path.isabs(path):
+def _open(paths: Sequence[str]) -> Run:
+    """Open a run: at its paths on this machine, or where Spark put files of these names."""
+    if not os.path.isabs(paths[0]):
         from pyspark import SparkFiles
 
-        path = SparkFiles.get(path)
+        paths = [SparkFiles.get(path) for path in paths]
     try:
-        return open_run(path)
+        return open_run(*paths)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"the prepared history {path} was removed, perhaps by a cleaner of temporary files, or by vacuum or erase: "
-            "call training_set or transform again, which prepares it again; set TMPDIR to a directory that is not "
-            "cleaned while this runs"
+            f"the prepared history {paths[0]} was removed, perhaps by a cleaner of temporary files, or by vacuum or "
+            "erase: call training_set or transform again, which prepares it again; set TMPDIR to a directory that is "
+            "not cleaned while this runs"
         ) from error
 
 
