@@ -6,6 +6,8 @@ import datetime as dt
 import hashlib
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -207,3 +209,22 @@ def test_file_is_called_by_its_content(tmp_path: Path) -> None:
     assert first == again != other
     assert open_run(first).packed.effective.tolist() == [1, 2]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+FULL = """
+import resource, sys
+import numpy as np, pyarrow as pa
+from palette.offline.prepared.run_files import write_columns
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+try:
+    write_columns({"x": pa.array(np.arange(100_000))}, sys.argv[1])
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_file_that_cannot_be_written_whole_is_removed(tmp_path: Path) -> None:
+    # A limit on the size of files, as a full disk is for those who cannot mount one.
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "File too large" in done.stdout
+    assert list(tmp_path.iterdir()) == []
