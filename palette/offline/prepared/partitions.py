@@ -81,6 +81,8 @@ def prepare_parts(
         written = spread.mapInArrow(write, in_tasks.WRITTEN).toArrow()
     replaced = set() if only is None else set(only)
     runs = {number: list(paths) for number, paths in base.runs.items() if number not in replaced}
+    # Runs are of about one size: what is replaced does not count any more.
+    kept = base.size * _count(runs) // max(1, _count(base.runs))
     new: dict[int, list[str]] = {}
     for number, path in zip(written.column("part").to_pylist(), written.column("path").to_pylist(), strict=True):
         new.setdefault(number, []).append(path)
@@ -92,7 +94,11 @@ def prepare_parts(
                     new.setdefault(first + number, []).append(carried)
     for number, paths in new.items():
         runs.setdefault(number, []).extend(paths)
-    return PreparedHistory(runs, base.parts, base.cuts, base.size + sum(written.column("size").to_pylist()))
+    return PreparedHistory(runs, base.parts, base.cuts, kept + sum(written.column("size").to_pylist()))
+
+
+def _count(runs: Mapping[int, Sequence[str]]) -> int:
+    return sum(map(len, runs.values()))
 
 
 def plan_parts(size: int) -> int:
