@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from palette.offline import ResolvedLookups
 
-__all__ = ["TrainingMethods", "join_features"]
+__all__ = ["TrainingMethods", "group_versions", "join_features"]
 
 
 class TrainingMethods(OfflineMethods):
@@ -124,7 +124,7 @@ class TrainingMethods(OfflineMethods):
             lookups,
             timestamp=timestamp,
             point_in_time=point_in_time,
-            versions=_numbers(self, lookups, version),
+            versions=group_versions(self, lookups, version),
             hint=hint,
         )
 
@@ -198,6 +198,7 @@ def join_features(
     version: Mapping[str, int] | int | None,
     hint: str | None = None,
     status: bool = False,
+    now: int | None = None,
 ) -> DataFrame:
     """Return the result of :meth:`TrainingMethods.training_set` without its warning: inference reads latest values."""
     from palette.offline import point_in_time_join
@@ -208,11 +209,15 @@ def join_features(
         lookups,
         timestamp=timestamp,
         point_in_time=point_in_time,
-        versions=_numbers(store, lookups, version),
+        versions=group_versions(store, lookups, version),
         hint=hint,
         status=status,
+        now=now,
     )
 
 
-def _numbers(store: StoreBase, lookups: ResolvedLookups, version: Mapping[str, int] | int | None) -> dict[str, int]:
+def group_versions(
+    store: StoreBase, lookups: ResolvedLookups, version: Mapping[str, int] | int | None
+) -> dict[str, int]:
+    """Return group to table version, from the argument ``version`` of the methods."""
     return versions(version, lookups.groups, lambda name: store.group(name).full_name)

@@ -43,6 +43,7 @@ def point_in_time_join(
     status: bool = False,
     broadcast_limit: int = BROADCAST_LIMIT,
     hot_rows: int = HOT_ROWS,
+    now: int | None = None,
 ) -> DataFrame:
     """Return the basis with the value of each feature at each row's time.
 
@@ -68,6 +69,8 @@ def point_in_time_join(
         Bytes of history up to which the broadcast plan is chosen.
     hot_rows : int
         Rows of history beyond which a key is split by time.
+    now : int, optional
+        The time of all rows where there is no timestamp column, in microseconds; by default the clock's.
 
     Raises
     ------
@@ -85,7 +88,9 @@ def point_in_time_join(
     plans = {plan.join_keys: plan for plan in choose_plans(lookups, opened, hint, broadcast_limit)}
     for plan in plans.values():
         LOG.info("join on %s: %s, %s", ",".join(plan.join_keys), plan.kind, plan.reason)
-    request = make_request(basis, lookups, opened, timestamp=timestamp, point_in_time=point_in_time, status=status)
+    request = make_request(
+        basis, lookups, opened, timestamp=timestamp, point_in_time=point_in_time, status=status, now=now
+    )
     of_kind = {kind: [each for each in lookups if plans[each.join_keys].kind == kind] for kind in HINTS}
     large = of_kind["shuffle"]
     columns = dict(shuffle.outputs(request, large))

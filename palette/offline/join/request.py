@@ -87,12 +87,14 @@ def make_request(
     timestamp: str | None,
     point_in_time: str,
     status: bool,
+    now: int | None = None,
 ) -> JoinRequest:
-    """Return a join request; without a timestamp column its time is now, the same for all rows."""
+    """Return a join request; without a timestamp column its time is ``now``, the same for all rows."""
     types = {field.name: field.dataType for field in basis.schema}
     names = list(dict.fromkeys(key for lookup in lookups for key in lookup.join_keys))
     columns = key_columns([exact_column(name) for name in names], [types[name] for name in names])
-    time = F.lit(now_micros()) if timestamp is None else micros(exact_column(timestamp), types[timestamp])
+    present = now_micros() if now is None else now
+    time = F.lit(present) if timestamp is None else micros(exact_column(timestamp), types[timestamp])
     return JoinRequest(basis, lookups, versions, dict(zip(names, columns, strict=True)), time, point_in_time, status)
 
 
