@@ -106,18 +106,24 @@ def _time(text: str | None) -> dt.datetime | None:
 
 
 def _training_set(options: argparse.Namespace) -> Outcome:
+    from palette.offline.files.endpoints import check_layout
     from palette.offline.point_in_time import check_point_in_time
-    from palette.pipeline.batch_jobs import check_pinning, parse_features, parse_versions, write_training_set
+    from palette.pipeline.batch_jobs import parse_features, parse_versions
+    from palette.store.training_tables import check_pinning
 
     store, features = FeatureStore.open(options.config), parse_features(options.feature)
     for lookup in store.lookups(features):
         check_point_in_time(lookup.schema, options.point_in_time)
     version = parse_versions(options.version)
     check_pinning(store, features, version, options.pin)
-    _check_ends(options)
-    report = write_training_set(
-        job_session(),
-        store,
+    check_layout(options.target, options.cluster_by, options.chunks)
+    _check_ends(options, options.chunks)
+    job_session()
+
+    def log_progress(step: Any) -> None:
+        LOG.info("%s", step)
+
+    report = store.write_training_set(
         options.basis,
         features,
         options.target,
@@ -127,17 +133,20 @@ def _training_set(options: argparse.Namespace) -> Outcome:
         status=options.status,
         mode=options.mode,
         pin=options.pin,
+        cluster_by=options.cluster_by,
+        chunks=options.chunks,
+        progress=log_progress,
     )
     return report.to_json(), list(missing_values(report.missing, options.alarm_missing))
 
 
-def _check_ends(options: argparse.Namespace) -> None:
+def _check_ends(options: argparse.Namespace, chunks: int | None = None) -> None:
     # Under spark-submit only Spark knows the file system of a path, and it runs already.
     if not is_submitted():
         from palette.offline.files.endpoints import check_source, check_target
 
         check_source(options.basis)
-        check_target(options.target, options.mode)
+        check_target(options.target, options.mode, chunks)
 
 
 def _score(options: argparse.Namespace) -> Outcome:
@@ -186,6 +195,12 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--version", action="append", default=[], metavar="ENTITY:GROUP=N", help="read it as it was then")
     job.add_argument("--pin", metavar="NAME", help="keep the table versions that are read from vacuum, under this name")
     job.add_argument("--status", action="store_true", help="add COLUMN__status")
+    job.add_argument(
+        "--cluster-by", action="append", default=[], metavar="COLUMN", help="cluster the Delta table by this column"
+    )
+    job.add_argument(
+        "--chunks", type=int, metavar="N", help="write N commits; the same line again writes what is missing"
+    )
     job.add_argument("--config", default=CONFIG, help="the store: its YAML file, or its directory")
     _add_ends(job)
 

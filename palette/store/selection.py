@@ -9,7 +9,7 @@ from dsl.refs import FeatureRef
 from dsl.row_mappings import check_frame
 from palette.errors import DataError
 from palette.store.arguments import versions
-from palette.store.training_sets import TrainingMethods
+from palette.store.training_tables import TrainingTableMethods
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["SelectionMethods"]
 
 
-class SelectionMethods(TrainingMethods):
+class SelectionMethods(TrainingTableMethods):
     """Feature-selection methods of FeatureStore (mixin)."""
 
     def select_features(

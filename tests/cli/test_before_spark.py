@@ -53,10 +53,13 @@ CASES = [
     ([*TARGET, "basis.parquet"], "'basis.parquet' cannot be written: it exists; set mode to append"),
     ([*TARGET, "there"], "'there' cannot be written: it exists; set mode to append or overwrite"),
     ([*TARGET, "new.csv", "--mode", "overwrite"], "files of csv are not overwritten"),
+    ([*TARGET, "new.csv", "--chunks", "2"], "only Delta tables are written in chunks: use a path without an ending"),
+    ([*TARGET, "new", "--cluster-by", "a", "--cluster-by", "A"], "cluster_by has a duplicate column 'a'"),
     (["select", "file:/no/basis.parquet", "-l", "minutes"], "'file:/no/basis.parquet' cannot be read"),
     (["erase", "restaurant", "--keys", "no.json"], "'no.json' cannot be read: there is no such file"),
     # All is well but for this.
     ([*TARGET, "there", "--mode", "append"], "Spark needs Java 17, and there is no java at"),
+    ([*TARGET, "there", "--chunks", "2"], "Spark needs Java 17, and there is no java at"),
     ([*TARGET, "new"], "Spark needs Java 17, and there is no java at"),
 ]
 

@@ -43,3 +43,18 @@ def test_from_a_file_to_a_table(spark, eats, tmp_path):
     assert json.loads(done.output)["columns"][-2:] == ["dishes", "taste"]
     done = CliRunner().invoke(app, [*arguments, "--mode", "append"])
     assert f"{eats.orders.count():,} rows in {target}; read " in done.output
+
+
+def test_in_chunks_to_a_clustered_table(spark, eats, tmp_path):
+    basis, target = str(tmp_path / "orders"), str(tmp_path / "out")
+    write_frame(eats.orders, basis)
+    arguments = ["training-set", basis, target, *FEATURES, "-t", "at", "--config", eats.store.uri]
+    written = CliRunner().invoke(app, [*arguments, "--chunks", "2", "--cluster-by", "r_id", "--json"])
+    assert written.exit_code == 0, written.output
+    names = {"prep": "restaurant:kitchen:prep:r_id", "ride": "route:trips:ride:origin,dest"}
+    expected = eats.store.write_training_set(basis, names, str(tmp_path / "whole"), timestamp="at")
+    assert json.loads(written.output) == json.loads(json.dumps(expected.to_json())) | {"target": target}
+    assert rows_of(read_frame(spark, target)) == rows_of(read_frame(spark, str(tmp_path / "whole")))
+    assert spark.sql(f"DESCRIBE DETAIL delta.`{target}`").first().clusteringColumns == ["r_id"]
+    again = CliRunner().invoke(app, [*arguments, "--chunks", "2", "--cluster-by", "r_id"])
+    assert (again.exit_code, "append or overwrite" in again.output) == (2, True)

@@ -42,6 +42,9 @@ CASES = [
     ([*SET, PREP, "--version", "restaurant:history"], "expected ENTITY:GROUP=N"),
     ([*SET, PREP, "--version", "restaurant:plain=1"], "but no feature of it is requested"),
     ([*SET, PREP, "--pin", "model:eta:1"], "invalid pin name"),
+    ([*SET[:2], "out.parquet", "--feature", PREP, "--chunks", "2"], "only Delta tables are written in chunks"),
+    ([*SET, PREP, "--chunks", "0"], "chunks must be an integer from 1, found 0"),
+    ([*SET[:2], "out.csv", "--feature", PREP, "--cluster-by", "r_id"], "only Delta tables are clustered"),
     (["score", "nowhere", "basis.parquet", "out"], "no saved pipeline at 'nowhere'"),
     (["score", "store", "basis.parquet", "out"], "no saved pipeline at 'store'"),
     (["score", "model:etta", "basis.parquet", "out"], "no model 'etta'; did you mean 'eta'"),
@@ -52,6 +55,7 @@ CASES = [
     ([*SET[:2], "basis.parquet", "--feature", PREP], "'basis.parquet' cannot be written: it exists"),
     (["score", "saved", "no.parquet", "out"], "'no.parquet' cannot be read: there is no such file"),
     # All is well but for this.
+    ([*SET[:2], "table", "--feature", PREP, "--chunks", "2"], "Spark needs Java 17, and there is no java at"),
     ([*SET, PREP], "Spark needs Java 17, and there is no java at"),
     (["score", "saved", "basis.parquet", "out"], "Spark needs Java 17, and there is no java at"),
     (["score", "model:eta", "basis.parquet", "out"], "Spark needs Java 17, and there is no java at"),
@@ -64,6 +68,7 @@ def told(tmp_path_factory):
     (home / "palette.yaml").write_text("path: store\n")
     (home / "saved/metadata").mkdir(parents=True)
     (home / "basis.parquet").mkdir()
+    (home / "table/_delta_log").mkdir(parents=True)
     source = BatchSource(sql="SELECT * FROM orders")
     store = FeatureStore.open(home)
     store.apply(

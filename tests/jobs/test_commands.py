@@ -91,6 +91,19 @@ def test_what_a_person_should_see_ends_with_3(eats, spark, tmp_path, capsys, cap
 
 
 @pytest.mark.spark
+def test_a_training_set_in_chunks_logs_each(eats, spark, tmp_path, capsys, caplog):
+    write_frame(eats.orders, str(tmp_path / "orders"))
+    caplog.set_level("INFO", "palette")
+    asked = ["training-set", str(tmp_path / "orders"), str(tmp_path / "out"), "--config", eats.store.uri]
+    asked += ["--feature", FEATURE, "--timestamp", "at", "--chunks", "2", "--cluster-by", "r_id"]
+    assert main(asked) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == eats.orders.count()
+    for words in ("out: chunk 1 of 2, 0 rows written", "out: chunk 2 of 2, ", "clustering the files", "2 of 2 chunks"):
+        assert words in caplog.text
+    assert "remaining" in caplog.text
+
+
+@pytest.mark.spark
 def test_a_group_that_is_old_ends_with_3(eats, spark, capsys, caplog):
     newest = spark.read.format("delta").load(eats.store.tables.path(eats.store.group("restaurant:kitchen")))
     newest = newest.selectExpr("max(event_time)").first()[0]

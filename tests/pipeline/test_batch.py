@@ -10,7 +10,7 @@ from dsl import DSLEstimator
 from palette import MLPipeline, MLPipelineModel
 from palette.errors import ArgumentError, DataError, DefinitionError
 from palette.offline.files.dataframes import read_frame, write_frame
-from palette.pipeline.batch_jobs import score_table, write_training_set
+from palette.pipeline.batch_jobs import score_table
 from tests.eats import rows_of
 
 pytestmark = pytest.mark.spark
@@ -25,7 +25,7 @@ def basis(eats, tmp_path_factory):
 
 
 def test_a_training_set_is_what_the_store_gives(spark, eats, basis, tmp_path):
-    told = write_training_set(spark, eats.store, basis, NAMES, str(tmp_path / "out"), timestamp="at", status=True)
+    told = eats.store.write_training_set(basis, NAMES, str(tmp_path / "out"), timestamp="at", status=True)
     found = read_frame(spark, str(tmp_path / "out"))
     expected = eats.store.training_set(eats.orders, NAMES, timestamp="at", status=True)
     assert rows_of(found) == rows_of(expected)
@@ -37,7 +37,7 @@ def test_a_training_set_is_what_the_store_gives(spark, eats, basis, tmp_path):
 def test_a_basis_without_rows_is_no_harm(spark, eats, tmp_path):
     empty = str(tmp_path / "empty")
     write_frame(eats.orders.limit(0), empty)
-    told = write_training_set(spark, eats.store, empty, NAMES, str(tmp_path / "out"), timestamp="at")
+    told = eats.store.write_training_set(empty, NAMES, str(tmp_path / "out"), timestamp="at")
     assert (told.rows, told.missing) == (0, {"restaurant:kitchen:prep:r_id": 0.0})
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palette.cli.output import Json, print_json, print_text
+from palette.cli.output import Json, print_json, print_text, progress_bar
 from palette.cli.project import FILE, Config, open_store
+
+if TYPE_CHECKING:
+    from palette.offline.training.reports import WriteProgress
 
 __all__ = ["training_set"]
 
@@ -58,15 +61,25 @@ def training_set(
         str | None, typer.Option(metavar="NAME", help="Name under which the table versions read are kept from vacuum.")
     ] = None,
     status: Annotated[bool, typer.Option("--status", help="Add COLUMN__status.")] = False,
+    cluster_by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Cluster the Delta table by this column; may be repeated, up to four."),
+    ] = None,
+    chunks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Write N commits of a Delta table; the same command again writes the missing ones."
+        ),
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="Treatment of existing rows at the target.")] = Mode.ERROR,
     config: Config = Path(FILE),
     as_json: Json = False,
 ) -> None:
     """Write a training set: the rows of a basis with the feature values known at their time."""
-    from palette.offline.files.endpoints import check_source, check_target
+    from palette.offline.files.endpoints import check_layout, check_source, check_target
     from palette.offline.point_in_time import check_point_in_time
-    from palette.pipeline.batch_jobs import check_pinning, parse_features, parse_versions, write_training_set
-    from palette.session import active_session
+    from palette.pipeline.batch_jobs import parse_features, parse_versions
+    from palette.store.training_tables import check_pinning
 
     store, features = open_store(config), parse_features(feature)
     # Before Spark starts.
@@ -75,20 +88,28 @@ def training_set(
     versions = parse_versions(version or ())
     check_pinning(store, features, versions, pin)
     check_source(basis)
-    check_target(target, mode.value)
-    result = write_training_set(
-        active_session(),
-        store,
-        basis,
-        features,
-        target,
-        timestamp=timestamp,
-        point_in_time=point_in_time.value,
-        version=versions,
-        status=status,
-        mode=mode.value,
-        pin=pin,
-    )
+    check_layout(target, cluster_by or (), chunks)
+    check_target(target, mode.value, chunks)
+    with progress_bar() as bar:
+        task = bar.add_task(target, total=None)
+
+        def show(step: WriteProgress) -> None:
+            bar.update(task, description=str(step), completed=step.step, total=step.steps)
+
+        result = store.write_training_set(
+            basis,
+            features,
+            target,
+            timestamp=timestamp,
+            point_in_time=point_in_time.value,
+            version=versions,
+            status=status,
+            mode=mode.value,
+            pin=pin,
+            cluster_by=cluster_by or (),
+            chunks=chunks,
+            progress=show,
+        )
     if as_json:
         print_json(result.to_json())
     else:

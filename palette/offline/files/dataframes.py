@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from palette.errors import ArgumentError, DataError
@@ -13,8 +14,9 @@ from palette.session import require_delta
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
-__all__ = ["check_mode", "parse_location", "read_frame", "write_frame"]
+__all__ = ["check_mode", "create_named", "parse_location", "read_frame", "write_errors", "write_frame"]
 
 FORMATS = ("delta", "parquet", "orc", "json", "csv")
 SUFFIXES = {".parquet": "parquet", ".orc": "orc", ".json": "json", ".jsonl": "json", ".csv": "csv"}
@@ -79,7 +81,7 @@ def read_frame(
         raise DataError(SECRET.sub("", f"{source!r:.500} cannot be read: {_reason(error)}")) from error
 
 
-def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
+def write_frame(df: DataFrame, target: str, mode: str = "error", options: Mapping[str, str] | None = None) -> int:
     """Write rows, all or none, and return their number.
 
     Parameters
@@ -92,6 +94,8 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     mode : {"error", "append", "overwrite"}
         Whether existing rows are an error (the default), extended or replaced. Only Delta tables are overwritten, in
         one commit: files of other formats would be lost if the write failed.
+    options : mapping of str to str, optional
+        Properties of a Delta table that this creates.
 
     Raises
     ------
@@ -100,7 +104,6 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
     DataError
         If it cannot be written, for example because columns do not match the existing ones.
     """
-    from pyspark.errors import AnalysisException
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
@@ -113,36 +116,38 @@ def write_frame(df: DataFrame, target: str, mode: str = "error") -> int:
         require_delta(df.sparkSession)
     observation = Observation()
     rows = df.observe(observation, F.count(F.lit(1)).alias("rows"))
-    try:
+    with write_errors(target, mode):
         if form == "table":
-            _write_table(rows, location, mode)
+            _write_table(rows, location, mode, options or {})
         else:
             rows = writable_csv(rows) if form == "csv" else rows
-            options = {"csv": CSV_OPTIONS, "json": JSON_OPTIONS}.get(form, {})
-            rows.write.mode(mode).format(form).options(**options).save(location)
+            form_options = {"csv": CSV_OPTIONS, "json": JSON_OPTIONS}.get(form, options or {})
+            rows.write.mode(mode).format(form).options(**form_options).save(location)
+    return int(read_observation(observation).get("rows", 0))
+
+
+@contextmanager
+def write_errors(target: str, mode: str) -> Iterator[None]:
+    """Raise errors of Spark's analysis in a block that writes as :class:`ArgumentError` or :class:`DataError`."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        yield
     except AnalysisException as error:
         message = f"{target!r} cannot be written: {str(error).splitlines()[0]}"
         if mode == "error" and "EXISTS" in (error.getCondition() or ""):
             raise ArgumentError(f"{message}; set mode to append or overwrite (mode=, --mode)") from error
         raise DataError(message) from error
-    return int(read_observation(observation).get("rows", 0))
 
 
-def _write_table(rows: DataFrame, name: str, mode: str) -> None:
+def _write_table(rows: DataFrame, name: str, mode: str, options: Mapping[str, str]) -> None:
     """Write to a table of the session's catalog, without CREATE TABLE AS: it bypasses observations."""
     from pyspark.sql import functions as F
 
     spark = rows.sparkSession
     is_new = not spark.catalog.tableExists(name)
-    if is_new:
-        catalog = name.split(".")[0] if name.count(".") > 1 else spark.catalog.currentCatalog()
-        if catalog == "spark_catalog" and spark.conf.get("spark.sql.catalogImplementation") == "in-memory":
-            raise ArgumentError(
-                f"table:{name}: this session has an in-memory catalog, so the table would not be visible to others: "
-                f"use a path, or a session with a metastore"
-            )
     if is_new or mode == "error":
-        spark.createDataFrame([], rows.schema).write.format("delta").saveAsTable(name)
+        create_named(spark, name, rows.schema, options)
     try:
         if mode == "overwrite":
             rows.writeTo(name).overwrite(F.lit(True))
@@ -152,6 +157,24 @@ def _write_table(rows: DataFrame, name: str, mode: str) -> None:
         if is_new:
             spark.sql(f"DROP TABLE IF EXISTS {name}")
         raise
+
+
+def create_named(spark: SparkSession, name: str, schema: StructType, options: Mapping[str, str]) -> None:
+    """Create a Delta table of the session's catalog, empty; options are its properties.
+
+    Raises
+    ------
+    ArgumentError
+        If the catalog is in memory.
+    """
+    if not spark.catalog.tableExists(name):
+        catalog = name.split(".")[0] if name.count(".") > 1 else spark.catalog.currentCatalog()
+        if catalog == "spark_catalog" and spark.conf.get("spark.sql.catalogImplementation") == "in-memory":
+            raise ArgumentError(
+                f"table:{name}: this session has an in-memory catalog, so the table would not be visible to others: "
+                f"use a path, or a session with a metastore"
+            )
+    spark.createDataFrame([], schema).write.format("delta").options(**options).saveAsTable(name)
 
 
 def check_mode(form: str, target: str, mode: str) -> None:
