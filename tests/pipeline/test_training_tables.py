@@ -256,6 +256,7 @@ def test_rows_that_change_are_not_written_twice(spark, shared_store, tmp_path):
         shared_store.write_training_set(drawn, NAMES, str(tmp_path / "drawn"), timestamp="at", chunks=2)
 
 
+@pytest.mark.proof
 def test_vacuum_spares_the_versions_of_an_unfinished_job_by_its_pin(spark, store, orders, tmp_path):
     target, other, options = str(tmp_path / "out"), str(tmp_path / "other"), {"timestamp": "at", "chunks": 2}
     for path, pin in ((target, "orders of March"), (other, None)):
@@ -315,6 +316,7 @@ def test_a_table_is_clustered_though_its_first_chunk_never_came(spark, shared_st
     assert chunks_of(spark, target) == [0, 1, 2]
 
 
+@pytest.mark.proof
 def test_tables_of_a_catalog(spark, shared_store, orders, tmp_path):
     frame = read_frame(spark, orders)
     spark.sql(f"CREATE SCHEMA palette_training LOCATION '{tmp_path}/warehouse'")
