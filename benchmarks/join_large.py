@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -15,6 +16,7 @@ from benchmarks.join_cases import (
     NEXT,
     PARTITIONED,
     UNION,
+    Case,
     History,
     duckdb_asof,
     forget,
@@ -36,18 +38,15 @@ if TYPE_CHECKING:
 BYTES_A_ROW = 30 + 50 + 33
 
 
-def partitioned(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
+def partitioned(spark: SparkSession, folder: str, scale: float, _rounds: int) -> list[Result]:
     """A history beyond what is broadcast: its preparation, the joins that follow, and the preparation of 1% more."""
     history = History("w", "k1", int(40_000_000 * scale), int(500_000 * scale), 3)
+    # A twentieth of the rows warms up all arms, and proves that their answers are equal.
+    small = History("w", "k1", history.rows // 20, history.keys // 20, 3)
+    race(*_arms(make_case(spark, f"{folder}/small", history.rows // 80, [small])), 0)
     case = make_case(spark, folder, int(10_000_000 * scale), [history])
     schema = GroupSchema(ENTITY, history.group)
-    arms = {
-        PARTITIONED: lambda: palette_join(case, "partitioned"),
-        NEXT: lambda: palette_join(case, "partitioned", prepared=True),
-        UNION: lambda: union_window_last(case),
-        DUCKDB: lambda: duckdb_asof(case),
-    }
-    took = race(case, arms, min(rounds, 1))
+    took = race(*_arms(case), 1, proved=True)
 
     def prepared() -> float:
         started = time.perf_counter()
@@ -60,13 +59,22 @@ def partitioned(spark: SparkSession, folder: str, scale: float, rounds: int) -> 
     case.tables.write(schema, rows, mode="append")
     increment = prepared()
     print(f"  preparation: {whole:.2f}, of 1% more rows: {increment:.2f}")
-    what = "10M rows x 40M rows, 500,000 keys"
+    what = f"{10 * scale:g}M rows x {40 * scale:g}M rows, {history.keys:,} keys"
     return [
         Result(what, UNION, median_ratio(took, UNION, PARTITIONED), 3.5),
         Result(f"{what}, the next join of this table version", UNION, median_ratio(took, UNION, NEXT), 10),
         Result(f"{what}, the next join", f"{DUCKDB}, 2 threads", median_ratio(took, NEXT, DUCKDB), 1, slower=True),
         Result(f"{what}, after a commit of 1% more rows", "the first preparation", whole / increment, 10),
     ]
+
+
+def _arms(case: Case) -> tuple[Case, dict[str, Callable[[], object]]]:
+    return case, {
+        PARTITIONED: lambda: palette_join(case, "partitioned"),
+        NEXT: lambda: palette_join(case, "partitioned", prepared=True),
+        UNION: lambda: union_window_last(case),
+        DUCKDB: lambda: duckdb_asof(case),
+    }
 
 
 def skewed(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[Result]:
@@ -81,7 +89,15 @@ def skewed(spark: SparkSession, folder: str, scale: float, rounds: int) -> list[
     }
     took = [{name: seconds(arm) for name, arm in arms.items()} for _ in range(max(2, min(rounds, 2)))]
     ratio = median_ratio(took[1:], "with a hot key", "without")
-    return [Result("10M x 40M, one key with a tenth of both sides", "the same without it", ratio, 1.3, slower=True)]
+    return [
+        Result(
+            f"{10 * scale:g}M x {40 * scale:g}M, one key with a tenth of both sides",
+            "the same without it",
+            ratio,
+            1.3,
+            slower=True,
+        )
+    ]
 
 
 def huge(spark: SparkSession, folder: str, scale: float, _rounds: int) -> list[Result]:
