@@ -11,7 +11,7 @@ import functools
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,44 +127,46 @@ def plain_key(key: pa.Array) -> pa.Array:
 
 
 def _split(tables: Iterable[pa.Table], shape: dict[str, Any], spread: dict[str, Any]) -> Iterator[pa.RecordBatch]:
+    chunks = _chunks(tables, spread["rows"])
     if spread["files"] is not None:
         handle, path = tempfile.mkstemp(dir=spread["files"])
         with os.fdopen(handle, "wb") as file:
-            for part, message in _messages(tables, shape, spread):
-                row = [[part], [None], [path], [file.tell()]]
-                file.write(message)
-                yield pa.record_batch(row, schema=REFERENCES)
+            for rows in chunks:
+                starts = []
+                for part, message in _messages(rows, shape, spread):
+                    starts.append((part, file.tell()))
+                    file.write(message)
+                parts = [part for part, _ in starts]
+                columns = [parts, [None] * len(parts), [path] * len(parts), [start for _, start in starts]]
+                yield pa.record_batch(columns, schema=REFERENCES)
         return
-    parts: list[int] = []
-    messages: list[pa.Buffer] = []
-    for part, message in _messages(tables, shape, spread):
-        parts.append(part)
-        messages.append(message)
-        if sum(message.size for message in messages) > TOGETHER:
-            yield _together(parts, messages)
-            parts, messages = [], []
-    if parts:
-        yield _together(parts, messages)
+    for rows in chunks:
+        waiting, size = [], 0
+        for part, message in _messages(rows, shape, spread):
+            waiting.append((part, message))
+            size += message.size
+            if size > TOGETHER:
+                yield _together(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield _together(waiting)
 
 
-def _messages(
-    tables: Iterable[pa.Table], shape: dict[str, Any], spread: dict[str, Any]
-) -> Iterator[tuple[int, pa.Buffer]]:
+def _messages(rows: pa.Table, shape: dict[str, Any], spread: dict[str, Any]) -> Iterator[tuple[int, pa.Buffer]]:
     """Yield parts and their rows in a chunk."""
-    for rows in _chunks(tables, spread["rows"]):
-        numbers = _numbers(rows, shape, spread)
-        if spread["only"] is not None:
-            chosen = np.isin(numbers, spread["only"])
-            rows, numbers = rows.filter(pa.array(chosen)), numbers[chosen]
-        if not len(rows):
-            continue
-        # Parts are few enough for 16 bits, whose stable sort is one of radices.
-        order = np.argsort(numbers.astype(np.uint16), kind="stable")
-        numbers = numbers[order]
-        (ordered,) = rows.combine_chunks().take(pa.array(order)).combine_chunks().to_batches()
-        ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
-        for start, end in zip([0, *ends], ends, strict=False):
-            yield int(numbers[start]), ordered.slice(start, end - start).serialize()
+    numbers = _numbers(rows, shape, spread)
+    if spread["only"] is not None:
+        chosen = np.isin(numbers, spread["only"])
+        rows, numbers = rows.filter(pa.array(chosen)), numbers[chosen]
+    if not len(rows):
+        return
+    # Parts are few enough for 16 bits, whose stable sort is one of radices.
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    numbers = numbers[order]
+    (ordered,) = rows.combine_chunks().take(pa.array(order)).combine_chunks().to_batches()
+    ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield int(numbers[start]), ordered.slice(start, end - start).serialize()
 
 
 def _numbers(rows: pa.Table, shape: dict[str, Any], spread: dict[str, Any]) -> Any:
@@ -190,7 +192,8 @@ def _chunks(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _together(parts: list[int], messages: list[pa.Buffer]) -> pa.RecordBatch:
+def _together(waiting: Sequence[tuple[int, pa.Buffer]]) -> pa.RecordBatch:
+    parts, messages = zip(*waiting, strict=True)
     ends = np.cumsum([0, *(message.size for message in messages)]).astype(np.int32)
     rows = pa.Array.from_buffers(pa.binary(), len(parts), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(messages))])
     none = [pa.nulls(len(parts), field.type) for field in (REFERENCES.field("file"), REFERENCES.field("start"))]
