@@ -192,6 +192,17 @@ def test_every_status_is_the_same(world):
     assert all("present" in statuses for statuses in met.values())
 
 
+@pytest.mark.parametrize("hint", ["partitioned", pytest.param("shuffle", marks=pytest.mark.proof)])
+def test_every_join_plan_gives_the_same(world, hint):
+    def rows(plan):
+        training_set = world.stream.store.training_set(
+            world.basis, TOLD, timestamp="asked_at", point_in_time="created", status=True, hint=plan
+        )
+        return {row["id"]: row for row in plain(training_set.toArrow())}
+
+    assert not differences(rows("broadcast"), rows(hint))
+
+
 def test_redis_gives_the_same(world):
     """Late and corrected reports, ties, ttl: the server's script decides as the store in memory does."""
     wrong = differences(world.remote.scored, world.offline)

@@ -35,6 +35,8 @@ for module in (arrays, in_tasks, run_files, ties):
 # Bytes of the values of a part: a task sorts one in a few times this memory.
 PART_BYTES = 1 << 25
 MAX_PARTS = 1 << 15
+# Tasks in which the parts are sorted, if there are as many parts.
+MIN_TASKS = 8
 # Rows of a key from which on it is cut by time.
 HOT_ROWS = 1_000_000
 MAX_SLICES = 256
@@ -77,7 +79,9 @@ def prepare_parts(
 
     with tempfile.TemporaryDirectory(prefix=run_files.UNFINISHED, dir=shape["folder"]) as files:
         messages = source.messages(base, only, files)
-        spread = messages.repartitionById(base.parts + base.slices, F.col("part").cast("int"))
+        # Few rows of many parts are sorted in few tasks.
+        tasks = min(base.parts + base.slices, max(MIN_TASKS, 2 * -(-source.size // PART_BYTES)))
+        spread = messages.repartitionById(tasks, (F.col("part") % tasks).cast("int"))
         written = spread.mapInArrow(write, in_tasks.WRITTEN).toArrow()
     replaced = set() if only is None else set(only)
     runs = {number: list(paths) for number, paths in base.runs.items() if number not in replaced}
