@@ -25,8 +25,8 @@ from palette.errors import ArgumentError, DataError, FeatureNotFoundError, Schem
 from palette.offline import DeltaTables, Lookup, ResolvedLookups, explain, point_in_time_join
 from palette.offline.delta import log_reader
 from palette.offline.join import partitioned, planner
-from palette.offline.prepared.small import temporary_folder
 from palette.offline.prepared.store import remove_prepared
+from palette.offline.prepared.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Reader of the Delta log: the files of one version of a table on a local disk, without Spark.
+"""Reader of the Delta log: the files of one version of a table on a local disk or in S3, without Spark.
 
 Spark takes a second a table, this reader milliseconds. It supports the plain protocol; anything else (deletion
-vectors, column mapping, partitions, remote files) raises :class:`Unreadable` with the reason, and the table is read
+vectors, column mapping, partitions, files elsewhere) raises :class:`Unreadable` with the reason, and the table is read
 through Spark.
 """
 
@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from palette.offline.cache import LRUCache
+from palette.offline.delta.log_files import commit_key, list_log, read_commit
+from palette.offline.objects import is_object, open_input
 
 __all__ = ["Files", "Unreadable", "changed_files", "commit_info", "fresh_files", "newest_version", "read_log"]
 
@@ -36,7 +38,7 @@ class Files:
     Parameters
     ----------
     paths : tuple of str
-        Absolute, in the order of their names.
+        Absolute, or URIs as that of the table, in the order of their names.
     schema : str
         The table's schema, as the JSON of a Spark ``StructType``.
     identity : str
@@ -53,9 +55,9 @@ _versions: LRUCache[Files] = LRUCache(limit=128)
 
 
 def newest_version(table: str) -> int | None:
-    """Return the newest version of the table in a local directory; None if there is no table."""
+    """Return the newest version of the table at a path; None if there is no table, or this reader cannot list it."""
     try:
-        names = os.listdir(os.path.join(table, "_delta_log"))
+        names = list_log(table)
     except OSError:
         return None
     return max((int(match[1]) for name in names if (match := COMMIT.fullmatch(name))), default=None)
@@ -70,11 +72,9 @@ def read_log(table: str, version: int) -> Files:
         If they cannot be read directly, with the reason.
     """
     try:
-        stat = os.stat(_commit_path(table, version))
+        key = (table, version, commit_key(table, version))
     except OSError:
         return _read_log(table, version)
-    # A table that was deleted and made again has another commit of this number.
-    key = (os.path.abspath(table), version, stat.st_ino, stat.st_mtime_ns, stat.st_size)
     return _versions.get(key, lambda: _read_log(table, version))
 
 
@@ -181,11 +181,13 @@ def _local(table: str, path: str) -> str:
 
 def _actions(table: str, version: int) -> Iterator[dict[str, Any]]:
     """Yield the actions that make up a version: the last checkpoint before it, then the commits since."""
-    log = os.path.join(table, "_delta_log")
     try:
-        names = os.listdir(log)
-    except OSError:
-        raise Unreadable("the table is not on a local disk") from None
+        names = list_log(table)
+    except OSError as error:
+        raise Unreadable(f"its log cannot be read by this process: {error}") from None
+    if not names:
+        raise Unreadable("the table is not on a local disk or in S3")
+    log = os.path.join(table, "_delta_log")
     checkpoints = sorted(
         (int(match[1]), name) for name in names if (match := CHECKPOINT.fullmatch(name)) and int(match[1]) <= version
     )
@@ -198,18 +200,16 @@ def _actions(table: str, version: int) -> Iterator[dict[str, Any]]:
         yield from _commit(table, commit)
 
 
-def _commit_path(table: str, commit: int) -> str:
-    return os.path.join(table, "_delta_log", f"{commit:020}.json")
-
-
 def _commit(table: str, commit: int) -> Iterator[dict[str, Any]]:
-    path = _commit_path(table, commit)
-    if not os.path.exists(path):
-        raise Unreadable(f"commit {commit} is not in the log")
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
+    try:
+        content = read_commit(table, commit)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Unreadable(f"commit {commit} is not in the log") from None
+    except OSError as error:
+        raise Unreadable(f"its log cannot be read by this process: {error}") from None
+    for line in content.split(b"\n"):
+        if line.strip():
+            yield json.loads(line)
 
 
 def _checkpoint(paths: list[str]) -> Iterator[dict[str, Any]]:
@@ -223,7 +223,10 @@ def _checkpoint(paths: list[str]) -> Iterator[dict[str, Any]]:
         *("metaData.configuration", "metaData.schemaString"),
     ]
     for path in paths:
-        file = pq.ParquetFile(path)
+        try:
+            file = pq.ParquetFile(open_input(path) if is_object(path) else path)
+        except OSError as error:
+            raise Unreadable(f"a checkpoint of its log cannot be read by this process: {error}") from None
         for batch in file.iter_batches(columns=columns):
             for row in batch.to_pylist():
                 # In a row of another action a struct is null, or a struct of nulls.

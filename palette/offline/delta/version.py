@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from pyspark.sql import types as T
 from palette.errors import DataError
 from palette.offline.delta.log_reader import Files, Unreadable, read_log
 from palette.offline.delta.validate import cast_column, readable_columns, require_features
+from palette.offline.objects import missing_files
 from palette.session import require_delta
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def open_version(tables: DeltaTables, spark: SparkSession, schema: GroupSchema, 
         files = read_log(tables.path(schema.group), number)
     except Unreadable as reason:
         return TableVersion(tables, spark, schema, number, None, str(reason))
-    if missing := sum(not os.path.exists(path) for path in files.paths):
+    if missing := missing_files(files.paths):
         raise DataError(
             f"{schema.name}: version {number} cannot be read any more, {missing} of its {len(files.paths)} files "
             "were vacuumed or erased: ask for a newer version (vacuum spares what store.keep pins, erase does not)"

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import functions as F
 
 from palette.columns import exact_column
 from palette.definitions import arrow_type
 from palette.offline.point_in_time import ROW
-from palette.offline.prepared.parquet_files import read_file
+from palette.offline.prepared.parquet_files import open_file, read_files, read_footers
 from palette.offline.zero_signs import zero_signs
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class FileHistory:
         """
         widths = {name: _width(arrow_type(self.types[name])) for name in names if name in self.types}
         rows = sizes = 0.0
-        for footer in map(pq.read_metadata, self.paths):
+        for footer in read_footers(self.paths):
             rows += footer.num_rows
             for group in map(footer.row_group, range(footer.num_row_groups)):
                 for chunk in map(group.column, range(group.num_columns)):
@@ -70,9 +69,7 @@ class FileHistory:
     def read(self, names: Sequence[str]) -> pa.Table:
         """Return columns in their declared types; long strings as ``large_string``."""
         schema = pa.schema([(name, arrow_type(self.types[name])) for name in names])
-        return _widen_strings(
-            pa.concat_tables([schema.empty_table(), *(read_file(path, schema) for path in self.paths)])
-        )
+        return _widen_strings(pa.concat_tables([schema.empty_table(), *read_files(self.paths, schema)]))
 
     def read_column(self, name: str) -> pa.Table:
         """Return one more column, its rows in the order of the others."""
@@ -88,7 +85,7 @@ def _width(dtype: pa.DataType) -> float:
 def _bytes_a_row(paths: Sequence[str], names: Sequence[str]) -> float:
     rows = size = 0
     for path in paths:
-        file = pq.ParquetFile(path, memory_map=True)
+        file = open_file(path)
         present = [name for name in names if name in file.schema_arrow.names]
         if present and (batch := next(file.iter_batches(batch_size=SAMPLED_ROWS, columns=present), None)):
             rows += len(batch)

@@ -42,9 +42,11 @@ def partitioned(request: JoinRequest, lookups: Sequence[Lookup], hot_rows: int) 
         version = request.version(lookup)
         version.require(lookup.columns.values())
         if not (is_reachable(version) or is_local(request.spark)):
+            reason = f" ({version.reason})" if version.reason else ""
             raise ArgumentError(
                 f"{lookup.schema.name}: hint='partitioned' needs a table that this process and the workers open by a "
-                f"path, and {version.table} is elsewhere: leave the hint out, or keep the store where all mount it"
+                f"path, and {version.table} is elsewhere{reason}: leave the hint out, or keep the store in S3 or where "
+                "all mount it"
             )
         prepared.append(PreparedLookup(lookup, open_prepared(version, by_created=by_created, hot_rows=hot_rows)))
     return prepared

@@ -168,19 +168,28 @@ def explain(
         for lookup in own:
             version = opened[lookup.schema.name]
             features = ", ".join(dict.fromkeys(lookup.columns.values()))
-            details = {"broadcast": _reader(version), "partitioned": _prepared(version, point_in_time), "shuffle": ""}
-            detail = f", {details[plan.kind]}" if details[plan.kind] else ""
-            lines.append(f"  {lookup.schema.name}, version {version.number}: {features}{detail}")
+            detail = _detail(plan.kind, version, point_in_time)
+            lines.append(f"  {lookup.schema.name}, version {version.number}: {features}{detail and f', {detail}'}")
     lines.append(f"{len(plans)} join keys, {shuffles} shuffles; time: {timestamp or 'now'} ({point_in_time})")
     if untimed := untimed_groups(lookups, timestamp):
         lines.append(f"no time for each row: the latest values of {', '.join(untimed)}; to train, pass timestamp=")
     return "\n".join(lines)
 
 
+def _detail(kind: str, version: TableVersion, point_in_time: str) -> str:
+    if kind == "broadcast":
+        return _reader(version)
+    return _prepared(version, point_in_time) if kind == "partitioned" else _reason(version)
+
+
 def _reader(version: TableVersion) -> str:
     if version.files is None:
         return f"read through Spark ({version.reason})"
     return f"read from {len(version.files.paths)} Parquet files"
+
+
+def _reason(version: TableVersion) -> str:
+    return f"not partitioned ({version.reason})" if version.reason and not is_reachable(version) else ""
 
 
 def _prepared(version: TableVersion, point_in_time: str) -> str:

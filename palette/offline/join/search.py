@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette.definitions import arrow_type
+from palette.offline import objects
 from palette.offline.join.request import OutputColumn, status_column
-from palette.offline.prepared import arrays, run_files, search, ties
+from palette.offline.prepared import arrays, folders, run_files, search, ties
 from palette.offline.times import data_type
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PreparedLookup", "hash_column", "outputs", "search_column"]
 
-for module in (arrays, run_files, search, ties):
+for module in (arrays, folders, objects, run_files, search, ties):
     register_pickle_by_value(module)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,11 @@ class PreparedHistory:
     size: int = 0
     hashed: bool = True
     beside: Sequence[str] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the files of all runs."""
+        return {os.path.basename(path) for paths in self.runs.values() for path in paths}
 
     @property
     def slices(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from palette.offline.prepared.arrays import ALWAYS, build_arrays
+from palette.offline.prepared.folders import fetch, make_folder
 from palette.offline.prepared.run_files import Run, open_run, write_run
 from palette.offline.prepared.split import read_messages
 
@@ -62,13 +63,13 @@ def _write(rows: Rows, shape: dict[str, Any]) -> tuple[str, int]:
     )
     columns = dict(zip(shape["features"], rows.values, strict=True))
     ages = rows.event if by_created else None
-    os.makedirs(shape["folder"], exist_ok=True)
+    make_folder(shape["folder"])
     return write_run(arrays, columns, shape["folder"], event=ages, created=rows.created), len(arrays.rows)
 
 
 def _written(part: int, written: tuple[str, int]) -> pa.RecordBatch:
     path, rows = written
-    columns = [[part], [path], [rows], [os.path.getsize(path)]]
+    columns = [[part], [path], [rows], [os.path.getsize(fetch(path))]]
     return pa.record_batch(
         [pa.array(columns[0], pa.int64()), pa.array(columns[1]), *(pa.array(one, pa.int64()) for one in columns[2:])],
         ["part", "path", "rows", "size"],

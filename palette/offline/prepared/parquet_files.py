@@ -1,22 +1,42 @@
 """Rows of Parquet files in declared types.
 
-The functions here are pickled by value and refer to nothing else in this package, so that workers run them without it.
+The functions here are pickled by value and refer to nothing else in this package but :mod:`palette.offline.objects`, so
+that workers run them without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["read_file", "read_row_group"]
+from palette.offline.objects import in_parallel, is_object, open_input
+
+__all__ = ["open_file", "read_files", "read_footers", "read_row_group"]
 
 
-def read_file(path: str, schema: pa.Schema) -> pa.Table:
-    """Return columns of a file; null where the file is older than the column."""
-    file, present = _open(path, schema)
-    return _declared(file.read(present), schema)
+def open_file(path: str) -> pq.ParquetFile:
+    """Open a file, local or of an object store."""
+    # Spark writes timestamps as INT96 by default; read as nanoseconds they would overflow.
+    if is_object(path):
+        return pq.ParquetFile(open_input(path), coerce_int96_timestamp_unit="us", pre_buffer=True)
+    return pq.ParquetFile(path, coerce_int96_timestamp_unit="us", memory_map=True)
+
+
+def read_footers(paths: Sequence[str]) -> list[pq.FileMetaData]:
+    """Return what files record about their rows."""
+    return in_parallel(lambda path: open_file(path).metadata, paths)
+
+
+def read_files(paths: Sequence[str], schema: pa.Schema) -> list[pa.Table]:
+    """Return columns of files; null where a file is older than the column."""
+
+    def read(path: str) -> pa.Table:
+        file, present = _open(path, schema)
+        return _declared(file.read(present), schema)
+
+    return in_parallel(read, paths)
 
 
 def read_row_group(path: str, group: int, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
@@ -27,8 +47,7 @@ def read_row_group(path: str, group: int, schema: pa.Schema, rows: int) -> Itera
 
 
 def _open(path: str, schema: pa.Schema) -> tuple[pq.ParquetFile, list[str]]:
-    # Spark writes timestamps as INT96 by default; read as nanoseconds they would overflow.
-    file = pq.ParquetFile(path, coerce_int96_timestamp_unit="us", memory_map=True)
+    file = open_file(path)
     stored = set(file.schema_arrow.names)
     return file, [name for name in schema.names if name in stored]
 

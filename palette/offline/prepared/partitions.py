@@ -18,9 +18,11 @@ import pyarrow as pa
 from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 from pyspark.sql import functions as F
 
-from palette.offline.prepared import arrays, in_tasks, run_files, ties
+from palette.offline import objects
+from palette.offline.prepared import arrays, folders, in_tasks, run_files, ties
 from palette.offline.prepared.history import PreparedHistory
 from palette.offline.prepared.layout import EFFECTIVE, HASH, Layout
+from palette.offline.prepared.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HOT_ROWS", "PART_BYTES", "part_of", "prepare_parts", "slice_column"]
 
-for module in (arrays, in_tasks, run_files, ties):
+for module in (arrays, folders, in_tasks, objects, run_files, ties):
     register_pickle_by_value(module)
 
 # Bytes of the values of a part: a task sorts one in a few times this memory.
@@ -77,7 +79,8 @@ def prepare_parts(
     def write(batches: Any) -> Any:
         return in_tasks.write_parts(batches, shape)
 
-    with tempfile.TemporaryDirectory(prefix=run_files.UNFINISHED, dir=shape["folder"]) as files:
+    local = temporary_folder() if objects.is_object(shape["folder"]) else shape["folder"]
+    with tempfile.TemporaryDirectory(prefix=folders.UNFINISHED, dir=local) as files:
         messages = source.messages(base, only, files)
         # Few rows of many parts are sorted in few tasks.
         tasks = min(base.parts + base.slices, max(MIN_TASKS, 2 * -(-source.size // PART_BYTES)))

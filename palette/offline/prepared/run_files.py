@@ -11,17 +11,18 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from palette.offline.prepared.arrays import HistoryArrays, PackedTimes
+from palette.offline.prepared.folders import UNFINISHED, fetch, publish, scratch_folder
 
 __all__ = [
     "CREATED",
     "EVENT",
-    "UNFINISHED",
     "Run",
     "open_run",
     "read_columns",
@@ -32,8 +33,6 @@ __all__ = [
 
 EVENT, CREATED = "event", "created"
 PAIRS = "pairs"
-# How the names of files and folders begin that nothing refers to yet.
-UNFINISHED = ".unfinished-"
 
 
 class Run:
@@ -129,18 +128,17 @@ def write_run(
 def write_columns(columns: Mapping[str, pa.Array], folder: str) -> str:
     """Write arrays to a file named by the hash of its content, and return its path."""
     table = pa.table({name: _one_row(values) for name, values in columns.items()})
-    handle, path = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
+    handle, path = tempfile.mkstemp(dir=scratch_folder(folder), prefix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
         with open(path, "rb") as written:
             name = hashlib.file_digest(written, "sha256").hexdigest()
-        final = os.path.join(folder, f"{name}.arrow")
-        os.replace(path, final)
+        return publish(path, folder, f"{name}.arrow")
     except BaseException:
-        os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         raise
-    return final
 
 
 def open_run(path: str, *beside: str) -> Run:
@@ -158,8 +156,8 @@ def open_run(path: str, *beside: str) -> Run:
 
 
 def read_columns(path: str) -> dict[str, pa.Array]:
-    """Map the arrays of a file."""
-    table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+    """Map the arrays of a file, or of a local copy of an object."""
+    table = pa.ipc.open_file(pa.memory_map(fetch(path))).read_all()
     return {name: table.column(name).chunk(0).values for name in table.column_names}
 
 

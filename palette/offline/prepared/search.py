@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from palette.offline.objects import is_object
 from palette.offline.prepared.run_files import CREATED, EVENT, Run, open_run
 from palette.offline.prepared.ties import is_list_of_floats, rank_values, rank_zeros
 
@@ -81,8 +82,8 @@ def _opener(paths: dict[int, list[str]], beside: Sequence[str]) -> Callable[[int
 
 
 def _open(paths: Sequence[str]) -> Run:
-    """Open a run: at its paths on this machine, or where Spark put files of these names."""
-    if not os.path.isabs(paths[0]):
+    """Open a run: at its paths on this machine or in an object store, or where Spark put files of these names."""
+    if not (is_object(paths[0]) or os.path.isabs(paths[0])):
         from pyspark import SparkFiles
 
         paths = [SparkFiles.get(path) for path in paths]

@@ -6,11 +6,8 @@ that a second read need not have, there is one file for each set of features.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,12 +22,13 @@ from palette.offline.join.histories import FileHistory, SparkHistory, TiedRows, 
 from palette.offline.prepared.arrays import HistoryArrays, build_arrays
 from palette.offline.prepared.run_files import read_columns, value_column, write_columns, write_run
 from palette.offline.prepared.split import plain_key
+from palette.offline.prepared.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from palette.offline.join.lookup import Lookup
     from palette.offline.join.request import JoinRequest
 
-__all__ = ["prepare_small", "prepared_files", "temporary_folder"]
+__all__ = ["prepare_small", "prepared_files"]
 
 # Only paths are cached. The files stay until the process ends: a DataFrame made with them may be executed at any time.
 prepared_files: LRUCache[tuple[str, ...]] = LRUCache(limit=4096)
@@ -152,18 +150,3 @@ def _once(key: tuple[object, ...], make: Callable[[], tuple[str, ...]]) -> tuple
 def _usable(table: pa.Table, name: str, rows: Any) -> pa.Array:
     column = table.column(name)
     return (column if rows is None else column.take(pa.array(rows))).combine_chunks()
-
-
-def temporary_folder() -> str:
-    """Return this process's folder for what it prepares; it is removed when the process ends."""
-    folder = _folder()
-    # A cleaner may have removed it.
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    return folder
-
-
-@functools.cache
-def _folder() -> str:
-    folder = tempfile.mkdtemp(prefix="palette-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 
+from palette.offline import objects
 from palette.offline.join.histories import FileHistory, open_history
 from palette.offline.local_mode import is_local
 from palette.offline.prepared import hashes, parquet_files, search, split
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileSource", "Source", "open_source"]
 
-for module in (hashes, parquet_files, search, split):
+for module in (hashes, objects, parquet_files, search, split):
     register_pickle_by_value(module)
 
 # Bytes of rows that a task reads and splits at once.
@@ -82,7 +82,7 @@ class FileSource(Source):
     """
 
     def __init__(self, version: TableVersion, layout: Layout, paths: Sequence[str]) -> None:
-        footers = [(path, pq.read_metadata(path)) for path in paths]
+        footers = list(zip(paths, parquet_files.read_footers(paths), strict=True))
         size = FileHistory(paths, version.columns).size(list(version.columns))
         super().__init__(version, layout, sum(footer.num_rows for _, footer in footers), size)
         self._groups = [

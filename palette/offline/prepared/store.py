@@ -1,9 +1,10 @@
 """Prepared histories beside their tables: found again by other sessions, extended when the table grows.
 
-The folder ``<table>.sorted`` has the runs, named by their content, and a record for each version that was prepared.
-A record is written when all its runs are there, so a preparation that was killed leaves nothing that looks whole; what
-it left is removed by ``vacuum``. Two sessions that prepare at once write files of the same names, or other ones: the
-record that is written last is used, and each is whole.
+The folder ``<table>.sorted`` has the runs, named by their content, and a record for each version that was prepared. It
+is on a disk or in an object store, as the table (:mod:`palette.offline.prepared.folders`). A record is written when all
+its runs are there, so a preparation that was killed leaves nothing that looks whole; what it left is removed by
+``vacuum``. Two sessions that prepare at once write files of the same names, or other ones: the record that is written
+last is used, and each is whole.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from palette.errors import DataError
 from palette.offline.cache import LRUCache
 from palette.offline.delta.external_tables import METASTORE
-from palette.offline.delta.log_reader import Unreadable, changed_files, commit_info
-from palette.offline.prepared import partitions
+from palette.offline.delta.log_reader import Unreadable, changed_files, commit_info, newest_version
+from palette.offline.local_mode import is_local
+from palette.offline.objects import is_object, missing_files
+from palette.offline.prepared import folders, partitions
 from palette.offline.prepared.history import PreparedHistory
 from palette.offline.prepared.layout import Layout
 from palette.offline.prepared.partitions import (
@@ -34,9 +37,8 @@ from palette.offline.prepared.partitions import (
     plan_parts,
     prepare_parts,
 )
-from palette.offline.prepared.run_files import UNFINISHED
-from palette.offline.prepared.small import temporary_folder
 from palette.offline.prepared.sources import FileSource, open_source
+from palette.offline.prepared.temporary_folder import temporary_folder
 from palette.paths import has_scheme
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from palette.offline.delta.version import TableVersion
 
 __all__ = [
+    "check_removable",
     "find_prepared",
     "is_reachable",
     "open_prepared",
@@ -71,21 +74,31 @@ def open_prepared(version: TableVersion, *, by_created: bool, hot_rows: int = HO
 
 def find_prepared(version: TableVersion, *, by_created: bool) -> PreparedHistory | None:
     """Return the prepared history of a version if there is one."""
-    return _load(version.tables.prepared(version.schema.group), _kind(version, by_created=by_created), version.number)
+    folder, kind = version.tables.prepared(version.schema.group), _kind(version, by_created=by_created)
+    return _load(folder, kind, version.number, folders.entries(folder) if is_reachable(version) else {})
 
 
 def is_reachable(version: TableVersion) -> bool:
     """Return whether drivers and workers have a path to the files of a table: then to what is prepared as well."""
-    tables, group = version.tables, version.schema.group
-    elsewhere = has_scheme(tables.root) or tables.root.startswith((METASTORE, "dbfs:"))
-    return not elsewhere and os.path.isdir(os.path.join(tables.path(group), "_delta_log"))
+    root, path = version.tables.root, version.tables.path(version.schema.group)
+    if not is_object(root) and (has_scheme(root) or root.startswith((METASTORE, "dbfs:"))):
+        return False
+    # Workers that reach a table of others in an object store need not reach the directory of this store.
+    if is_object(path) and not is_object(root) and not is_local(version.spark):
+        return False
+    return version.files is not None or newest_version(path) is not None
 
 
 def vacuum_prepared(tables: DeltaTables, group: FeatureGroup, pins: Iterable[int], hours: float) -> None:
     """Remove what was prepared of versions that are not pinned, and were superseded before the last hours."""
     folder, before = tables.prepared(group), (time.time() - hours * 3600) * 1000
     keep, newest = set(pins), dict[str, int]()
-    for kind, number in _recorded(folder):
+    try:
+        present = folders.entries(folder)
+    except OSError as error:
+        LOG.warning("%s: what is prepared of it was not vacuumed: %s", group.full_name, error)
+        return
+    for kind, number in _recorded(present):
         # Commits without rows, as of VACUUM itself, supersede nothing.
         newest[kind] = max(number, newest.get(kind, number))
         with suppress(Unreadable):
@@ -94,10 +107,19 @@ def vacuum_prepared(tables: DeltaTables, group: FeatureGroup, pins: Iterable[int
     remove_prepared(folder, keep | set(newest.values()), hours=hours)
 
 
-def _recorded(folder: str) -> list[tuple[str, int]]:
-    """Return kind and version of each record in a folder."""
-    names = os.listdir(folder) if os.path.isdir(folder) else []
+def _recorded(names: Iterable[str]) -> list[tuple[str, int]]:
+    """Return kind and version of each record among the names in a folder."""
     return [(match[1], int(match[2])) for name in names if (match := RECORD.fullmatch(name))]
+
+
+def check_removable(tables: DeltaTables, group: FeatureGroup) -> None:
+    """Raise :class:`DataError` if this process cannot see what is prepared of a table, and so could not erase it."""
+    try:
+        folders.entries(tables.prepared(group))
+    except OSError as error:
+        raise DataError(
+            f"{group.full_name}: what is prepared of it cannot be erased: {error}; then erase again, nothing was erased"
+        ) from error
 
 
 def remove_prepared(folder: str, keep: Iterable[int] = (), *, hours: float = 0) -> None:
@@ -112,24 +134,25 @@ def remove_prepared(folder: str, keep: Iterable[int] = (), *, hours: float = 0) 
     hours : float
         Files that are younger are left: a preparation may be writing them.
     """
-    kept, used = set(keep), set()
-    for kind, number in _recorded(folder):
-        if number in kept:
-            history = _load(folder, kind, number)
-            used |= {path for paths in history.runs.values() for path in paths} if history else set()
-        else:
-            os.unlink(_record(folder, kind, number))
-    before = time.time() - hours * 3600
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        if not RECORD.fullmatch(name) and path not in used:
-            with suppress(FileNotFoundError):
-                if os.stat(path).st_mtime <= before:
-                    shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+    kept, used, superseded = set(keep), set[str](), list[str]()
+    present = folders.entries(folder)
+    for kind, number in _recorded(present):
+        if number not in kept:
+            superseded.append(_record(folder, kind, number))
+        elif history := _load(folder, kind, number, present):
+            used |= history.names
+    # The records first: none may refer to a run that is removed.
+    folders.remove(superseded)
+    # The clock of an object store may be ahead of this one.
+    before = time.time() - hours * 3600 if hours else math.inf
+    unused = [name for name in present if not RECORD.fullmatch(name) and name not in used]
+    folders.remove(os.path.join(folder, name) for name in unused if present[name] <= before)
 
 
 def _is_complete(history: PreparedHistory) -> bool:
-    return all(os.path.exists(path) for paths in history.runs.values() for path in paths)
+    """Return whether all runs exist: one listing of their folder is cheaper than a question for each."""
+    paths = [path for paths in history.runs.values() for path in paths]
+    return not paths or history.names <= folders.entries(os.path.dirname(paths[0])).keys()
 
 
 def _kind(version: TableVersion, *, by_created: bool) -> str:
@@ -142,11 +165,15 @@ def _kind(version: TableVersion, *, by_created: bool) -> str:
 
 def _open(version: TableVersion, *, by_created: bool, hot_rows: int) -> PreparedHistory:
     folder, kind = version.tables.prepared(version.schema.group), _kind(version, by_created=by_created)
-    if (history := _load(folder, kind, version.number)) is not None:
+    reachable = is_reachable(version)
+    present = folders.entries(folder) if reachable else {}
+    if (history := _load(folder, kind, version.number, present)) is not None:
         return history
-    folder = _writable(folder) if is_reachable(version) else temporary_folder()
+    if not (reachable and _is_writable(folder, version)):
+        folder = temporary_folder()
+        present = folders.entries(folder)
     layout = Layout(version.schema, version.columns, by_created=by_created, folder=folder)
-    history = _extend(version, layout, folder, kind)
+    history = _extend(version, layout, kind, present)
     if history is None:
         LOG.info("%s: preparing version %d", version.schema.name, version.number)
         source = open_source(version, layout)
@@ -157,17 +184,17 @@ def _open(version: TableVersion, *, by_created: bool, hot_rows: int) -> Prepared
     return history
 
 
-def _extend(version: TableVersion, layout: Layout, folder: str, kind: str) -> PreparedHistory | None:
+def _extend(version: TableVersion, layout: Layout, kind: str, present: Mapping[str, float]) -> PreparedHistory | None:
     """Return the history of an older version with what was written since; None if there is none to extend.
 
     A history that has outgrown its parts is not extended: it is prepared again with more.
     """
     if version.files is None:
         return None
-    older = (number for own, number in _recorded(folder) if own == kind)
-    table = version.tables.path(version.schema.group)
+    older = (number for own, number in _recorded(present) if own == kind)
+    folder, table = layout.shape["folder"], version.tables.path(version.schema.group)
     for number in sorted((number for number in older if number < version.number), reverse=True):
-        base = _load(folder, kind, number)
+        base = _load(folder, kind, number, present)
         if base is None:
             continue
         if base.size > GROWTH * base.parts * partitions.PART_BYTES:
@@ -190,7 +217,7 @@ def _extend(version: TableVersion, layout: Layout, folder: str, kind: str) -> Pr
 
 def _affected(version: TableVersion, layout: Layout, base: PreparedHistory, files: list[str]) -> list[int] | None:
     """Return the parts that rows of some files belong to; None if they are most, or a file does not exist any more."""
-    if not all(map(os.path.exists, files)):
+    if missing_files(files):
         return None
     numbers = FileSource(version, layout, files).parts(base)
     for first, at in base.cuts.values():
@@ -200,35 +227,40 @@ def _affected(version: TableVersion, layout: Layout, base: PreparedHistory, file
     return None if len(numbers) > (base.parts + base.slices) / 2 else sorted(numbers)
 
 
-def _writable(folder: str) -> str:
-    """Return a folder in which this process can write: that of the process where the other one is not writable."""
+def _is_writable(folder: str, version: TableVersion) -> bool:
+    """Return whether this process can write in a folder."""
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return temporary_folder()
+        folders.check_writable(folder)
+    except OSError as error:
+        # Elsewhere workers would not see the folder of this process.
+        if is_object(folder) and not is_local(version.spark):
+            raise DataError(
+                f"{version.schema.name}: its history cannot be prepared: {error}; or read it with hint='shuffle'"
+            ) from error
+        LOG.info("%s: prepared for this process alone: %s", version.schema.name, error)
+        return False
+    return True
 
 
-def _load(folder: str, kind: str, number: int) -> PreparedHistory | None:
+def _load(folder: str, kind: str, number: int, present: Mapping[str, float]) -> PreparedHistory | None:
+    """Return a history whose record and runs are among the names in a folder."""
+    path = _record(folder, kind, number)
+    if os.path.basename(path) not in present:
+        return None
     try:
-        with open(_record(folder, kind, number), encoding="utf-8") as file:
-            record = json.load(file)
+        history = PreparedHistory.from_json(json.loads(folders.read(path)))
     except FileNotFoundError:
         return None
-    history = PreparedHistory.from_json(record)
+    if not history.names <= present.keys():
+        return None
     runs = {part: [os.path.join(folder, name) for name in names] for part, names in history.runs.items()}
-    history = replace(history, runs=runs)
-    return history if _is_complete(history) else None
+    return replace(history, runs=runs)
 
 
 def _save(folder: str, kind: str, number: int, history: PreparedHistory) -> None:
     runs = {part: [os.path.basename(path) for path in paths] for part, paths in history.runs.items()}
     record = replace(history, runs=runs).to_json()
-    handle, path = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(record, file)
-    os.replace(path, _record(folder, kind, number))
+    folders.write_text(json.dumps(record), folder, os.path.basename(_record(folder, kind, number)))
 
 
 def _record(folder: str, kind: str, number: int) -> str:
