@@ -14,7 +14,7 @@ from palette.feeds.keys import deduplicate_keys, keys_frame
 from palette.feeds.reports import Erased
 from palette.feeds.windows.update import find_partials
 from palette.offline.delta.erase import Erasure
-from palette.offline.prepared.store import remove_prepared
+from palette.offline.prepared.store import check_removable, remove_prepared
 from palette.online.erase import erase_rows, rows_in_snapshot
 from palette.online.store import require_store
 from palette.paths import path_text
@@ -78,6 +78,7 @@ def _plan(
     stores: Stores, schema: GroupSchema, keys: Iterable[Any] | DataFrame, paths: Sequence[str], *, dry_run: bool
 ) -> _Work:
     distinct = deduplicate_keys(schema, keys)
+    check_removable(stores.tables, schema.group)
     held = {path: rows_in_snapshot(path, schema.name, distinct, erase=False) for path in paths}
     report = Erased(schema.name, len(distinct), snapshots=held, dry_run=dry_run)
     return _Work(schema, distinct, _tables(stores, schema, distinct), report)

@@ -26,7 +26,7 @@ def check_droppable(tables: DeltaTables, group: FeatureGroup) -> None:
     if has_scheme(tables.path(group)):
         raise DefinitionError(
             f"{group.full_name}: its table {tables.path(group)} is on another file system: remove the group without "
-            "dropping its table, and delete the directory there"
+            f"dropping its table, and delete the directory there, and {tables.prepared(group)} if it exists"
         )
 
 

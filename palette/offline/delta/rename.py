@@ -47,7 +47,7 @@ def move_table(
     if has_scheme(tables.path(old)):
         raise DefinitionError(
             f"{old.full_name}: its table is on another file system: move the directory {tables.path(old)} to "
-            f"{tables.path(new)} there, and repeat the rename"
+            f"{tables.path(new)} there, delete {tables.prepared(old)} if it exists, and repeat the rename"
         )
     _move(tables, old, new, session)
     try:
