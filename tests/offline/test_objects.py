@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark import cloudpickle
 
-from palette.offline import objects
+from palette.definitions import Feature, FeatureGroup
+from palette.errors import DataError
+from palette.offline import DeltaTables, objects
 from palette.offline.delta import log_files, log_reader
 from palette.offline.delta.log_reader import Unreadable
 from palette.offline.join.histories import FileHistory
@@ -28,6 +31,7 @@ from tests.servers.s3 import s3_server
 SCHEMA = {"type": "struct", "fields": []}
 TYPES = {"id": "string", "x": "double"}
 KIND = "0" * 16
+GROUP = FeatureGroup("sales", entity="shop", features=[Feature("x", "double")])
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +262,38 @@ def test_records_are_read_and_removed(folder):
     assert store._load(folder, KIND, 0, folders.entries(folder)) is None
     store.remove_prepared(folder)
     assert folders.entries(folder) == {}
+
+
+def test_what_this_process_cannot_list_is_not_erased(monkeypatch, caplog):
+    def fails(path):
+        raise OSError(f"cannot list {path}: no network")
+
+    monkeypatch.setattr(folders, "list_objects", fails)
+    tables = DeltaTables("s3a://away/tables")
+    with pytest.raises(DataError, match=r"shop:sales: .*/shop/sales.sorted: no network; .*nothing was erased"):
+        store.check_removable(tables, GROUP)
+    with pytest.raises(OSError, match="no network"):
+        store.remove_prepared(tables.prepared(GROUP))
+    # Vacuum has removed what no version needs from the table itself.
+    store.vacuum_prepared(tables, GROUP, [], 0)
+    assert "what is prepared of it was not vacuumed: cannot list" in caplog.text
+
+
+def test_where_workers_and_driver_reach_a_table(bucket, monkeypatch, tmp_path):
+    commit(tmp_path / "tables" / "shop" / "sales", 0, add=["a.parquet"])
+    upload(tmp_path, bucket)
+    monkeypatch.setattr(store, "is_local", lambda spark: spark)
+
+    def reached(root, *, local, table=None):
+        schema = SimpleNamespace(group=GROUP.model_copy(update={"table": table}))
+        version = SimpleNamespace(tables=DeltaTables(root), schema=schema, files=None, spark=local)
+        return store.is_reachable(version)
+
+    assert reached(f"{bucket}/tables", local=False)
+    assert reached(str(tmp_path / "tables"), local=False)
+    assert not reached(f"{bucket}/unknown", local=False)
+    assert not reached("hdfs://host/tables", local=True)
+    assert not reached("metastore:main", local=True)
+    # Executors reach a table of others, but not the store's directory on this machine.
+    adopted = f"{bucket}/tables/shop/sales"
+    assert [reached(str(tmp_path), table=adopted, local=local) for local in (True, False)] == [True, False]

@@ -152,7 +152,11 @@ def remove_prepared(folder: str, keep: Iterable[int] = (), *, hours: float = 0) 
 def _is_complete(history: PreparedHistory) -> bool:
     """Return whether all runs exist: one listing of their folder is cheaper than a question for each."""
     paths = [path for paths in history.runs.values() for path in paths]
-    return not paths or history.names <= folders.entries(os.path.dirname(paths[0])).keys()
+    try:
+        return not paths or history.names <= folders.entries(os.path.dirname(paths[0])).keys()
+    except OSError:
+        # The object store is not reached any more.
+        return False
 
 
 def _kind(version: TableVersion, *, by_created: bool) -> str:
