@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from palette.offline import DeltaTables
-from palette.offline.prepared import partitions, store
+from palette.offline.prepared import folders, partitions, store
 from tests.jvm import QUICK
 from tests.offline import prepare
 
@@ -71,7 +71,7 @@ def test_a_killed_preparation_is_repeated(spark, tables, written):
         process.stdin.write("\n")
         process.stdin.flush()
         # Files of messages come before those of parts.
-        least = f"{store.UNFINISHED}*" if written == 0 else "*.arrow"
+        least = f"{folders.UNFINISHED}*" if written == 0 else "*.arrow"
         while len(names(folder, least)) < max(1, written):
             assert process.poll() is None
             time.sleep(0.005)
