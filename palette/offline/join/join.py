@@ -102,7 +102,7 @@ def point_in_time_join(
     # Those that need no shuffle are looked up together; then one shuffle for each of the other join keys.
     rounds: dict[tuple[str, ...], list[PreparedLookup]] = {}
     for each in prepared:
-        join_keys = each.lookup.join_keys if shuffles_basis(request.spark, each) else ()
+        join_keys = each.lookup.join_keys if shuffles_basis(request.spark, each.history) else ()
         rounds.setdefault(join_keys, []).append(each)
     for number, (join_keys, sharing) in enumerate(sorted(rounds.items())):
         if join_keys:

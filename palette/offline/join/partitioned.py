@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from palette.offline.join.lookup import Lookup
     from palette.offline.join.request import JoinRequest
+    from palette.offline.prepared.history import PreparedHistory
 
-__all__ = ["meet", "moves_basis", "partitioned", "shuffles_basis"]
+__all__ = ["meet", "partitioned", "shuffles_basis"]
 
 # Share of the memory that files of one join may take, so that they stay there.
 SHARE = 0.4
@@ -52,17 +53,14 @@ def partitioned(request: JoinRequest, lookups: Sequence[Lookup], hot_rows: int) 
     return prepared
 
 
-def shuffles_basis(spark: SparkSession, each: PreparedLookup) -> bool:
-    """Return whether basis rows are sent to the parts of a history, instead of each task reading all of them."""
-    history = each.history
+def shuffles_basis(spark: SparkSession, history: PreparedHistory) -> bool:
+    """Return whether basis rows are sent to the parts of a history, instead of each task reading all of them.
+
+    They stay where all workers share one machine, and the files can remain in its memory.
+    """
     if history.parts == 1 and not history.cuts:
         return False
-    return moves_basis(spark, history.size)
-
-
-def moves_basis(spark: SparkSession, size: int) -> bool:
-    """Return whether a history of some bytes is too large to stay in the memory that all workers share."""
-    return not is_local(spark) or size > SHARE * _memory()
+    return not is_local(spark) or history.size > SHARE * _memory()
 
 
 def meet(

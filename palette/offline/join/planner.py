@@ -10,8 +10,10 @@ from palette.errors import ArgumentError
 from palette.offline.cache import LRUCache
 from palette.offline.join.histories import open_history
 from palette.offline.join.latest_values import untimed_groups
-from palette.offline.join.partitioned import moves_basis
+from palette.offline.join.partitioned import shuffles_basis
 from palette.offline.join.validate import check_join
+from palette.offline.prepared.history import PreparedHistory
+from palette.offline.prepared.partitions import plan_parts
 from palette.offline.prepared.store import find_prepared, is_reachable, open_prepared
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ BROADCAST_LIMIT = 1 << 29
 MANY_GROUPS, LIMIT_FACTOR = 32, 8
 WHAT = {
     ("broadcast", False): "broadcast: no shuffle of the basis",
-    ("partitioned", False): "partitioned: no shuffle of the basis, the files stay in the memory of this machine",
+    ("partitioned", False): "partitioned: no shuffle of the basis, each task maps the files",
     ("partitioned", True): "partitioned: one shuffle, of the basis",
     ("shuffle", True): "shuffle: one, of the basis and all groups",
 }
@@ -162,7 +164,7 @@ def explain(
     lines, shuffles = [], 0
     for plan in plans:
         own = [lookup for lookup in lookups if lookup.join_keys == plan.join_keys]
-        shuffled = plan.kind == "shuffle" or (plan.kind == "partitioned" and _moves(own, opened))
+        shuffled = plan.kind == "shuffle" or (plan.kind == "partitioned" and _moves(own, opened, point_in_time))
         shuffles += shuffled
         lines.append(f"{', '.join(plan.join_keys)}: {WHAT[plan.kind, shuffled]} ({plan.reason})")
         for lookup in own:
@@ -200,11 +202,17 @@ def _prepared(version: TableVersion, point_in_time: str) -> str:
     return f"prepared: {_megabytes(history.size)} in {history.parts} parts{slices}"
 
 
-def _moves(lookups: Sequence[Lookup], versions: Mapping[str, TableVersion]) -> bool:
-    """Return whether the basis is shuffled to the parts of partitioned histories."""
+def _moves(lookups: Sequence[Lookup], versions: Mapping[str, TableVersion], point_in_time: str) -> bool:
+    """Return whether the basis is shuffled to the parts of partitioned histories, as they are or will be prepared."""
     opened = [versions[lookup.schema.name] for lookup in lookups]
-    sizes = [(version.spark, open_history(version).size(list(version.columns))) for version in opened]
-    return any(moves_basis(spark, size) for spark, size in sizes)
+    return any(shuffles_basis(version.spark, _history(version, point_in_time)) for version in opened)
+
+
+def _history(version: TableVersion, point_in_time: str) -> PreparedHistory:
+    if (history := find_prepared(version, by_created=point_in_time == "created")) is not None:
+        return history
+    size = open_history(version).size(list(version.columns))
+    return PreparedHistory({}, plan_parts(size), size=size)
 
 
 def _megabytes(size: int) -> str:

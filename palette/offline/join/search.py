@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from palette.definitions import arrow_type
-from palette.offline import objects
 from palette.offline.join.request import OutputColumn, status_column
-from palette.offline.prepared import arrays, folders, run_files, search, ties
+from palette.offline.prepared import run_files, search
 from palette.offline.times import data_type
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from palette.offline.prepared.history import PreparedHistory
 
 __all__ = ["PreparedLookup", "hash_column", "outputs", "search_column"]
-
-for module in (arrays, folders, objects, run_files, search, ties):
-    register_pickle_by_value(module)
 
 
 @dataclass(frozen=True)

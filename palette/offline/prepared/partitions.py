@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 from pyspark.sql import functions as F
 
 from palette.offline import objects
-from palette.offline.prepared import arrays, folders, in_tasks, run_files, ties
+from palette.offline.prepared import folders, in_tasks
 from palette.offline.prepared.history import PreparedHistory
 from palette.offline.prepared.layout import EFFECTIVE, HASH, Layout
 from palette.offline.prepared.temporary_folder import temporary_folder
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from palette.offline.prepared.sources import Source
 
 __all__ = ["HOT_ROWS", "PART_BYTES", "part_of", "prepare_parts", "slice_column"]
-
-for module in (arrays, folders, in_tasks, objects, run_files, ties):
-    register_pickle_by_value(module)
 
 # Bytes of the values of a part: a task sorts one in a few times this memory.
 PART_BYTES = 1 << 25

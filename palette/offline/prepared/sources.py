@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.cloudpickle.cloudpickle import register_pickle_by_value
 
-from palette.offline import objects
 from palette.offline.join.histories import FileHistory, open_history
 from palette.offline.local_mode import is_local
-from palette.offline.prepared import hashes, parquet_files, search, split
+from palette.offline.prepared import parquet_files, split
 from palette.offline.prepared.history import PreparedHistory
 from palette.offline.prepared.layout import EFFECTIVE, HASH, Layout
 
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from palette.offline.delta.version import TableVersion
 
 __all__ = ["FileSource", "Source", "open_source"]
-
-for module in (hashes, objects, parquet_files, search, split):
-    register_pickle_by_value(module)
 
 # Bytes of rows that a task reads and splits at once.
 CHUNK_BYTES = 1 << 26
