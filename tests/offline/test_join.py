@@ -288,7 +288,7 @@ def test_histories_that_a_cleaner_removed_are_prepared_again(spark: SparkSession
 
     earlier = joined()
     for remove in (
-        lambda: [path.unlink() for path in Path(temporary_folder()).iterdir()],
+        lambda: [path.unlink() for path in Path(temporary_folder()).glob("*.arrow")],
         lambda: shutil.rmtree(temporary_folder()),
     ):
         remove()
