@@ -161,8 +161,16 @@ def _number(
     keys: Sequence[pa.Array], hashes: Ints
 ) -> tuple[Ints, list[pa.Array], list[Ints], npt.NDArray[np.uint64]] | None:
     """Number the keys in the order of their hashes; None if two keys share a hash."""
-    distinct, first, codes = np.unique(hashes.view(np.uint64), return_index=True, return_inverse=True)
-    own, numbers = pa.array(first), pa.array(codes)
+    # Keys have many rows: a table of them is quicker than a sort of all rows.
+    encoded = pa.array(hashes).dictionary_encode()
+    unsorted = encoded.dictionary.to_numpy().view(np.uint64)
+    order = np.argsort(unsorted)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    distinct, codes = unsorted[order], number[encoded.indices.to_numpy()]
+    example = np.empty(len(distinct), np.int64)
+    example[codes] = np.arange(len(codes))
+    own, numbers = pa.array(example), pa.array(codes)
     values = [key.take(own) for key in keys]
     if not all(pc.all(pc.equal(value.take(numbers), key)).as_py() for value, key in zip(values, keys, strict=True)):
         return None
