@@ -124,7 +124,9 @@ def test_a_sample_is_a_share_of_the_rows(groups: list[pa.RecordBatch]) -> None:
         sampled = pa.Table.from_batches(list(split.sample_files(iter(groups), shape, spread(share=share))))
         return Counter(zip(*(sampled.column(name).to_pylist() for name in ("hash", "effective")), strict=True))
 
-    whole, some = sample(1.0), sample(0.2)
-    assert some <= whole
-    assert 0.1 * whole.total() < some.total() < 0.3 * whole.total()
-    assert some == sample(0.2)
+    whole = sample(1.0)
+    for share in (0.2, 0.05):
+        some = sample(share)
+        assert some <= whole
+        assert 0.5 * share * whole.total() < some.total() < 1.5 * share * whole.total()
+        assert some == sample(share)

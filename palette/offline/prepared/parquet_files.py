@@ -6,6 +6,7 @@ that workers run them without it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -39,11 +40,15 @@ def read_files(paths: Sequence[str], schema: pa.Schema) -> list[pa.Table]:
     return in_parallel(read, paths)
 
 
-def read_row_group(path: str, group: int, schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
-    """Yield columns of a row group, so many rows at once, in one thread."""
+def read_row_group(path: str, group: int, schema: pa.Schema, rows: int, share: float = 1.0) -> Iterator[pa.Table]:
+    """Yield columns of a row group, or of a share of it, its first rows; so many rows at once, in one thread."""
     file, present = _open(path, schema)
-    for batch in file.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
-        yield _declared(pa.Table.from_batches([batch]), schema)
+    left = math.ceil(share * file.metadata.row_group(group).num_rows)
+    for batch in file.iter_batches(min(rows, max(left, 1)), row_groups=[group], columns=present, use_threads=False):
+        yield _declared(pa.Table.from_batches([batch[:left]]), schema)
+        left -= len(batch)
+        if left <= 0:
+            return
 
 
 def _open(path: str, schema: pa.Schema) -> tuple[pq.ParquetFile, list[str]]:
