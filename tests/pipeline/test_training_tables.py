@@ -118,7 +118,9 @@ def kept_basis(spark, orders, tmp_path, form):
     return f"{tmp_path}/orders.{form}"
 
 
-@pytest.mark.parametrize("form", ["delta", pytest.param("parquet", marks=pytest.mark.proof), "frame"])
+@pytest.mark.parametrize(
+    "form", ["delta", *(pytest.param(form, marks=pytest.mark.proof) for form in ("parquet", "frame"))]
+)
 def test_chunks_are_the_training_set(spark, shared_store, orders, tmp_path, form):
     basis, target, steps = kept_basis(spark, orders, tmp_path, form), str(tmp_path / "out"), []
     options = {"timestamp": "at", "status": True}
@@ -177,6 +179,7 @@ def test_interrupted_job_is_resumed_by_the_same_call(spark, store, tmp_path, for
     assert written.to_json() == whole.to_json() | {"target": target}
 
 
+@pytest.mark.proof
 def test_a_finished_job_is_not_resumed(spark, store, orders, tmp_path):
     target, options = str(tmp_path / "out"), {"timestamp": "at", "chunks": 2}
     store.write_training_set(orders, NAMES, target, **options)
