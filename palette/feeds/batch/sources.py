@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import AnalysisException, ParseException
@@ -13,6 +12,7 @@ from pyspark.sql import functions as F
 from palette.columns import exact_column
 from palette.errors import DataError, DefinitionError, SchemaError, nearest
 from palette.feeds.batch.source_functions import Modules
+from palette.offline.session_setting import session_setting
 from palette.offline.times import is_time, micros
 from palette.times import to_micros
 
@@ -99,18 +99,9 @@ def _first_line(error: AnalysisException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-@contextlib.contextmanager
-def _parameters(spark: SparkSession) -> Iterator[None]:
+def _parameters(spark: SparkSession) -> AbstractContextManager[None]:
     """Let any session accept parameters of queries, which Delta's parser drops otherwise."""
-    before = spark.conf.get(SUBSTITUTION, None)
-    spark.conf.set(SUBSTITUTION, "true")
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(SUBSTITUTION)
-        else:
-            spark.conf.set(SUBSTITUTION, before)
+    return session_setting(spark, SUBSTITUTION, "true")
 
 
 def _within(rows: DataFrame, group: FeatureGroup, name: str, interval: Interval) -> DataFrame:

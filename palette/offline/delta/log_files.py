@@ -13,9 +13,9 @@ from palette.offline.objects import is_object, list_objects, read_object
 __all__ = ["commit_key", "commit_path", "list_log", "read_commit"]
 
 T = TypeVar("T")
-# Seconds for which an object store that did not answer is not asked again: each attempt may take some.
+# Seconds after a failure in which an object store is not tried again: each attempt may take some.
 PAUSE = 60.0
-# Bucket to the time until which it is not asked, and the error.
+# Bucket to the time until which it is not tried, and the error.
 _failed: dict[str, tuple[float, str]] = {}
 
 

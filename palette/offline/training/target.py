@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ from palette.offline.delta.external_tables import METASTORE
 from palette.offline.delta.log_reader import newest_version
 from palette.offline.delta.maintenance import sql_name
 from palette.offline.files.dataframes import create_named, parse_location, write_errors
+from palette.offline.session_setting import session_setting
 from palette.offline.training.record import JobRecord
 from palette.paths import has_scheme, local_or_none
 
@@ -126,7 +126,7 @@ class DeltaTarget:
         with write_errors(self.target, "error"):
             if form == "table":
                 # Creating a table in a metastore accepts no metadata as an option.
-                with _session_metadata(self.spark, metadata):
+                with session_setting(self.spark, USER_METADATA, metadata):
                     create_named(self.spark, location, schema, options)
             else:
                 empty = self.spark.createDataFrame([], schema)
@@ -158,16 +158,3 @@ class DeltaTarget:
     def commit(self, mark: str, since: int | None) -> Commit | None:
         """Return the commit after a version that has a mark; None if there is none."""
         return find_commit(self.spark, self.name, self.path, mark, -1 if since is None else since)
-
-
-@contextmanager
-def _session_metadata(spark: SparkSession, metadata: str) -> Iterator[None]:
-    before = spark.conf.get(USER_METADATA, None)
-    spark.conf.set(USER_METADATA, metadata)
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(USER_METADATA)
-        else:
-            spark.conf.set(USER_METADATA, before)
